@@ -1,0 +1,32 @@
+"""What is trained: layer specs, shapes, the parameter table, initial values, JSON.
+
+Floor 0: it knows no kernel, no Dask, no data and no training.
+"""
+
+from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
+from dask_horn.network.initial import initial_values
+from dask_horn.network.layers import Dense, Dropout, Layer
+from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
+from dask_horn.network.network import Network
+from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
+from dask_horn.network.stages import INPUT, OUTPUT, Stage
+
+__all__ = [
+    "ACTIVATIONS",
+    "ALIGNMENT",
+    "HUBER_DELTA",
+    "INPUT",
+    "LEAKY_SLOPE",
+    "LOSSES",
+    "OUTPUT",
+    "Dense",
+    "Dropout",
+    "Layer",
+    "Loss",
+    "Network",
+    "ParameterTable",
+    "Shape",
+    "Stage",
+    "TensorSpec",
+    "initial_values",
+]

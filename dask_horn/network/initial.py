@@ -1,0 +1,80 @@
+"""Initial values: a pure function of a parameter table and a seed.
+
+Each tensor draws from a generator of its own, keyed by the seed and the tensor's place in the
+table, so that no value depends on how many were drawn before it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.network.parameters import ParameterTable, TensorSpec
+from dask_horn.network.validation import checked_integer
+
+__all__ = ["initial_values"]
+
+# Activations that halve a zero-mean input's power; He's variance 2 / fan_in makes up for it.
+_RECTIFIERS = frozenset({"relu", "leaky_relu", "gelu"})
+
+
+def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
+    """Draw a model's initial parameters.
+
+    Weights before relu, leaky_relu and gelu are He normal, of variance ``2 / fan_in`` [1]_; those
+    before tanh, sigmoid and linear are Glorot uniform, within
+    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases, and the padding between tensors, are zero.
+
+    Parameters
+    ----------
+    table : ParameterTable
+        The tensors to fill.
+    seed : int
+        At least 0. The same seed gives the same values.
+
+    Returns
+    -------
+    ndarray of float32, shape (table.size,)
+        The parameter vector.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the seed is not an integer of at least 0.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun: Delving Deep into Rectifiers, ICCV 2015, equation 10.
+    .. [2] Glorot, Bengio: Understanding the Difficulty of Training Deep Feedforward Neural
+       Networks, AISTATS 2010, equation 16.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Dense, Network
+    >>> table = Network([Dense(2)], input_shape=3).parameters
+    >>> values = initial_values(table, seed=0)
+    >>> table.view(values, "output/b").tolist()
+    [0.0, 0.0]
+    >>> bool((initial_values(table, seed=0) == values).all())
+    True
+    """
+    seed = checked_integer("seed", seed, 0)
+    vector = np.zeros(table.size, np.float32)
+    for index, tensor in enumerate(table.tensors):
+        if tensor.decays:
+            generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
+            _draw(tensor, generator, vector[tensor.offset : tensor.offset + tensor.size])
+    return vector
+
+
+def _draw(tensor: TensorSpec, generator: np.random.Generator, out: NDArray[np.float32]) -> None:
+    if tensor.activation in _RECTIFIERS:
+        generator.standard_normal(dtype=np.float32, out=out)
+        out *= np.float32(math.sqrt(2 / tensor.fan_in))
+    else:
+        limit = math.sqrt(6 / (tensor.fan_in + tensor.fan_out))
+        generator.random(dtype=np.float32, out=out)
+        out -= np.float32(0.5)
+        out *= np.float32(2 * limit)

@@ -1,0 +1,85 @@
+"""What every layer spec is: a frozen description that knows its shapes and its tensors.
+
+A layer knows neither its neighbours nor how it is computed. A new kind of layer is one file with
+one class here, a line in the registry, and its op rows and kernels on the floors above.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar, Self
+
+from dask_horn.network.parameters import Shape, TensorSpec
+from dask_horn.network.validation import checked_name
+
+__all__ = ["Layer"]
+
+
+@dataclass(frozen=True, repr=False)
+class Layer(ABC):
+    """Base of the layer specs.
+
+    Attributes
+    ----------
+    name : str or None
+        The layer's name, which is also its unit axis and the prefix of its tensors. Left out,
+        the network fills it in.
+    kind : str
+        What the layer is called in a model's JSON and in automatic names; of the class.
+    input_rank : int or None
+        How many dimensions a sample must have for it, None if any number; of the class.
+    """
+
+    kind: ClassVar[str]
+    input_rank: ClassVar[int | None] = None
+
+    name: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", checked_name(self.name))
+
+    @abstractmethod
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return one sample's shape after the layer, given its shape before.
+
+        Raises
+        ------
+        ValueError
+            If the layer does not take samples of that shape.
+        """
+
+    def output_axis(self, input_axis: str) -> str:
+        """Return the unit axis of the outputs: the input's, unless the layer has its own units."""
+        return input_axis
+
+    def tensors(self, input_shape: Shape, input_axis: str) -> tuple[TensorSpec, ...]:
+        """Return the layer's tensors, not yet placed in a vector; the layer must have a name.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            One sample's shape before the layer.
+        input_axis : str
+            The unit axis of its last dimension.
+        """
+        return ()
+
+    def renamed(self, name: str | None) -> Self:
+        """Return the same layer under another name, or without one."""
+        return dataclasses.replace(self, name=name)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain values for JSON: its kind and every field."""
+        return {"kind": self.kind, **dataclasses.asdict(self)}
+
+    def __repr__(self) -> str:
+        shown = []
+        for item in sorted(dataclasses.fields(self), key=lambda item: bool(item.kw_only)):
+            value = getattr(self, item.name)
+            if item.default is MISSING:
+                shown.append(repr(value))
+            elif value != item.default:
+                shown.append(f"{item.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"

@@ -1,0 +1,65 @@
+"""Dropout per example and unit."""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dask_horn.network.layers.base import Layer
+from dask_horn.network.parameters import Shape
+
+__all__ = ["Dropout"]
+
+
+@dataclass(frozen=True, repr=False)
+class Dropout(Layer):
+    """Dropout: in training each unit of each sample is zero with probability `rate`.
+
+    The units that are kept are divided by ``1 - rate`` (inverted scaling), so that prediction
+    uses the layer before it as it is [1]_.
+
+    Attributes
+    ----------
+    rate : float
+        Probability that a unit is dropped, at least 0 and below 1.
+    name : str, optional
+        Letters, digits and underscores. Left out, the network fills in ``dropout_1``,
+        ``dropout_2`` and so on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the rate is not a number, or not within [0, 1).
+
+    References
+    ----------
+    .. [1] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov: Dropout: A Simple Way to
+       Prevent Neural Networks from Overfitting, JMLR 15, 2014, section 10.
+
+    Examples
+    --------
+    >>> Dropout(0.5)
+    Dropout(0.5)
+    >>> Dropout(1)
+    Traceback (most recent call last):
+    ...
+    ValueError: rate must be a number of at least 0 and below 1, got 1.
+    """
+
+    kind: ClassVar[str] = "dropout"
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted = f"rate must be a number of at least 0 and below 1, got {self.rate!r}"
+        if isinstance(self.rate, bool) or not isinstance(self.rate, numbers.Real):
+            raise TypeError(f"{wanted} ({type(self.rate).__name__}).")
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"{wanted}.")
+        object.__setattr__(self, "rate", float(self.rate))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape unchanged."""
+        return input_shape

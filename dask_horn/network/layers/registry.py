@@ -1,0 +1,54 @@
+"""The kinds of layer that a model's JSON may name, and the way back from there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from dask_horn.errors import ModelFormatError
+from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.dense import Dense
+from dask_horn.network.layers.dropout import Dropout
+
+__all__ = ["LAYERS", "layer_from_config"]
+
+LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
+    {layer.kind: layer for layer in (Dense, Dropout)}
+)
+
+
+def layer_from_config(config: Any) -> Layer:
+    """Return the layer that `Layer.to_config` has written.
+
+    Raises
+    ------
+    ModelFormatError
+        If the kind or a field is unknown, or a value is not one that the layer takes.
+
+    Examples
+    --------
+    >>> layer_from_config({"kind": "dropout", "rate": 0.5})
+    Dropout(0.5)
+    """
+    if not isinstance(config, Mapping):
+        raise ModelFormatError(f"a layer must be an object with a kind, got {config!r}.")
+    fields = dict(config)
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise ModelFormatError(
+            f"a layer's kind must be one of {', '.join(LAYERS)}, got {kind!r}; "
+            f"a later dask_horn may know it."
+        )
+    known = [field.name for field in dataclasses.fields(LAYERS[kind])]
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise ModelFormatError(
+            f"a layer of kind {kind!r} has the fields {', '.join(known)}, got {unknown[0]!r}; "
+            f"a later dask_horn may know it."
+        )
+    try:
+        return LAYERS[kind](**fields)
+    except (TypeError, ValueError) as error:
+        raise ModelFormatError(f"a layer of kind {kind!r} is not valid: {error}") from error

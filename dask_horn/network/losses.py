@@ -1,0 +1,75 @@
+"""The losses by name: which targets each takes and which score goes with it.
+
+Their arithmetic is the kernels'. A loss takes the outputs of a linear last layer and applies
+softmax or sigmoid itself, which is the numerically safe place for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
+
+HUBER_DELTA = (
+    1.0  # where huber turns from quadratic to linear, in standard deviations of the target
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the rest of the library needs to know of a loss.
+
+    Attributes
+    ----------
+    name : str
+        The name by which a network asks for it.
+    kind : {"classes", "labels", "values"}
+        Its targets: one class index per sample, 0/1 for each of several labels, or real values.
+    default_score : {"accuracy", "r2"}
+        The score that training reports beside it.
+    min_outputs : int
+        The fewest output units that it makes sense for.
+
+    Examples
+    --------
+    >>> from dask_horn.network import LOSSES
+    >>> LOSSES["huber"].kind
+    'values'
+    """
+
+    name: str
+    kind: str
+    default_score: str
+    min_outputs: int = 1
+
+
+# With logits z (batch, outputs) and targets t, the mean over the batch of
+#   cross_entropy         -log softmax(z)[t]
+#   binary_cross_entropy  mean over labels  of max(z, 0) - z t + log(1 + exp(-|z|))
+#   squared_error         mean over outputs of (z - t)^2 / 2
+#   huber                 mean over outputs of (z - t)^2 / 2 where |z - t| <= delta,
+#                                            else delta (|z - t| - delta / 2)
+LOSSES: Mapping[str, Loss] = MappingProxyType(
+    {
+        loss.name: loss
+        for loss in (
+            Loss("cross_entropy", "classes", "accuracy", min_outputs=2),
+            Loss("binary_cross_entropy", "labels", "accuracy"),
+            Loss("squared_error", "values", "r2"),
+            Loss("huber", "values", "r2"),
+        )
+    }
+)
+
+
+def checked_loss(value: Any) -> str:
+    """Return the loss's name, or say which are known."""
+    wanted = f"loss must be one of {', '.join(LOSSES)}, got {value!r}"
+    if not isinstance(value, str):
+        raise TypeError(f"{wanted} ({type(value).__name__}).")
+    if value not in LOSSES:
+        raise ValueError(f"{wanted}.")
+    return str(value)

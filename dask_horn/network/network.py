@@ -1,0 +1,225 @@
+"""The network: a sequence of layers, the shape of a sample, and a loss.
+
+It says WHAT is trained and holds no parameters: those are a vector elsewhere, which the
+network's parameter table explains.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.errors import ModelFormatError
+from dask_horn.network import json_form
+from dask_horn.network.initial import initial_values
+from dask_horn.network.layers import Dense, Layer
+from dask_horn.network.losses import LOSSES, checked_loss
+from dask_horn.network.parameters import ParameterTable, Shape
+from dask_horn.network.stages import INPUT, OUTPUT, Stage, stages_of, with_names
+from dask_horn.network.summary import table_of
+from dask_horn.network.validation import checked_integer
+
+__all__ = ["Network"]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Network:
+    """A feed-forward network, described.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the input to the output. The last is a `Dense` with activation "linear", one unit per
+        class, label or value: the loss applies softmax or sigmoid itself. It is named ``output``;
+        the others may have names and else get ``dense_1``, ``dropout_1`` and so on.
+    input_shape : int or sequence of int
+        The shape of one sample. For a first `Dense` a sample of several dimensions is one row of
+        as many values as their product.
+    loss : str, default "cross_entropy"
+        One of cross_entropy (one class per sample), binary_cross_entropy (several labels per
+        sample), squared_error and huber (values).
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        The layers as they were given.
+    input_shape : tuple of int
+        The shape of one sample.
+    loss : str
+        The loss's name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the layers do not make a network: none at all, one that is no layer, a last one that is
+        not a linear `Dense`, names that clash, shapes that do not fit; or if the loss is unknown.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Dense, Dropout, Network
+    >>> network = Network([Dense(800, activation="relu"), Dropout(0.5), Dense(10)], input_shape=784)
+    >>> print(network.summary())
+    layer      what                           output shape  parameters
+    dense_1    Dense(800, activation='relu')  (800,)           628,000
+    dropout_1  Dropout(0.5)                   (800,)                 0
+    output     Dense(10)                      (10,)              8,010
+    total                                                      636,010
+    >>> network.unit_axes
+    {'input': 784, 'dense_1': 800, 'output': 10}
+    """
+
+    layers: tuple[Layer, ...]
+    input_shape: Shape
+    loss: str
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        input_shape: int | Iterable[int],
+        loss: str = "cross_entropy",
+    ) -> None:
+        object.__setattr__(self, "layers", _checked_layers(layers))
+        object.__setattr__(self, "input_shape", _checked_shape(input_shape))
+        object.__setattr__(self, "loss", checked_loss(loss))
+        _check_output(self.layers[-1], self.loss)
+        _ = self.stages  # names that clash and shapes that do not fit are told now
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Every layer at its place: with its name, shapes and unit axes."""
+        return stages_of(with_names(self.layers), self.input_shape)
+
+    @property
+    def named_layers(self) -> tuple[Layer, ...]:
+        """The layers with every name filled in."""
+        return tuple(stage.layer for stage in self.stages)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """One sample's shape after each layer."""
+        return tuple(stage.output_shape for stage in self.stages)
+
+    @cached_property
+    def parameters(self) -> ParameterTable:
+        """The table of all parameters in their one vector."""
+        return ParameterTable.lay_out(tensor for stage in self.stages for tensor in stage.tensors)
+
+    @property
+    def unit_axes(self) -> dict[str, int]:
+        """Number of units of each unit axis: the input, the hidden layers, the output."""
+        axes: dict[str, int] = {}
+        for stage in self.stages:
+            # A layer that passes the input on may see it before it is flattened.
+            if stage.input_axis == INPUT:
+                axes[INPUT] = stage.input_shape[-1]
+            if stage.output_axis != stage.input_axis:
+                axes[stage.output_axis] = stage.output_shape[-1]
+        return axes
+
+    @property
+    def divided_axes(self) -> tuple[str, ...]:
+        """The unit axes that are divided among sub-models: those of the hidden layers."""
+        return tuple(axis for axis in self.unit_axes if axis not in (INPUT, OUTPUT))
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of values in one sample."""
+        return math.prod(self.input_shape)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of output units."""
+        return self.stages[-1].output_shape[-1]
+
+    def initial_values(self, seed: int) -> NDArray[np.float32]:
+        """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
+        return initial_values(self.parameters, seed)
+
+    def summary(self) -> str:
+        """Return a table of the layers, their output shapes and numbers of parameters."""
+        return table_of(self.stages)
+
+    def to_json(self) -> str:
+        """Return the network as JSON text, which `from_json` reads."""
+        return json_form.write(self.layers, self.input_shape, self.loss)
+
+    @classmethod
+    def from_json(cls, text: str) -> Network:
+        """Return the network that `to_json` has written.
+
+        Parameters
+        ----------
+        text : str
+            JSON text.
+
+        Raises
+        ------
+        ModelFormatError
+            If the text is no JSON or describes no valid network, or one with a layer, field or
+            format version that only a later dask_horn knows.
+
+        Examples
+        --------
+        >>> network = Network([Dense(10)], input_shape=784)
+        >>> Network.from_json(network.to_json()) == network
+        True
+        """
+        fields = json_form.read(text)
+        try:
+            return cls(*fields)
+        except (TypeError, ValueError) as error:
+            raise ModelFormatError(f"a network's JSON describes no network: {error}") from error
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers))
+        shape = self.input_shape[0] if len(self.input_shape) == 1 else self.input_shape
+        return f"Network([{layers}], input_shape={shape}, loss={self.loss!r})"
+
+
+def _checked_layers(layers: Any) -> tuple[Layer, ...]:
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(
+            f"layers must be a sequence of layers such as [Dense(10)], "
+            f"got {layers!r} ({type(layers).__name__})."
+        )
+    checked = tuple(layers)
+    for index, layer in enumerate(checked):
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"layers[{index}] must be a layer such as Dense(10), "
+                f"got {layer!r} ({type(layer).__name__})."
+            )
+    if not checked:
+        raise ValueError("layers must hold at least the output layer, such as Dense(10), got none.")
+    return checked
+
+
+def _checked_shape(input_shape: Any) -> Shape:
+    if isinstance(input_shape, str) or not isinstance(input_shape, Iterable):
+        return (checked_integer("input_shape", input_shape, 1),)
+    shape = tuple(
+        checked_integer(f"input_shape[{index}]", length, 1)
+        for index, length in enumerate(input_shape)
+    )
+    if not shape:
+        raise ValueError("input_shape must have at least one dimension, got ().")
+    return shape
+
+
+def _check_output(last: Layer, loss: str) -> None:
+    if not isinstance(last, Dense) or last.activation != "linear":
+        raise ValueError(
+            f"the last of the layers must be a Dense with activation 'linear', because the loss "
+            f"applies softmax or sigmoid itself, got {last!r}."
+        )
+    if last.units < LOSSES[loss].min_outputs:
+        raise ValueError(
+            f"loss {loss!r} needs at least {LOSSES[loss].min_outputs} output units, got {last!r}; "
+            f"use one unit per class, or 'binary_cross_entropy'."
+        )

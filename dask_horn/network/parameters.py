@@ -1,0 +1,228 @@
+"""The parameter table: where each tensor lies in a model's one float32 vector.
+
+A tensor knows the unit axis of each of its dimensions, and that is all that dividing a model
+needs: to take a sub-model is to restrict axes, whatever layer the tensor belongs to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.network.validation import checked_integer
+
+__all__ = ["ALIGNMENT", "ParameterTable", "Shape", "TensorSpec"]
+
+ALIGNMENT = 16  # float32 elements: 64 bytes, a cache line and an AVX-512 register
+
+Shape = tuple[int, ...]
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One parameter tensor of a layer.
+
+    Attributes
+    ----------
+    name : str
+        Layer and tensor, such as ``"dense_1/W"``.
+    shape : tuple of int
+        Its shape; for Dense ``(in, out)`` and ``(out,)``.
+    axes : tuple of (str or None)
+        The unit axis of each dimension; None where a dimension counts no units.
+    fan_in, fan_out : int
+        Units of the whole network that feed one unit, and that one unit feeds. A restricted
+        table keeps them: they tell how the initial values were drawn.
+    activation : str
+        The activation that follows, by which the initial values are chosen.
+    decays : bool
+        Whether weight decay applies: True for weights, False for biases.
+    offset : int
+        First element in the vector, in float32 elements; a multiple of 16.
+
+    Examples
+    --------
+    >>> TensorSpec("dense_1/b", (3,), ("dense_1",), 4, 3, "relu", decays=False).size
+    3
+    """
+
+    name: str
+    shape: Shape
+    axes: tuple[str | None, ...]
+    fan_in: int
+    fan_out: int
+    activation: str
+    decays: bool
+    offset: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ParameterTable(Mapping[str, TensorSpec]):
+    """The tensors of a model in the order of its vector; a mapping from their names.
+
+    Attributes
+    ----------
+    tensors : tuple of TensorSpec
+        Every tensor, with its offset.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Dense, Network
+    >>> table = Network([Dense(3, activation="relu"), Dense(2)], input_shape=4).parameters
+    >>> list(table)
+    ['dense_1/W', 'dense_1/b', 'output/W', 'output/b']
+    >>> table.n_parameters, table.size
+    (23, 64)
+    >>> table.restrict({"dense_1": 2})["output/W"].shape
+    (2, 2)
+    """
+
+    tensors: tuple[TensorSpec, ...]
+
+    @classmethod
+    def lay_out(cls, tensors: Iterable[TensorSpec]) -> ParameterTable:
+        """Give each tensor its place, one after the other, each at a multiple of 64 bytes."""
+        placed: list[TensorSpec] = []
+        offset = 0
+        for tensor in tensors:
+            placed.append(replace(tensor, offset=offset))
+            offset += _padded(tensor.size)
+        return cls(tuple(placed))
+
+    @property
+    def size(self) -> int:
+        """Length of the vector in float32 elements, padding included; a multiple of 16."""
+        if not self.tensors:
+            return 0
+        last = self.tensors[-1]
+        return last.offset + _padded(last.size)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters, without padding."""
+        return sum(tensor.size for tensor in self.tensors)
+
+    def view(self, vector: NDArray[ScalarT], name: str) -> NDArray[ScalarT]:
+        """Return the named tensor as a view of the vector, in the tensor's shape.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (size,)
+            Parameters, gradients, or anything else that is laid out like them.
+        name : str
+            The tensor's name.
+
+        Raises
+        ------
+        KeyError
+            If the table has no such tensor.
+        ValueError
+            If the vector has another length than the table.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dask_horn.network import Dense, Network
+        >>> table = Network([Dense(2)], input_shape=3).parameters
+        >>> vector = np.zeros(table.size, np.float32)
+        >>> table.view(vector, "output/b")[:] = 7
+        >>> float(vector.sum())
+        14.0
+        """
+        tensor = self[name]
+        self._check_length(vector)
+        return vector[tensor.offset : tensor.offset + tensor.size].reshape(tensor.shape)
+
+    def as_dict(self, vector: NDArray[ScalarT]) -> dict[str, NDArray[ScalarT]]:
+        """Return every tensor by name, each a view of the vector of shape (size,).
+
+        Raises
+        ------
+        ValueError
+            If the vector has another length than the table.
+        """
+        return {name: self.view(vector, name) for name in self}
+
+    def restrict(self, sizes: Mapping[str, int]) -> ParameterTable:
+        """Return the table of a sub-model: the same tensors, with shorter axes, laid out anew.
+
+        Parameters
+        ----------
+        sizes : mapping of str to int
+            For each divided unit axis, how many of its units the sub-model has.
+
+        Raises
+        ------
+        ValueError
+            If no tensor spans such an axis, or it has fewer units than asked for.
+        """
+        lengths = self._axis_lengths
+        unknown = [axis for axis in sizes if axis not in lengths]
+        if unknown:
+            raise ValueError(
+                f"sizes must name unit axes of the table ({', '.join(lengths)}), "
+                f"got {unknown[0]!r}."
+            )
+        for axis, size in sizes.items():
+            if checked_integer(f"sizes[{axis!r}]", size, 1) > lengths[axis]:
+                raise ValueError(
+                    f"sizes[{axis!r}] must be at most the axis's {lengths[axis]} units, got {size}."
+                )
+        return ParameterTable.lay_out(
+            replace(tensor, shape=_restricted(tensor, sizes)) for tensor in self.tensors
+        )
+
+    def __getitem__(self, name: str) -> TensorSpec:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            known = ", ".join(self._by_name)
+            raise KeyError(f"no tensor {name!r} in the table; it has {known}.") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    @cached_property
+    def _by_name(self) -> dict[str, TensorSpec]:
+        return {tensor.name: tensor for tensor in self.tensors}
+
+    @cached_property
+    def _axis_lengths(self) -> dict[str, int]:
+        return {
+            axis: length
+            for tensor in self.tensors
+            for axis, length in zip(tensor.axes, tensor.shape, strict=True)
+            if axis is not None
+        }
+
+    def _check_length(self, vector: NDArray[Any]) -> None:
+        if vector.shape != (self.size,):
+            raise ValueError(
+                f"vector must have the table's shape ({self.size},), got {vector.shape}."
+            )
+
+
+def _padded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _restricted(tensor: TensorSpec, sizes: Mapping[str, int]) -> Shape:
+    return tuple(
+        length if axis is None else int(sizes.get(axis, length))
+        for axis, length in zip(tensor.axes, tensor.shape, strict=True)
+    )

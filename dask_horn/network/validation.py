@@ -1,0 +1,36 @@
+"""Checks of the arguments that layers and networks share.
+
+Each returns the value in its plain Python form, so that a spec made with NumPy's integers
+equals, hashes and writes to JSON like one made with Python's.
+"""
+
+from __future__ import annotations
+
+import numbers
+import re
+from typing import Any
+
+# A layer's name becomes a name in a store, where "/", "." and a leading "_" have a meaning.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def checked_integer(argument: str, value: Any, minimum: int) -> int:
+    """Return `value` as an int, or say that `argument` must be one of at least `minimum`."""
+    wanted = f"{argument} must be an integer of at least {minimum}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{wanted}, got {value!r} ({type(value).__name__}).")
+    if value < minimum:
+        raise ValueError(f"{wanted}, got {value}.")
+    return int(value)
+
+
+def checked_name(value: Any) -> str | None:
+    """Return a layer's name, or say which names would do."""
+    wanted = "name must be a string of letters, digits and underscores that begins with a letter"
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{wanted}, got {value!r} ({type(value).__name__}).")
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{wanted}, got {value!r}.")
+    return str(value)

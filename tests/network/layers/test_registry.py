@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dask_horn.errors import ModelFormatError
+from dask_horn.network import Dense, Dropout, layers
+
+EXAMPLES = [Dense(3, "relu", use_bias=False, name="wide"), Dense(2), Dropout(0.25, name="drop")]
+
+
+@pytest.mark.parametrize("layer", EXAMPLES, ids=repr)
+def test_a_layer_comes_back_from_json(layer):
+    assert layers.layer_from_config(json.loads(json.dumps(layer.to_config()))) == layer
+
+
+def test_every_kind_has_an_example_here():
+    assert {type(layer) for layer in EXAMPLES} == set(layers.LAYERS.values())
+    assert all(kind == layer.kind for kind, layer in layers.LAYERS.items())
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"kind": "conv9d", "units": 3}, "one of dense, dropout, got 'conv9d'; a later dask_horn"),
+        ({"units": 3}, "got None"),
+        ({"kind": ["dense"]}, r"got \['dense'\]"),
+        ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; a later dask_horn"),
+        ({"kind": "dense", "units": 0}, "units must be an integer of at least 1, got 0"),
+        ({"kind": "dense"}, "'units'"),
+        ("dense", "must be an object with a kind, got 'dense'"),
+    ],
+)
+def test_what_is_not_known_is_refused(config, message):
+    with pytest.raises(ModelFormatError, match=message):
+        layers.layer_from_config(config)

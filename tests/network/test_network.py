@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from dask_horn.network import Dense, Dropout, Layer, Network
+from tests.network.strategies import networks
+
+
+def test_names_shapes_and_axes():
+    network = Network(
+        [
+            Dropout(0.2),
+            Dense(7, activation="relu"),
+            Dropout(0.5),
+            Dense(5, activation="relu", name="narrow"),
+            Dense(6, activation="relu"),
+            Dense(3),
+        ],
+        input_shape=4,
+    )
+    assert [layer.name for layer in network.named_layers] == [
+        "dropout_1",
+        "dense_1",
+        "dropout_2",
+        "narrow",
+        "dense_3",
+        "output",
+    ]
+    assert network.shapes == ((4,), (7,), (7,), (5,), (6,), (3,))
+    axes = {"input": 4, "dense_1": 7, "narrow": 5, "dense_3": 6, "output": 3}
+    assert network.unit_axes == axes
+    assert list(network.unit_axes) == list(axes)
+    assert network.divided_axes == ("dense_1", "narrow", "dense_3")
+    assert (network.n_inputs, network.n_outputs) == (4, 3)
+
+
+def test_naming_one_layer_renames_no_other():
+    plain = Network([Dense(2), Dense(2), Dense(2)], 3)
+    named = Network([Dense(2, name="first"), Dense(2), Dense(2)], 3)
+    assert plain.divided_axes == ("dense_1", "dense_2")
+    assert named.divided_axes == ("first", "dense_2")
+
+
+@pytest.mark.parametrize("first", [[], [Dropout(0.1)]])
+def test_a_first_dense_takes_samples_of_several_dimensions_as_rows(first):
+    network = Network([*first, Dense(5, activation="relu"), Dense(3)], (4, 4, 2))
+    assert network.input_shape == (4, 4, 2)
+    assert network.n_inputs == network.unit_axes["input"] == 32
+    assert network.parameters["dense_1/W"].shape == (32, 5)
+
+
+def test_a_network_without_hidden_layers():
+    network = Network([Dense(3)], 4)
+    assert network.divided_axes == ()
+    assert network.unit_axes == {"input": 4, "output": 3}
+
+
+def test_layers_and_shape_may_be_any_sequence():
+    network = Network((layer for layer in [Dense(3)]), np.array([2, 2]))
+    assert network == Network([Dense(3)], (2, 2))
+    assert hash(network) == hash(Network([Dense(3)], (2, 2)))
+    assert Network([Dense(3)], np.int32(4)) == Network([Dense(3)], [4])
+
+
+@given(networks())
+def test_json_brings_the_same_network_back(network):
+    assert Network.from_json(network.to_json()) == network
+
+
+@given(networks())
+def test_pickle_and_repr_bring_the_same_network_back(network):
+    assert network.parameters == pickle.loads(pickle.dumps(network)).parameters
+    assert eval(repr(network)) == network
+
+
+@given(networks())
+def test_summary_has_a_line_per_layer_and_the_total(network):
+    heading, *lines, total = network.summary().splitlines()
+    assert heading.split() == ["layer", "what", "output", "shape", "parameters"]
+    assert [line.split()[0] for line in lines] == [layer.name for layer in network.named_layers]
+    assert total.split() == ["total", f"{network.parameters.n_parameters:,}"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ("dense", r"^layers must be a sequence of layers such as \[Dense\(10\)\], got 'dense'"),
+        (Dense(3), r"^layers must be a sequence .* got Dense\(3\) \(Dense\)"),
+        ([Dense(3), 10], r"^layers\[1\] must be a layer such as Dense\(10\), got 10 \(int\)"),
+        ([Dense], r"^layers\[0\] must be a layer"),
+    ],
+)
+def test_layers_must_be_layers(layers, message):
+    with pytest.raises(TypeError, match=message):
+        Network(layers, 4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "^layers must hold at least the output layer"),
+        ([Dense(3), Dropout(0.5)], r"^the last of the layers must be a Dense .*got Dropout\(0.5\)"),
+        ([Dense(3, "relu")], r"activation 'linear', because the loss .* activation='relu'\)\.$"),
+        ([Dense(3, name="logits")], "^the last layer is always named 'output', got .*'logits'"),
+        ([Dense(3, name="a"), Dense(4, name="a"), Dense(2)], "names of their own, got 'a' 2 times"),
+        ([Dense(3, name="dense_2"), Dense(4), Dense(2)], "names of their own, got 'dense_2' 2"),
+        ([Dense(3, name="input"), Dense(2)], "^'input' names the network's own input"),
+        ([Dropout(0.1, name="output"), Dense(2)], "^'output' names the network's own output"),
+    ],
+)
+def test_layers_must_make_a_network(layers, message):
+    with pytest.raises(ValueError, match=message):
+        Network(layers, 4)
+
+
+def test_the_output_may_be_named_output():
+    assert Network([Dense(3, name="output")], 4).n_outputs == 3
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "error", "message"),
+    [
+        (0, ValueError, "^input_shape must be an integer of at least 1, got 0"),
+        ((28, 0), ValueError, r"^input_shape\[1\] must be an integer of at least 1, got 0"),
+        ((), ValueError, "^input_shape must have at least one dimension"),
+        ("784", TypeError, "^input_shape must be an integer .*got '784'"),
+        (None, TypeError, "^input_shape must be an integer"),
+        ((28.0,), TypeError, r"^input_shape\[0\] must be an integer"),
+    ],
+)
+def test_input_shape_must_be_positive_integers(input_shape, error, message):
+    with pytest.raises(error, match=message):
+        Network([Dense(3)], input_shape)
+
+
+class Unknown(Layer):
+    """A kind of layer that nobody has heard of, with a shape of its own."""
+
+    kind = "unknown"
+
+    def output_shape(self, input_shape):
+        return (*input_shape, 2)
+
+    def output_axis(self, input_axis):
+        return str(self.name)
+
+
+def test_a_new_kind_of_layer_needs_no_change_elsewhere():
+    with pytest.raises(ValueError, match=r"Dense takes .* got the shape \(4, 2\); put a Flatten"):
+        Network([Unknown(), Dense(3)], 4)

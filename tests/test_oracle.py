@@ -1,0 +1,224 @@
+"""The oracle judges the kernels; finite differences and known numbers judge the oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Network
+from tests import oracle
+
+BATCH, N_INPUTS, N_OUTPUTS = 5, 4, 3
+
+
+def _network(activation="tanh", loss="cross_entropy", **dense):
+    return Network(
+        [
+            Dense(6, activation=activation, **dense),
+            Dropout(0.5),
+            Dense(5, activation=activation, **dense),
+            Dense(N_OUTPUTS, **dense),
+        ],
+        N_INPUTS,
+        loss,
+    )
+
+
+def _problem(network, seed=0):
+    """Parameters (biases too), samples and targets for the network, all float64."""
+    rng = np.random.default_rng(seed)
+    params = {name: rng.normal(size=spec.shape) for name, spec in network.parameters.items()}
+    x = rng.normal(size=(BATCH, N_INPUTS))
+    targets = {
+        "classes": rng.integers(N_OUTPUTS, size=BATCH),
+        "labels": rng.integers(2, size=(BATCH, N_OUTPUTS)),
+        "values": 3 * rng.normal(size=(BATCH, N_OUTPUTS)),
+    }[LOSSES[network.loss].kind]
+    return params, x, targets
+
+
+def _central_differences(function, params, step=1e-6):
+    found = {}
+    for name, value in params.items():
+        gradient = np.empty_like(value)
+        for index in np.ndindex(value.shape):
+            moved = {sign: {**params, name: value.copy()} for sign in (-1, 1)}
+            for sign in (-1, 1):
+                moved[sign][name][index] += sign * step
+            gradient[index] = (function(moved[1]) - function(moved[-1])) / (2 * step)
+        found[name] = gradient
+    return found
+
+
+def _assert_gradients(network, **options):
+    params, x, targets = _problem(network)
+    class_weight = options.pop("class_weight", None)
+
+    def of(p):
+        outputs, _ = oracle.forward(network, p, x, **options)
+        return oracle.loss(network, outputs, targets, class_weight)
+
+    computed = oracle.gradients(network, params, x, targets, class_weight=class_weight, **options)
+    expected = _central_differences(of, params)
+    assert list(computed) == list(expected)
+    for name in expected:
+        np.testing.assert_allclose(computed[name], expected[name], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_equal_central_differences(activation, loss):
+    _assert_gradients(_network(activation, loss))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_carry_scales_and_masks(activation):
+    keep = np.random.default_rng(1).random((BATCH, 6)) < 0.5
+    _assert_gradients(
+        _network(activation),
+        scales={"dense_1": 1.5, "dense_2": 0.5, "output": 2.0},
+        masks={"dropout_1": keep},
+    )
+
+
+def test_gradients_carry_class_weights():
+    _assert_gradients(_network(), class_weight=[0.5, 1.0, 4.0])
+
+
+def test_gradients_without_biases():
+    _assert_gradients(_network(use_bias=False))
+
+
+def test_forward_by_hand():
+    network = Network([Dense(2, activation="relu"), Dropout(0.5), Dense(1)], 2, "squared_error")
+    params = {
+        "dense_1/W": [[1, -1], [1, 0]],
+        "dense_1/b": [10, 1],
+        "output/W": [[1], [2]],
+        "output/b": [0.5],
+    }
+    x = [[1, 2], [-3, 0]]
+
+    def outputs(**options):
+        return oracle.forward(network, params, x, **options)[0].ravel().tolist()
+
+    assert outputs() == [13 + 0 + 0.5, 7 + 2 * 4 + 0.5]
+    # The scale multiplies the product, not the bias.
+    assert outputs(scales={"dense_1": 2.0}) == [16 + 0 + 0.5, 4 + 2 * 7 + 0.5]
+    keep = np.array([[True, True], [False, True]])
+    assert outputs(masks={"dropout_1": keep}) == [2 * 13 + 0.5, 2 * 2 * 4 + 0.5]
+
+
+def test_samples_of_several_dimensions_are_rows():
+    network = Network([Dense(2)], (3, 2))
+    params = {"output/W": np.arange(12.0).reshape(6, 2), "output/b": np.zeros(2)}
+    x = np.random.default_rng(0).normal(size=(4, 3, 2))
+    np.testing.assert_array_equal(
+        oracle.forward(network, params, x)[0], oracle.forward(network, params, x.reshape(4, 6))[0]
+    )
+
+
+def test_a_mask_must_say_which_units_are_kept():
+    network = _network()
+    params, x, _ = _problem(network)
+    with pytest.raises(TypeError, match="bools"):
+        oracle.forward(network, params, x, masks={"dropout_1": np.ones((BATCH, 6))})
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "targets", "expected"),
+    [
+        ("cross_entropy", [[0, 0], [0, np.log(3)]], [0, 0], (np.log(2) + np.log(4)) / 2),
+        (
+            "binary_cross_entropy",
+            [[0, 0], [0, np.log(3)]],
+            [[1, 0], [1, 1]],
+            np.log(16 / 3 * 2) / 4,
+        ),
+        ("squared_error", [[1, 2], [3, 4]], [[1, 0], [0, 4]], (4 + 9) / 2 / 4),
+        ("huber", [[0.5, 2], [-3, 4]], [[0, 0], [0, 4]], (0.125 + 1.5 + 2.5) / 4),
+    ],
+)
+def test_losses_by_hand(loss, outputs, targets, expected):
+    network = Network([Dense(2)], 1, loss)
+    assert oracle.loss(network, outputs, targets) == pytest.approx(expected, rel=1e-12)
+
+
+def test_losses_of_far_outputs_are_finite():
+    for loss, targets in (("cross_entropy", [0]), ("binary_cross_entropy", [[1, 0]])):
+        network = Network([Dense(2)], 1, loss)
+        assert oracle.loss(network, [[-1000, 1000]], targets) in (2000.0, 1000.0)
+
+
+def test_class_weights_do_not_change_the_divisor():
+    network = Network([Dense(2)], 1)
+    assert oracle.loss(network, np.zeros((4, 2)), [0, 0, 0, 1], [1, 5]) == pytest.approx(
+        2 * np.log(2)
+    )
+
+
+# Two steps with gradients 1 and -2 from w = 1, learning rate 0.1, momentum 0.5, decay 0.2: by hand.
+#   plain:  v = 1, w = 0.9;              v = 0.5 - 2 = -1.5, w = 1.05
+#   decay:  g = 1.2, v = 1.2, w = 0.88;  g = -1.824, v = -1.224, w = 1.0024
+#   nesterov: v = 1, w = 1 - 0.1 (1 + 0.5) = 0.85;  v = -1.5, w = 0.85 - 0.1 (-2 - 0.75) = 1.125
+@pytest.mark.parametrize(
+    ("nesterov", "decay", "weight", "bias"),
+    [(False, 0.0, 1.05, 1.05), (False, 0.2, 1.0024, 1.05), (True, 0.0, 1.125, 1.125)],
+)
+def test_sgd_by_hand(nesterov, decay, weight, bias):
+    network = Network([Dense(1)], 1, "squared_error")
+    params = {"output/W": np.ones((1, 1)), "output/b": np.ones(1)}
+    velocity = oracle.zeros_like(params)
+    for g in (1.0, -2.0):
+        grads = {name: np.full_like(value, g) for name, value in params.items()}
+        params, velocity = oracle.sgd_step(
+            network, params, grads, velocity, 0.1, 0.5, nesterov=nesterov, weight_decay=decay
+        )
+    assert params["output/W"].item() == pytest.approx(weight)
+    assert params["output/b"].item() == pytest.approx(bias)
+
+
+def test_adamw_by_hand():
+    # First step: m/(1-b1) = g, v/(1-b2) = g^2, so w moves by lr * sign(g), after decay.
+    # Second step, gradient -g: m = 0.9 * 0.1 g - 0.1 g = -0.01 g, over 1 - 0.81; v again gives g^2.
+    network = Network([Dense(1)], 1, "squared_error")
+    params = {"output/W": np.full((1, 1), 2.0), "output/b": np.full(1, 2.0)}
+    state = oracle.AdamState.zeros(params)
+    grads = {"output/W": np.full((1, 1), 5.0), "output/b": np.full(1, -5.0)}
+    params, state = oracle.adamw_step(network, params, grads, state, 0.1, weight_decay=0.5)
+    assert params["output/W"].item() == pytest.approx(2.0 * 0.95 - 0.1)
+    assert params["output/b"].item() == pytest.approx(2.0 + 0.1)
+    opposite = {name: -g for name, g in grads.items()}
+    params, state = oracle.adamw_step(network, params, opposite, state, 0.1)
+    assert params["output/W"].item() == pytest.approx(1.8 + 0.1 * 0.01 / 0.19)
+    assert state.step == 2
+
+
+def test_clipping_keeps_the_direction_of_all_gradients_together():
+    grads = {"a": np.array([3.0]), "b": np.array([[4.0]])}
+    clipped = oracle.clip_by_norm(grads, 1.0)
+    assert clipped["a"].item() == pytest.approx(0.6)
+    assert clipped["b"].item() == pytest.approx(0.8)
+    assert oracle.clip_by_norm(grads, 5.0)["a"].item() == 3.0
+    assert oracle.clip_by_norm({"a": np.zeros(2)}, 1.0)["a"].tolist() == [0, 0]
+
+
+# Random123's kat_vectors, "philox4x32 10".
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        (
+            (0xFFFFFFFF,) * 4,
+            (0xFFFFFFFF,) * 2,
+            (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD),
+        ),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_philox_known_answers(counter, key, expected):
+    assert oracle.philox4x32(counter, key) == expected
