@@ -1,0 +1,146 @@
+"""The one place that decides how kernels are compiled and where the machine code is kept.
+
+Every kernel is compiled by itself, when it is first looked up, with exactly one signature, and
+cached in a file of its own: so a network pays only for the kernels that it uses, and processes
+that start together can only ever write the same thing (numba's cache mixes up code where several
+signatures of one function are written at once).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+import llvmlite.binding
+import numba
+import numpy as np
+from filelock import FileLock
+from numba import types
+from numba.extending import register_jitable
+from numpy.typing import NDArray
+
+__all__ = ["OPTIONS", "address_table", "cache_folder", "compiled", "kernel", "scalar"]
+
+# Python's division check keeps loops from vectorizing; numpy's rules (inf, nan) do not.
+OPTIONS = {"error_model": "numpy"}
+
+#: What every kernel takes: its op row, the step's counters, the scalars, and the arena.
+KERNEL_SIGNATURE = types.void(
+    types.CPointer(types.int64),
+    types.CPointer(types.int64),
+    types.CPointer(types.float64),
+    types.CPointer(types.float32),
+)
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_compiling = threading.RLock()
+_kernels: dict[str, Compiled[[], Any]] = {}
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Folder of the machine code: named by the kernels' sources, numba's version and the CPU.
+
+    It lies in ``NUMBA_CACHE_DIR`` where that is set (on a cluster whose home folders are shared,
+    set it to a local disk), else in the user's cache folder.
+    """
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dask_horn"
+    )
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    digest.update(numba.__version__.encode())
+    digest.update(llvmlite.binding.get_host_cpu_name().encode())
+    digest.update(llvmlite.binding.get_host_cpu_features().flatten().encode())
+    folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a read-only home: compile once per process group instead of never
+        folder = Path(tempfile.mkdtemp(prefix="dask-horn-kernels-"))
+    return folder
+
+
+@contextlib.contextmanager
+def _numba_caches_here() -> Iterator[Path]:
+    """Let numba cache in our folder, one process of this machine at a time."""
+    folder = cache_folder()
+    lock = Path(tempfile.gettempdir()) / f"dask-horn-{os.getuid()}-{folder.name}.lock"
+    before = numba.config.CACHE_DIR
+    with _compiling, FileLock(lock):
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            yield folder
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+class Compiled(Generic[Parameters, Result]):
+    """A function that is compiled, or loaded from the cache, when it is first called."""
+
+    def __init__(
+        self, function: Callable[Parameters, Result], compiler: Callable[[Any], Any]
+    ) -> None:
+        self.function = function
+        self._compiler = compiler
+        self._native: Any = None
+        functools.update_wrapper(self, function)
+
+    def native(self) -> Any:
+        """The compiled object, a numba dispatcher or cfunc."""
+        if self._native is None:
+            with _numba_caches_here():
+                if self._native is None:
+                    self._native = self._compiler(self.function)
+        return self._native
+
+    def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return cast(Result, self.native()(*args, **kwargs))
+
+
+def compiled(
+    signature: Any,
+) -> Callable[[Callable[Parameters, Result]], Compiled[Parameters, Result]]:
+    """Compile a function that Python calls: one signature, without the GIL, lazily."""
+
+    def decorate(function: Callable[Parameters, Result]) -> Compiled[Parameters, Result]:
+        compiler = numba.njit([signature], nogil=True, cache=True, **OPTIONS)
+        return Compiled(function, compiler)
+
+    return decorate
+
+
+def scalar(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Mark a scalar body that kernels of both devices share; it stays a plain function.
+
+    Being no dispatcher, it may be closed over by a kernel: dispatchers pickle differently in
+    every process, and the kernel's cache would never be hit.
+    """
+    return cast("Callable[Parameters, Result]", register_jitable(**OPTIONS)(function))
+
+
+def kernel(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the kernel of the op called `name`; it compiles on first use."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        # numba names cache files and symbols by qualname: kernels made by one factory must differ.
+        function.__name__ = function.__qualname__ = name.replace(" ", "_")
+        compiler = numba.cfunc(KERNEL_SIGNATURE, cache=True, **OPTIONS)
+        _kernels[name] = Compiled(function, compiler)
+        return function
+
+    return decorate
+
+
+def address_table(names: Sequence[str]) -> NDArray[np.int64]:
+    """Entry points of the kernels `names`, in this order, compiled or loaded now."""
+    return np.array([_kernels[name].native().address for name in names], dtype=np.int64)

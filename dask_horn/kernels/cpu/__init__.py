@@ -1,0 +1,12 @@
+"""The CPU's kernels, one file per family; importing this registers them all (none compiles)."""
+
+from __future__ import annotations
+
+from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
+    activations,
+    dropout,
+    gather,
+    gemm,
+    losses,
+    optimizers,
+)

@@ -1,0 +1,96 @@
+"""Losses: the batch's mean into LOSS, and its gradient with respect to the outputs.
+
+Each takes the outputs z at A (batch, N_OUT) and the targets at B, and writes the gradient to C
+(batch, N_OUT). Sums run in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from dask_horn.kernels.compile import kernel
+from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.opcodes import BATCH, CONSTANT, LOSS, N_OUT, A, B, C, D
+
+
+@kernel("cross_entropy")
+def cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+    """Mean of ``-w log softmax(z)[class]``; B (batch,) the classes, D (N_OUT,) their weights w."""
+    batch, width = counters[BATCH], row[N_OUT]
+    z = carray(at(arena, row[A]), (batch, width))
+    target = carray(at(arena, row[B]), (batch,))
+    gradient = carray(at(arena, row[C]), (batch, width))
+    weights = carray(at(arena, row[D]), (width,))
+    total = 0.0
+    for i in range(batch):
+        top = z[i, 0]
+        for j in range(1, width):
+            top = max(top, z[i, j])
+        total_exp = np.float32(0)
+        for j in range(width):
+            e = np.float32(math.exp(z[i, j] - top))
+            gradient[i, j] = e
+            total_exp += e
+        label = np.int64(target[i])
+        weight = weights[label]
+        total += weight * (math.log(total_exp) + top - z[i, label])
+        factor = weight / (total_exp * np.float32(batch))
+        for j in range(width):
+            gradient[i, j] *= factor
+        gradient[i, label] -= weight / np.float32(batch)
+    scalars[LOSS] = total / batch
+
+
+@kernel("binary_cross_entropy")
+def binary_cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+    """Mean over samples and labels of ``log(1 + e^z) - t z``; B (batch, N_OUT) holds t."""
+    size = counters[BATCH] * row[N_OUT]
+    z = carray(at(arena, row[A]), (size,))
+    target = carray(at(arena, row[B]), (size,))
+    gradient = carray(at(arena, row[C]), (size,))
+    total = 0.0
+    for i in range(size):
+        e = math.exp(-abs(z[i]))
+        total += max(z[i], np.float32(0)) - target[i] * z[i] + math.log1p(e)
+        probability = 1.0 / (1.0 + e) if z[i] >= 0 else e / (1.0 + e)
+        gradient[i] = np.float32((probability - target[i]) / size)
+    scalars[LOSS] = total / size
+
+
+@kernel("squared_error")
+def squared_error(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+    """Mean over samples and outputs of ``(z - t)² / 2``; B (batch, N_OUT) holds t."""
+    size = counters[BATCH] * row[N_OUT]
+    z = carray(at(arena, row[A]), (size,))
+    target = carray(at(arena, row[B]), (size,))
+    gradient = carray(at(arena, row[C]), (size,))
+    inverse = np.float32(1.0 / size)
+    total = 0.0
+    for i in range(size):
+        error = z[i] - target[i]
+        total += 0.5 * error * error
+        gradient[i] = error * inverse
+    scalars[LOSS] = total / size
+
+
+@kernel("huber")
+def huber(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+    """Mean of ``e²/2`` where ``|e| ≤ δ``, else ``δ (|e| - δ/2)``; e = z - t, δ at CONSTANT."""
+    size = counters[BATCH] * row[N_OUT]
+    z = carray(at(arena, row[A]), (size,))
+    target = carray(at(arena, row[B]), (size,))
+    gradient = carray(at(arena, row[C]), (size,))
+    delta = scalars[row[CONSTANT]]
+    total = 0.0
+    for i in range(size):
+        error = np.float64(z[i] - target[i])
+        if abs(error) <= delta:
+            total += 0.5 * error * error
+        else:
+            total += delta * (abs(error) - 0.5 * delta)
+        gradient[i] = np.float32(min(max(error, -delta), delta) / size)
+    scalars[LOSS] = total / size
