@@ -1,0 +1,215 @@
+"""How a model is divided: which sub-model holds which units, and slices by those units.
+
+Knows unit axes and parameter tables; nothing of layers, data, or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.kernels.cpu.slices import LAYOUT, put_constant, put_slice, take_slice
+from dask_horn.network import Network, ParameterTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Partition", "SliceMap"]
+
+
+@dataclass(frozen=True, eq=False)
+class SliceMap:
+    """Where the entries of one sub-model's parameter vector lie in the parent's.
+
+    Attributes
+    ----------
+    table : ParameterTable
+        The sub-model's own parameters.
+    whole_size : int
+        Length of the parent's vector.
+    layout, units : ndarray of int64
+        The same, in the form that the kernels read (`dask_horn.kernels.cpu.slices`).
+    """
+
+    table: ParameterTable
+    whole_size: int
+    layout: NDArray[np.int64]
+    units: NDArray[np.int64]
+
+    @classmethod
+    def build(cls, table: ParameterTable, index_sets: Mapping[str, NDArray[np.int64]]) -> SliceMap:
+        """Map the slice that restricts each axis in `index_sets` to its units, others whole."""
+        part = table.restrict({axis: len(units) for axis, units in index_sets.items()})
+        longest = max(max(tensor.shape) for tensor in table.tensors)
+        starts: dict[str | None, int] = {None: 0}
+        pieces = [np.arange(longest)]
+        for axis, units in index_sets.items():
+            starts[axis] = sum(piece.size for piece in pieces)
+            pieces.append(units)
+        layout = np.ones((len(table.tensors), len(LAYOUT)), np.int64)
+        for row, whole, own in zip(layout, table.tensors, part.tensors, strict=True):
+            lead = 4 - len(whole.shape)
+            row[0:2] = whole.offset, own.offset
+            row[2 + lead : 6] = own.shape
+            row[6 + lead : 10] = whole.shape
+            row[10:14] = 0
+            row[10 + lead : 14] = [starts.get(axis, 0) for axis in whole.axes]
+        return cls(part, table.size, layout, np.concatenate(pieces).astype(np.int64))
+
+    def take(self, whole: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Copy the sub-model's vector out of the parent's."""
+        part = np.zeros(self.table.size, np.float32)
+        take_slice(whole, part, self.layout, self.units)
+        return part
+
+    def put(
+        self, part: NDArray[np.float32], into: NDArray[np.float32], weight: float = 1.0
+    ) -> None:
+        """Add `weight` times the sub-model's vector to its places in the parent's, in place."""
+        put_slice(into, part, np.float32(weight), self.layout, self.units)
+
+    def count(self, into: NDArray[np.float32], weight: float = 1.0) -> None:
+        """Add `weight` to every place of the parent's vector that the sub-model holds, in place."""
+        put_constant(into, np.float32(weight), self.layout, self.units)
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """A random split of each divided unit axis into disjoint parts, one per sub-model.
+
+    Attributes
+    ----------
+    n_submodels : int
+        How many parts each divided axis has.
+    parts : mapping of str to ndarray of int64, (n_units,)
+        For each divided axis, the sub-model that holds each unit.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Dense, Network
+    >>> network = Network([Dense(6, activation="relu"), Dense(2)], input_shape=4)
+    >>> partition = Partition.draw(network, n_submodels=2, seed=0, concentration=None)
+    >>> partition.sizes("dense_1")
+    array([3, 3])
+    """
+
+    n_submodels: int
+    parts: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def draw(
+        cls,
+        network: Network,
+        n_submodels: int,
+        seed: int = 0,
+        *,
+        round: int = 0,
+        group: int = 0,
+        concentration: float | None = 100.0,
+    ) -> Partition:
+        """Draw the partition of one round in one group: a pure function of its arguments.
+
+        Parameters
+        ----------
+        network : Network
+            Whose divided axes are split.
+        n_submodels : int
+            Number of parts; at most the units of the narrowest divided axis.
+        seed, round, group : int
+            What the draw is keyed by.
+        concentration : float or None, default 100
+            Of the Dirichlet distribution of the parts' sizes: the smaller, the more irregular
+            (100: parts differ by about a tenth). None makes them as equal as can be.
+
+        Raises
+        ------
+        ValueError
+            If an axis has fewer units than there are parts.
+        """
+        check_divisible(network, n_submodels)
+        parts: dict[str, NDArray[np.int64]] = {}
+        for index, axis in enumerate(network.divided_axes):
+            generator = np.random.Generator(
+                np.random.Philox(np.random.SeedSequence([seed, round, group, index]))
+            )
+            n_units = network.unit_axes[axis]
+            sizes = _draw_sizes(n_units, n_submodels, concentration, generator)
+            holder = np.repeat(np.arange(n_submodels), sizes)
+            parts[axis] = holder[generator.permutation(n_units)]
+        return cls(n_submodels, parts)
+
+    def sizes(self, axis: str) -> NDArray[np.int64]:
+        """How many units of `axis` each sub-model holds, shape (n_submodels,)."""
+        return np.bincount(self.parts[axis], minlength=self.n_submodels)
+
+    def index_sets(self, submodel: int) -> dict[str, NDArray[np.int64]]:
+        """The units of every divided axis that `submodel` holds, in ascending order."""
+        return {axis: np.flatnonzero(part == submodel) for axis, part in self.parts.items()}
+
+    def fractions(self, submodel: int) -> dict[str, float]:
+        """The share of every divided axis that `submodel` holds, in (0, 1]."""
+        return {
+            axis: np.count_nonzero(part == submodel) / part.size
+            for axis, part in self.parts.items()
+        }
+
+    def slice_map(self, table: ParameterTable, submodel: int) -> SliceMap:
+        """Where the parameters of `submodel` lie in the parent's."""
+        return SliceMap.build(table, self.index_sets(submodel))
+
+    def holders(self, table: ParameterTable) -> NDArray[np.float32]:
+        """How many sub-models hold each entry of the parent's vector: 0, 1, or all of them."""
+        count = np.zeros(table.size, np.float32)
+        for submodel in range(self.n_submodels):
+            self.slice_map(table, submodel).count(count)
+        return count
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw who holds which units: a row per divided axis, a colour per sub-model.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from dask_horn.diagnostics.plots import plot_partition
+
+        return plot_partition(self, axes)
+
+
+def check_divisible(network: Network, n_submodels: int) -> None:
+    """Raise ValueError unless every divided axis has a unit for each sub-model."""
+    for axis in network.divided_axes:
+        if network.unit_axes[axis] < n_submodels:
+            raise ValueError(
+                f"n_submodels={n_submodels} is more than the {network.unit_axes[axis]} units of "
+                f"layer {axis!r}; use at most {network.unit_axes[axis]} sub-models or a wider layer"
+            )
+
+
+def _draw_sizes(
+    n_units: int, n_parts: int, concentration: float | None, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Sizes that add up to `n_units`, each at least one, by largest remainders."""
+    if concentration is None:
+        shares = np.full(n_parts, 1.0 / n_parts)
+    else:
+        shares = generator.dirichlet(np.full(n_parts, float(concentration)))
+    exact = shares * n_units
+    sizes = np.maximum(np.floor(exact).astype(np.int64), 1)
+    by_remainder = np.argsort(sizes - exact, kind="stable")  # the most short-changed first
+    step = 0
+    while sizes.sum() < n_units:
+        sizes[by_remainder[step % n_parts]] += 1
+        step += 1
+    while sizes.sum() > n_units:  # the floor of one unit took too many
+        sizes[np.argmax(sizes)] -= 1
+    return sizes

@@ -1,0 +1,19 @@
+"""Programs: a network and the units a sub-model holds, written as a table of operations."""
+
+from __future__ import annotations
+
+from dask_horn.program.assembler import Program
+from dask_horn.program.build import prediction_program, submodel_scales, training_program
+from dask_horn.program.execution import Execution, warm_up
+from dask_horn.program.optimizers import OPTIMIZERS, Optimizer
+
+__all__ = [
+    "OPTIMIZERS",
+    "Execution",
+    "Optimizer",
+    "Program",
+    "prediction_program",
+    "submodel_scales",
+    "training_program",
+    "warm_up",
+]

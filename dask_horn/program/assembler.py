@@ -1,0 +1,114 @@
+"""Programs and how they are put together, row by row; knows no layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.kernels import opcodes as op
+
+__all__ = ["Assembler", "Program"]
+
+_ALIGNMENT = 16  # float32 elements: one cache line, one AVX-512 register
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What one sub-model does with a batch: operations on one vector, the arena.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, (n_ops, N_COLUMNS)
+        One operation each, in order; columns as in `dask_horn.kernels.opcodes`.
+    kernels : tuple of str
+        Names of the kernels that the rows' first column indexes.
+    constants : ndarray of float64
+        What follows the step's own scalars.
+    arena_size : int
+        Length of the arena in float32 elements: parameters first, then gradients, optimizer
+        state and activations.
+    n_parameters : int
+        Length of the parameter vector at the arena's start.
+    batch_size : int
+        The most samples that a batch may have.
+    n_outputs : int
+        Width of the network's output.
+    filled : tuple of (int, ndarray of float32)
+        Regions of the arena that do not start as zeros: offset and values.
+    """
+
+    rows: NDArray[np.int64]
+    kernels: tuple[str, ...]
+    constants: NDArray[np.float64]
+    arena_size: int
+    n_parameters: int
+    batch_size: int
+    n_outputs: int
+    filled: tuple[tuple[int, NDArray[np.float32]], ...]
+
+
+class Assembler:
+    """Collects the rows of a program and lays out its arena."""
+
+    def __init__(self, n_parameters: int, batch_size: int) -> None:
+        self.n_parameters = n_parameters
+        self.batch_size = batch_size
+        self._rows: list[list[int]] = []
+        self._kernels: dict[str, int] = {}
+        self._constants: list[float] = []
+        self._filled: list[tuple[int, NDArray[np.float32]]] = []
+        self._arena_size = 0
+        self.buffer(n_parameters)
+
+    def buffer(self, size: int) -> int:
+        """Reserve `size` float32 elements of the arena; return their offset."""
+        offset = self._arena_size
+        self._arena_size += -(-size // _ALIGNMENT) * _ALIGNMENT
+        return offset
+
+    def batch_buffer(self, width: int) -> int:
+        """Reserve a (batch_size, width) buffer; return its offset."""
+        return self.buffer(self.batch_size * width)
+
+    def filled_buffer(self, values: NDArray[np.float32]) -> int:
+        """Reserve a buffer that starts with `values`; return its offset."""
+        offset = self.buffer(values.size)
+        self._filled.append((offset, values))
+        return offset
+
+    def constants(self, *values: float) -> int:
+        """Keep `values` among the scalars, side by side; return the first one's index."""
+        index = op.N_SCALARS + len(self._constants)
+        self._constants.extend(float(value) for value in values)
+        return index
+
+    def emit(
+        self,
+        kernel: str,
+        *,
+        n_in: int = 0,
+        n_out: int = 0,
+        operands: Sequence[int] = (),
+        constant: int = 0,
+        stream: int = 0,
+    ) -> None:
+        """Append an operation; `operands` are the offsets A, B, C, D as its kernel takes them."""
+        index = self._kernels.setdefault(kernel, len(self._kernels))
+        offsets = [*operands, *(0 for _ in range(4 - len(operands)))]
+        self._rows.append([index, n_in, n_out, *offsets, constant, stream])
+
+    def program(self, n_outputs: int) -> Program:
+        """Finish."""
+        return Program(
+            rows=np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS),
+            kernels=tuple(self._kernels),
+            constants=np.array(self._constants, dtype=np.float64),
+            arena_size=self._arena_size,
+            n_parameters=self.n_parameters,
+            batch_size=self.batch_size,
+            n_outputs=n_outputs,
+            filled=tuple(self._filled),
+        )

@@ -1,0 +1,130 @@
+"""From a network, and the share of each unit axis that a sub-model holds, to its program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.network import Dense, Dropout, Layer, Network, ParameterTable
+from dask_horn.program.assembler import Assembler, Program
+from dask_horn.program.dense import emit_dense
+from dask_horn.program.dropout import emit_dropout
+from dask_horn.program.layers import Context, EmittedLayer
+from dask_horn.program.optimizers import Optimizer, emit_update
+
+__all__ = ["prediction_program", "submodel_scales", "training_program"]
+
+
+def submodel_scales(
+    network: Network, fractions: Mapping[str, float], hidden_exponent: float
+) -> dict[str, float]:
+    """The factor ``c = p^-a`` on the products of each layer whose source axis is divided.
+
+    Parameters
+    ----------
+    network : Network
+    fractions : mapping of str to float
+        p of each divided axis: the share of its units that the sub-model holds.
+    hidden_exponent : float
+        a_h, between hidden layers. At the output layer a = 1: the parent's logits are then the
+        sub-models' mean.
+    """
+    scales = {}
+    for tensor in network.parameters.tensors:
+        layer, _, role = tensor.name.rpartition("/")
+        source = tensor.axes[0]
+        if role == "W" and source in fractions:
+            exponent = 1.0 if tensor.axes[-1] == "output" else hidden_exponent
+            scales[layer] = fractions[source] ** -exponent
+    return scales
+
+
+def training_program(
+    network: Network,
+    table: ParameterTable,
+    scales: Mapping[str, float],
+    *,
+    batch_size: int,
+    sample_dtype: str,
+    optimizer: Optimizer,
+    class_weights: NDArray[np.float32] | None = None,
+) -> Program:
+    """Gather, forward, loss, backward and update of one batch.
+
+    Parameters
+    ----------
+    network : Network
+    table : ParameterTable
+        The sub-model's own parameters, `network.parameters` or a restriction of it.
+    scales : mapping of str to float
+        As `submodel_scales` gives them.
+    batch_size : int
+        The most samples that a batch may have.
+    sample_dtype : str
+        Of the blocks that samples are gathered from.
+    optimizer : Optimizer
+    class_weights : ndarray of float32, (n_outputs,), optional
+        Factor on each class' loss, for the cross entropy; ones by default.
+    """
+    assembler = Assembler(table.size, batch_size)
+    gradients = assembler.buffer(table.size)
+    widest = max(*(units for units in network.unit_axes.values()), network.n_outputs)
+    scratch = (assembler.batch_buffer(widest), assembler.batch_buffer(widest))
+    context = Context(assembler, table, scales, gradients, scratch)
+    n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs
+    targets = assembler.batch_buffer(n_targets)
+    assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
+    layers = _emit_forward(network, context, sample_dtype)
+    if class_weights is None:
+        class_weights = np.ones(network.n_outputs, np.float32)
+    assembler.emit(
+        network.loss,
+        n_out=network.n_outputs,
+        operands=(
+            layers[-1].output,
+            targets,
+            scratch[0],
+            assembler.filled_buffer(class_weights),
+        ),
+        constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
+    )
+    first_trained = min(i for i, layer in enumerate(network.layers) if isinstance(layer, Dense))
+    gradient = scratch[0]
+    for i in range(len(layers) - 1, first_trained - 1, -1):
+        gradient = layers[i].backward(gradient, to_input=i > first_trained)
+    emit_update(assembler, table, optimizer, gradients)
+    return assembler.program(network.n_outputs)
+
+
+def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
+    """Gather, forward, and store the outputs of one batch of the undivided network."""
+    assembler = Assembler(network.parameters.size, batch_size)
+    context = Context(assembler, network.parameters, {}, None, (0, 0))
+    layers = _emit_forward(network, context, sample_dtype)
+    assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))
+    return assembler.program(network.n_outputs)
+
+
+def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:
+    """Write the gather and the forward rows of every layer."""
+    samples = context.assembler.batch_buffer(network.n_inputs)
+    context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
+    emitted: list[EmittedLayer] = []
+    source, width = samples, network.n_inputs
+    for stream, layer in enumerate(network.named_layers):
+        emitted.append(_emit_layer(context, layer, source, width, stream))
+        source, width = emitted[-1].output, emitted[-1].width
+    return emitted
+
+
+def _emit_layer(
+    context: Context, layer: Layer, source: int, width: int, stream: int
+) -> EmittedLayer:
+    """Write the forward rows of one layer: the one place that knows them all."""
+    if isinstance(layer, Dense):
+        return emit_dense(context, layer, str(layer.name), source)
+    if isinstance(layer, Dropout):
+        return emit_dropout(context, layer, source, width, stream)
+    raise TypeError(f"no program is known for layers of type {type(layer).__name__}")
