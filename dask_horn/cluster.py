@@ -1,0 +1,323 @@
+"""Where tasks run: a Dask cluster or this process, and how their workers are set up.
+
+Two executors of one shape: `ClusterExecutor` submits to a `distributed.Client` and holds futures,
+`LocalExecutor` computes at once on Dask's own scheduler in this process and holds the results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import dask
+import fsspec
+from dask.delayed import Delayed
+from threadpoolctl import threadpool_limits
+
+from dask_horn.errors import HornError, ScratchError, WorkerLostError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["ClusterExecutor", "Executor", "LocalExecutor", "current_executor", "limit_blas"]
+
+_PATIENCE = 15.0  # seconds without a worker before that is said
+
+
+class Executor(Protocol):
+    """Where the tasks of a run are done."""
+
+    rounds_ahead: int  #: rounds that are submitted before the first of them is done
+    cuts_lineage: bool  #: whether what ran before can run again, unless it is cut off
+
+    def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
+        """Begin tasks; return what later tasks may take as their arguments."""
+
+    def result(self, handle: Any) -> Any:
+        """Wait for a task's result and fetch it."""
+
+    def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
+        """The workers that a group's sub-model prefers; none where there is no choice."""
+
+    def scratch(self, location: str | None) -> str | None:
+        """A new folder that all workers see; None where none is needed."""
+
+    def check_visible(self, location: str, argument: str) -> None:
+        """Raise ScratchError unless every worker sees the folder at `location`."""
+
+    def check_memory(self, needed: int) -> None:
+        """Raise ValueError if a worker has less memory than that many bytes."""
+
+    def cancel(self) -> None:
+        """Forget what is submitted and not done."""
+
+    def running(self, kernels: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+        """Set BLAS threads and warm `kernels` up for the time of a run."""
+
+
+def current_executor() -> Executor:
+    """The current Dask client's cluster; without one, Dask's scheduler in this process.
+
+    Within a task of a Dask worker everything runs in that task, one after the other: never a
+    second pool of threads.
+    """
+    distributed = sys.modules.get("distributed")
+    if distributed is not None and _inside_task():
+        return LocalExecutor("sync")
+    configured = dask.config.get("scheduler", None)
+    if configured not in (None, "distributed", "dask.distributed"):
+        return LocalExecutor(configured)
+    if distributed is not None:  # where it was never imported there is no client
+        with contextlib.suppress(ValueError):
+            return ClusterExecutor(distributed.default_client())
+    return LocalExecutor("threads")
+
+
+def _inside_task() -> bool:
+    """Whether this code runs in a task of a Dask worker."""
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def limit_blas() -> Iterator[None]:
+    """One BLAS thread: tasks are the parallelism, and more threads give other bits."""
+    import scipy.linalg.cython_blas  # noqa: F401  (limits reach only libraries that are loaded)
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+class LocalExecutor:
+    """Computes in this process as soon as a task is submitted, on one of Dask's own schedulers.
+
+    Parameters
+    ----------
+    scheduler : str or callable
+        As `dask.compute` takes it: "threads", "sync", "processes".
+    """
+
+    rounds_ahead = 1
+    cuts_lineage = False
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+        self._folder: str | None = None
+
+    def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
+        """Compute the tasks; their results stand in for them in later graphs."""
+        results = dask.compute(*tasks, scheduler=self._scheduler, optimize_graph=False)
+        return tuple(
+            dask.delayed(result, name=(*_as_tuple(task.key), "done"), traverse=False)
+            for task, result in zip(tasks, results, strict=True)
+        )
+
+    def result(self, handle: Any) -> Any:
+        """Return what was computed."""
+        return handle.compute(scheduler="sync", optimize_graph=False)
+
+    def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
+        """Nowhere in particular."""
+        return ()
+
+    def scratch(self, location: str | None) -> str | None:
+        """No folder: this process' memory serves, unless other processes do the work."""
+        if self._scheduler in ("processes", "multiprocessing"):
+            return _new_folder(location or tempfile.gettempdir())
+        return None
+
+    def check_visible(self, location: str, argument: str) -> None:
+        """Every folder is visible: all work is done on this machine."""
+
+    def check_memory(self, needed: int) -> None:
+        """Nothing is known of a limit here."""
+
+    def cancel(self) -> None:
+        """Nothing waits."""
+
+    @contextlib.contextmanager
+    def running(self, kernels: Sequence[str]) -> Iterator[None]:
+        """Limit BLAS to one thread in this process, until the run is over."""
+        with limit_blas(), dask.config.set(scheduler=self._scheduler):
+            yield
+
+
+class ClusterExecutor:
+    """Submits to the cluster of a `distributed.Client`, and keeps the futures."""
+
+    cuts_lineage = True
+    rounds_ahead = 3
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._pending: list[Future] = []
+        self._workers: list[str] = []
+
+    def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
+        """Submit the tasks together; return their futures."""
+        futures = self.client.compute(list(tasks), optimize_graph=False)
+        self._pending = [future for future in self._pending if not future.done()]
+        self._pending.extend(futures)
+        return tuple(futures)
+
+    def result(self, handle: Any) -> Any:
+        """Wait for a future; say so where there is no worker to do it."""
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        try:
+            with contextlib.suppress(TimeoutError):
+                return handle.result(timeout=_PATIENCE)
+            if not self.client.scheduler_info(n_workers=-1)["workers"]:
+                warnings.warn(
+                    f"the cluster at {self.client.scheduler.address} has no workers yet; "
+                    "waiting for one",
+                    stacklevel=2,
+                )
+            return handle.result()
+        except KilledWorker as error:
+            raise WorkerLostError(
+                f"a task lost its worker more often than Dask allows ({error}); look for what "
+                "killed the workers, such as memory, in their logs"
+            ) from error
+        except FutureCancelledError as error:
+            raise HornError(f"the cluster gave up a task of this run: {error}") from error
+
+    def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
+        """Spread the groups over the workers, and a group's sub-models over its workers.
+
+        Takes then stay beside the parent, decoded chunks are shared, and trainings start at once.
+        """
+        if group == 0 and submodel == 0:  # a round begins: workers may have come or gone
+            self._workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        workers = self._workers
+        if not workers:
+            return ()
+        own = workers[group % len(workers) :: n_groups] if len(workers) > n_groups else workers
+        start = submodel if len(workers) > n_groups else group + submodel
+        return [own[start % len(own)]]
+
+    def scratch(self, location: str | None) -> str:
+        """A new folder under `location`, Dask's temporary directory, or the system's."""
+        base = location or dask.config.get("temporary-directory", None) or tempfile.gettempdir()
+        folder = _new_folder(base)
+        try:
+            self.check_visible(folder, "scratch")
+        except ScratchError:
+            remove_folder(folder)
+            raise
+        return folder
+
+    def check_visible(self, location: str, argument: str) -> None:
+        """Write a marker and let every worker look for it."""
+        if not self.client.scheduler_info(n_workers=-1)["workers"]:
+            self.client.wait_for_workers(1)
+        marker = f"{location}/.seen-{secrets.token_hex(4)}"
+        filesystem, path = fsspec.url_to_fs(marker)
+        filesystem.makedirs(location_path(location), exist_ok=True)
+        filesystem.pipe_file(path, b"")
+        try:
+            seen = self.client.run(_exists, marker)
+        finally:
+            filesystem.rm_file(path)
+        blind = [worker for worker, sees in seen.items() if not sees]
+        if blind:
+            raise ScratchError(
+                f"{argument}={location!r} is not a folder that all workers share ({blind[0]} does "
+                f"not see it); pass {argument}= a folder or URL that every worker can reach"
+            )
+
+    def check_memory(self, needed: int) -> None:
+        """Compare with the smallest worker's limit."""
+        info = self.client.scheduler_info(n_workers=-1)["workers"]
+        limits = [worker["memory_limit"] for worker in info.values() if worker["memory_limit"]]
+        if limits and min(limits) < needed:
+            raise ValueError(
+                f"a sub-model's training needs about {needed / 2**30:.2g} GiB, but a worker may "
+                f"use {min(limits) / 2**30:.2g} GiB; use more sub-models, or larger workers"
+            )
+
+    def cancel(self) -> None:
+        """Cancel the futures that are not done."""
+        self.client.cancel([future for future in self._pending if not future.done()])
+        self._pending = []
+
+    @contextlib.contextmanager
+    def running(self, kernels: Sequence[str]) -> Iterator[None]:
+        """Register the workers' set-up: workers that join later get it too."""
+        self.client.register_plugin(worker_setup(kernels))
+        with dask.config.set(scheduler=None):
+            yield
+
+
+def worker_setup(kernels: Sequence[str]) -> Any:
+    """A worker plugin that sets BLAS threads once and has the kernels compiled or loaded."""
+    from distributed import WorkerPlugin
+
+    class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
+        """Prepare a worker for training tasks."""
+
+        name = f"dask-horn-{zlib.crc32(repr(kernels).encode()):08x}"  # registering again is no work
+
+        def setup(self, worker: Any) -> None:
+            """Run on the worker, when it starts or when the plugin is registered."""
+            prepare_worker(kernels)
+
+    return WorkerSetup()
+
+
+def prepare_worker(kernels: Sequence[str]) -> None:
+    """Set BLAS to one thread for this process' life, and warm the kernels up."""
+    import scipy.linalg.cython_blas  # noqa: F401  (limits reach only libraries that are loaded)
+
+    from dask_horn.program import warm_up
+
+    threadpool_limits(1, user_api="blas")
+    warm_up(kernels)
+
+
+def location_path(location: str) -> str:
+    """The path of a location within its own file system."""
+    path: str = fsspec.url_to_fs(location)[1]
+    return path
+
+
+def remove_folder(location: str) -> None:
+    """Remove a scratch folder and all that is in it."""
+    filesystem, path = fsspec.url_to_fs(location)
+    with contextlib.suppress(FileNotFoundError):
+        filesystem.rm(path, recursive=True)
+
+
+def _new_folder(base: str) -> str:
+    """Create a folder of our own under `base`, a path or URL."""
+    if "://" not in base:
+        base = str(Path(base).absolute())
+    folder = f"{base.rstrip('/')}/dask-horn-{os.getpid()}-{secrets.token_hex(4)}"
+    filesystem, path = fsspec.url_to_fs(folder)
+    filesystem.makedirs(path, exist_ok=True)
+    return folder
+
+
+def _exists(location: str) -> bool:
+    """Whether this process sees a file."""
+    filesystem, path = fsspec.url_to_fs(location, use_listings_cache=False)
+    found: bool = filesystem.exists(path)
+    return found
+
+
+def _as_tuple(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)

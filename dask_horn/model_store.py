@@ -1,0 +1,184 @@
+"""Models on disk: a Zarr group with one array per tensor, and all else in its attributes.
+
+The attributes are written last and hold the parameters' checksum, so that a model whose writing
+was cut short is never mistaken for a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from dask_horn.data import Standardizer, Targets
+from dask_horn.errors import ModelFormatError
+from dask_horn.model import Ensemble, Model
+from dask_horn.network import Network
+
+__all__ = ["FORMAT", "create_group", "read", "write_ensemble", "write_model"]
+
+FORMAT = 1
+_ATTRIBUTE = "dask_horn"
+
+
+def create_group(location: str, overwrite: bool) -> zarr.Group:
+    """Create an empty group for a model; replace only what is a model itself.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there that may not be replaced.
+    """
+    location = os.fspath(location)
+    try:
+        present = zarr.open_group(location, mode="r")
+    except FileNotFoundError:
+        if "://" not in location and os.path.exists(location) and os.listdir(location):
+            raise FileExistsError(
+                f"{location} exists and holds no model; choose another path"
+            ) from None
+    else:
+        if _ATTRIBUTE not in present.attrs:
+            raise FileExistsError(f"{location} exists and holds no model; choose another path")
+        if not overwrite:
+            raise FileExistsError(
+                f"{location} holds a model already; pass overwrite=True to replace it"
+            )
+    return zarr.open_group(location, mode="w")
+
+
+def write_model(group: zarr.Group, model: Model) -> None:
+    """Write a model into an empty group."""
+    table = model.network.parameters
+    for tensor in table.tensors:
+        values = table.view(model.parameters, tensor.name)
+        group.create_array(tensor.name, data=np.ascontiguousarray(values))
+    group.attrs[_ATTRIBUTE] = {
+        "kind": "model",
+        **_versions(),
+        "network": json.loads(model.network.to_json()),
+        "standardizer": {
+            "mean": model.standardizer.mean.tolist(),
+            "scale": model.standardizer.scale.tolist(),
+        },
+        "targets": _targets_to_json(model.targets),
+        "checksum": model.checksum,
+    }
+
+
+def write_ensemble(group: zarr.Group, ensemble: Ensemble) -> None:
+    """Write an ensemble into an empty group, a group for each member."""
+    for index, member in enumerate(ensemble.members):
+        write_model(group.create_group(f"members/{index}"), member)
+    group.attrs[_ATTRIBUTE] = {
+        "kind": "ensemble",
+        **_versions(),
+        "n_members": len(ensemble.members),
+    }
+
+
+def read(location: str) -> Model | Ensemble:
+    """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
+    location = os.fspath(location)
+    try:
+        group = zarr.open_group(location, mode="r")
+    except FileNotFoundError as error:
+        if "://" not in location and os.path.exists(location):
+            raise ModelFormatError(f"{location} holds no model: it is no Zarr group") from error
+        raise FileNotFoundError(f"there is no model at {location}") from error
+    except (ValueError, KeyError, OSError) as error:
+        raise ModelFormatError(f"{location} holds a damaged model: {error}") from error
+    try:
+        return _read_group(group, location)
+    except ModelFormatError:
+        raise
+    except Exception as error:  # whatever a damaged file makes zarr or numpy raise
+        raise ModelFormatError(
+            f"{location} holds a damaged model ({type(error).__name__}: {error}); save it again"
+        ) from error
+
+
+def _read_group(group: zarr.Group, location: str) -> Model | Ensemble:
+    attributes: Any = group.attrs.asdict().get(_ATTRIBUTE)
+    if not isinstance(attributes, dict):
+        raise ModelFormatError(
+            f"{location} holds no model, or one whose writing was cut short: its attributes lack "
+            f"{_ATTRIBUTE!r}"
+        )
+    if attributes["format"] > FORMAT:
+        raise ModelFormatError(
+            f"{location} holds a model of format {attributes['format']}, written by dask_horn "
+            f"{attributes['version']}; this version reads up to format {FORMAT}: upgrade dask_horn"
+        )
+    if attributes["kind"] == "ensemble":
+        members = [group[f"members/{i}"] for i in range(attributes["n_members"])]
+        read_members = [_read_model(member, location) for member in members]
+        return Ensemble(tuple(read_members))
+    return _read_model(group, location)
+
+
+def _read_model(group: Any, location: str) -> Model:
+    attributes = group.attrs[_ATTRIBUTE]
+    network = Network.from_json(json.dumps(attributes["network"]))
+    table = network.parameters
+    parameters = np.zeros(table.size, np.float32)
+    for tensor in table.tensors:
+        table.view(parameters, tensor.name)[...] = group[tensor.name][...]
+    standardizer = Standardizer(
+        np.array(attributes["standardizer"]["mean"], np.float64),
+        np.array(attributes["standardizer"]["scale"], np.float64),
+    )
+    model = Model(network, parameters, standardizer, _targets_from_json(attributes["targets"]))
+    if model.checksum != attributes["checksum"]:
+        raise ModelFormatError(
+            f"{location} holds a damaged model: its parameters do not match their checksum"
+        )
+    return model
+
+
+def _versions() -> dict[str, Any]:
+    return {"format": FORMAT, "version": version("dask-horn")}
+
+
+def _targets_to_json(targets: Targets) -> dict[str, Any]:
+    return {
+        "kind": targets.kind,
+        "n_outputs": targets.n_outputs,
+        "flat": targets.flat,
+        "classes": None if targets.classes is None else _labels_to_json(targets.classes),
+        "mean": None if targets.mean is None else targets.mean.tolist(),
+        "scale": None if targets.scale is None else targets.scale.tolist(),
+    }
+
+
+def _targets_from_json(fields: dict[str, Any]) -> Targets:
+    classes, mean, scale = fields["classes"], fields["mean"], fields["scale"]
+    return Targets(
+        kind=fields["kind"],
+        classes=None if classes is None else _labels_from_json(classes),
+        mean=None if mean is None else np.array(mean, np.float64),
+        scale=None if scale is None else np.array(scale, np.float64),
+        n_outputs=fields["n_outputs"],
+        flat=fields["flat"],
+    )
+
+
+def _labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:
+    """Labels and their dtype; objects as they are where JSON has them."""
+    try:
+        json.dumps(labels.tolist())
+    except TypeError as error:
+        raise ValueError(
+            f"classes of type {type(labels.tolist()[0]).__name__} cannot be saved ({error}); "
+            "train with labels that are numbers or strings"
+        ) from error
+    return {"dtype": labels.dtype.str, "values": labels.tolist()}
+
+
+def _labels_from_json(fields: dict[str, Any]) -> NDArray[Any]:
+    return np.array(fields["values"], dtype=np.dtype(fields["dtype"]))

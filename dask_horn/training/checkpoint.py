@@ -1,0 +1,158 @@
+"""Checkpoints: parents on disk between rounds, and the pointer to the last whole one.
+
+    run.json              what the run is: a later run that differs is refused
+    rounds/00012/model    the parent, or all members, as a saved model
+    rounds/00012/momentum one array for each parent
+    rounds/00012/history.json
+    latest.json           names the last round that is written whole; replaced last
+
+Nothing is renamed but that small pointer, and object stores replace it in one step, so an
+interrupted write never harms the last good checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+import numpy as np
+import zarr
+
+from dask_horn.errors import ModelFormatError
+from dask_horn.model import Ensemble, Model
+from dask_horn.model_store import read, write_ensemble, write_model
+from dask_horn.training.history import History, RoundRecord
+from dask_horn.training.merge import ParentState
+from dask_horn.training.spec import RunSpec
+
+__all__ = ["Checkpoint", "load_parent", "models_of", "save_parents"]
+
+_KEPT = 2  # checkpoints: the last, and the one before it
+
+
+def models_of(spec: RunSpec, parents: Sequence[ParentState]) -> Model | Ensemble:
+    """The parents as a model, or as an ensemble where the groups are not merged."""
+    models = [
+        Model(spec.network, parent.parameters, spec.standardizer, spec.targets)
+        for parent in parents
+    ]
+    return Ensemble(tuple(models)) if spec.ensemble else models[0]
+
+
+def save_parents(spec: RunSpec, location: str, *parents: ParentState) -> str:
+    """Write the parents of a round to a new group; return its location."""
+    model = models_of(spec, parents)
+    group = zarr.open_group(location, mode="w")
+    if isinstance(model, Ensemble):
+        write_ensemble(group.create_group("model"), model)
+    else:
+        write_model(group.create_group("model"), model)
+    for lineage, parent in enumerate(parents):
+        group.create_array(f"momentum/{lineage}", data=parent.momentum)
+    return location
+
+
+def load_parent(location: str, round: int, lineage: int) -> ParentState:
+    """Read one parent that `save_parents` has written."""
+    model = read(f"{location}/model")
+    member = model.members[lineage] if isinstance(model, Ensemble) else model
+    momentum = zarr.open_array(f"{location}/momentum/{lineage}", mode="r")[...]
+    return ParentState(round, member.parameters, np.asarray(momentum))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run's checkpoints.
+
+    Attributes
+    ----------
+    location : str
+        Path or URL of the folder.
+    """
+
+    location: str
+
+    @classmethod
+    def at(cls, location: str | os.PathLike[str]) -> Checkpoint:
+        """Checkpoints at a path, made absolute since workers have other folders, or a URL."""
+        text = os.fspath(location)
+        return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
+
+    def begin(self, identity: dict[str, Any]) -> None:
+        """Note what the run is; where a run is already, it must be the same one.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint belongs to a run with another network, settings or data.
+        FileExistsError
+            If something else is at the location.
+        """
+        filesystem, path = fsspec.url_to_fs(self.location)
+        if not filesystem.exists(f"{path}/run.json"):
+            if filesystem.exists(path) and filesystem.ls(path):
+                raise FileExistsError(
+                    f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
+                )
+            filesystem.makedirs(path, exist_ok=True)
+            self._replace("run.json", identity)
+            return
+        before = self._read("run.json")
+        # As JSON knows them: tuples have become lists.
+        now = json.loads(json.dumps(identity))
+        differing = [name for name in now if before.get(name) != now[name]]
+        if differing:
+            name = differing[0]
+            values = (
+                f" ({before.get(name)!r} there, {now[name]!r} now)"
+                if len(repr(now[name])) < 80
+                else ""
+            )
+            raise ValueError(
+                f"checkpoint={self.location!r} belongs to a run with another {name}{values}; "
+                "choose another path, or delete it"
+            )
+
+    def latest(self) -> tuple[int, History] | None:
+        """The last whole checkpoint: rounds done, and the history so far."""
+        filesystem, path = fsspec.url_to_fs(self.location)
+        if not filesystem.exists(f"{path}/latest.json"):
+            return None
+        rounds = int(self._read("latest.json")["rounds"])
+        records = self._read(f"{self._round(rounds)}/history.json")["records"]
+        return rounds, History([RoundRecord.from_dict(record) for record in records])
+
+    def round_location(self, rounds: int) -> str:
+        """Where the parents after that many rounds are, or go."""
+        return f"{self.location}/{self._round(rounds)}"
+
+    def commit(self, rounds: int, history: History) -> None:
+        """Point at the parents that `save_parents` has written for that many rounds."""
+        self._replace(f"{self._round(rounds)}/history.json", {"records": history.to_dicts()})
+        self._replace("latest.json", {"rounds": rounds})
+        filesystem, path = fsspec.url_to_fs(self.location)
+        for folder in sorted(filesystem.ls(f"{path}/rounds", detail=False))[:-_KEPT]:
+            filesystem.rm(folder, recursive=True)
+
+    @staticmethod
+    def _round(rounds: int) -> str:
+        return f"rounds/{rounds:05d}"
+
+    def _read(self, name: str) -> Any:
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        try:
+            return json.loads(filesystem.cat_file(path))
+        except ValueError as error:
+            raise ModelFormatError(
+                f"checkpoint={self.location!r} is damaged: {name} is no JSON ({error})"
+            ) from error
+
+    def _replace(self, name: str, content: dict[str, Any]) -> None:
+        """Write a small object in one step: whoever reads sees the old or the new."""
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        with filesystem.transaction, filesystem.open(path, "wb") as file:
+            file.write(json.dumps(content, indent=1).encode())

@@ -1,0 +1,139 @@
+"""Scores of parents on validation rows, as sums that tasks add up in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax, softmax
+
+from dask_horn.data import Block, decoded
+from dask_horn.network import LOSSES, Network
+from dask_horn.program import Execution, prediction_program
+from dask_horn.training.spec import RunSpec
+
+__all__ = ["Score", "add_scores", "score_blocks"]
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """Sums over samples, from which loss and score follow.
+
+    Attributes
+    ----------
+    n : int
+        Samples.
+    loss_sum : float
+        Of the samples' losses.
+    correct : float
+        Samples classified right; for several labels, all of them.
+    error, target, target_square : ndarray of float64, (n_outputs,)
+        For values: sums of ``(y - ŷ)²``, ``y`` and ``y²``, in units of the targets' scale.
+    of_values : bool
+        Whether the score is R² and not accuracy.
+    """
+
+    n: int
+    loss_sum: float
+    correct: float
+    error: NDArray[np.float64]
+    target: NDArray[np.float64]
+    target_square: NDArray[np.float64]
+    of_values: bool
+
+    @property
+    def loss(self) -> float:
+        """Mean loss."""
+        return self.loss_sum / self.n
+
+    @property
+    def score(self) -> float:
+        """Accuracy, or R² averaged over the outputs."""
+        if not self.of_values:
+            return self.correct / self.n
+        variance = self.target_square - self.target**2 / self.n
+        # scikit-learn's convention for constant targets: 1 where predicted exactly, else 0.
+        constant = np.where(self.error == 0, 1.0, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.where(variance > 0, 1 - self.error / variance, constant).mean())
+
+
+def add_scores(scores: Sequence[Score]) -> Score:
+    """Add scores of disjoint rows, in their order."""
+    total = scores[0]
+    for other in scores[1:]:
+        total = Score(
+            total.n + other.n,
+            total.loss_sum + other.loss_sum,
+            total.correct + other.correct,
+            total.error + other.error,
+            total.target + other.target,
+            total.target_square + other.target_square,
+            total.of_values,
+        )
+    return total
+
+
+def score_blocks(
+    spec: RunSpec, blocks: Sequence[Block], parents: Sequence[NDArray[np.float32]]
+) -> Score:
+    """Score the mean prediction of `parents` on some of the validation rows."""
+    assert spec.validation is not None, "scoring needs validation rows"
+    program = prediction_program(
+        spec.network, batch_size=_BATCH, sample_dtype=spec.validation.decoded_dtype
+    )
+    standardizer = spec.standardizer
+    executions = [
+        Execution(program, parent, standardizer.mean, standardizer.scale) for parent in parents
+    ]
+    scores = []
+    for block in blocks:
+        rows = decoded(spec.run, spec.validation, block, spec.targets)
+        outputs = [execution.predict(rows.x) for execution in executions]
+        scores.append(_score(spec.network, outputs, rows.y))
+    return add_scores(scores)
+
+
+def _score(
+    network: Network, outputs: Sequence[NDArray[np.float32]], targets: NDArray[np.float32]
+) -> Score:
+    """Score members' outputs, (n, n_outputs) each, against targets as the loss takes them."""
+    kind = LOSSES[network.loss].kind
+    y = targets.astype(np.float64)
+    nothing = np.zeros(network.n_outputs)
+    n = len(y)
+    if kind == "classes":
+        labels = targets[:, 0].astype(np.int64)
+        if len(outputs) == 1:
+            log_probability = log_softmax(outputs[0].astype(np.float64), axis=1)
+        else:
+            mean = np.mean([softmax(z.astype(np.float64), axis=1) for z in outputs], axis=0)
+            log_probability = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        loss = -log_probability[np.arange(n), labels].sum()
+        correct = np.count_nonzero(log_probability.argmax(axis=1) == labels)
+        return Score(n, float(loss), float(correct), nothing, nothing, nothing, False)
+    if kind == "labels":
+        p = np.mean([expit(z.astype(np.float64)) for z in outputs], axis=0)
+        p = np.clip(p, 1e-12, 1 - 1e-12)
+        loss = -(y * np.log(p) + (1 - y) * np.log1p(-p)).mean(axis=1).sum()
+        correct = np.count_nonzero(((p > 0.5) == (y > 0.5)).all(axis=1))
+        return Score(n, float(loss), float(correct), nothing, nothing, nothing, False)
+    error = np.mean([z.astype(np.float64) for z in outputs], axis=0) - y
+    if network.loss == "huber":
+        size = np.abs(error)
+        losses = np.where(size <= 1, 0.5 * error**2, size - 0.5)
+    else:
+        losses = 0.5 * error**2
+    return Score(
+        n,
+        float(losses.mean(axis=1).sum()),
+        0.0,
+        (error**2).sum(axis=0),
+        y.sum(axis=0),
+        (y**2).sum(axis=0),
+        True,
+    )

@@ -1,0 +1,98 @@
+"""What a run tells while it goes: events, and the interface of those who listen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dask_horn.training.history import RoundRecord, TrainingResult
+from dask_horn.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Callback", "CallbackList", "RunStart"]
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run is about to train.
+
+    Attributes
+    ----------
+    spec : RunSpec
+        Everything that was settled.
+    first_round : int
+        Rounds that are done already: more than 0 where a checkpoint is resumed.
+    n_rounds : int
+        Rounds in all.
+    """
+
+    spec: RunSpec
+    first_round: int
+    n_rounds: int
+
+
+class Callback:
+    """Listens to a run; override what you want to hear.
+
+    Any method may raise `StopIteration` to end the run after the round that is done.
+
+    Examples
+    --------
+    >>> class PrintLoss(Callback):
+    ...     def on_round_end(self, record):
+    ...         print(record.round, record.loss)
+    """
+
+    def on_run_start(self, event: RunStart) -> None:
+        """Everything is settled; training begins."""
+
+    def on_round_end(self, record: RoundRecord) -> None:
+        """A round is merged, and scored where there are validation rows."""
+
+    def on_run_end(self, result: TrainingResult) -> None:
+        """The model is there."""
+
+    def on_run_failed(self, error: BaseException) -> None:
+        """The run ends by an error, or by Ctrl-C."""
+
+
+class CallbackList(Callback):
+    """Passes every event on to several callbacks, in their order."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    f"callbacks must be instances of dask_horn.Callback, got {callback!r}"
+                )
+        self._callbacks = tuple(callbacks)
+
+    def on_run_start(self, event: RunStart) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_run_start(event))
+
+    def on_round_end(self, record: RoundRecord) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_round_end(record))
+
+    def on_run_end(self, result: TrainingResult) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_run_end(result))
+
+    def on_run_failed(self, error: BaseException) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_run_failed(error))
+
+    def _tell(self, tell: Callable[[Callback], None]) -> None:
+        """Tell all of them, even where one of them asks to stop."""
+        stop = None
+        for callback in self._callbacks:
+            try:
+                tell(callback)
+            except StopIteration as asked:
+                stop = asked
+        if stop is not None:
+            raise stop

@@ -1,0 +1,234 @@
+"""The training graph: groups, sub-models and reduction, built with `dask.delayed`.
+
+    partition → take → train → put → merge-level-i → parent → report ( → evaluate → validation )
+
+Keys are tuples whose first element is the stage and the run, ``("train-<run>", round, group,
+submodel)``, so that the dashboard names and colours the stages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import numpy as np
+from dask.delayed import Delayed, delayed
+from numpy.typing import NDArray
+
+from dask_horn.data import Block
+from dask_horn.partition import Partition
+from dask_horn.training.evaluate import Score, add_scores, score_blocks
+from dask_horn.training.merge import (
+    ARITY,
+    ParentState,
+    PartialSum,
+    add_partial_sums,
+    put_group,
+    step_parent,
+)
+from dask_horn.training.spec import RunSpec
+from dask_horn.training.submodel import SubmodelReport, Trained, train_submodel
+
+__all__ = ["RoundGraph", "RoundReport", "Workers", "round_graph", "start_graph"]
+
+#: The addresses of the workers that a group's tasks prefer; none where placement is left to Dask.
+Workers = Sequence[str]
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What comes back from a round: no parameters.
+
+    Attributes
+    ----------
+    round : int
+        Counted from 0.
+    submodels : tuple of SubmodelReport
+        By group and sub-model.
+    score : Score or None
+        Of the merged parent, or of the ensemble, on the validation rows.
+    """
+
+    round: int
+    submodels: tuple[SubmodelReport, ...]
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class RoundGraph:
+    """The lazy results of one round: its parents (one, or each member's) and its report."""
+
+    parents: tuple[Delayed, ...]
+    report: Delayed
+
+
+def start_graph(spec: RunSpec, shared: Delayed) -> tuple[Delayed, ...]:
+    """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
+    n_parents = len(spec.lineages)
+    return tuple(
+        _task(initial_parent, (f"start-{spec.run}", lineage), shared, lineage)
+        for lineage in range(n_parents)
+    )
+
+
+def round_graph(
+    spec: RunSpec,
+    shared: Delayed,
+    parents: Sequence[Any],
+    round: int,
+    *,
+    evaluate: bool = True,
+    placement: Callable[[int, int], Workers] | None = None,
+) -> RoundGraph:
+    """Build one round: every lineage's groups, sub-models, and reduction.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    shared : Delayed
+        The same, as the task that all others take it from.
+    parents : sequence of Delayed or Future
+        What the round starts from: one parent, or one for each member.
+    round : int
+        Counted from 0.
+    evaluate : bool, default True
+        Whether the parents are scored on the validation rows, where there are some.
+    placement : callable, optional
+        From (group, sub-model) to the workers that its training prefers.
+    """
+    after = tuple(
+        _lineage_graph(spec, shared, parent, round, lineage, placement)
+        for lineage, parent in enumerate(parents)
+    )
+    score = None
+    if evaluate and spec.validation is not None:
+        parts = [
+            _task(evaluate_blocks, (f"evaluate-{spec.run}", round, i), shared, blocks, *after)
+            for i, blocks in enumerate(spec.validation_blocks)
+        ]
+        score = _task(add_scores, (f"validation-{spec.run}", round), parts)
+    report = _task(collect_report, (f"report-{spec.run}", round), round, score, *after)
+    return RoundGraph(after, report)
+
+
+def _lineage_graph(
+    spec: RunSpec,
+    shared: Delayed,
+    parent: Any,
+    round: int,
+    lineage: int,
+    placement: Callable[[int, int], Workers] | None,
+) -> Delayed:
+    """One parent's round: its groups are divided, trained and merged into it."""
+    run, groups = spec.run, spec.lineages[lineage]
+    partitions, sums = [], []
+    for group in groups:
+        partition = _task(draw_partition, (f"partition-{run}", round, group), shared, round, group)
+        trained = []
+        for submodel in range(spec.n_submodels[round]):
+            key = (round, group, submodel)
+            part = _task(
+                take_slice, (f"take-{run}", *key), shared, parent, partition, submodel
+            )
+            near = _near(placement(group, submodel) if placement else ())
+            with near:
+                trained.append(
+                    _task(train_slice, (f"train-{run}", *key), shared, part, partition, *key)
+                )
+        partitions.append(partition)
+        sums.append(_task(put_slices, (f"put-{run}", round, group), shared, partition, trained))
+    level = 0
+    while len(sums) > 1:
+        level += 1
+        sums = [
+            _task(
+                add_partial_sums,
+                (f"merge-level-{level}-{run}", round, lineage, i // ARITY),
+                sums[i : i + ARITY],
+            )
+            for i in range(0, len(sums), ARITY)
+        ]
+    key = (f"parent-{run}", round, lineage)
+    return _task(next_parent, key, shared, parent, sums[0], partitions, round)
+
+
+def _task(function: Callable[..., Any], key: tuple[Any, ...], *args: Any) -> Delayed:
+    """A delayed call with a key of our own choice."""
+    return delayed(function, pure=False, traverse=False)(*args, dask_key_name=key)
+
+
+def _near(workers: Workers) -> contextlib.AbstractContextManager[Any]:
+    """Prefer these workers, softly: any other may take the task too."""
+    if not workers:
+        return contextlib.nullcontext()
+    return dask.annotate(workers=list(workers), allow_other_workers=True)
+
+
+# The tasks themselves: thin, pure, and none changes what it is given.
+
+
+def initial_parent(spec: RunSpec, lineage: int) -> ParentState:
+    """Draw the initial values; each member of an ensemble has its own."""
+    return ParentState.start(spec.network.initial_values(spec.seed + lineage))
+
+
+def draw_partition(spec: RunSpec, round: int, group: int) -> Partition:
+    """Divide one group's copy for one round."""
+    return Partition.draw(
+        spec.network,
+        spec.n_submodels[round],
+        spec.seed,
+        round=round,
+        group=group,
+        concentration=spec.concentration,
+    )
+
+
+def take_slice(
+    spec: RunSpec, parent: ParentState, partition: Partition, submodel: int
+) -> NDArray[np.float32]:
+    """Take a sub-model's parameters out of the parent's."""
+    return partition.slice_map(spec.network.parameters, submodel).take(parent.parameters)
+
+
+def train_slice(
+    spec: RunSpec,
+    start: NDArray[np.float32],
+    partition: Partition,
+    round: int,
+    group: int,
+    submodel: int,
+) -> Trained:
+    """Train one sub-model for a round."""
+    return train_submodel(spec, start, partition, round, group, submodel)
+
+
+def put_slices(spec: RunSpec, partition: Partition, trained: list[Trained]) -> PartialSum:
+    """Put a group's deltas into its partial sum."""
+    return put_group(spec.network.parameters, partition, trained)
+
+
+def next_parent(
+    spec: RunSpec,
+    parent: ParentState,
+    partial_sum: PartialSum,
+    partitions: list[Partition],
+    round: int,
+) -> ParentState:
+    """Merge a round's deltas into the parent."""
+    step = spec.outer_steps[round]
+    return step_parent(spec.network.parameters, parent, partial_sum, partitions, step)
+
+
+def evaluate_blocks(spec: RunSpec, blocks: tuple[Block, ...], *parents: ParentState) -> Score:
+    """Score the parent, or the ensemble of all parents, on some validation rows."""
+    return score_blocks(spec, blocks, [parent.parameters for parent in parents])
+
+
+def collect_report(round: int, score: Score | None, *parents: ParentState) -> RoundReport:
+    """Keep what the client wants to know of a round, and leave the parameters behind."""
+    reports = tuple(report for parent in parents for report in parent.reports)
+    return RoundReport(round, reports, score)

@@ -1,0 +1,243 @@
+"""How a run trains: one frozen dataclass of plain values, checked once, before any work."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any
+
+from dask_horn.network import Network
+from dask_horn.partition import check_divisible
+from dask_horn.program import OPTIMIZERS, Optimizer
+
+__all__ = ["TrainingOptions"]
+
+_DEFAULT_RATES = {"adamw": 1e-3, "sgd": 0.05}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a run trains.
+
+    Attributes
+    ----------
+    n_groups : int, default 1
+        Worker groups, each with its own copy of the parent and its own subset of the rows.
+    n_submodels : int or sequence of int, default 2
+        Sub-models per group. A number K ends by descending (K, …, K, 2, 1) where that costs no
+        more than the rounds before; a sequence gives each round's own, the last one repeated.
+    concentration : float or None, default 100
+        Of the Dirichlet distribution of the parts' sizes; None makes them equal.
+    n_rounds : int, default 20
+    steps_per_round : int or None, default None
+        Optimizer steps of each sub-model in a round; None: one pass over the group's rows, but
+        never fewer than 50, since the optimizer's state starts anew in each round.
+    batch_size : int or None, default None
+        Samples in a step; None: 128, and less where the rows are few.
+    optimizer : {"adamw", "sgd"}, default "adamw"
+    learning_rate : float or None, default None
+        None: 0.001 for adamw, 0.05 for sgd.
+    momentum : float, default 0.9
+        Of sgd; for adamw the first moment's decay.
+    nesterov : bool, default False
+        For sgd.
+    weight_decay : float, default 0
+        Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd.
+    clip_norm : float or None, default None
+        Bound on the norm of a sub-model's gradient.
+    schedule : {"cosine", "constant"}, default "cosine"
+        Of the learning rate, over all rounds.
+    warmup_steps : int, default 10
+        Steps of each round over which the learning rate rises, at most a fifth of the round.
+    merge : {"average", "ensemble"}, default "average"
+        Whether the groups are merged into one parent after each round, or never.
+    outer_learning_rate, outer_momentum : float, default 0.7
+        η and μ of the outer Nesterov step.
+    group_data : {"subset", "all"}, default "subset"
+        Whether each group trains on its own subset of the rows, or on all.
+    hidden_exponent : float, default 0.5
+        a_h: products between hidden layers are scaled by ``p**-a_h``, p the share of the units.
+    standardize : bool, default True
+        Whether samples are shifted and scaled to mean 0 and variance 1.
+    class_weight : "balanced", mapping or None, default None
+        Weight of each class in the loss: inversely to its frequency, or by label.
+    early_stopping : bool, default False
+        Whether to stop when the validation score no longer rises, and keep the best parent.
+    validation_fraction : float, default 0.1
+        Share of the rows held out where early stopping has no validation data of its own.
+    n_iter_no_change : int, default 10
+        Rounds without a better validation score that early stopping waits.
+    checkpoint_every : int, default 5
+        Rounds between checkpoints; on a cluster the lineage is cut there too.
+    random_state : int, default 0
+        What all randomness is keyed by.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of the wrong kind or out of its range.
+    """
+
+    n_groups: int = 1
+    n_submodels: int | Sequence[int] = 2
+    concentration: float | None = 100.0
+    n_rounds: int = 20
+    steps_per_round: int | None = None
+    batch_size: int | None = None
+    optimizer: str = "adamw"
+    learning_rate: float | None = None
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    schedule: str = "cosine"
+    warmup_steps: int = 10
+    merge: str = "average"
+    outer_learning_rate: float = 0.7
+    outer_momentum: float = 0.7
+    group_data: str = "subset"
+    hidden_exponent: float = 0.5
+    standardize: bool = True
+    class_weight: str | Mapping[Any, float] | None = None
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    checkpoint_every: int = 5
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_groups", "n_rounds", "n_iter_no_change", "checkpoint_every"):
+            _check_integer(name, getattr(self, name), 1)
+        _check_integer("random_state", self.random_state, 0)
+        _check_integer("warmup_steps", self.warmup_steps, 0)
+        for name in ("steps_per_round", "batch_size"):
+            if getattr(self, name) is not None:
+                _check_integer(name, getattr(self, name), 1)
+        if isinstance(self.n_submodels, Sequence):
+            if not self.n_submodels:
+                raise ValueError("n_submodels is an empty sequence; give at least one number")
+            for number in self.n_submodels:
+                _check_integer("n_submodels", number, 1)
+            object.__setattr__(self, "n_submodels", tuple(self.n_submodels))
+        else:
+            _check_integer("n_submodels", self.n_submodels, 1)
+        _check_number("outer_learning_rate", self.outer_learning_rate, above=0)
+        _check_number("hidden_exponent", self.hidden_exponent, at_least=0)
+        _check_number("weight_decay", self.weight_decay, at_least=0)
+        for name in ("learning_rate", "concentration", "clip_norm"):
+            if getattr(self, name) is not None:
+                _check_number(name, getattr(self, name), above=0)
+        for name in ("momentum", "outer_momentum"):
+            _check_number(name, getattr(self, name), at_least=0, below=1)
+        _check_number("validation_fraction", self.validation_fraction, above=0, below=1)
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("schedule", self.schedule, ("cosine", "constant"))
+        _check_choice("merge", self.merge, ("average", "ensemble"))
+        _check_choice("group_data", self.group_data, ("subset", "all"))
+        if isinstance(self.class_weight, str):
+            _check_choice("class_weight", self.class_weight, ("balanced",))
+
+    @classmethod
+    def of(cls, **settings: Any) -> TrainingOptions:
+        """Make options of keyword arguments; an unknown name is told with the nearest known."""
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+                raise TypeError(f"unknown setting {name!r}; {hint}")
+        return cls(**settings)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, the optimizer's default where none is given."""
+        if self.learning_rate is None:
+            return _DEFAULT_RATES[self.optimizer]
+        return self.learning_rate
+
+    @property
+    def local_optimizer(self) -> Optimizer:
+        """The sub-models' optimizer."""
+        return Optimizer(
+            self.optimizer, self.momentum, self.nesterov, self.weight_decay, self.clip_norm
+        )
+
+    def submodels_by_round(self, network: Network) -> tuple[int, ...]:
+        """How many sub-models each round has, (n_rounds,).
+
+        Raises
+        ------
+        ValueError
+            If a divided layer has fewer units than there are sub-models.
+        """
+        if isinstance(self.n_submodels, Sequence):
+            numbers = [*self.n_submodels, *[self.n_submodels[-1]] * self.n_rounds]
+            schedule = tuple(numbers[: self.n_rounds])
+        else:
+            schedule = _descending(network, self.n_submodels, self.n_rounds)
+        check_divisible(network, max(schedule))
+        return schedule
+
+    def ending(self, network: Network) -> int:
+        """The first round of the descent, where the outer step is off; n_rounds if none."""
+        schedule = self.submodels_by_round(network)
+        first = self.n_rounds
+        while first > 1 and schedule[first - 1] < max(schedule):
+            first -= 1
+        return first
+
+
+def _descending(network: Network, n_submodels: int, n_rounds: int) -> tuple[int, ...]:
+    """K … K, 2, 1: as much of that ending as costs no more than the rounds before it.
+
+    A sub-model's cost is its number of weights: an undivided round of a wide network costs up to
+    K² times a divided one, and must not make up most of the run.
+    """
+    ending = [number for number in (2, 1) if number < n_submodels]
+    while ending:
+        divided = (n_rounds - len(ending)) * _weights(network, n_submodels)
+        if divided >= sum(_weights(network, number) for number in ending):
+            break
+        ending.pop()
+    return (n_submodels,) * (n_rounds - len(ending)) + tuple(ending)
+
+
+def _weights(network: Network, n_submodels: int) -> float:
+    """Parameters of one of so many equal sub-models."""
+    divided = set(network.divided_axes)
+    return sum(
+        math.prod(tensor.shape) / n_submodels ** sum(axis in divided for axis in tensor.axes)
+        for tensor in network.parameters.tensors
+    )
+
+
+def _check_integer(name: str, value: Any, at_least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
+    if value < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {value}")
+
+
+def _check_number(
+    name: str,
+    value: Any,
+    *,
+    at_least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+    if not (at_least <= value < below and value > above) and not value == above == -math.inf:
+        bounds = [f"at least {at_least}"] if at_least > -math.inf else []
+        bounds += [f"above {above}"] if above > -math.inf else []
+        bounds += [f"below {below}"] if below < math.inf else []
+        raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value}")
+
+
+def _check_choice(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")

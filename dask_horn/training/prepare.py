@@ -1,0 +1,255 @@
+"""From what the user passes to a run's spec: spool, survey, standardize, deal, and check."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from dask_horn.cluster import Executor
+from dask_horn.data import (
+    Block,
+    SampleStore,
+    Standardizer,
+    Survey,
+    Targets,
+    deal,
+    hold_out,
+    in_memory,
+    open_samples,
+    row_blocks,
+    spool,
+    spool_split,
+    survey,
+)
+from dask_horn.network import LOSSES, Network
+from dask_horn.training.options import TrainingOptions
+from dask_horn.training.spec import OuterStep, RunSpec, Schedule
+from dask_horn.training.submodel import count_steps
+
+__all__ = ["Known", "TrainingData", "make_spec", "prepare_data"]
+
+_SMALLEST_ROUND = 50  # steps: fewer and momentum never gets going after its reset
+_SCORING_TASKS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is settled before the data are looked at, when a model is trained further.
+
+    Attributes
+    ----------
+    standardizer : Standardizer or None
+    targets : Targets or None
+    classes : ndarray or None
+        All labels there are, where `targets` does not tell.
+    """
+
+    standardizer: Standardizer | None = None
+    targets: Targets | None = None
+    classes: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The samples of a run, in Zarr, and what a pass over them has found.
+
+    Attributes
+    ----------
+    samples : SampleStore
+    blocks : tuple of Block
+        The rows to train on.
+    validation : SampleStore or None
+    validation_blocks : tuple of Block
+        The rows to score on.
+    found : Survey
+    """
+
+    samples: SampleStore
+    blocks: tuple[Block, ...]
+    validation: SampleStore | None
+    validation_blocks: tuple[Block, ...]
+    found: Survey
+
+
+def prepare_data(
+    network: Network,
+    X: Any,
+    y: Any,
+    validation_data: Any,
+    options: TrainingOptions,
+    known: Known,
+    executor: Executor,
+    scratch: str | None,
+) -> TrainingData:
+    """Bring all samples into Zarr and survey the training rows.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        If something is wrong with the data; see `dask_horn.train`.
+    """
+    kind = LOSSES[network.loss].kind
+    classes = known.classes if known.targets is None else known.targets.classes
+    hold = options.early_stopping and validation_data is None
+    validation = None
+    held: tuple[Block, ...] = ()
+    if _is_location(X):
+        if y is not None:
+            raise TypeError("y must be left out where X is the path or URL of a Zarr group")
+        samples = open_samples(X)
+    elif y is None:
+        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+    elif hold and in_memory(X):
+        samples, validation = spool_split(
+            X, y, target_kind=kind, validation_fraction=options.validation_fraction,
+            scratch=scratch, seed=options.random_state, classes=classes,
+        )  # fmt: skip
+    else:
+        samples = spool(
+            X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes
+        )
+    _check_samples(network, samples, "X")
+    blocks = row_blocks(samples.n_samples, samples.chunk_rows, options.n_groups)
+    if hold and validation is None:
+        blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
+        validation = samples
+    found = survey(samples, blocks, kind)
+    if validation_data is not None:
+        validation = _validation_store(validation_data, kind, found, scratch)
+        _check_samples(network, validation, "validation_data")
+    if validation is not None and not held:
+        held = row_blocks(validation.n_samples, validation.chunk_rows, 1)
+    return TrainingData(samples, blocks, validation, held, found)
+
+
+def make_spec(
+    network: Network, data: TrainingData, options: TrainingOptions, known: Known
+) -> RunSpec:
+    """Settle everything that a run's tasks need to know."""
+    found = data.found
+    targets = known.targets or found.targets()
+    if targets.n_outputs != network.n_outputs:
+        raise ValueError(
+            f"the network has {network.n_outputs} outputs, but y asks for {targets.n_outputs}; "
+            f"make the last layer Dense({targets.n_outputs})"
+        )
+    if known.standardizer is not None:
+        standardizer = known.standardizer
+    elif options.standardize:
+        standardizer = found.standardizer()
+    else:
+        standardizer = Standardizer.identity(network.n_inputs)
+    if options.group_data == "all":
+        group_blocks = (data.blocks,) * options.n_groups
+    else:
+        group_blocks = deal(data.blocks, options.n_groups, options.random_state)
+    batch_size = options.batch_size or _default_batch_size(found.n_samples)
+    smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
+    batch_size = min(batch_size, smallest)
+    row_bytes = data.samples.row_bytes + 4 * targets.n_columns
+    steps = tuple(
+        options.steps_per_round
+        or max(_SMALLEST_ROUND, count_steps(blocks, row_bytes, batch_size))
+        for blocks in group_blocks
+    )
+    submodels = options.submodels_by_round(network)
+    ending = options.ending(network)
+    outer = OuterStep(options.outer_learning_rate, options.outer_momentum)
+    return RunSpec(
+        run=secrets.token_hex(4),
+        network=network,
+        samples=data.samples,
+        validation=data.validation,
+        standardizer=standardizer,
+        targets=targets,
+        group_blocks=group_blocks,
+        validation_blocks=_split(data.validation_blocks, _SCORING_TASKS),
+        class_weights=_class_weights(options.class_weight, targets, found),
+        n_submodels=submodels,
+        outer_steps=tuple(
+            outer if round < ending else OuterStep(1.0, 0.0) for round in range(options.n_rounds)
+        ),
+        ensemble=options.merge == "ensemble",
+        concentration=options.concentration,
+        hidden_exponent=options.hidden_exponent,
+        optimizer=options.local_optimizer,
+        schedule=Schedule(
+            options.schedule, options.rate, options.n_rounds, options.warmup_steps
+        ),
+        batch_size=batch_size,
+        steps=steps,
+        seed=options.random_state,
+    )
+
+
+def _is_location(X: Any) -> bool:
+    """Whether X names a Zarr group that holds both samples and targets."""
+    return isinstance(X, (str, os.PathLike, zarr.Group))
+
+
+def _validation_store(
+    validation_data: Any, kind: Any, found: Survey, scratch: str | None
+) -> SampleStore:
+    """Bring validation samples into Zarr, labels as the training rows have them."""
+    if _is_location(validation_data):
+        return open_samples(validation_data)
+    try:
+        X, y = validation_data
+    except (TypeError, ValueError):
+        raise TypeError(
+            "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
+            f"{type(validation_data).__name__}"
+        ) from None
+    return spool(X, y, target_kind=kind, scratch=scratch, classes=found.classes, shuffle=False)
+
+
+def _check_samples(network: Network, samples: SampleStore, argument: str) -> None:
+    if samples.n_features != network.n_inputs:
+        raise ValueError(
+            f"{argument} has samples of shape {samples.sample_shape}, but the network takes "
+            f"samples of shape {network.input_shape}"
+        )
+
+
+def _default_batch_size(n_samples: int) -> int:
+    """128, less for few samples: a pass should have 16 steps, a step at least 16 samples."""
+    size = 128
+    while size > 16 and size * 16 > n_samples:
+        size //= 2
+    return size
+
+
+def _class_weights(
+    class_weight: str | Mapping[Any, float] | None, targets: Targets, found: Survey
+) -> NDArray[np.float32] | None:
+    """Weights in the order of the classes; 'balanced' is n / (n_classes · count)."""
+    if class_weight is None:
+        return None
+    if targets.classes is None:
+        raise ValueError(
+            f"class_weight={class_weight!r} needs one class per sample, as cross_entropy has"
+        )
+    if isinstance(class_weight, Mapping):
+        labels = targets.classes.tolist()
+        unknown = [label for label in class_weight if label not in labels]
+        if unknown:
+            raise ValueError(f"class_weight names {unknown[0]!r}, which is not among {labels}")
+        return np.array([class_weight.get(label, 1.0) for label in labels], np.float32)
+    counts = found.class_counts
+    assert counts is not None, "a survey of classes counts them"
+    weights = found.n_samples / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(weights, np.float32)
+
+
+def _split(blocks: Sequence[Block], n_parts: int) -> tuple[tuple[Block, ...], ...]:
+    """Consecutive blocks in at most `n_parts` tuples, none empty."""
+    n_parts = min(n_parts, len(blocks))
+    bounds = [len(blocks) * i // n_parts for i in range(n_parts + 1)] if n_parts else []
+    return tuple(tuple(blocks[a:b]) for a, b in zip(bounds, bounds[1:], strict=False))

@@ -1,0 +1,162 @@
+"""The pure task: train one sub-model on its group's rows, alone, for one round."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.data import Block, DecodedBlock, window_spans, windows
+from dask_horn.errors import DivergedError
+from dask_horn.kernels.random import derive_key, shuffled_entries
+from dask_horn.partition import Partition
+from dask_horn.program import Execution, submodel_scales, training_program
+from dask_horn.training.spec import RunSpec
+
+__all__ = ["SubmodelReport", "Trained", "count_steps", "train_submodel"]
+
+# Set apart the random streams that one (seed, round, group) has.
+_BLOCK_ORDER, _ROW_ORDER, _MASKS = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class SubmodelReport:
+    """What a sub-model's training tells about itself.
+
+    Attributes
+    ----------
+    group, submodel : int
+    loss : float
+        Mean training loss over the round, dropout and division included.
+    samples : int
+        Samples seen, repeats counted: the sub-model's weight in the merge.
+    seconds : float
+        Wall time in the task.
+    bytes_to_worker, bytes_from_worker : int
+        Of the slice that came and the delta that goes.
+    """
+
+    group: int
+    submodel: int
+    loss: float
+    samples: int
+    seconds: float
+    bytes_to_worker: int
+    bytes_from_worker: int
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A sub-model after its round: the delta, (n_slice,) float32, and its report."""
+
+    delta: NDArray[np.float32]
+    report: SubmodelReport
+
+
+def train_submodel(
+    spec: RunSpec,
+    start: NDArray[np.float32],
+    partition: Partition,
+    round: int,
+    group: int,
+    submodel: int,
+) -> Trained:
+    """Train one sub-model for one round; `start`, its slice of the parent, is not changed.
+
+    Raises
+    ------
+    DivergedError
+        If a loss is not finite.
+    """
+    began = time.perf_counter()
+    fractions = partition.fractions(submodel)
+    index_sets = partition.index_sets(submodel)
+    program = training_program(
+        spec.network,
+        spec.network.parameters.restrict({axis: len(u) for axis, u in index_sets.items()}),
+        submodel_scales(spec.network, fractions, spec.hidden_exponent),
+        batch_size=spec.batch_size,
+        sample_dtype=spec.samples.decoded_dtype,
+        optimizer=spec.optimizer,
+        class_weights=spec.class_weights,
+    )
+    execution = Execution(
+        program,
+        start,
+        spec.standardizer.mean,
+        spec.standardizer.scale,
+        key=derive_key(spec.seed, round, group, submodel, _MASKS),
+    )
+    n_steps = spec.steps[group]
+    rates = spec.schedule.rates(round, n_steps)
+    losses = np.empty(n_steps)
+    done = samples = 0
+    for window, order in _windows(spec, round, group, submodel):
+        starts = _batch_starts(order.size, spec.batch_size)[: n_steps - done + 1]
+        stop = done + starts.size - 1
+        got = execution.train(
+            [block.x for block in window],
+            [block.y for block in window],
+            order,
+            starts,
+            rates[done:stop],
+        )
+        if not math.isfinite(got[-1]):
+            raise DivergedError(
+                f"round {round}, group {group}, sub-model {submodel}: the loss was {got[-1]} at "
+                f"step {done + got.size}; a learning_rate below {spec.schedule.peak:g} would help"
+            )
+        losses[done:stop] = got
+        samples += int(starts[-1])
+        done = stop
+        if done == n_steps:
+            break
+    delta = execution.parameters - start
+    report = SubmodelReport(
+        group=group,
+        submodel=submodel,
+        loss=float(losses.mean()),
+        samples=samples,
+        seconds=time.perf_counter() - began,
+        bytes_to_worker=start.nbytes,
+        bytes_from_worker=delta.nbytes,
+    )
+    return Trained(delta, report)
+
+
+def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int:
+    """Optimizer steps of one pass over `blocks`, in their own order."""
+    windows_of_blocks = window_spans(blocks, row_bytes)
+    rows = [sum(len(block) for block in span) for span in windows_of_blocks]
+    return sum(-(-n // batch_size) for n in rows)
+
+
+def _windows(
+    spec: RunSpec, round: int, group: int, submodel: int
+) -> Iterator[tuple[tuple[DecodedBlock, ...], NDArray[np.int64]]]:
+    """Pass after pass over the group's blocks: windows of blocks, and the order of their rows.
+
+    Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
+    on each worker; the rows within a window come in an order of the sub-model's own.
+    """
+    blocks = spec.group_blocks[group]
+    number = 0
+    for epoch in range(2**31):
+        key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
+        order = shuffled_entries(key, np.array([len(blocks)], np.int64))
+        shuffled = [blocks[i] for i in order]
+        for window in windows(spec.run, spec.samples, shuffled, spec.targets):
+            key = derive_key(spec.seed, round, group, submodel, number, _ROW_ORDER)
+            lengths = np.array([block.x.shape[0] for block in window], np.int64)
+            yield window, shuffled_entries(key, lengths)
+            number += 1
+
+
+def _batch_starts(n_rows: int, batch_size: int) -> NDArray[np.int64]:
+    """Where batches begin: all rows in the fewest batches, whose sizes differ by at most one."""
+    n_batches = -(-n_rows // batch_size)
+    return np.arange(n_batches + 1) * n_rows // n_batches
