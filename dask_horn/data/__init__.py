@@ -1,0 +1,50 @@
+"""Where samples come from: stores, row blocks, windows, targets and standardizing.
+
+Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor any cluster.
+"""
+
+from __future__ import annotations
+
+from dask_horn.data.arrays import as_samples, decoded_dtype
+from dask_horn.data.blocks import Block, deal, hold_out, row_blocks
+from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.spool import in_memory, spool, spool_split
+from dask_horn.data.standardize import Standardizer
+from dask_horn.data.stores import SampleStore, open_samples, write_samples
+from dask_horn.data.survey import Survey, survey
+from dask_horn.data.targets import TargetKind, Targets
+from dask_horn.data.windows import (
+    DecodedBlock,
+    decoded,
+    forget,
+    read_block,
+    window_spans,
+    windows,
+)
+
+__all__ = [
+    "ArrayLocation",
+    "Block",
+    "DecodedBlock",
+    "SampleStore",
+    "Standardizer",
+    "Survey",
+    "TargetKind",
+    "Targets",
+    "as_samples",
+    "deal",
+    "decoded",
+    "decoded_dtype",
+    "forget",
+    "hold_out",
+    "in_memory",
+    "open_samples",
+    "read_block",
+    "row_blocks",
+    "spool",
+    "spool_split",
+    "survey",
+    "window_spans",
+    "windows",
+    "write_samples",
+]

@@ -1,0 +1,343 @@
+"""Spooling: bringing what users pass into Zarr, the only thing that training reads.
+
+Arrays in memory are written in random order, so that sorted rows do no harm, and their labels
+as codes. Dask arrays are written by whoever computes them; Zarr arrays stay where they are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import Store
+from zarr.storage import MemoryStore
+
+from dask_horn.data.arrays import (
+    as_samples,
+    as_targets,
+    check_lengths,
+    check_sample_shape,
+    check_target_shape,
+    plain_labels,
+)
+from dask_horn.data.blocks import check_fraction
+from dask_horn.data.locations import ArrayLocation, plain_location
+from dask_horn.data.seeds import generator
+from dask_horn.data.stores import SampleStore
+from dask_horn.data.targets import TargetKind, check_kind, class_codes, distinct_classes
+from dask_horn.data.tasks import call, compute, is_lazy
+from dask_horn.data.writing import create_rows, known_rows, write_dask_rows, write_rows
+from dask_horn.errors import ScratchError
+
+__all__ = ["in_memory", "spool", "spool_split"]
+
+
+def in_memory(array: Any) -> bool:
+    """Whether an array is held in memory: neither a Zarr array nor a Dask collection.
+
+    Examples
+    --------
+    >>> in_memory([[1, 2]])
+    True
+    """
+    return not isinstance(array, zarr.Array) and not is_lazy(array)
+
+
+def spool(
+    X: Any,
+    y: Any = None,
+    *,
+    target_kind: TargetKind | None,
+    scratch: str | None = None,
+    seed: int = 0,
+    classes: Any = None,
+    shuffle: bool = True,
+    storage_options: Mapping[str, Any] | None = None,
+) -> SampleStore:
+    """Bring samples and targets into Zarr.
+
+    Parameters
+    ----------
+    X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
+        Numeric samples. A Zarr array is used in place.
+    y : likewise, shape (n_samples,) or (n_samples, n_outputs), optional
+        Targets. Classes may be of any type that can be ordered where they are in memory.
+    target_kind : {"classes", "labels", "values"} or None
+        What the targets mean; None without targets.
+    scratch : str, optional
+        Folder or URL that all workers see; a new group is made in it. By default a store in
+        this process' memory.
+    seed : int, default 0
+        The run's seed, for the order of the rows.
+    classes : array-like, optional
+        All classes there are; by default those that `y` holds.
+    shuffle : bool, default True
+        Whether rows in memory are written in random order. Dask and Zarr arrays keep theirs.
+    storage_options : mapping, optional
+        Options for fsspec with which ``scratch`` is opened.
+
+    Returns
+    -------
+    SampleStore
+        The description of the store.
+
+    Raises
+    ------
+    ValueError
+        If the samples are not numeric, the number of targets differs, the targets do not suit
+        ``target_kind``, or a label is not among ``classes``.
+    ScratchError
+        If ``scratch`` cannot be written.
+
+    Examples
+    --------
+    >>> store = spool([[1.0], [2.0]], ["dog", "cat"], target_kind="classes")
+    >>> store.n_samples, store.classes
+    (2, array(['cat', 'dog'], dtype='<U3'))
+    """
+    source = _source(X, y, target_kind, classes)
+    order = None
+    if source.in_memory and shuffle:
+        order = generator(seed, "spool").permutation(source.n_samples)
+    return _write(source, _Scratch(scratch, storage_options), order)
+
+
+def spool_split(
+    X: Any,
+    y: Any,
+    *,
+    target_kind: TargetKind,
+    validation_fraction: float,
+    scratch: str | None = None,
+    seed: int = 0,
+    classes: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[SampleStore, SampleStore]:
+    """Bring arrays in memory into two stores: one to train on, and one held out.
+
+    Each class is held out in proportion, and keeps at least one sample to train on. For Dask
+    and Zarr arrays use `spool`, and `hold_out` on the blocks.
+
+    Parameters
+    ----------
+    X, y, target_kind, scratch, seed, classes, storage_options
+        As for `spool`.
+    validation_fraction : float
+        Share of the samples to hold out, between 0 and 1.
+
+    Returns
+    -------
+    train, validation : SampleStore
+        Both with the same classes, each in random order.
+
+    Raises
+    ------
+    TypeError
+        If ``X`` is a Dask or Zarr array.
+    ValueError
+        As `spool` does; or if the fraction is not between 0 and 1, or there are too few
+        samples to hold one out.
+
+    Examples
+    --------
+    >>> X, y = np.arange(20.0).reshape(10, 2), [0, 1] * 5
+    >>> train, validation = spool_split(X, y, target_kind="classes", validation_fraction=0.2)
+    >>> train.n_samples, validation.n_samples
+    (8, 2)
+    """
+    check_fraction(validation_fraction)
+    if not in_memory(X):
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose rows are not split one by one; spool it whole and "
+            "hold out row blocks."
+        )
+    source = _source(X, y, target_kind, classes)
+    groups = source.y if source.classes is not None else None
+    train, held = _split_rows(source.n_samples, groups, validation_fraction, seed)
+    place = _Scratch(scratch, storage_options)
+    return _write(source, place, train), _write(source, place, held)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Samples and targets, checked, in a form that can be written.
+
+    Attributes
+    ----------
+    X, y : numpy.ndarray, zarr.Array or dask.array.Array
+        Rows; ``y`` is None without targets, and holds codes if it is in memory and the
+        targets are classes.
+    classes : numpy.ndarray or None
+        The label of each code; None where ``y`` holds no codes.
+    """
+
+    X: Any
+    y: Any
+    classes: NDArray[Any] | None
+
+    @property
+    def n_samples(self) -> int:
+        """Rows."""
+        return int(self.X.shape[0])
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether rows can be put into another order."""
+        return in_memory(self.X)
+
+
+@dataclass(frozen=True)
+class _Scratch:
+    """Where new groups are made: a folder or URL, or this process' memory (None)."""
+
+    folder: str | None
+    storage_options: Mapping[str, Any] | None
+
+    def new_group(self) -> tuple[zarr.Group, str | Store]:
+        """Make a group and return it with the location that names it."""
+        if self.folder is None:
+            store: str | Store = MemoryStore()
+            return zarr.create_group(store=store), store
+        options = dict(self.storage_options) if self.storage_options else None
+        name = f"samples-{uuid.uuid4().hex[:12]}.zarr"
+        store = plain_location(f"{self.folder.rstrip('/')}/{name}")
+        try:
+            return zarr.open_group(store=store, mode="w-", storage_options=options), store
+        except (OSError, ValueError, ImportError) as error:
+            raise ScratchError(
+                f"scratch={self.folder!r} cannot be written ({error}); pass a folder or URL that "
+                "this process and all workers can write."
+            ) from error
+
+
+def _source(X: Any, y: Any, kind: TargetKind | None, classes: Any) -> _Source:
+    """Check samples and targets, and encode labels that are not numbers in a store."""
+    X = _samples(X)
+    if y is None:
+        return _Source(X, None, None)
+    if kind is None:
+        raise ValueError(
+            "target_kind=None goes without targets; pass 'classes', 'labels' or 'values'."
+        )
+    check_kind(kind)
+    known = None if classes is None else as_targets(classes, "classes")
+    if is_lazy(y):
+        y = known_rows(y, "y")
+        if in_memory(X):
+            (y,) = compute(y)
+        elif kind != "classes" and y.dtype.kind == "O":
+            y = y.map_blocks(as_targets, kind, dtype=np.float64)
+    elif isinstance(y, zarr.Array) and in_memory(X):
+        y = plain_labels(np.asarray(y[...]))
+    if in_memory(y):
+        y = as_targets(y, kind)
+    check_target_shape(y.shape, kind)
+    check_lengths(int(X.shape[0]), int(y.shape[0]))
+    if kind != "classes":
+        return _Source(X, y, None)
+    return _with_codes(X, y, known)
+
+
+def _samples(X: Any) -> Any:
+    if in_memory(X):
+        return as_samples(X)
+    if is_lazy(X):
+        X = known_rows(X, "X")
+        if X.dtype.kind == "O":
+            X = X.map_blocks(as_samples, dtype=np.float64)
+    check_sample_shape(X.shape, X.dtype)
+    return X
+
+
+def _with_codes(X: Any, y: Any, known: NDArray[Any] | None) -> _Source:
+    """Encode classes, where they lie in memory or Zarr would not hold them."""
+    if isinstance(y, zarr.Array):
+        if known is not None:
+            for start in range(0, y.shape[0], y.chunks[0]):
+                _block_codes(known, y[start : start + y.chunks[0]])
+        return _Source(X, y, None)
+    if not is_lazy(y):
+        if known is None:
+            known, codes = distinct_classes(y)
+        else:
+            codes = class_codes(y, known)
+        return _Source(X, codes, known)
+    if known is None and y.dtype.kind in "biuf":
+        return _Source(X, y, None)
+    if known is None:
+        token, blocks = uuid.uuid4().hex[:12], y.to_delayed().ravel().tolist()
+        found = compute(
+            *(
+                call(_block_classes, block, key=(f"classes-{token}", i))
+                for i, block in enumerate(blocks)
+            )
+        )
+        known, _ = distinct_classes(np.concatenate([part for part in found if len(part)]))
+    return _Source(X, y, known)
+
+
+def _block_classes(block: Any) -> NDArray[Any]:
+    return distinct_classes(as_targets(block, "classes"))[0]
+
+
+def _block_codes(classes: NDArray[Any], block: Any) -> NDArray[np.int32]:
+    return class_codes(as_targets(block, "classes"), classes)
+
+
+def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) -> SampleStore:
+    """Write what is not in Zarr yet, and describe the store."""
+    if isinstance(source.X, zarr.Array) and isinstance(source.y, zarr.Array | None):
+        return SampleStore.of(
+            ArrayLocation.of(source.X), None if source.y is None else ArrayLocation.of(source.y)
+        )
+    group, store = scratch.new_group()
+
+    def place(name: str, rows: Any, classes: NDArray[Any] | None = None) -> ArrayLocation:
+        if isinstance(rows, zarr.Array):
+            return ArrayLocation.of(rows)
+        location = ArrayLocation(store, name, scratch.storage_options)
+        lazy = is_lazy(rows)
+        shape = (rows.shape[0] if order is None else len(order), *rows.shape[1:])
+        convert: Callable[[Any], NDArray[Any]] = np.asarray
+        dtype = rows.dtype
+        if lazy and classes is not None:
+            # Codes have one axis, also where the labels came as a column.
+            convert, dtype, shape = partial(_block_codes, classes), np.dtype(np.int32), shape[:1]
+        array = create_rows(group, name, shape, dtype, compress=not location.in_process)
+        if lazy:
+            write_dask_rows(location, rows, convert)
+        else:
+            write_rows(array, rows, order)
+        return location
+
+    x = place("X", source.X)
+    y = None if source.y is None else place("y", source.y, source.classes)
+    return SampleStore.of(x, y, source.classes)
+
+
+def _split_rows(
+    n_samples: int, groups: NDArray[Any] | None, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows to train on and those held out, each in random order."""
+    order = generator(seed, "spool").permutation(n_samples)
+    # Random within each class, class after class: equal steps then hold out in proportion.
+    codes = np.zeros(n_samples, dtype=np.int32) if groups is None else groups
+    lined_up = order[np.argsort(codes[order], kind="stable")]
+    first_of_class = np.diff(codes[lined_up], prepend=-1) != 0
+    candidates = lined_up[~first_of_class]
+    if not len(candidates):
+        raise ValueError(
+            f"validation_fraction={fraction} needs a class with more than one sample; pass "
+            "validation_data, or use more samples."
+        )
+    n_held = min(max(1, round(fraction * n_samples)), len(candidates))
+    steps = (np.arange(n_held) * 2 + 1) * len(candidates) // (2 * n_held)
+    is_held = np.zeros(n_samples, dtype=bool)
+    is_held[candidates[steps]] = True
+    return order[~is_held[order]], order[is_held[order]]

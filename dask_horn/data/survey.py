@@ -1,0 +1,391 @@
+"""The survey: one pass over the training rows before training starts.
+
+It finds what standardizing and encoding need, and what would spoil a training: values that are
+not finite, a single class, rows sorted by class. Parts are summarized by Dask tasks and combined
+in the order of the store, so that the scheduler changes no bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from dask import config
+from numpy.typing import NDArray
+
+from dask_horn.data.arrays import check_target_shape, plain_labels
+from dask_horn.data.blocks import Block
+from dask_horn.data.moments import Moments
+from dask_horn.data.reading import open_rows, read_rows
+from dask_horn.data.standardize import Standardizer, scale_of
+from dask_horn.data.stores import SampleStore
+from dask_horn.data.targets import TargetKind, Targets, check_kind, check_labels
+from dask_horn.data.tasks import call, compute
+
+__all__ = ["Survey", "survey"]
+
+# Summaries that one task combines: few levels, and none holds many.
+_ARITY = 16
+
+# Share of the classes' variance that lies between blocks, above which rows count as sorted.
+_SORTED_SHARE = 0.5
+# Below this many rows per block the share says nothing.
+_ROWS_TO_JUDGE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over the training rows has found.
+
+    Attributes
+    ----------
+    target_kind : {"classes", "labels", "values"}
+        What the targets mean.
+    n_samples : int
+        Rows surveyed.
+    dtype : str
+        The samples' dtype as it is stored.
+    x_mean, x_variance : numpy.ndarray of float64, shape (n_features,)
+        Mean and population variance of each feature.
+    y_mean, y_variance : numpy.ndarray of float64 or None, shape (n_outputs,)
+        The same of each label or value; None for classes.
+    flat : bool
+        Whether there is a single target per sample, without an axis of its own.
+    classes : numpy.ndarray or None, shape (n_classes,)
+        The labels in order; None unless the targets are classes.
+    class_counts : numpy.ndarray of int64 or None, shape (n_classes,)
+        Rows of each class; may be 0 for a class that the store knows and these rows lack.
+    sorted_share : float
+        Share of the classes' variance that lies between blocks: about 0 where rows are
+        shuffled, 1 where each block holds a single class.
+    digest : str
+        Hexadecimal text that tells these rows from others.
+    """
+
+    target_kind: TargetKind
+    n_samples: int
+    dtype: str
+    x_mean: NDArray[np.float64]
+    x_variance: NDArray[np.float64]
+    y_mean: NDArray[np.float64] | None
+    y_variance: NDArray[np.float64] | None
+    flat: bool
+    classes: NDArray[Any] | None
+    class_counts: NDArray[np.int64] | None
+    sorted_share: float
+    digest: str
+
+    def standardizer(self) -> Standardizer:
+        """Return the standardizer of these samples."""
+        return Standardizer.from_moments(self.x_mean, self.x_variance, self.dtype)
+
+    def targets(self) -> Targets:
+        """Return how targets like these are encoded; values are standardized."""
+        if self.classes is not None:
+            return Targets.of_classes(self.classes)
+        if self.y_mean is None or self.y_variance is None:
+            raise ValueError("The survey saw no targets; pass a store that holds y.")
+        if self.target_kind == "labels":
+            return Targets.of_labels(len(self.y_mean), self.flat)
+        return Targets.of_values(self.y_mean, scale_of(self.y_mean, self.y_variance), self.flat)
+
+
+def survey(store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind) -> Survey:
+    """Look at every row of some blocks once.
+
+    Parameters
+    ----------
+    store : SampleStore
+        Samples and targets. What lies in this process' memory is read here, by threads;
+        all else on the Dask scheduler that is configured.
+    blocks : sequence of Block
+        The training rows.
+    target_kind : {"classes", "labels", "values"}
+        What the targets mean.
+
+    Returns
+    -------
+    Survey
+        The same, to the bit, whatever the scheduler.
+
+    Raises
+    ------
+    ValueError
+        If there are no blocks or no targets, the targets do not suit ``target_kind``, there is
+        only one class, or a value is not finite; the message names the first such sample.
+    ChunkReadError
+        If a chunk cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If the rows are sorted by class.
+
+    Examples
+    --------
+    >>> from dask_horn.data.spool import spool
+    >>> store = spool([[1.0], [2.0], [6.0]], ["a", "b", "b"], target_kind="classes")
+    >>> found = survey(store, [Block(0, 3)], "classes")
+    >>> found.x_mean, found.classes, found.class_counts
+    (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
+    """
+    check_kind(target_kind)
+    if not blocks:
+        raise ValueError("blocks is empty, so there is nothing to train on; pass at least one.")
+    if store.y is None or store.y_shape is None:
+        raise ValueError(
+            f"The store {store.location} holds no targets; store them beside the samples as y."
+        )
+    check_target_shape((store.n_samples, *store.y_shape), target_kind)
+    found = _summarize_all(store, sorted(blocks), target_kind)
+    if found.fault is not None:
+        raise ValueError(found.fault)
+    classes, counts = _class_counts(store, found)
+    result = _survey(store, found, target_kind, classes, counts)
+    if result.sorted_share > _SORTED_SHARE:
+        warnings.warn(
+            f"The samples in {store.location} are sorted by class: {result.sorted_share:.0%} of "
+            "the classes' variance lies between row blocks, and training shuffles within a few "
+            "blocks only; write them in random order if accuracy disappoints.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Summary:
+    """What was found in some blocks.
+
+    Attributes
+    ----------
+    x : Moments
+        Of the features.
+    y : Moments or None
+        Of the targets, unless they are classes.
+    classes : numpy.ndarray or None
+        Distinct labels, or codes where the store holds codes.
+    counts : numpy.ndarray of int64 or None
+        Rows of each.
+    purity : float
+        Sum over blocks and classes of (rows of the class in the block)^2 / rows of the block.
+    n_blocks : int
+        Blocks seen.
+    fault : str or None
+        The first thing that spoils a training, as a sentence.
+    """
+
+    x: Moments
+    y: Moments | None
+    classes: NDArray[Any] | None
+    counts: NDArray[np.int64] | None
+    purity: float
+    n_blocks: int
+    fault: str | None
+
+
+def _summarize_all(store: SampleStore, blocks: list[Block], kind: TargetKind) -> _Summary:
+    """Run the tasks: one per unit of reading, then a tree of fixed order and arity."""
+    units = [
+        tuple(unit) for _, unit in groupby(blocks, lambda block: block.start // store.chunk_rows)
+    ]
+    token = uuid.uuid4().hex[:12]
+    level = [
+        # Bound beforehand: Dask would walk through every block in search of collections.
+        call(partial(_summarize_unit, store, unit, kind), key=(f"survey-{token}", i))
+        for i, unit in enumerate(units)
+    ]
+    depth = 0
+    while len(level) > 1:
+        depth += 1
+        level = [
+            call(_combine_all, level[i : i + _ARITY], key=(f"survey-merge-{token}", depth, i))
+            for i in range(0, len(level), _ARITY)
+        ]
+    summary: _Summary
+    (summary,) = compute(level[0], scheduler=_scheduler(store, len(units)))
+    return summary
+
+
+def _scheduler(store: SampleStore, n_tasks: int) -> str | None:
+    """Return the scheduler for what only this process can read, or None for the configured."""
+    if not store.in_process:
+        return None
+    configured = config.get("scheduler", None)
+    serial = n_tasks == 1 or configured in ("sync", "synchronous", "single-threaded")
+    return "synchronous" if serial else "threads"
+
+
+def _summarize_unit(store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind) -> _Summary:
+    """Read the blocks of one chunk at once, and summarize them one by one."""
+    assert store.y is not None  # `survey` has checked
+    first, last = blocks[0].start, max(block.stop for block in blocks)
+    x = read_rows(open_rows(store.x), store.x, first, last).reshape(last - first, -1)
+    y = plain_labels(read_rows(open_rows(store.y), store.y, first, last))
+    y = y.reshape(-1) if kind == "classes" else y.reshape(last - first, -1)
+    return _combine_all(
+        [
+            _summarize(
+                x[block.start - first : block.stop - first],
+                y[block.start - first : block.stop - first],
+                block.start,
+                kind,
+            )
+            for block in blocks
+        ]
+    )
+
+
+def _summarize(x: NDArray[Any], y: NDArray[Any], first_row: int, kind: TargetKind) -> _Summary:
+    x_moments = Moments.of(x)
+    fault = _fault("X", "feature", x, x_moments, first_row)
+    if kind == "classes":
+        fault = fault or _label_fault(y, first_row)
+        classes, counts = np.unique(y, return_counts=True)
+        purity = float(np.square(counts / len(y)).sum() * len(y))
+        return _Summary(x_moments, None, classes, counts.astype(np.int64), purity, 1, fault)
+    if y.dtype.kind not in "biuf":
+        fault = fault or (
+            f"y has dtype {y.dtype}, which is not numeric; use loss='cross_entropy' for classes."
+        )
+        return _Summary(x_moments, None, None, None, 0.0, 1, fault)
+    y_moments = Moments.of(y)
+    fault = fault or _fault("y", "output", y, y_moments, first_row)
+    if kind == "labels" and fault is None:
+        try:
+            check_labels(y, first_row)
+        except ValueError as error:
+            fault = str(error)
+    return _Summary(x_moments, y_moments, None, None, 0.0, 1, fault)
+
+
+def _combine_all(parts: Sequence[_Summary]) -> _Summary:
+    """Combine summaries that come in the order of the store, from left to right."""
+    targets = [part.y for part in parts if part.y is not None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = reduce(Moments.combined, [part.x for part in parts])
+        y = reduce(Moments.combined, targets) if targets else None
+    return _Summary(
+        x,
+        y,
+        *_combined_counts(parts),
+        sum(part.purity for part in parts),
+        sum(part.n_blocks for part in parts),
+        next((part.fault for part in parts if part.fault is not None), None),
+    )
+
+
+def _combined_counts(
+    parts: Sequence[_Summary],
+) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
+    classes = [part.classes for part in parts if part.classes is not None]
+    counts = [part.counts for part in parts if part.counts is not None]
+    if not classes:
+        return None, None
+    distinct, place = np.unique(np.concatenate(classes), return_inverse=True)
+    total = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(total, place, np.concatenate(counts))
+    return distinct, total
+
+
+def _fault(
+    array: str, column_word: str, rows: NDArray[Any], moments: Moments, first_row: int
+) -> str | None:
+    """Describe the first value that is not finite; the moments tell whether to look for one."""
+    if np.isfinite(moments.m2).all():
+        return None
+    bad = np.argwhere(~np.isfinite(rows))
+    if not len(bad):
+        column = int(np.argmin(np.isfinite(moments.m2)))
+        return (
+            f"{array} holds values in {column_word} {column} whose squares are beyond float64; "
+            "divide them by a constant."
+        )
+    row, column = (int(i) for i in bad[0])
+    name = "NaN" if np.isnan(rows[row, column]) else "infinity"
+    return (
+        f"{array} holds {name} at sample {first_row + row}, {column_word} {column}; fill in such "
+        "values or leave those samples out."
+    )
+
+
+def _label_fault(labels: NDArray[Any], first_row: int) -> str | None:
+    if labels.dtype.kind != "f" or np.isfinite(labels).all():
+        return None
+    row = int(np.argmin(np.isfinite(labels)))
+    return (
+        f"y holds no class at sample {first_row + row} ({labels[row]}); leave that sample out or "
+        "give it a class of its own."
+    )
+
+
+def _class_counts(
+    store: SampleStore, found: _Summary
+) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
+    """Return the classes and their counts, translating codes into labels."""
+    classes, counts = found.classes, found.counts
+    if classes is None or counts is None:
+        return None, None
+    if store.classes is not None:
+        known = np.zeros(len(store.classes), dtype=np.int64)
+        known[classes] = counts
+        classes, counts = store.classes, known
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds only one class ({classes[:1].tolist()[0]!r}); training needs samples of at "
+            "least two classes."
+        )
+    return classes, counts
+
+
+def _survey(
+    store: SampleStore,
+    found: _Summary,
+    kind: TargetKind,
+    classes: NDArray[Any] | None,
+    counts: NDArray[np.int64] | None,
+) -> Survey:
+    y_mean = None if found.y is None else found.y.mean
+    y_variance = None if found.y is None else found.y.variance
+    x_mean, x_variance = found.x.mean, found.x.variance
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((kind, found.x.n, store.sample_shape, store.dtype)).encode())
+    for part in (x_mean, x_variance, y_mean, y_variance, counts):
+        digest.update(b"-" if part is None else part.tobytes())
+    digest.update(b"-" if classes is None else repr(classes.tolist()).encode())
+    return Survey(
+        target_kind=kind,
+        n_samples=found.x.n,
+        dtype=store.dtype,
+        x_mean=x_mean,
+        x_variance=x_variance,
+        y_mean=y_mean,
+        y_variance=y_variance,
+        flat=store.y_shape == (),
+        classes=classes,
+        class_counts=counts,
+        sorted_share=0.0 if counts is None else _sorted_share(found, counts),
+        digest=digest.hexdigest(),
+    )
+
+
+def _sorted_share(found: _Summary, counts: NDArray[np.int64]) -> float:
+    """Return the share of the classes' variance that lies between blocks.
+
+    With n_bc rows of class c in block b: (sum n_bc^2/n_b - sum n_c^2/n) / (n - sum n_c^2/n),
+    adjusted for what blocks of shuffled rows would show by chance.
+    """
+    n, n_blocks = found.x.n, found.n_blocks
+    chance = (n_blocks - 1) / max(n - 1, 1)
+    expected = float(np.square(counts / n).sum() * n)
+    if n < _ROWS_TO_JUDGE * n_blocks or n_blocks < 2 or expected >= n:
+        return 0.0
+    share = (found.purity - expected) / (n - expected)
+    return max(0.0, (share - chance) / (1 - chance))

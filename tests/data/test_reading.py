@@ -1,0 +1,61 @@
+"""A chunk that cannot be read is named."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from dask_horn.data import Block, open_samples, read_block
+from dask_horn.errors import ChunkReadError
+
+
+def _store(path, **layout):
+    group = zarr.open_group(str(path), mode="w", zarr_format=layout.pop("zarr_format", 3))
+    group.create_array("X", data=np.random.default_rng(0).normal(size=(40, 6)), **layout)
+    return open_samples(str(path), require_y=False)
+
+
+@pytest.mark.parametrize(
+    ("layout", "key", "rows"),
+    [
+        ({"chunks": (10, 6)}, "c/2/0", "20 to 29"),
+        ({"chunks": (10, 2)}, "c/2/1", "20 to 29"),
+        ({"chunks": (10, 2), "zarr_format": 2}, "2.1", "20 to 29"),
+        ({"chunks": (5, 3), "shards": (20, 6)}, "c/1/0", "20 to 39"),
+    ],
+)
+def test_broken_chunk_is_named(tmp_path, layout, key, rows):
+    store = _store(tmp_path / "a.zarr", **layout)
+    (tmp_path / "a.zarr" / "X" / key).write_bytes(b"broken")
+    with pytest.raises(ChunkReadError) as caught:
+        read_block(store, Block(3, 33), None)
+    message = str(caught.value)
+    assert f"array X in {tmp_path}/a.zarr" in message
+    assert f"chunk {key}, rows {rows}" in message
+    assert str(pickle.loads(pickle.dumps(caught.value))) == message
+    assert len(read_block(store, Block(3, 20), None)) == 17
+
+
+def test_fault_that_passes_names_the_rows(tmp_path, monkeypatch):
+    store, failures = _store(tmp_path / "a.zarr"), [OSError("busy.")]
+    read = zarr.Array.__getitem__
+
+    def flaky(self, selection):
+        if failures:
+            raise failures.pop()
+        return read(self, selection)
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", flaky)
+    with pytest.raises(ChunkReadError, match=r"at rows 0 to 9 \(OSError: busy\); try again"):
+        read_block(store, Block(0, 10), None)
+
+
+def test_store_that_this_process_does_not_see(tmp_path):
+    store = _store(tmp_path / "a.zarr")
+    shutil.rmtree(tmp_path / "a.zarr")
+    with pytest.raises(ChunkReadError, match="cannot be opened in this process"):
+        read_block(store, Block(0, 10), None)
