@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from dask_horn.data import Standardizer, Targets, as_samples, decoded_dtype
-from dask_horn.network import LOSSES, Network
+from dask_horn.network import Network
 from dask_horn.program import Execution, prediction_program
 
 __all__ = ["Ensemble", "Model", "Predictor", "load"]
@@ -74,7 +74,7 @@ class Predictor(ABC):
             `return_std` is asked of a classifier.
         """
         if return_std:
-            if LOSSES[self._any_member().network.loss].kind != "values":
+            if self._any_member().targets.kind != "values":
                 raise ValueError(
                     "return_std=True is for values; for classes use predict_proba(X, "
                     "return_std=True)"
@@ -92,7 +92,7 @@ class Predictor(ABC):
         ndarray or dask.array.Array of float32, (n_samples, n_outputs)
             And, with `return_std`, the members' standard deviation of the same shape.
         """
-        if LOSSES[self._any_member().network.loss].kind == "values":
+        if self._any_member().targets.kind == "values":
             raise ValueError(
                 f"predict_proba needs a classifier, but this model's loss is "
                 f"{self._any_member().network.loss!r}; use predict"
@@ -107,14 +107,16 @@ class Predictor(ABC):
 
     def _decoded(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Labels or values, as the targets were."""
-        mean = self._mean(samples)
-        if LOSSES[self._any_member().network.loss].kind == "values":
-            return mean[:, 0] if self._any_member().targets.flat else mean
-        return self._any_member().targets.decode(mean)
+        mean, targets = self._mean(samples), self._any_member().targets
+        if targets.kind == "classes":
+            return targets.decode(mean)
+        answer = (mean > 0.5).astype(np.int64) if targets.kind == "labels" else mean
+        return answer[:, 0] if targets.flat else answer
 
     def _mean_and_std(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         outputs = self.member_outputs(self._checked(X))
-        if LOSSES[self._any_member().network.loss].kind == "values" and self._any_member().targets.flat:
+        targets = self._any_member().targets
+        if targets.kind == "values" and targets.flat:
             outputs = outputs[:, :, 0]
         return outputs.mean(axis=0), outputs.std(axis=0)
 
@@ -122,15 +124,15 @@ class Predictor(ABC):
         """Apply `answer` to samples in memory, or lazily to what is chunked."""
         from dask_horn.data import chunked_samples, map_samples, store_predictions
 
-        chunked = chunked_samples(X)
+        chunked = chunked_samples(X, known_lengths=out is not None)
         if chunked is None:
             predicted = answer(self._checked(X))
         else:
             self._check_shape(chunked.shape[1:])
             probe = answer(np.zeros((1, *chunked.shape[1:]), decoded_dtype(chunked.dtype)))
 
-            def per_chunk(chunk: NDArray[Any]) -> NDArray[Any]:
-                return answer(self._checked(chunk))  # type: ignore[no-any-return]
+            def per_chunk(chunk: NDArray[Any], first_row: int | None) -> NDArray[Any]:
+                return answer(self._checked(chunk, first_row))  # type: ignore[no-any-return]
 
             predicted = map_samples(per_chunk, chunked, probe)
         if out is None:
@@ -145,15 +147,19 @@ class Predictor(ABC):
                 f"{self._any_member().network.input_shape}"
             )
 
-    def _checked(self, X: Any) -> NDArray[Any]:
-        """Samples as a (n, n_features) array of a dtype that the kernels read."""
+    def _checked(self, X: Any, first_row: int | None = 0) -> NDArray[Any]:
+        """Samples as a (n, n_features) array of a dtype that the kernels read.
+
+        `first_row` counts the samples before these, for messages; None where it is not known.
+        """
         samples = as_samples(X)
         self._check_shape(samples.shape[1:])
         flat = np.ascontiguousarray(samples, decoded_dtype(samples.dtype))
         flat = flat.reshape(len(flat), -1)
         if flat.dtype.kind == "f" and not np.isfinite(flat).all():
             row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-            raise ValueError(f"X holds NaN or infinity at sample {row}; leave it out or impute it")
+            place = f"sample {row} of a chunk" if first_row is None else f"sample {first_row + row}"
+            raise ValueError(f"X holds NaN or infinity at {place}; leave it out or impute it")
         return flat
 
 
@@ -207,7 +213,7 @@ class Model(Predictor):
         z = execution.predict(samples)
         with self._lock:
             self._idle.append(execution)
-        kind = LOSSES[self.network.loss].kind
+        kind = self.targets.kind
         if kind == "classes":
             return softmax(z, axis=1)  # type: ignore[no-any-return]
         if kind == "labels":

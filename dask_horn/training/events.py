@@ -12,6 +12,8 @@ from dask_horn.training.spec import RunSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dask_horn.model import Ensemble, Model
+
 __all__ = ["Callback", "CallbackList", "RunStart"]
 
 
@@ -27,11 +29,15 @@ class RunStart:
         Rounds that are done already: more than 0 where a checkpoint is resumed.
     n_rounds : int
         Rounds in all.
+    model : callable
+        Returns the model, or ensemble, as it is after the last round that is done. It comes from
+        the workers: ask only where it is needed.
     """
 
     spec: RunSpec
     first_round: int
     n_rounds: int
+    model: Callable[[], Model | Ensemble]
 
 
 class Callback:

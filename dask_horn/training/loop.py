@@ -228,7 +228,9 @@ class _Rounds:
     def train(self, initial: Model | None) -> TrainingResult:
         """Do all rounds; return the model."""
         first, parents = self._start(initial)
-        self.listeners.on_run_start(RunStart(self.spec, first, self.options.n_rounds))
+        self.listeners.on_run_start(
+            RunStart(self.spec, first, self.options.n_rounds, lambda: self._model(self.done))
+        )
         self._before = time.perf_counter()
         waiting: deque[_Submitted] = deque()
         self.done = parents
@@ -291,9 +293,10 @@ class _Rounds:
 
     def _is_cut(self, rounds: int) -> bool:
         """Whether the parents after that many rounds are saved."""
-        if self.checkpoint is None and not self.executor.cuts_lineage:
-            return False
-        return rounds % self.options.checkpoint_every == 0 or rounds == self.options.n_rounds
+        if rounds == self.options.n_rounds:
+            return self.checkpoint is not None
+        due = rounds % self.options.checkpoint_every == 0
+        return due and (self.checkpoint is not None or self.executor.cuts_lineage)
 
     def _submit(self, round: int, parents: tuple[Any, ...]) -> _Submitted:
         def placement(group: int, submodel: int) -> Sequence[str]:

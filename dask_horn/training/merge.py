@@ -51,7 +51,7 @@ class ParentState:
 
     @classmethod
     def start(cls, parameters: NDArray[np.float32], round: int = 0) -> ParentState:
-        """A parent that no round has changed yet."""
+        """Return a parent that no round has changed yet."""
         return cls(round, parameters, np.zeros_like(parameters))
 
 

@@ -15,7 +15,9 @@ from dask_horn.program import OPTIMIZERS, Optimizer
 
 __all__ = ["TrainingOptions"]
 
-_DEFAULT_RATES = {"adamw": 1e-3, "sgd": 0.05}
+_SGD_RATE = 0.05
+# Measured on networks 100 to 4096 wide: AdamW's best rate falls with the root of the width.
+_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 0.03, 3e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +29,9 @@ class TrainingOptions:
     n_groups : int, default 1
         Worker groups, each with its own copy of the parent and its own subset of the rows.
     n_submodels : int or sequence of int, default 2
-        Sub-models per group. A number K ends by descending (K, …, K, 2, 1) where that costs no
-        more than the rounds before; a sequence gives each round's own, the last one repeated.
+        Sub-models per group. A number K stands for a run whose last quarter descends to 2 and 1
+        where that costs no more than the rounds before; a sequence gives each round's own, the
+        last one repeated.
     concentration : float or None, default 100
         Of the Dirichlet distribution of the parts' sizes; None makes them equal.
     n_rounds : int, default 20
@@ -39,7 +42,8 @@ class TrainingOptions:
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"
     learning_rate : float or None, default None
-        None: 0.001 for adamw, 0.05 for sgd.
+        The highest of the schedule. None: 0.05 for sgd; 0.03 over the root of the widest hidden
+        layer's units, but at most 0.003, for adamw.
     momentum : float, default 0.9
         Of sgd; for adamw the first moment's decay.
     nesterov : bool, default False
@@ -151,12 +155,14 @@ class TrainingOptions:
                 raise TypeError(f"unknown setting {name!r}; {hint}")
         return cls(**settings)
 
-    @property
-    def rate(self) -> float:
-        """The learning rate, the optimizer's default where none is given."""
-        if self.learning_rate is None:
-            return _DEFAULT_RATES[self.optimizer]
-        return self.learning_rate
+    def peak_rate(self, network: Network) -> float:
+        """The highest learning rate: as given, or the optimizer's default for the network."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        if self.optimizer == "sgd":
+            return _SGD_RATE
+        widest = max((network.unit_axes[axis] for axis in network.divided_axes), default=1)
+        return float(min(_ADAMW_RATE / math.sqrt(widest), _HIGHEST_ADAMW_RATE))
 
     @property
     def local_optimizer(self) -> Optimizer:
@@ -191,18 +197,18 @@ class TrainingOptions:
 
 
 def _descending(network: Network, n_submodels: int, n_rounds: int) -> tuple[int, ...]:
-    """K … K, 2, 1: as much of that ending as costs no more than the rounds before it.
+    """K … K, 2 …, 1 …: the last quarter descends, or as much of it as is affordable.
 
-    A sub-model's cost is its number of weights: an undivided round of a wide network costs up to
-    K² times a divided one, and must not make up most of the run.
+    Affordable is an ending that costs no more than the rounds before it, by the sub-models'
+    weights: an undivided round of a wide network costs up to K² times a divided one.
     """
-    ending = [number for number in (2, 1) if number < n_submodels]
-    while ending:
-        divided = (n_rounds - len(ending)) * _weights(network, n_submodels)
+    for length in range(n_rounds // 4, 0, -1):
+        halves = (length + 1) // 2 if n_submodels > 2 else 0
+        ending = (2,) * halves + (1,) * (length - halves)
+        divided = (n_rounds - length) * _weights(network, n_submodels)
         if divided >= sum(_weights(network, number) for number in ending):
-            break
-        ending.pop()
-    return (n_submodels,) * (n_rounds - len(ending)) + tuple(ending)
+            return (n_submodels,) * (n_rounds - length) + ending
+    return (n_submodels,) * n_rounds
 
 
 def _weights(network: Network, n_submodels: int) -> float:

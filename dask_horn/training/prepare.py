@@ -28,6 +28,7 @@ from dask_horn.data import (
     spool_split,
     survey,
 )
+from dask_horn.data.targets import class_codes
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.spec import OuterStep, RunSpec, Schedule
@@ -122,7 +123,8 @@ def prepare_data(
         validation = samples
     found = survey(samples, blocks, kind)
     if validation_data is not None:
-        validation = _validation_store(validation_data, kind, found, scratch)
+        labels = found.classes if classes is None else classes
+        validation = _validation_store(validation_data, kind, labels, scratch)
         _check_samples(network, validation, "validation_data")
     if validation is not None and not held:
         held = row_blocks(validation.n_samples, validation.chunk_rows, 1)
@@ -181,7 +183,7 @@ def make_spec(
         hidden_exponent=options.hidden_exponent,
         optimizer=options.local_optimizer,
         schedule=Schedule(
-            options.schedule, options.rate, options.n_rounds, options.warmup_steps
+            options.schedule, options.peak_rate(network), options.n_rounds, options.warmup_steps
         ),
         batch_size=batch_size,
         steps=steps,
@@ -195,9 +197,9 @@ def _is_location(X: Any) -> bool:
 
 
 def _validation_store(
-    validation_data: Any, kind: Any, found: Survey, scratch: str | None
+    validation_data: Any, kind: Any, classes: NDArray[Any] | None, scratch: str | None
 ) -> SampleStore:
-    """Bring validation samples into Zarr, labels as the training rows have them."""
+    """Bring validation samples into Zarr; their labels must be among `classes`."""
     if _is_location(validation_data):
         return open_samples(validation_data)
     try:
@@ -207,7 +209,7 @@ def _validation_store(
             "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
             f"{type(validation_data).__name__}"
         ) from None
-    return spool(X, y, target_kind=kind, scratch=scratch, classes=found.classes, shuffle=False)
+    return spool(X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False)
 
 
 def _check_samples(network: Network, samples: SampleStore, argument: str) -> None:
@@ -242,8 +244,10 @@ def _class_weights(
         if unknown:
             raise ValueError(f"class_weight names {unknown[0]!r}, which is not among {labels}")
         return np.array([class_weight.get(label, 1.0) for label in labels], np.float32)
-    counts = found.class_counts
-    assert counts is not None, "a survey of classes counts them"
+    assert found.classes is not None, "a survey of classes finds them"
+    assert found.class_counts is not None, "a survey of classes counts them"
+    counts = np.zeros(len(targets.classes), np.int64)  # a model's classes may be more than these
+    counts[class_codes(found.classes, targets.classes)] = found.class_counts
     weights = found.n_samples / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return np.asarray(weights, np.float32)
 

@@ -43,7 +43,7 @@ class Schedule:
     warmup_steps: int
 
     def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
-        """The learning rate of each step of one round, (n_steps,)."""
+        """Return the learning rate of each step of one round, (n_steps,)."""
         steps = np.arange(n_steps)
         rates = np.full(n_steps, self.peak)
         if self.name == "cosine":

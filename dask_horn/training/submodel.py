@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import Block, DecodedBlock, window_spans, windows
+from dask_horn.data import Block, window_spans, windows
 from dask_horn.errors import DivergedError
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.partition import Partition
-from dask_horn.program import Execution, submodel_scales, training_program
+from dask_horn.program import Execution, Program, submodel_scales, training_program
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["SubmodelReport", "Trained", "count_steps", "train_submodel"]
@@ -57,6 +59,14 @@ class Trained:
     report: SubmodelReport
 
 
+class _Window(NamedTuple):
+    """Decoded blocks, and the order in which a sub-model takes their rows."""
+
+    samples: list[NDArray[Any]]
+    targets: list[NDArray[np.float32]]
+    order: NDArray[np.int64]
+
+
 def train_submodel(
     spec: RunSpec,
     start: NDArray[np.float32],
@@ -73,48 +83,34 @@ def train_submodel(
         If a loss is not finite.
     """
     began = time.perf_counter()
-    fractions = partition.fractions(submodel)
-    index_sets = partition.index_sets(submodel)
-    program = training_program(
-        spec.network,
-        spec.network.parameters.restrict({axis: len(u) for axis, u in index_sets.items()}),
-        submodel_scales(spec.network, fractions, spec.hidden_exponent),
-        batch_size=spec.batch_size,
-        sample_dtype=spec.samples.decoded_dtype,
-        optimizer=spec.optimizer,
-        class_weights=spec.class_weights,
-    )
     execution = Execution(
-        program,
+        _program(spec, partition, submodel),
         start,
         spec.standardizer.mean,
         spec.standardizer.scale,
         key=derive_key(spec.seed, round, group, submodel, _MASKS),
     )
-    n_steps = spec.steps[group]
-    rates = spec.schedule.rates(round, n_steps)
-    losses = np.empty(n_steps)
+    rates = spec.schedule.rates(round, spec.steps[group])
+    losses = np.empty(rates.size)
     done = samples = 0
-    for window, order in _windows(spec, round, group, submodel):
-        starts = _batch_starts(order.size, spec.batch_size)[: n_steps - done + 1]
-        stop = done + starts.size - 1
-        got = execution.train(
-            [block.x for block in window],
-            [block.y for block in window],
-            order,
-            starts,
-            rates[done:stop],
-        )
-        if not math.isfinite(got[-1]):
-            raise DivergedError(
-                f"round {round}, group {group}, sub-model {submodel}: the loss was {got[-1]} at "
-                f"step {done + got.size}; a learning_rate below {spec.schedule.peak:g} would help"
+    # Closed at once, also by an error: a thread is reading the next window.
+    with contextlib.closing(_windows(spec, round, group, submodel)) as windows_to_come:
+        while done < rates.size:
+            window = next(windows_to_come)
+            starts = _batch_starts(window.order.size, spec.batch_size)[: rates.size - done + 1]
+            stop = done + starts.size - 1
+            got = execution.train(
+                window.samples, window.targets, window.order, starts, rates[done:stop]
             )
-        losses[done:stop] = got
-        samples += int(starts[-1])
-        done = stop
-        if done == n_steps:
-            break
+            if not math.isfinite(got[-1]):
+                raise DivergedError(
+                    f"round {round}, group {group}, sub-model {submodel}: the loss was {got[-1]} "
+                    f"at step {done + got.size}; a learning_rate below {spec.schedule.peak:g} "
+                    "would help"
+                )
+            losses[done:stop] = got
+            samples += int(starts[-1])
+            done = stop
     delta = execution.parameters - start
     report = SubmodelReport(
         group=group,
@@ -135,9 +131,23 @@ def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int
     return sum(-(-n // batch_size) for n in rows)
 
 
+def _program(spec: RunSpec, partition: Partition, submodel: int) -> Program:
+    """Write the program of one sub-model."""
+    sizes = {axis: len(units) for axis, units in partition.index_sets(submodel).items()}
+    return training_program(
+        spec.network,
+        spec.network.parameters.restrict(sizes),
+        submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent),
+        batch_size=spec.batch_size,
+        sample_dtype=spec.samples.decoded_dtype,
+        optimizer=spec.optimizer,
+        class_weights=spec.class_weights,
+    )
+
+
 def _windows(
     spec: RunSpec, round: int, group: int, submodel: int
-) -> Iterator[tuple[tuple[DecodedBlock, ...], NDArray[np.int64]]]:
+) -> Generator[_Window, None, None]:
     """Pass after pass over the group's blocks: windows of blocks, and the order of their rows.
 
     Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
@@ -149,10 +159,13 @@ def _windows(
         key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
         order = shuffled_entries(key, np.array([len(blocks)], np.int64))
         shuffled = [blocks[i] for i in order]
-        for window in windows(spec.run, spec.samples, shuffled, spec.targets):
+        for blocks_together in windows(spec.run, spec.samples, shuffled, spec.targets):
             key = derive_key(spec.seed, round, group, submodel, number, _ROW_ORDER)
-            lengths = np.array([block.x.shape[0] for block in window], np.int64)
-            yield window, shuffled_entries(key, lengths)
+            yield _Window(
+                [block.x for block in blocks_together],
+                [block.y for block in blocks_together if block.y is not None],
+                shuffled_entries(key, np.array([len(block) for block in blocks_together])),
+            )
             number += 1
 
 

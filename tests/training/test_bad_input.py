@@ -1,0 +1,245 @@
+"""What is wrong is told before any work, in one sentence; what comes later loses nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from sklearn.datasets import load_digits
+
+import dask_horn as horn
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return load_digits(return_X_y=True)
+
+
+@pytest.fixture
+def network() -> horn.Network:
+    return horn.Network([horn.Dense(16, activation="relu"), horn.Dense(10)], input_shape=64)
+
+
+@pytest.fixture
+def store(samples, tmp_path: Path) -> Path:
+    horn.write_samples(tmp_path / "digits.zarr", *samples, chunk_bytes=64 * 8 * 100)
+    return tmp_path / "digits.zarr"
+
+
+def test_another_number_of_targets(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match="1797 samples and y 1796 targets"):
+        horn.train(network, X, y[:-1])
+
+
+def test_samples_of_another_shape(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match=r"shape \(63,\).*takes samples of shape \(64,\)"):
+        horn.train(network, X[:, :-1], y)
+
+
+def test_validation_samples_of_another_shape(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match=r"validation_data has samples of shape \(63,\)"):
+        horn.train(network, X, y, validation_data=(X[:, :-1], y))
+
+
+def test_one_dimensional_samples(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match=r"X has shape \(1797,\).*reshape"):
+        horn.train(network, X[:, 0], y)
+
+
+def test_outputs_that_do_not_suit_the_classes(samples):
+    X, y = samples
+    network = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(9)], input_shape=64)
+    with pytest.raises(ValueError, match=r"9 outputs, but y asks for 10; .*Dense\(10\)"):
+        horn.train(network, X, y)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(network, samples, bad, tmp_path):
+    X, y = samples[0].copy(), samples[1]
+    X[[123, 700], 5] = bad
+    with pytest.raises(ValueError, match=f"(?i){'nan' if np.isnan(bad) else 'inf'}"):
+        horn.train(network, X, y)
+    horn.write_samples(tmp_path / "bad.zarr", X, y)
+    with pytest.raises(ValueError, match="sample 123"):
+        horn.train(network, tmp_path / "bad.zarr")
+
+
+def test_targets_that_are_not_finite(samples):
+    X, y = samples[0], samples[1].astype(float)
+    y[7] = np.nan
+    network = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(1)], 64, "squared_error")
+    with pytest.raises(ValueError, match="y holds"):
+        horn.train(network, X, y)
+
+
+def test_no_samples(network):
+    with pytest.raises(ValueError, match="holds no values"):
+        horn.train(network, np.empty((0, 64)), np.empty(0, int))
+
+
+def test_a_single_class(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match="class"):
+        horn.train(network, X, np.zeros_like(y))
+
+
+def test_fewer_samples_than_groups(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match="n_groups=40.*30|30.*n_groups=40"):
+        horn.train(network, X[:30], y[:30], n_groups=40)
+
+
+def test_fewer_units_than_submodels(network, samples):
+    with pytest.raises(ValueError, match="n_submodels=17 is more than the 16 units.*'dense_1'"):
+        horn.train(network, *samples, n_submodels=17)
+
+
+@pytest.mark.parametrize(
+    ("make", "known"),
+    [
+        (lambda: horn.Dense(4, activation="swishy"), "relu"),
+        (lambda: horn.Network([horn.Dense(4)], 3, loss="hinge"), "cross_entropy"),
+        (lambda: horn.TrainingOptions(optimizer="lbfgs"), "'sgd', 'adamw'"),
+        (lambda: horn.TrainingOptions(schedule="step"), "'cosine', 'constant'"),
+        (lambda: horn.TrainingOptions(merge="vote"), "'average', 'ensemble'"),
+    ],
+)
+def test_an_unknown_name_lists_the_known(make, known):
+    with pytest.raises(ValueError, match=known):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"n_groups": 0}, ValueError, "n_groups must be at least 1, got 0"),
+        ({"n_groups": 1.5}, TypeError, "n_groups must be an integer, got 1.5"),
+        ({"n_rounds": True}, TypeError, "n_rounds must be an integer"),
+        ({"n_submodels": []}, ValueError, "n_submodels is an empty sequence"),
+        ({"n_submodels": [2, 0]}, ValueError, "n_submodels must be at least 1, got 0"),
+        ({"learning_rate": -1.0}, ValueError, "learning_rate must be above 0, got -1.0"),
+        ({"learning_rate": float("nan")}, ValueError, "learning_rate must be above 0, got nan"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number, got 'fast'"),
+        ({"momentum": 1.0}, ValueError, "momentum must be at least 0 and below 1"),
+        ({"concentration": 0}, ValueError, "concentration must be above 0, got 0"),
+        ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be above 0 and below"),
+        ({"n_group": 2}, TypeError, "unknown setting 'n_group'; did you mean 'n_groups'"),
+        ({"class_weight": "even"}, ValueError, "class_weight must be one of 'balanced'"),
+        ({"class_weight": {"ten": 1.0}}, ValueError, "class_weight names 'ten'"),
+    ],
+)
+def test_settings_out_of_range(network, samples, settings, error, message):
+    with pytest.raises(error, match=message):
+        horn.train(network, *samples, **settings)
+
+
+def test_a_store_that_is_missing(network, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.zarr"):
+        horn.train(network, tmp_path / "nowhere.zarr")
+
+
+def test_a_store_without_samples(network, tmp_path):
+    import zarr
+
+    zarr.create_group(tmp_path / "empty.zarr")
+    with pytest.raises(ValueError, match="no array X"):
+        horn.train(network, tmp_path / "empty.zarr")
+
+
+def test_y_beside_a_store(network, store, samples):
+    with pytest.raises(TypeError, match="y must be left out"):
+        horn.train(network, store, samples[1])
+
+
+def corrupt(store: Path) -> None:
+    """Cut one chunk of X short."""
+    chunk = store / "X" / "c" / "3" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:40])
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_a_corrupt_chunk_is_named(network, store, clustered):
+    corrupt(store)
+    with pytest.raises(horn.ChunkReadError, match=r"array X in .*digits\.zarr .* chunk c/3/0"):
+        if not clustered:
+            horn.train(network, store)
+        with (
+            LocalCluster(1, dashboard_address=":0", silence_logs=50) as cluster,
+            Client(cluster),
+        ):
+            horn.train(network, store)
+
+
+def test_a_chunk_that_breaks_in_mid_run_loses_no_checkpoint(network, store, tmp_path):
+    class Break(horn.Callback):
+        def on_round_end(self, record):
+            if record.round == 2:
+                corrupt(store)
+
+    settings = {"n_rounds": 4, "checkpoint": tmp_path / "run.zarr", "checkpoint_every": 1}
+    settings["n_submodels"] = [1, 1, 1, 2]
+    horn.train(network, store, callbacks=[Break()], **settings)  # decoded chunks are kept
+    assert horn.load(tmp_path / "run.zarr" / "rounds" / "00004" / "model")
+
+
+def test_validation_labels_that_training_never_saw(network, samples):
+    X, y = samples
+    with pytest.raises(ValueError, match="11"):
+        horn.train(network, X, y, validation_data=(X[:2], [1, 11]))
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_a_learning_rate_that_diverges_keeps_the_last_good_model(network, samples, clustered):
+    X, y = samples
+    settings = {"optimizer": "sgd", "learning_rate": 1e30, "standardize": False, "n_rounds": 3}
+
+    def diverge() -> horn.DivergedError:
+        with pytest.raises(
+            horn.DivergedError, match="in round 1, group 0, sub-model [01], .*learning_rate"
+        ) as caught:
+            horn.train(network, X, y, **settings)
+        return caught.value
+
+    if clustered:
+        with (
+            LocalCluster(1, dashboard_address=":0", silence_logs=50) as cluster,
+            Client(cluster),
+        ):
+            error = diverge()
+    else:
+        error = diverge()
+    assert np.isfinite(error.model.parameters).all()
+    assert error.model.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("what", ["network", "learning_rate", "data"])
+def test_a_checkpoint_of_another_run_is_refused(network, samples, tmp_path, what):
+    X, y = samples
+    settings = {"n_rounds": 1, "checkpoint": tmp_path / "run.zarr"}
+    horn.train(network, X, y, **settings)
+    if what == "network":
+        network = horn.Network([horn.Dense(17, activation="relu"), horn.Dense(10)], 64)
+    elif what == "data":
+        X = X + 1
+    else:
+        settings["learning_rate"] = 0.5
+    with pytest.raises(ValueError, match=f"belongs to a run with another {what}"):
+        horn.train(network, X, y, **settings)
+
+
+def test_a_folder_of_something_else_is_no_checkpoint(network, samples, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="holds no checkpoint"):
+        horn.train(network, *samples, checkpoint=tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_callback_of_another_kind(network, samples):
+    with pytest.raises(TypeError, match="callbacks must be instances of dask_horn.Callback"):
+        horn.train(network, *samples, callbacks=[print])

@@ -1,0 +1,134 @@
+"""The same bits, whatever runs the tasks and whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import dask
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+import dask_horn as horn
+
+SETTINGS = {
+    "n_groups": 3,
+    "n_submodels": 2,
+    "n_rounds": 5,
+    "steps_per_round": 60,
+    "learning_rate": 2e-3,
+    "random_state": 7,
+}
+
+
+@pytest.fixture(scope="module")
+def network() -> horn.Network:
+    layers = [horn.Dense(48, activation="relu"), horn.Dropout(0.2), horn.Dense(32, "tanh")]
+    return horn.Network([*layers, horn.Dense(10)], input_shape=64)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    X, y = load_digits(return_X_y=True)
+    location = str(tmp_path_factory.mktemp("data") / "digits.zarr")
+    horn.write_samples(location, X, y, chunk_bytes=100 * X[0].nbytes)
+    return location
+
+
+@pytest.fixture(scope="module")
+def expected(network: horn.Network, store: str) -> NDArray[np.float32]:
+    return horn.train(network, store, **SETTINGS).model.parameters
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    with (
+        LocalCluster(
+            n_workers=request.param,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=50,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+class During(horn.Callback):
+    """Does something once, when a round is done."""
+
+    def __init__(self, round: int, action) -> None:
+        self.round, self.action = round, action
+
+    def on_round_end(self, record: horn.RoundRecord) -> None:
+        if record.round == self.round:
+            self.action()
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "sync"])
+def test_dasks_own_schedulers_agree(network, store, expected, scheduler):
+    with dask.config.set(scheduler=scheduler):
+        model = horn.train(network, store, **SETTINGS).model
+    assert np.array_equal(model.parameters, expected)
+
+
+@pytest.mark.parametrize("client", [1, 2, 4], indirect=True)
+def test_clusters_of_any_size_agree(client, network, store, expected):
+    model = horn.train(network, store, **SETTINGS).model
+    assert np.array_equal(model.parameters, expected)
+
+
+@pytest.mark.parametrize("client", [2], indirect=True)
+def test_a_worker_killed_in_mid_round_changes_nothing(client, network, store, expected):
+    def kill_soon() -> None:
+        pid = client.run(os.getpid)[min(client.scheduler_info()["workers"])]
+        threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+
+    settings = {**SETTINGS, "checkpoint_every": 2}
+    model = horn.train(network, store, callbacks=[During(2, kill_soon)], **settings).model
+    assert np.array_equal(model.parameters, expected)
+
+
+@pytest.mark.parametrize("client", [2], indirect=True)
+def test_a_stopped_run_goes_on_to_the_same_bits(client, network, store, expected, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stopped
+
+    settings = {**SETTINGS, "checkpoint": tmp_path / "run.zarr", "checkpoint_every": 1}
+    with pytest.raises(Stopped):
+        horn.train(network, store, callbacks=[During(3, stop)], **settings)
+    rounds = []
+    result = horn.train(network, store, callbacks=[During(4, lambda: rounds.append(4))], **settings)
+    assert rounds == [4]
+    assert result.history.column("round") == [1, 2, 3, 4, 5]
+    assert np.array_equal(result.model.parameters, expected)
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_the_run_goes_on(network, store, expected, tmp_path):
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+
+    settings = {**SETTINGS, "checkpoint": tmp_path / "run.zarr"}
+    with pytest.raises(KeyboardInterrupt):
+        horn.train(network, store, callbacks=[During(2, interrupt)], **settings)
+    result = horn.train(network, store, **settings)
+    assert len(result.history) == 5
+    assert np.array_equal(result.model.parameters, expected)
+
+
+def test_spooled_arrays_train_alike_on_threads_and_on_a_cluster(network):
+    X, y = load_digits(return_X_y=True)
+    here = horn.train(network, X, y, **SETTINGS).model.parameters
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as c, Client(c):
+        there = horn.train(network, X, y, **SETTINGS).model.parameters
+    assert np.array_equal(here, there)
