@@ -104,9 +104,9 @@ def train_submodel(
             )
             if not math.isfinite(got[-1]):
                 raise DivergedError(
-                    f"round {round}, group {group}, sub-model {submodel}: the loss was {got[-1]} "
-                    f"at step {done + got.size}; a learning_rate below {spec.schedule.peak:g} "
-                    "would help"
+                    f"the loss was {got[-1]} in round {round + 1}, group {group}, sub-model "
+                    f"{submodel}, step {done + got.size}; use a learning_rate below "
+                    f"{spec.schedule.peak:g}"
                 )
             losses[done:stop] = got
             samples += int(starts[-1])
