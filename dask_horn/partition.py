@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Partition", "SliceMap"]
 
+# Shorter keys are padded with zeros, so without this they would equal other draws' of the seed.
+_PURPOSE = int.from_bytes(b"part", "big")
+
 
 @dataclass(frozen=True, eq=False)
 class SliceMap:
@@ -133,9 +136,8 @@ class Partition:
         check_divisible(network, n_submodels)
         parts: dict[str, NDArray[np.int64]] = {}
         for index, axis in enumerate(network.divided_axes):
-            generator = np.random.Generator(
-                np.random.Philox(np.random.SeedSequence([seed, round, group, index]))
-            )
+            key = np.random.SeedSequence([seed, round, group, index, _PURPOSE])
+            generator = np.random.Generator(np.random.Philox(key))
             n_units = network.unit_axes[axis]
             sizes = _draw_sizes(n_units, n_submodels, concentration, generator)
             holder = np.repeat(np.arange(n_submodels), sizes)
@@ -147,11 +149,11 @@ class Partition:
         return np.bincount(self.parts[axis], minlength=self.n_submodels)
 
     def index_sets(self, submodel: int) -> dict[str, NDArray[np.int64]]:
-        """The units of every divided axis that `submodel` holds, in ascending order."""
+        """Return the units of every divided axis that `submodel` holds, in ascending order."""
         return {axis: np.flatnonzero(part == submodel) for axis, part in self.parts.items()}
 
     def fractions(self, submodel: int) -> dict[str, float]:
-        """The share of every divided axis that `submodel` holds, in (0, 1]."""
+        """Return the share of every divided axis that `submodel` holds, in (0, 1]."""
         return {
             axis: np.count_nonzero(part == submodel) / part.size
             for axis, part in self.parts.items()
@@ -204,7 +206,7 @@ def _draw_sizes(
     else:
         shares = generator.dirichlet(np.full(n_parts, float(concentration)))
     exact = shares * n_units
-    sizes = np.maximum(np.floor(exact).astype(np.int64), 1)
+    sizes: NDArray[np.int64] = np.maximum(np.floor(exact).astype(np.int64), 1)
     by_remainder = np.argsort(sizes - exact, kind="stable")  # the most short-changed first
     step = 0
     while sizes.sum() < n_units:

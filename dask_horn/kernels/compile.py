@@ -3,7 +3,8 @@
 Every kernel is compiled by itself, when it is first looked up, with exactly one signature, and
 cached in a file of its own: so a network pays only for the kernels that it uses, and processes
 that start together can only ever write the same thing (numba's cache mixes up code where several
-signatures of one function are written at once).
+signatures of one function are written at once). They also share the work: a lock for each kernel
+lets one process compile it while the others compile other ones.
 """
 
 from __future__ import annotations
@@ -12,21 +13,22 @@ import contextlib
 import functools
 import hashlib
 import os
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import llvmlite.binding
 import numba
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numba import types
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-__all__ = ["OPTIONS", "address_table", "cache_folder", "compiled", "kernel", "scalar"]
+__all__ = ["OPTIONS", "address_table", "cache_folder", "compiled", "kernel", "ready", "scalar"]
 
 # Python's division check keeps loops from vectorizing; numpy's rules (inf, nan) do not.
 OPTIONS = {"error_model": "numpy"}
@@ -65,23 +67,30 @@ def cache_folder() -> Path:
     folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home: compile once per process group instead of never
-        folder = Path(tempfile.mkdtemp(prefix="dask-horn-kernels-"))
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:  # a read-only home: better compiled by every process than not at all
+        return Path(tempfile.mkdtemp(prefix="dask-horn-kernels-"))
+
+
+@functools.cache
+def _lock_folder() -> Path:
+    """Folder of the locks: in this machine's temporary folder, for a cache may lie on a share."""
+    user = "" if sys.platform == "win32" else f"{os.getuid()}-"
+    folder = Path(tempfile.gettempdir()) / f"dask-horn-{user}{cache_folder().name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 @contextlib.contextmanager
-def _numba_caches_here() -> Iterator[Path]:
-    """Let numba cache in our folder, one process of this machine at a time."""
-    folder = cache_folder()
-    lock = Path(tempfile.gettempdir()) / f"dask-horn-{os.getuid()}-{folder.name}.lock"
+def _numba_caches_here() -> Iterator[None]:
+    """Let numba cache in our folder."""
     before = numba.config.CACHE_DIR
-    with _compiling, FileLock(lock):
-        numba.config.CACHE_DIR = str(folder)
-        try:
-            yield folder
-        finally:
-            numba.config.CACHE_DIR = before
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 class Compiled(Generic[Parameters, Result]):
@@ -96,12 +105,19 @@ class Compiled(Generic[Parameters, Result]):
         functools.update_wrapper(self, function)
 
     def native(self) -> Any:
-        """The compiled object, a numba dispatcher or cfunc."""
-        if self._native is None:
-            with _numba_caches_here():
-                if self._native is None:
-                    self._native = self._compiler(self.function)
+        """Return the compiled object, a numba dispatcher or cfunc."""
+        self.make_ready()
         return self._native
+
+    def make_ready(self, *, wait: bool = True) -> None:
+        """Compile or load it; without `wait`, not where another process is just doing so."""
+        if self._native is not None:
+            return
+        lock = FileLock(_lock_folder() / f"{self.function.__name__}.lock")
+        with contextlib.suppress(Timeout), _compiling, lock.acquire(timeout=-1 if wait else 0):
+            if self._native is None:  # else another thread was faster
+                with _numba_caches_here():
+                    self._native = self._compiler(self.function)
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         return cast(Result, self.native()(*args, **kwargs))
@@ -123,24 +139,46 @@ def scalar(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     """Mark a scalar body that kernels of both devices share; it stays a plain function.
 
     Being no dispatcher, it may be closed over by a kernel: dispatchers pickle differently in
-    every process, and the kernel's cache would never be hit.
+    every process, and the kernel's cache would never be hit. It is always inlined: a loop that
+    calls is a loop that does not vectorize.
     """
-    return cast("Callable[Parameters, Result]", register_jitable(**OPTIONS)(function))
+    jitable = register_jitable(forceinline=True, **OPTIONS)
+    return cast("Callable[Parameters, Result]", jitable(function))
 
 
-def kernel(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as the kernel of the op called `name`; it compiles on first use."""
+def kernel(
+    name: str, *, reorder_sums: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the kernel of the op called `name`; it compiles on first use.
+
+    With `reorder_sums` the compiler may add in another order, always the same on one kind of
+    processor: sums then vectorize. NaN and infinity keep their meaning.
+    """
+    fastmath = {"reassoc", "nsz"} if reorder_sums else False
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         # numba names cache files and symbols by qualname: kernels made by one factory must differ.
-        function.__name__ = function.__qualname__ = name.replace(" ", "_")
-        compiler = numba.cfunc(KERNEL_SIGNATURE, cache=True, **OPTIONS)
+        function.__name__ = function.__qualname__ = name
+        compiler = numba.cfunc(KERNEL_SIGNATURE, cache=True, fastmath=fastmath, **OPTIONS)
         _kernels[name] = Compiled(function, compiler)
         return function
 
     return decorate
 
 
+def ready(names: Sequence[str], functions: Iterable[Compiled[..., Any]] = ()) -> None:
+    """Compile or load the kernels `names`, and what else is given.
+
+    Processes that do so at the same time share the work: what another one is compiling is passed
+    over at first, and loaded from the cache in the end.
+    """
+    wanted = [*(_kernels[name] for name in names), *functions]
+    for wait in (False, True):
+        for function in wanted:
+            function.make_ready(wait=wait)
+
+
 def address_table(names: Sequence[str]) -> NDArray[np.int64]:
-    """Entry points of the kernels `names`, in this order, compiled or loaded now."""
+    """Return the entry points of the kernels `names`, in this order, compiled or loaded now."""
+    ready(names)
     return np.array([_kernels[name].native().address for name in names], dtype=np.int64)

@@ -19,8 +19,8 @@ from dask_horn.kernels.compile import compiled, scalar
 __all__ = ["derive_key", "philox", "shuffled_entries"]
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
-_32 = np.uint64(32)
+_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 def derive_key(*words: int) -> int:
@@ -33,19 +33,19 @@ def derive_key(*words: int) -> int:
 
 @scalar
 def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
-    """Four random uint32 of counter (c0, c1, c2, c3) and key (k0, k1), all uint32."""
+    """Four random uint32 of counter (c0, c1, c2, c3) and key (k0, k1), all uint64.
+
+    Only the arguments' lower halves count. Words are 64 bits wide throughout, upper halves left
+    as they come, for a vector's lanes to keep their width from round to round.
+    """
     for _ in range(10):
-        product0 = np.uint64(c0) * _M0
-        product1 = np.uint64(c2) * _M1
-        c0, c1, c2, c3 = (
-            np.uint32(product1 >> _32) ^ c1 ^ k0,
-            np.uint32(product1),
-            np.uint32(product0 >> _32) ^ c3 ^ k1,
-            np.uint32(product0),
-        )
-        k0 = np.uint32(k0 + _W0)
-        k1 = np.uint32(k1 + _W1)
-    return c0, c1, c2, c3
+        product0 = (c0 & _LOW) * _M0
+        product1 = (c2 & _LOW) * _M1
+        c0, c1 = (product1 >> _32) ^ c1 ^ k0, product1
+        c2, c3 = (product0 >> _32) ^ c3 ^ k1, product0
+        k0 += _W0
+        k1 += _W1
+    return np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
 
 
 @compiled(types.int64[::1](types.int64, types.int64[::1]))
@@ -61,13 +61,13 @@ def shuffled_entries(key: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         for row in range(lengths[block]):
             entries[i] = (block << 32) | row
             i += 1
-    k0, k1 = np.uint32(key), np.uint32(key >> 32)
+    k0, k1 = np.uint64(key), np.uint64(key >> 32)
     draws = np.empty(4, np.uint32)
-    zero = np.uint32(0)
+    zero = np.uint64(0)
     for i in range(entries.size - 1, 0, -1):
         if i % 4 == 3 or i == entries.size - 1:
             draws[0], draws[1], draws[2], draws[3] = philox(
-                np.uint32(i // 4), zero, zero, zero, k0, k1
+                np.uint64(i // 4), zero, zero, zero, k0, k1
             )
         j = (np.uint64(draws[i % 4]) * np.uint64(i + 1)) >> _32
         entries[i], entries[j] = entries[j], entries[i]

@@ -20,7 +20,7 @@ __all__ = ["prediction_program", "submodel_scales", "training_program"]
 def submodel_scales(
     network: Network, fractions: Mapping[str, float], hidden_exponent: float
 ) -> dict[str, float]:
-    """The factor ``c = p^-a`` on the products of each layer whose source axis is divided.
+    """Find the factor ``c = p^-a`` on the products of each layer whose source axis is divided.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def submodel_scales(
     for tensor in network.parameters.tensors:
         layer, _, role = tensor.name.rpartition("/")
         source = tensor.axes[0]
-        if role == "W" and source in fractions:
+        if role == "W" and source is not None and source in fractions:
             exponent = 1.0 if tensor.axes[-1] == "output" else hidden_exponent
             scales[layer] = fractions[source] ** -exponent
     return scales
@@ -70,7 +70,7 @@ def training_program(
     """
     assembler = Assembler(table.size, batch_size)
     gradients = assembler.buffer(table.size)
-    widest = max(*(units for units in network.unit_axes.values()), network.n_outputs)
+    widest = max(tensor.shape[-1] for tensor in table.tensors)
     scratch = (assembler.batch_buffer(widest), assembler.batch_buffer(widest))
     context = Context(assembler, table, scales, gradients, scratch)
     n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs

@@ -81,6 +81,4 @@ def emit_dense(context: Context, layer: Dense, name: str, source: int) -> Emitte
         operands=(total, bias_offset, output),
         constant=scale,
     )
-    return EmittedDense(
-        context, layer.activation, weight, bias, scale, source, total, output
-    )
+    return EmittedDense(context, layer.activation, weight, bias, scale, source, total, output)

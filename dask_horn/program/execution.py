@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels import cpu  # noqa: F401  (registers the kernels)
 from dask_horn.kernels import opcodes as op
-from dask_horn.kernels.compile import address_table
+from dask_horn.kernels.compile import address_table, ready
 from dask_horn.kernels.cpu.loop import run_steps
 from dask_horn.kernels.cpu.slices import outer_step, put_constant, put_slice, take_slice
 from dask_horn.kernels.random import shuffled_entries
@@ -20,9 +20,7 @@ __all__ = ["Execution", "warm_up"]
 
 def warm_up(kernels: Sequence[str]) -> None:
     """Compile these kernels, or load them, and the functions that every run needs."""
-    address_table(kernels)
-    for function in (run_steps, shuffled_entries, take_slice, put_slice, put_constant, outer_step):
-        function.native()
+    ready(kernels, (run_steps, shuffled_entries, take_slice, put_slice, put_constant, outer_step))
 
 
 def _aligned_zeros(size: int) -> NDArray[np.float32]:
@@ -107,14 +105,19 @@ class Execution:
         return self._run(samples, order, starts, rates)
 
     def predict(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Outputs of every row of a block, (rows, n_outputs)."""
-        n_rows = samples.shape[0]
-        outputs = np.empty((n_rows, self.program.n_outputs), np.float32)
+        """Return the outputs of every row of a block, (rows, n_outputs).
+
+        A row's outputs are the same to the bit whatever rows are beside it: the last batch is
+        filled up with its last row, for BLAS rounds products of other sizes in other ways.
+        """
+        n_rows, batch_size = samples.shape[0], self.program.batch_size
+        n_filled = -(-n_rows // batch_size) * batch_size
+        outputs = np.empty((n_filled, self.program.n_outputs), np.float32)
         self._counters[op.RESULT] = outputs.ctypes.data
-        starts = np.append(np.arange(0, n_rows, self.program.batch_size), n_rows)
-        order = np.arange(n_rows)
+        starts = np.arange(0, n_filled + 1, batch_size)
+        order = np.minimum(np.arange(n_filled), n_rows - 1)
         self._run([samples], order, starts, np.zeros(starts.size - 1))
-        return outputs
+        return outputs[:n_rows]
 
     def _run(
         self,

@@ -37,15 +37,20 @@ class Context:
     scratch: tuple[int, int]
 
     def other_scratch(self, used: int) -> int:
-        """The scratch buffer that is not `used`."""
+        """Return the scratch buffer that is not `used`."""
         return self.scratch[1] if used == self.scratch[0] else self.scratch[0]
 
 
 class EmittedLayer(Protocol):
     """A layer whose forward rows are written; it knows where its results lie."""
 
-    output: int  #: offset of the layer's output, (batch, width)
-    width: int
+    @property
+    def output(self) -> int:
+        """Offset of the layer's output, (batch, width)."""
+
+    @property
+    def width(self) -> int:
+        """Units of the layer."""
 
     def backward(self, gradient: int, *, to_input: bool) -> int:
         """Write the backward rows.

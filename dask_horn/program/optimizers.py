@@ -58,21 +58,17 @@ def emit_update(
         else:
             constant = assembler.constants(optimizer.momentum, 0.999, 1e-8, decay)
         operands = [offset + start for offset in (0, gradients, *states)]
-        assembler.emit(
-            optimizer.name, n_out=stop - start, operands=operands, constant=constant
-        )
+        assembler.emit(optimizer.name, n_out=stop - start, operands=operands, constant=constant)
 
 
 def _runs_of_equal_decay(
     table: ParameterTable, weight_decay: float
 ) -> Iterator[tuple[int, int, float]]:
     """Stretches of the vector, padding included, that decay alike: one where nothing decays."""
-    starts = [tensor.offset for tensor in table.tensors]
-    stops = [*starts[1:], table.size]
     run_start, run_decay = 0, weight_decay * table.tensors[0].decays
-    for start, stop, tensor in zip(starts, stops, table.tensors, strict=True):
+    for tensor in table.tensors:
         decay = weight_decay * tensor.decays
         if decay != run_decay:
-            yield run_start, start, run_decay
-            run_start, run_decay = start, decay
-    yield run_start, stop, run_decay
+            yield run_start, tensor.offset, run_decay
+            run_start, run_decay = tensor.offset, decay
+    yield run_start, table.size, run_decay

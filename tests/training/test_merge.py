@@ -146,7 +146,9 @@ def test_the_tree_gives_the_same_bits_in_whatever_order_its_parts_are_done(group
             results[i] = function(*arguments[i])
         return [results[i] for i in range(len(arguments))]
 
-    sums = in_any_order(put_group, [(TABLE, p, t) for p, t in zip(partitions, trained, strict=True)])
+    sums = in_any_order(
+        put_group, [(TABLE, p, t) for p, t in zip(partitions, trained, strict=True)]
+    )
     while len(sums) > 1:
         pieces = [(sums[i : i + ARITY],) for i in range(0, len(sums), ARITY)]
         sums = in_any_order(add_partial_sums, pieces)
@@ -164,7 +166,10 @@ def test_nothing_that_came_in_is_changed():
     received = ParentState(4, _received(parent.parameters), _received(parent.momentum))
     step = OuterStep(0.7, 0.7)
     after = _merged(received, partitions, trained, step)  # writing to these would raise
-    assert after.parameters.tobytes() == _merged(parent, partitions, trained, step).parameters.tobytes()
+    assert (
+        after.parameters.tobytes()
+        == _merged(parent, partitions, trained, step).parameters.tobytes()
+    )
     assert (parent.parameters.tobytes(), parent.momentum.tobytes()) == before
 
     sums = [put_group(TABLE, *both) for both in zip(partitions, trained, strict=True)]

@@ -16,16 +16,29 @@ from numba import carray
 from dask_horn.kernels.compile import kernel
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_OUT, A, B, C
-from dask_horn.kernels.scalars import ACTIVATIONS
+from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 
 
-def _activation(name: str, function: Callable[..., Any], slope: Callable[..., Any]) -> None:
+def _forward(name: str, function: Callable[..., Any]) -> None:
     @kernel(f"{name}_forward")
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """C (batch, N_OUT) ← f(c A + b), and A ← c A + b; b at B, c at CONSTANT.
+        """Write A (batch, N_OUT) ← f(c A + b), b at B, c at CONSTANT; C is A.
 
-        A and C are the same buffer for activations whose slope the output tells.
+        One buffer has one name here: of two, the compiler would not know that they are the same.
         """
+        batch, width = counters[BATCH], row[N_OUT]
+        z = carray(at(arena, row[A]), (batch, width))
+        bias = carray(at(arena, row[B]), (width,))
+        scale = np.float32(scalars[row[CONSTANT]])
+        for i in range(batch):
+            for j in range(width):
+                z[i, j] = function(scale * z[i, j] + bias[j])
+
+
+def _forward_beside(name: str, function: Callable[..., Any]) -> None:
+    @kernel(f"{name}_forward")
+    def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+        """Write A (batch, N_OUT) ← c A + b, C ← f(A); b at B, c at CONSTANT."""
         batch, width = counters[BATCH], row[N_OUT]
         z = carray(at(arena, row[A]), (batch, width))
         bias = carray(at(arena, row[B]), (width,))
@@ -37,9 +50,11 @@ def _activation(name: str, function: Callable[..., Any], slope: Callable[..., An
                 z[i, j] = value
                 out[i, j] = function(value)
 
+
+def _backward(name: str, slope: Callable[..., Any]) -> None:
     @kernel(f"{name}_backward")
     def backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """A (batch, N_OUT) ← c A f'(B), C (N_OUT,) ← the sum of A f'(B) over the batch."""
+        """Write A (batch, N_OUT) ← c A f'(B), C (N_OUT,) ← the sum of A f'(B) over the batch."""
         batch, width = counters[BATCH], row[N_OUT]
         gradient = carray(at(arena, row[A]), (batch, width))
         saved = carray(at(arena, row[B]), (batch, width))
@@ -55,4 +70,5 @@ def _activation(name: str, function: Callable[..., Any], slope: Callable[..., An
 
 
 for _name, (_function, _slope) in ACTIVATIONS.items():
-    _activation(_name, _function, _slope)
+    (_forward_beside if _name in NEEDS_INPUT else _forward)(_name, _function)
+    _backward(_name, _slope)

@@ -37,7 +37,7 @@ def _gather_samples(dtype: str) -> None:
 
     @kernel(f"gather_{dtype}")
     def gather(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """A (batch, N_IN) ← (x - mean) / scale of the samples that ORDER names.
+        """Write A (batch, N_IN) ← (x - mean) / scale of the samples that ORDER names.
 
         The mean is subtracted in float64: a large offset must not eat the float32's digits.
         """
@@ -60,7 +60,7 @@ for _dtype in SAMPLE_DTYPES:
 
 @kernel("gather_targets")
 def gather_targets(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """A (batch, N_OUT) ← the targets, float32, of the samples that ORDER names."""
+    """Write A (batch, N_OUT) ← the targets, float32, of the samples that ORDER names."""
     batch, width = counters[BATCH], row[N_OUT]
     out = carray(at(arena, row[A]), (batch, width))
     order = carray(pointer_to(counters[ORDER], types.int64), (batch,))

@@ -7,6 +7,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled
+from dask_horn.kernels.cpu.denormals import flush_denormals, restore_denormals
 from dask_horn.kernels.cpu.pointers import at, call, pointer_to
 from dask_horn.kernels.opcodes import (
     BATCH,
@@ -67,6 +68,8 @@ def run_steps(
     counter_pointer = pointer_to(counters.ctypes.data, types.int64)
     scalar_pointer = pointer_to(scalars.ctypes.data, types.float64)
     arena_pointer = pointer_to(arena.ctypes.data, types.float32)
+    done = rates.size
+    control = flush_denormals()
     for batch in range(rates.size):
         counters[BATCH] = starts[batch + 1] - starts[batch]
         counters[ORDER] = order_address + 8 * starts[batch]
@@ -83,5 +86,7 @@ def run_steps(
         counters[STEP] += 1
         losses[batch] = scalars[LOSS]
         if not np.isfinite(scalars[LOSS]):
-            return batch + 1
-    return rates.size
+            done = batch + 1
+            break
+    restore_denormals(control)
+    return done

@@ -15,6 +15,9 @@ from numba import carray
 from dask_horn.kernels.compile import kernel
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, LOSS, N_OUT, A, B, C, D
+from dask_horn.kernels.scalars import exp_negative
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @kernel("cross_entropy")
@@ -30,19 +33,19 @@ def cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         top = z[i, 0]
         for j in range(1, width):
             top = max(top, z[i, j])
-        total_exp = np.float32(0)
         for j in range(width):
-            e = np.float32(math.exp(z[i, j] - top))
-            gradient[i, j] = e
-            total_exp += e
+            gradient[i, j] = exp_negative(z[i, j] - top)
+        total_exp = 0.0
+        for j in range(width):
+            total_exp += gradient[i, j]
         label = np.int64(target[i])
-        weight = weights[label]
-        total += weight * (math.log(total_exp) + top - z[i, label])
-        factor = weight / (total_exp * np.float32(batch))
+        share = np.float64(weights[label]) / batch
+        total += share * (math.log(total_exp) + np.float64(top) - np.float64(z[i, label]))
+        factor = np.float32(share / total_exp)
         for j in range(width):
             gradient[i, j] *= factor
-        gradient[i, label] -= weight / np.float32(batch)
-    scalars[LOSS] = total / batch
+        gradient[i, label] -= np.float32(share)
+    scalars[LOSS] = total
 
 
 @kernel("binary_cross_entropy")
@@ -52,12 +55,19 @@ def binary_cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> N
     z = carray(at(arena, row[A]), (size,))
     target = carray(at(arena, row[B]), (size,))
     gradient = carray(at(arena, row[C]), (size,))
-    total = 0.0
+    inverse = np.float32(1.0 / size)
     for i in range(size):
-        e = math.exp(-abs(z[i]))
-        total += max(z[i], np.float32(0)) - target[i] * z[i] + math.log1p(e)
-        probability = 1.0 / (1.0 + e) if z[i] >= 0 else e / (1.0 + e)
-        gradient[i] = np.float32((probability - target[i]) / size)
+        e = exp_negative(-abs(z[i]))
+        probability = (e if z[i] < _ZERO else _ONE) / (_ONE + e)
+        gradient[i] = (probability - target[i]) * inverse
+    # log(1 + e^z) = max(z, 0) + log(1 + e^-|z|), and many such logarithms are one of a product.
+    total, product = 0.0, 1.0
+    for i in range(size):
+        total += max(z[i], _ZERO) - np.float64(target[i]) * z[i]
+        product *= 1.0 + exp_negative(-abs(z[i]))
+        if i % 512 == 511 or i == size - 1:  # at most 2^512
+            total += math.log(product)
+            product = 1.0
     scalars[LOSS] = total / size
 
 

@@ -13,7 +13,7 @@ from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, RATE, STEP, A, B, C, D
 
 
-@kernel("clip")
+@kernel("clip", reorder_sums=True)
 def clip(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """CLIP ← min(1, bound / norm) of the gradient A (N_OUT,); the bound at CONSTANT."""
     gradient = carray(at(arena, row[A]), (row[N_OUT],))

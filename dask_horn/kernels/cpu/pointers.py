@@ -13,7 +13,7 @@ from dask_horn.kernels.compile import KERNEL_SIGNATURE
 __all__ = ["at", "call", "pointer_to"]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def call(
     typingctx: Any, address: Any, row: Any, counters: Any, scalars: Any, arena: Any
 ) -> tuple[Any, Any]:
@@ -28,9 +28,9 @@ def call(
     return types.void(types.int64, *KERNEL_SIGNATURE.args), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def at(typingctx: Any, pointer: Any, offset: Any) -> tuple[Any, Any]:
-    """The pointer `offset` elements behind `pointer`."""
+    """Return the pointer `offset` elements behind `pointer`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.gep(args[0], [args[1]])
@@ -38,9 +38,9 @@ def at(typingctx: Any, pointer: Any, offset: Any) -> tuple[Any, Any]:
     return pointer(pointer, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pointer_to(typingctx: Any, address: Any, dtype: Any) -> tuple[Any, Any]:
-    """An integer address as a pointer to elements of `dtype`."""
+    """Take an integer address as a pointer to elements of `dtype`."""
     result = types.CPointer(dtype.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

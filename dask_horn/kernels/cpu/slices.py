@@ -2,7 +2,8 @@
 
 A slice is described by two arrays: `layout`, a row per tensor (`LAYOUT` names its columns), and
 `units`, all index sets end to end. Every tensor is seen as four-dimensional, short ones with
-leading axes of length one.
+leading axes of length one. Innermost indices are unsigned, for Python's negative ones cost a
+test each.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from dask_horn.kernels.compile import compiled
+from dask_horn.kernels.compile import compiled, scalar
 
 __all__ = ["LAYOUT", "outer_step", "put_constant", "put_slice", "take_slice"]
 
@@ -27,6 +28,13 @@ _READ_ONLY_FLOATS = types.Array(types.float32, 1, "C", readonly=True, aligned=Fa
 _LAYOUT_TYPE, _UNITS_TYPE = types.int64[:, ::1], types.int64[::1]
 
 
+@scalar
+def _line(row: Any, units: Any, a: Any, b: Any, c: Any) -> Any:
+    """Where the line (a, b, c) of the slice begins in the whole vector."""
+    line = (units[row[10] + a] * row[7] + units[row[11] + b]) * row[8] + units[row[12] + c]
+    return row[0] + line * row[9]
+
+
 @compiled(types.void(_READ_ONLY_FLOATS, _FLOATS, _LAYOUT_TYPE, _UNITS_TYPE))
 def take_slice(
     whole: NDArray[np.float32],
@@ -38,14 +46,15 @@ def take_slice(
     for t in range(layout.shape[0]):
         row = layout[t]
         target = row[1]
-        columns = units[row[13] : row[13] + row[5]]
+        columns = units[row[13] : row[13] + row[5]].view(np.uint64)
         for a in range(row[2]):
             for b in range(row[3]):
                 for c in range(row[4]):
-                    line = (units[row[10] + a] * row[7] + units[row[11] + b]) * row[8]
-                    start = row[0] + (line + units[row[12] + c]) * row[9]
+                    start = _line(row, units, a, b, c)
+                    line = whole[start : start + row[9]]
+                    own = part[target : target + columns.size]
                     for d in range(columns.size):
-                        part[target + d] = whole[start + columns[d]]
+                        own[d] = line[columns[d]]
                     target += columns.size
 
 
@@ -61,14 +70,15 @@ def put_slice(
     for t in range(layout.shape[0]):
         row = layout[t]
         source = row[1]
-        columns = units[row[13] : row[13] + row[5]]
+        columns = units[row[13] : row[13] + row[5]].view(np.uint64)
         for a in range(row[2]):
             for b in range(row[3]):
                 for c in range(row[4]):
-                    line = (units[row[10] + a] * row[7] + units[row[11] + b]) * row[8]
-                    start = row[0] + (line + units[row[12] + c]) * row[9]
+                    start = _line(row, units, a, b, c)
+                    line = whole[start : start + row[9]]
+                    own = part[source : source + columns.size]
                     for d in range(columns.size):
-                        whole[start + columns[d]] += weight * part[source + d]
+                        line[columns[d]] += weight * own[d]
                     source += columns.size
 
 
@@ -82,20 +92,18 @@ def put_constant(
     """Add `constant` at every place of `whole` that the slice holds."""
     for t in range(layout.shape[0]):
         row = layout[t]
-        columns = units[row[13] : row[13] + row[5]]
+        columns = units[row[13] : row[13] + row[5]].view(np.uint64)
         for a in range(row[2]):
             for b in range(row[3]):
                 for c in range(row[4]):
-                    line = (units[row[10] + a] * row[7] + units[row[11] + b]) * row[8]
-                    start = row[0] + (line + units[row[12] + c]) * row[9]
+                    start = _line(row, units, a, b, c)
+                    line = whole[start : start + row[9]]
                     for d in range(columns.size):
-                        whole[start + columns[d]] += constant
+                        line[columns[d]] += constant
 
 
 @compiled(
-    types.void(
-        _FLOATS, _FLOATS, _READ_ONLY_FLOATS, _READ_ONLY_FLOATS, types.float32, types.float32
-    )
+    types.void(_FLOATS, _FLOATS, _READ_ONLY_FLOATS, _READ_ONLY_FLOATS, types.float32, types.float32)
 )
 def outer_step(
     parameters: NDArray[np.float32],

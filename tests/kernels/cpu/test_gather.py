@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dask_horn.kernels import opcodes as op
+from dask_horn.kernels.cpu.gather import SAMPLE_DTYPES
+from tests.kernels.runner import addresses, run_kernel
+
+
+def _entries(pairs):
+    return np.array([(block << 32) | row for block, row in pairs], np.int64)
+
+
+def _gather(blocks, pairs, mean, scale):
+    table = addresses(blocks)
+    mean, inverse = np.asarray(mean, float), 1 / np.asarray(scale, float)
+    width = blocks[0].shape[1]
+    ran = run_kernel(
+        f"gather_{blocks[0].dtype}",
+        np.zeros((len(pairs), width), np.float32),
+        batch=len(pairs),
+        n_in=width,
+        order=_entries(pairs),
+        counters={
+            op.X_BLOCKS: table.ctypes.data,
+            op.MEAN: mean.ctypes.data,
+            op.INVERSE_SCALE: inverse.ctypes.data,
+        },
+    )
+    return ran.buffers[0]
+
+
+@pytest.mark.parametrize("width", [1, 13, 100])
+@pytest.mark.parametrize("dtype", SAMPLE_DTYPES)
+def test_rows_come_in_the_order_asked_for(dtype, width):
+    rng = np.random.default_rng(0)
+    low, high = (0, 250) if dtype.startswith("u") else (-120, 120)
+    blocks = [rng.integers(low, high, (rows, width)).astype(dtype) for rows in (4, 1, 9)]
+    pairs = [(2, 8), (0, 0), (1, 0), (2, 0), (0, 3), (2, 8), (0, 1)]
+    mean, scale = rng.normal(size=width), rng.uniform(0.5, 2, width)
+    expected = [(blocks[b][r].astype(float) - mean) / scale for b, r in pairs]
+    np.testing.assert_allclose(_gather(blocks, pairs, mean, scale), expected, rtol=1e-7, atol=1e-30)
+
+
+@pytest.mark.parametrize("dtype", SAMPLE_DTYPES)
+def test_the_extremes_of_a_dtype(dtype):
+    info = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(np.float32)
+    block = np.array([[info.min, info.max, 0]], dtype)
+    np.testing.assert_allclose(
+        _gather([block], [(0, 0)], np.zeros(3), np.ones(3)),
+        block.astype(np.float64),
+        rtol=1e-7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [("float64", 1e9), ("int64", 2**52), ("uint64", 2**52), ("uint32", 2**32)]
+)
+def test_a_large_offset_costs_no_digits(dtype, offset):
+    # A float32 near these offsets has steps of 64 and more; the samples differ by units.
+    block = (offset - 1 - np.arange(50).reshape(10, 5)).astype(dtype)
+    mean = np.full(5, offset - 25.0)
+    expected = (block.astype(float) - mean) / 14.0
+    found = _gather([block], [(0, i) for i in range(10)], mean, np.full(5, 14.0))
+    np.testing.assert_allclose(found, expected, rtol=2e-7)
+
+
+def test_blocks_may_be_read_only():
+    block = np.arange(6, dtype="u1").reshape(3, 2)
+    block.setflags(write=False)
+    assert _gather([block], [(0, 2)], np.zeros(2), np.ones(2)).tolist() == [[4, 5]]
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_targets(width):
+    blocks = [np.random.default_rng(0).normal(size=(n, width)).astype("f4") for n in (3, 7)]
+    table = addresses(blocks)
+    pairs = [(1, 6), (0, 2), (1, 0)]
+    ran = run_kernel(
+        "gather_targets",
+        np.zeros((3, width), np.float32),
+        batch=3,
+        n_out=width,
+        order=_entries(pairs),
+        counters={op.Y_BLOCKS: table.ctypes.data},
+    )
+    np.testing.assert_array_equal(ran.buffers[0], [blocks[b][r] for b, r in pairs])
+
+
+def test_store_writes_a_batch_where_the_result_goes():
+    outputs = np.arange(12, dtype="f4").reshape(4, 3)
+    result = np.full((5, 3), -1, np.float32)
+    counters = {op.RESULT: result[1:].ctypes.data}
+    run_kernel("store", outputs, batch=3, n_out=3, counters=counters)
+    np.testing.assert_array_equal(result, [[-1] * 3, *outputs[:3], [-1] * 3])

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dask_horn.network import Dense, Network
+from tests import oracle
+from tests.kernels.runner import run_kernel
+
+SIZE = 77  # not a multiple of any vector's length
+NETWORK = Network([Dense(1, use_bias=False)], SIZE, "squared_error")
+NAME = "output/W"
+
+
+def _vectors(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, SIZE)).astype("f4")
+
+
+def _as_params(vector):
+    return {NAME: vector.reshape(SIZE, 1).astype(float)}
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_sgd(momentum, nesterov, decay):
+    weight, *gradients = _vectors(6)
+    velocity = np.zeros(SIZE, np.float32)
+    params, moved = _as_params(weight), oracle.zeros_like(_as_params(weight))
+    for step, gradient in enumerate(gradients):
+        rate = 0.1 / (step + 1)
+        params, moved = oracle.sgd_step(
+            *(NETWORK, params, _as_params(gradient), moved, rate, momentum),
+            nesterov=nesterov,
+            weight_decay=decay,
+        )
+        ran = run_kernel(
+            "sgd",
+            *(weight, gradient, velocity),
+            n_out=SIZE,
+            constants=[momentum, nesterov, decay],
+            rate=rate,
+            step=step,
+        )
+        weight, kept, velocity = ran.buffers
+        np.testing.assert_array_equal(kept, gradient)
+        np.testing.assert_allclose(weight, params[NAME][:, 0], rtol=2e-6, atol=2e-6)
+        np.testing.assert_allclose(velocity, moved[NAME][:, 0], rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("beta1", [0.9, 0.5])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adamw(decay, beta1):
+    weight, *gradients = _vectors(6)
+    gradients[0][:3] = 0  # no gradient yet: no step
+    first, second = np.zeros((2, SIZE), np.float32)
+    params = _as_params(weight)
+    state = oracle.AdamState.zeros(params)
+    for step, gradient in enumerate(gradients):
+        rate = 0.1 / (step + 1)
+        params, state = oracle.adamw_step(
+            *(NETWORK, params, _as_params(gradient), state, rate), weight_decay=decay, beta1=beta1
+        )
+        ran = run_kernel(
+            "adamw",
+            *(weight, gradient, first, second),
+            n_out=SIZE,
+            constants=[beta1, 0.999, 1e-8, decay],
+            rate=rate,
+            step=step,
+        )
+        weight, _, first, second = ran.buffers
+        np.testing.assert_allclose(weight, params[NAME][:, 0], rtol=3e-6, atol=3e-6)
+        np.testing.assert_allclose(first, state.first[NAME][:, 0], rtol=3e-6, atol=1e-6)
+        np.testing.assert_allclose(second, state.second[NAME][:, 0], rtol=3e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("bound", [0.01, 1.0, 8.0, 1e6])
+def test_clip_bounds_the_norm(bound):
+    gradient = _vectors(1)[0]
+    ran = run_kernel("clip", gradient, n_out=SIZE, constants=[bound])
+    expected = oracle.clip_by_norm({"g": gradient}, bound)["g"]
+    np.testing.assert_allclose(ran.clip * gradient.astype(float), expected, rtol=1e-6)
+    np.testing.assert_array_equal(ran.buffers[0], gradient)
+
+
+def test_clip_of_nothing_and_of_nan():
+    assert run_kernel("clip", np.zeros(5, np.float32), n_out=5, constants=[1.0]).clip == 1
+    # Clipping must not hide it: a NaN gradient stays one.
+    gradient = np.array([1, np.nan], np.float32)
+    assert run_kernel("clip", gradient, n_out=2, constants=[1.0]).clip != 0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_clipping_factor_scales_the_gradient_not_the_decay(optimizer):
+    weight, gradient = _vectors(2)
+    states = np.zeros((2, SIZE), np.float32)
+    constants = {"sgd": [0.9, 0, 0.1], "adamw": [0.9, 0.999, 1e-8, 0.1]}[optimizer]
+
+    def stepped(gradient, clip):
+        buffers = (weight, gradient, *states)
+        return run_kernel(
+            optimizer, *buffers, n_out=SIZE, constants=constants, rate=0.1, clip=clip
+        ).buffers[0]
+
+    np.testing.assert_allclose(
+        stepped(gradient, 0.25), stepped(np.float32(0.25) * gradient, 1.0), rtol=1e-6, atol=1e-7
+    )

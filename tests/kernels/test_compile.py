@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from dask_horn.kernels import compile as compiling
+from dask_horn.kernels.compile import Compiled, ready
+
+ROOT = Path(__file__).parents[2]
+
+# Trains a line through a few points, and says which functions came from the cache.
+TRAIN = """
+import json, numpy as np
+from dask_horn.kernels import compile as compiling
+from dask_horn.network import Dense, Network
+from dask_horn.program import Execution, Optimizer, training_program
+from dask_horn.kernels.cpu.loop import run_steps
+
+network = Network([Dense(1)], 3, "squared_error")
+program = training_program(
+    network, network.parameters, {}, batch_size=4, sample_dtype="uint8", optimizer=Optimizer("sgd")
+)
+compiling.ready(program.kernels, [run_steps])
+execution = Execution(program, network.initial_values(0), np.ones(3), np.ones(3))
+x = np.arange(24, dtype="u1").reshape(8, 3)
+execution.train([x], [x[:, :1].astype("f4")], np.arange(8), np.array([0, 4, 8]), np.full(2, 1e-3))
+loaded = [bool(compiling._kernels[name].native().cache_hits) for name in program.kernels]
+loaded.append(bool(run_steps.native().stats.cache_hits))
+print(json.dumps({"weights": execution.parameters.tobytes().hex(), "loaded": loaded}))
+"""
+
+
+def _start(code, cache):
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(process):
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return json.loads(out)
+
+
+def _files(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_processes_that_start_together_compile_each_kernel_once(tmp_path):
+    runs = [_finish(run) for run in [_start(TRAIN, tmp_path) for _ in range(6)]]
+    assert len({run["weights"] for run in runs}) == 1
+    columns = zip(*(run["loaded"] for run in runs), strict=True)
+    compiled = [sum(not loaded for loaded in column) for column in columns]
+    assert compiled == [1] * len(compiled)
+
+    # A process that comes later compiles nothing, and writes nothing.
+    before = _files(tmp_path)
+    assert len(before) >= 2 * len(compiled)  # numba's index and its code
+    later = _finish(_start(TRAIN, tmp_path))
+    assert all(later["loaded"])
+    assert later["weights"] == runs[0]["weights"]
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "strangers"),
+    [
+        ("import dask_horn", {"numba", "distributed", "zarr", "scipy"}),
+        ("from dask_horn import Dense, Network; Network([Dense(2)], 3)", {"numba", "distributed"}),
+        ("import dask_horn.program, dask_horn.partition", {"dask", "distributed", "zarr"}),
+    ],
+)
+def test_what_an_import_brings_along(statement, strangers):
+    code = f"import sys; {statement}; print(*({strangers!r} & set(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert ran.stdout.split() == []
+
+
+class _Source:
+    """A function to compile, and how often that was done; the name is its lock's."""
+
+    def __init__(self, name):
+        self.times = 0
+        self.done = threading.Event()
+
+        def function():
+            return name
+
+        function.__name__ = f"test_{os.getpid()}_{name}"
+        self.compiled = Compiled(function, self._compile)
+
+    def _compile(self, function):
+        self.times += 1
+        self.done.set()
+        return function
+
+
+@pytest.fixture
+def locks():
+    folder = compiling._lock_folder()
+    yield folder
+    for path in folder.glob(f"test_{os.getpid()}_*"):
+        path.unlink()
+
+
+def test_what_another_process_compiles_is_waited_for_last(locks):
+    first, second = _Source("first"), _Source("second")
+    lock = FileLock(locks / f"{first.compiled.__name__}.lock")
+    with lock:  # as another process holds it while it compiles the first
+        thread = threading.Thread(target=ready, args=((), [first.compiled, second.compiled]))
+        thread.start()
+        assert second.done.wait(30)
+        assert not first.done.is_set()
+    thread.join(30)
+    assert (first.times, second.times) == (1, 1)
+
+
+def test_threads_compile_once(locks):
+    source = _Source("shared")
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(source.compiled())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert results == ["shared"] * 8
+    assert source.times == 1
+
+
+@pytest.mark.parametrize("variable", ["NUMBA_CACHE_DIR", "XDG_CACHE_HOME"])
+def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch, variable):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    folder = compiling.cache_folder.__wrapped__()
+    assert folder.is_dir()
+    assert folder.is_relative_to(tmp_path)
+    assert folder == compiling.cache_folder.__wrapped__()
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert compiling.cache_folder.__wrapped__().is_dir()

@@ -1,0 +1,146 @@
+"""Something to train on, done by a program and by the oracle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dask_horn.network import LOSSES, Dense, Dropout, Network, ParameterTable
+from dask_horn.program import Execution, Optimizer, training_program
+from tests import oracle
+from tests.kernels.runner import run_kernel
+
+KEY = 0x1234567890ABCDEF
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network with parameters, samples and targets."""
+
+    network: Network
+    table: ParameterTable
+    parameters: np.ndarray  # float32 (table.size,), biases too
+    x: np.ndarray  # float32 (n, n_inputs)
+    targets: np.ndarray  # as the oracle takes them
+    mean: np.ndarray  # float64 (n_inputs,)
+    scale: np.ndarray
+
+    @property
+    def encoded(self):
+        """The targets as programs take them."""
+        return np.ascontiguousarray(self.targets.reshape(len(self.x), -1), np.float32)
+
+    @property
+    def standardized(self):
+        return (self.x.astype(float) - self.mean) / self.scale
+
+
+def problem(network, n, sizes=None, seed=0):
+    """A random problem of n samples, for the network or a part of it with axes of these sizes."""
+    rng = np.random.default_rng(seed)
+    table = network.parameters.restrict(sizes or {})
+    parameters = np.zeros(table.size, np.float32)
+    for name, tensor in table.as_dict(parameters).items():
+        spread = 1 / np.sqrt(tensor.shape[0]) if tensor.ndim > 1 else 0.3
+        tensor[...] = rng.normal(scale=spread, size=table[name].shape)
+    mean, scale = rng.normal(size=network.n_inputs), rng.uniform(0.5, 2, network.n_inputs)
+    x = mean + scale * rng.normal(size=(n, network.n_inputs))
+    targets = {
+        "classes": rng.integers(network.n_outputs, size=n),
+        "labels": rng.integers(2, size=(n, network.n_outputs)),
+        "values": 2 * rng.normal(size=(n, network.n_outputs)),
+    }[LOSSES[network.loss].kind]
+    return Problem(network, table, parameters, x.astype("f4"), targets, mean, scale)
+
+
+def masks(network, table, batch, step, key=KEY):
+    """The dropout masks of a step, by layer, as the kernel draws them."""
+    found, width = {}, network.n_inputs
+    for stream, layer in enumerate(network.named_layers):
+        if isinstance(layer, Dense):
+            width = table[f"{layer.name}/W"].shape[1]
+        elif isinstance(layer, Dropout) and layer.rate > 0:
+            ones = np.ones((batch, width), np.float32)
+            ran = run_kernel(
+                "dropout_forward",
+                *(ones, ones, ones),
+                batch=batch,
+                n_out=width,
+                constants=[layer.rate],
+                stream=stream,
+                step=step,
+                key=key,
+            )
+            found[layer.name] = ran.buffers[1] != 0
+    return found
+
+
+def train(case, starts, rates, optimizer, scales=None, class_weights=None, order=None):
+    """Losses, and parameters after the program's steps."""
+    program = training_program(
+        case.network,
+        case.table,
+        scales or {},
+        batch_size=int(np.diff(starts).max()),
+        sample_dtype="float32",
+        optimizer=optimizer,
+        class_weights=class_weights,
+    )
+    execution = Execution(program, case.parameters, case.mean, case.scale, key=KEY)
+    order = np.arange(len(case.x)) if order is None else order
+    losses = execution.train(
+        [case.x], [case.encoded], order, np.array(starts), np.array(rates, float)
+    )
+    return losses, execution.parameters.copy()
+
+
+def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=None):
+    """The same, in float64."""
+    network = case.network
+    params = case.table.as_dict(case.parameters.astype(float))
+    velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
+    losses = []
+    for step, rate in enumerate(rates):
+        rows = slice(starts[step], starts[step + 1])
+        x, targets = case.standardized[rows], case.targets[rows]
+        kept = masks(network, case.table, len(x), step)
+        outputs, _ = oracle.forward(network, params, x, scales, kept)
+        losses.append(oracle.loss(network, outputs, targets, class_weights))
+        grads = oracle.gradients(network, params, x, targets, scales, kept, class_weights)
+        params, velocity, adam = _update(network, params, grads, velocity, adam, rate, optimizer)
+    return losses, params
+
+
+def _update(network, params, grads, velocity, adam, rate, optimizer: Optimizer):
+    if optimizer.clip_norm is not None:
+        grads = oracle.clip_by_norm(grads, optimizer.clip_norm)
+    if optimizer.name == "adamw":
+        params, adam = oracle.adamw_step(
+            *(network, params, grads, adam, rate, optimizer.weight_decay, optimizer.momentum)
+        )
+    else:
+        params, velocity = oracle.sgd_step(
+            *(network, params, grads, velocity, rate, optimizer.momentum),
+            *(optimizer.nesterov, optimizer.weight_decay),
+        )
+    return params, velocity, adam
+
+
+def assert_same_steps(case, starts, rates, optimizer, tolerance, **options):
+    """The program's losses and parameters are the oracle's.
+
+    `tolerance` bounds a parameter's error, as a share of the tensor's largest displacement.
+    """
+    losses, after = train(case, starts, rates, optimizer, **options)
+    expected_losses, expected = train_by_oracle(case, starts, rates, optimizer, **options)
+    np.testing.assert_allclose(losses, expected_losses, rtol=max(2e-5, tolerance / 10), atol=1e-6)
+    before = case.table.as_dict(case.parameters.astype(float))
+    for name, found in case.table.as_dict(after).items():
+        moved = np.abs(expected[name] - before[name]).max()
+        bound = tolerance * moved + 3e-7 * (np.abs(before[name]).max() + moved)
+        np.testing.assert_allclose(found, expected[name], rtol=0, atol=bound, err_msg=name)
+    padding = np.ones(case.table.size, bool)
+    for tensor in case.table.tensors:
+        padding[tensor.offset : tensor.offset + tensor.size] = False
+    assert not after[padding].any()

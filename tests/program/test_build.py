@@ -1,0 +1,173 @@
+"""Whole networks: what a program computes is what the oracle does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Layer, Network
+from dask_horn.program import (
+    Execution,
+    Optimizer,
+    prediction_program,
+    submodel_scales,
+    training_program,
+)
+from tests import oracle
+from tests.network.strategies import networks
+from tests.program.problems import assert_same_steps, problem
+
+# With learning rate 1 and nothing else, a step is the gradient.
+GRADIENT = Optimizer("sgd", momentum=0.0)
+
+
+def _network(activation, loss="cross_entropy", n_hidden=2, dropout=0.0, **dense):
+    layers = [Dropout(dropout / 2)] if dropout else []
+    for width in (19, 33, 8)[:n_hidden]:
+        layers.append(Dense(width, activation=activation, **dense))
+        layers.extend([Dropout(dropout)] if dropout else [])
+    return Network([*layers, Dense(3, **dense)], 7, loss)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"n_hidden": 1},
+        {"n_hidden": 2, "dropout": 0.5},
+        {"n_hidden": 3, "use_bias": False},
+    ],
+    ids=["one-hidden", "two-with-dropout", "three-without-biases"],
+)
+def test_one_step(shape, activation, loss):
+    case = problem(_network(activation, loss, **shape), 13)
+    assert_same_steps(case, [0, 13], [1.0], GRADIENT, tolerance=2e-5)
+
+
+@given(networks(), st.integers(1, 40), st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_one_step_of_any_network(network, n, seed):
+    assert_same_steps(problem(network, n, seed=seed), [0, n], [1.0], GRADIENT, tolerance=1e-4)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Optimizer("sgd", momentum=0.9),
+        Optimizer("sgd", momentum=0.9, nesterov=True, weight_decay=0.01),
+        Optimizer("sgd", momentum=0.5, clip_norm=0.3, weight_decay=0.01),
+        Optimizer("adamw", weight_decay=0.05),
+        Optimizer("adamw", momentum=0.8, clip_norm=0.3),
+    ],
+    ids=["sgd", "nesterov-decay", "sgd-clipped", "adamw-decay", "adamw-clipped"],
+)
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+def test_several_steps_with_batches_of_any_size(activation, optimizer):
+    case = problem(_network(activation, dropout=0.2), 100)
+    starts = [0, 32, 64, 65, 81, 100]
+    rates = np.array([0.1, 0.2, 0.1, 0.05, 0.01]) * (0.1 if optimizer.name == "adamw" else 1)
+    assert_same_steps(case, starts, rates, optimizer, tolerance=3e-4)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_several_steps_for_every_loss(loss):
+    case = problem(_network("relu", loss, n_hidden=3), 60)
+    optimizer = Optimizer("sgd", momentum=0.9, weight_decay=0.01)
+    assert_same_steps(case, [0, 25, 50, 60], [0.1, 0.1, 0.05], optimizer, tolerance=1e-4)
+
+
+def test_class_weights():
+    weights = np.array([0.25, 1, 3], np.float32)
+    case = problem(_network("tanh"), 50)
+    assert_same_steps(case, [0, 25, 50], [1, 1], GRADIENT, 3e-5, class_weights=weights)
+
+
+def test_a_submodels_scales_and_sizes():
+    network = _network("gelu", n_hidden=3, dropout=0.3)
+    case = problem(network, 40, sizes={"dense_1": 5, "dense_2": 17, "dense_3": 1})
+    scales = {"dense_2": 2.5, "dense_3": 0.5, "output": 8.0}
+    assert_same_steps(case, [0, 16, 32, 40], [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
+
+
+def test_samples_of_several_dimensions():
+    network = Network([Dropout(0.2), Dense(5, activation="tanh"), Dense(2)], (3, 2, 2))
+    assert_same_steps(problem(network, 11), [0, 11], [1.0], GRADIENT, tolerance=2e-5)
+
+
+def test_no_hidden_layer():
+    network = Network([Dense(4)], 6)
+    assert_same_steps(problem(network, 20), [0, 20], [1.0], GRADIENT, tolerance=2e-5)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_predictions_are_those_of_the_whole_network_without_dropout(activation):
+    case = problem(_network(activation, dropout=0.5), 45)
+    program = prediction_program(case.network, batch_size=16, sample_dtype="float32")
+    execution = Execution(program, case.parameters, case.mean, case.scale)
+    params = case.table.as_dict(case.parameters.astype(float))
+    expected, _ = oracle.forward(case.network, params, case.standardized)
+    for rows in (slice(0, 45), slice(3, 4), slice(0, 16), slice(0, 0), slice(1, 33)):
+        found = execution.predict(case.x[rows])
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected[rows], rtol=1e-5, atol=3e-6)
+
+
+def test_scales_are_powers_of_the_fractions_held():
+    network = _network("relu", n_hidden=3)
+    fractions = {"dense_1": 0.25, "dense_2": 0.5, "dense_3": 0.1}
+    assert submodel_scales(network, fractions, 0.5) == pytest.approx(
+        {"dense_2": 2.0, "dense_3": 0.5**-0.5, "output": 10.0}
+    )
+    assert submodel_scales(network, fractions, 0.0) == {
+        "dense_2": 1.0,
+        "dense_3": 1.0,
+        "output": 10.0,
+    }
+    assert submodel_scales(network, {}, 0.5) == {}
+
+
+def test_a_program_asks_for_its_own_kernels_only():
+    network = _network("relu", n_hidden=1)
+    program = prediction_program(network, batch_size=1, sample_dtype="uint8")
+    assert set(program.kernels) == {
+        "gather_uint8",
+        "gemm_forward",
+        "relu_forward",
+        "linear_forward",
+        "store",
+    }
+
+
+def test_the_gradient_of_the_samples_is_not_computed():
+    # 10,000 inputs, 4 units: neither the input's gradient nor a buffer for it is wanted.
+    network = Network([Dense(4, activation="relu"), Dense(2)], 10_000)
+    program = training_program(
+        network,
+        network.parameters,
+        {},
+        batch_size=64,
+        sample_dtype="float32",
+        optimizer=Optimizer("sgd"),
+    )
+    vectors = 3 * network.parameters.size  # parameters, gradient, velocity
+    assert program.arena_size < vectors + 64 * (10_000 + 100)
+
+
+@dataclass(frozen=True, repr=False)
+class _Unheard(Layer):
+    kind: ClassVar[str] = "unheard_of_in_tests"
+
+    def output_shape(self, input_shape):
+        return input_shape
+
+
+def test_a_layer_that_no_program_is_known_for():
+    network = Network([_Unheard(), Dense(2)], 3)
+    with pytest.raises(TypeError, match="no program is known for layers of type _Unheard"):
+        prediction_program(network, batch_size=1, sample_dtype="uint8")
