@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import tempfile
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -45,10 +46,10 @@ class Executor(Protocol):
         """Wait for a task's result and fetch it."""
 
     def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
-        """The workers that a group's sub-model prefers; none where there is no choice."""
+        """Name the workers that a group's sub-model prefers; none where there is no choice."""
 
     def scratch(self, location: str | None) -> str | None:
-        """A new folder that all workers see; None where none is needed."""
+        """Make a new folder that all workers see; return None where none is needed."""
 
     def check_visible(self, location: str, argument: str) -> None:
         """Raise ScratchError unless every worker sees the folder at `location`."""
@@ -56,15 +57,15 @@ class Executor(Protocol):
     def check_memory(self, needed: int) -> None:
         """Raise ValueError if a worker has less memory than that many bytes."""
 
-    def cancel(self) -> None:
-        """Forget what is submitted and not done."""
+    def cancel(self, keep: Sequence[Any] = ()) -> None:
+        """Forget what is submitted and not done, but for the handles in `keep`."""
 
     def running(self, kernels: Sequence[str]) -> contextlib.AbstractContextManager[None]:
         """Set BLAS threads and warm `kernels` up for the time of a run."""
 
 
 def current_executor() -> Executor:
-    """The current Dask client's cluster; without one, Dask's scheduler in this process.
+    """Return the current Dask client's cluster, or Dask's scheduler in this process without one.
 
     Within a task of a Dask worker everything runs in that task, one after the other: never a
     second pool of threads.
@@ -99,6 +100,33 @@ def limit_blas() -> Iterator[None]:
 
     with threadpool_limits(1, user_api="blas"):
         yield
+
+
+_settings = contextlib.ExitStack()
+_n_runs = 0
+_settings_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _process_settings(scheduler: Any) -> Iterator[None]:
+    """BLAS threads and Dask's scheduler hold for the whole process, which may have several runs.
+
+    The first of them sets both and the last restores them: a worker's threads may each fit one
+    of a grid search's estimators, and end in any order.
+    """
+    global _n_runs
+    with _settings_lock:
+        if not _n_runs:
+            _settings.enter_context(limit_blas())
+            _settings.enter_context(dask.config.set(scheduler=scheduler))
+        _n_runs += 1
+    try:
+        yield
+    finally:
+        with _settings_lock:
+            _n_runs -= 1
+            if not _n_runs:
+                _settings.close()
 
 
 class LocalExecutor:
@@ -145,13 +173,13 @@ class LocalExecutor:
     def check_memory(self, needed: int) -> None:
         """Nothing is known of a limit here."""
 
-    def cancel(self) -> None:
+    def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Nothing waits."""
 
     @contextlib.contextmanager
     def running(self, kernels: Sequence[str]) -> Iterator[None]:
         """Limit BLAS to one thread in this process, until the run is over."""
-        with limit_blas(), dask.config.set(scheduler=self._scheduler):
+        with _process_settings(self._scheduler):
             yield
 
 
@@ -211,7 +239,7 @@ class ClusterExecutor:
         return [own[start % len(own)]]
 
     def scratch(self, location: str | None) -> str:
-        """A new folder under `location`, Dask's temporary directory, or the system's."""
+        """Make a new folder under `location`, Dask's temporary directory, or the system's."""
         base = location or dask.config.get("temporary-directory", None) or tempfile.gettempdir()
         folder = _new_folder(base)
         try:
@@ -250,9 +278,16 @@ class ClusterExecutor:
                 f"use {min(limits) / 2**30:.2g} GiB; use more sub-models, or larger workers"
             )
 
-    def cancel(self) -> None:
-        """Cancel the futures that are not done."""
-        self.client.cancel([future for future in self._pending if not future.done()])
+    def cancel(self, keep: Sequence[Any] = ()) -> None:
+        """Let go of the futures that are not done: the scheduler forgets what nobody wants.
+
+        Not by `Client.cancel`: the scheduler fails, and drops this client, where it comes upon a
+        task that depends on a cancelled one and that no client holds, as most of a round's are.
+        """
+        kept = {future.key for future in keep}
+        for future in self._pending:
+            if not future.done() and future.key not in kept:
+                future.release()
         self._pending = []
 
     @contextlib.contextmanager
@@ -264,7 +299,7 @@ class ClusterExecutor:
 
 
 def worker_setup(kernels: Sequence[str]) -> Any:
-    """A worker plugin that sets BLAS threads once and has the kernels compiled or loaded."""
+    """Return a worker plugin that sets BLAS threads and has the kernels compiled or loaded."""
     from distributed import WorkerPlugin
 
     class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
@@ -290,7 +325,7 @@ def prepare_worker(kernels: Sequence[str]) -> None:
 
 
 def location_path(location: str) -> str:
-    """The path of a location within its own file system."""
+    """Return the path of a location within its own file system."""
     path: str = fsspec.url_to_fs(location)[1]
     return path
 

@@ -43,5 +43,5 @@ def call(function: Callable[..., Any], *arguments: Any, key: Hashable) -> Any:
 
 def compute(*collections: Any, scheduler: str | None = None) -> tuple[Any, ...]:
     """Compute Dask collections together, on the scheduler named or the one configured."""
-    results: tuple[Any, ...] = dask_compute(*collections, scheduler=scheduler)  # type: ignore[no-untyped-call]
+    results: tuple[Any, ...] = dask_compute(*collections, scheduler=scheduler)
     return results

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
 
-HUBER_DELTA = (
-    1.0  # where huber turns from quadratic to linear, in standard deviations of the target
-)
+#: Where huber turns from quadratic to linear, in standard deviations of the target.
+HUBER_DELTA = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Loss:
     """
 
     name: str
-    kind: str
+    kind: Literal["classes", "labels", "values"]
     default_score: str
     min_outputs: int = 1
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dask_horn.program.assembler import Program
-from dask_horn.program.build import prediction_program, submodel_scales, training_program
+from dask_horn.program.build import (
+    PREDICTION_BATCH,
+    prediction_program,
+    submodel_scales,
+    training_program,
+)
 from dask_horn.program.execution import Execution, warm_up
 from dask_horn.program.optimizers import OPTIMIZERS, Optimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "PREDICTION_BATCH",
     "Execution",
     "Optimizer",
     "Program",

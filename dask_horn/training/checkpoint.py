@@ -23,8 +23,7 @@ import numpy as np
 import zarr
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.model import Ensemble, Model
-from dask_horn.model_store import read, write_ensemble, write_model
+from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.history import History, RoundRecord
 from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
@@ -35,7 +34,7 @@ _KEPT = 2  # checkpoints: the last, and the one before it
 
 
 def models_of(spec: RunSpec, parents: Sequence[ParentState]) -> Model | Ensemble:
-    """The parents as a model, or as an ensemble where the groups are not merged."""
+    """Make the parents a model, or an ensemble where the groups are not merged."""
     models = [
         Model(spec.network, parent.parameters, spec.standardizer, spec.targets)
         for parent in parents
@@ -47,10 +46,7 @@ def save_parents(spec: RunSpec, location: str, *parents: ParentState) -> str:
     """Write the parents of a round to a new group; return its location."""
     model = models_of(spec, parents)
     group = zarr.open_group(location, mode="w")
-    if isinstance(model, Ensemble):
-        write_ensemble(group.create_group("model"), model)
-    else:
-        write_model(group.create_group("model"), model)
+    model.write_to(group.create_group("model"))
     for lineage, parent in enumerate(parents):
         group.create_array(f"momentum/{lineage}", data=parent.momentum)
     return location
@@ -58,7 +54,7 @@ def save_parents(spec: RunSpec, location: str, *parents: ParentState) -> str:
 
 def load_parent(location: str, round: int, lineage: int) -> ParentState:
     """Read one parent that `save_parents` has written."""
-    model = read(f"{location}/model")
+    model = load(f"{location}/model")
     member = model.members[lineage] if isinstance(model, Ensemble) else model
     momentum = zarr.open_array(f"{location}/momentum/{lineage}", mode="r")[...]
     return ParentState(round, member.parameters, np.asarray(momentum))
@@ -118,7 +114,7 @@ class Checkpoint:
             )
 
     def latest(self) -> tuple[int, History] | None:
-        """The last whole checkpoint: rounds done, and the history so far."""
+        """Find the last whole checkpoint: rounds done, and the history so far."""
         filesystem, path = fsspec.url_to_fs(self.location)
         if not filesystem.exists(f"{path}/latest.json"):
             return None

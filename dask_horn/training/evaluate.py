@@ -11,12 +11,10 @@ from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
 from dask_horn.network import LOSSES, Network
-from dask_horn.program import Execution, prediction_program
+from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["Score", "add_scores", "score_blocks"]
-
-_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +82,7 @@ def score_blocks(
     """Score the mean prediction of `parents` on some of the validation rows."""
     assert spec.validation is not None, "scoring needs validation rows"
     program = prediction_program(
-        spec.network, batch_size=_BATCH, sample_dtype=spec.validation.decoded_dtype
+        spec.network, batch_size=PREDICTION_BATCH, sample_dtype=spec.validation.decoded_dtype
     )
     standardizer = spec.standardizer
     executions = [
@@ -93,6 +91,7 @@ def score_blocks(
     scores = []
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
+        assert rows.y is not None, "validation rows have targets"
         outputs = [execution.predict(rows.x) for execution in executions]
         scores.append(_score(spec.network, outputs, rows.y))
     return add_scores(scores)

@@ -53,16 +53,16 @@ class Callback:
     """
 
     def on_run_start(self, event: RunStart) -> None:
-        """Everything is settled; training begins."""
+        """Hear that everything is settled and training begins."""
 
     def on_round_end(self, record: RoundRecord) -> None:
-        """A round is merged, and scored where there are validation rows."""
+        """Hear that a round is merged, and scored where there are validation rows."""
 
     def on_run_end(self, result: TrainingResult) -> None:
-        """The model is there."""
+        """Hear that the model is there."""
 
     def on_run_failed(self, error: BaseException) -> None:
-        """The run ends by an error, or by Ctrl-C."""
+        """Hear that the run ends by an error, or by Ctrl-C."""
 
 
 class CallbackList(Callback):

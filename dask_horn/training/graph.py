@@ -19,6 +19,7 @@ from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
 from dask_horn.data import Block
+from dask_horn.kernels.random import derive_key
 from dask_horn.partition import Partition
 from dask_horn.training.evaluate import Score, add_scores, score_blocks
 from dask_horn.training.merge import (
@@ -122,21 +123,18 @@ def _lineage_graph(
     lineage: int,
     placement: Callable[[int, int], Workers] | None,
 ) -> Delayed:
-    """One parent's round: its groups are divided, trained and merged into it."""
+    """Build one parent's round: its groups are divided, trained and merged into it."""
     run, groups = spec.run, spec.lineages[lineage]
     partitions, sums = [], []
     for group in groups:
         partition = _task(draw_partition, (f"partition-{run}", round, group), shared, round, group)
         trained = []
         for submodel in range(spec.n_submodels[round]):
-            key = (round, group, submodel)
-            part = _task(
-                take_slice, (f"take-{run}", *key), shared, parent, partition, submodel
-            )
-            near = _near(placement(group, submodel) if placement else ())
-            with near:
+            place = (round, group, submodel)
+            part = _task(take_slice, (f"take-{run}", *place), shared, parent, partition, submodel)
+            with _near(placement(group, submodel) if placement else ()):
                 trained.append(
-                    _task(train_slice, (f"train-{run}", *key), shared, part, partition, *key)
+                    _task(train_slice, (f"train-{run}", *place), shared, part, partition, *place)
                 )
         partitions.append(partition)
         sums.append(_task(put_slices, (f"put-{run}", round, group), shared, partition, trained))
@@ -156,15 +154,16 @@ def _lineage_graph(
 
 
 def _task(function: Callable[..., Any], key: tuple[Any, ...], *args: Any) -> Delayed:
-    """A delayed call with a key of our own choice."""
+    """Delay a call, with a key of our own choice."""
     return delayed(function, pure=False, traverse=False)(*args, dask_key_name=key)
 
 
 def _near(workers: Workers) -> contextlib.AbstractContextManager[Any]:
     """Prefer these workers, softly: any other may take the task too."""
-    if not workers:
-        return contextlib.nullcontext()
-    return dask.annotate(workers=list(workers), allow_other_workers=True)
+    near: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    if workers:
+        near = dask.annotate(workers=list(workers), allow_other_workers=True)
+    return near
 
 
 # The tasks themselves: thin, pure, and none changes what it is given.
@@ -172,7 +171,8 @@ def _near(workers: Workers) -> contextlib.AbstractContextManager[Any]:
 
 def initial_parent(spec: RunSpec, lineage: int) -> ParentState:
     """Draw the initial values; each member of an ensemble has its own."""
-    return ParentState.start(spec.network.initial_values(spec.seed + lineage))
+    seed = derive_key(spec.seed, lineage) if lineage else spec.seed
+    return ParentState.start(spec.network.initial_values(seed))
 
 
 def draw_partition(spec: RunSpec, round: int, group: int) -> Partition:

@@ -131,7 +131,7 @@ class History(Sequence[RoundRecord]):
         return [asdict(record) for record in self._records]
 
     def to_csv(self) -> str:
-        """A line per round; each sub-model's own losses are left out."""
+        """Write a line per round; each sub-model's own losses are left out."""
         text = io.StringIO()
         names = [field.name for field in fields(RoundRecord) if field.name != "losses"]
         writer = csv.writer(text, lineterminator="\n")
@@ -139,8 +139,19 @@ class History(Sequence[RoundRecord]):
         writer.writerows([getattr(record, name) for name in names] for record in self._records)
         return text.getvalue()
 
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the losses and the validation score against the rounds."""
+    def plot(self, axes: Axes | Sequence[Axes] | None = None) -> Axes:
+        """Draw the losses and the validation score against the rounds.
+
+        Parameters
+        ----------
+        axes : Axes or pair of Axes, optional
+            For both, or for the losses and for the score; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes of the losses; ``.figure`` is the whole.
+        """
         from dask_horn.diagnostics.plots import plot_history
 
         return plot_history(self, axes)
@@ -162,3 +173,8 @@ class TrainingResult:
     model: Model | Ensemble
     history: History
     best_round: int | None = None
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.tables import result_html
+
+        return result_html(self)

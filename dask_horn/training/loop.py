@@ -133,9 +133,7 @@ def run(
     listeners = CallbackList(callbacks)
     executor = current_executor()
     with _scratch_folder(executor, scratch) as folder, executor.running(()):
-        data = prepare_data(
-            network, X, y, validation_data, options, known, executor, folder
-        )
+        data = prepare_data(network, X, y, validation_data, options, known, executor, folder)
         spec = make_spec(network, data, options, known)
         executor.check_memory(memory_needed(spec))
         kept = None
@@ -252,14 +250,14 @@ class _Rounds:
             self._save(len(self.history))
             raise
         if stop:
-            self.executor.cancel()
+            self.executor.cancel(keep=self.done)  # these may be on their way from the checkpoint
             self._save(len(self.history))
         result = self._result()
         self.listeners.on_run_end(result)
         return result
 
     def _start(self, initial: Model | None) -> tuple[int, tuple[Any, ...]]:
-        """The first round to do, and the parents it starts from."""
+        """Find the first round to do, and the parents it starts from."""
         found = self.checkpoint.latest() if self.checkpoint else None
         if found is not None and self.checkpoint is not None:
             first, self.history = found
@@ -279,7 +277,10 @@ class _Rounds:
         return self.executor.submit(
             *(
                 delayed(load_parent, pure=False)(
-                    location, round, lineage, dask_key_name=(f"load-{self.spec.run}", round, lineage)
+                    location,
+                    round,
+                    lineage,
+                    dask_key_name=(f"load-{self.spec.run}", round, lineage),
                 )
                 for lineage in range(len(self.spec.lineages))
             )
@@ -344,9 +345,7 @@ class _Rounds:
     def _store(self, location: str, parents: tuple[Any, ...]) -> str:
         """Have a worker write parents; wait until they are there."""
         key = (f"save-{self.spec.run}", location)
-        task = delayed(save_parents, pure=False)(
-            self.shared, location, *parents, dask_key_name=key
-        )
+        task = delayed(save_parents, pure=False)(self.shared, location, *parents, dask_key_name=key)
         written: str = self.executor.result(self.executor.submit(task)[0])
         return written
 
@@ -369,7 +368,7 @@ class _Rounds:
         return models_of(self.spec, [self.executor.result(parent) for parent in parents])
 
     def _result(self) -> TrainingResult:
-        """The parents as a model: the best, with early stopping, else the last."""
+        """Fetch the parents as a model: the best, with early stopping, else the last."""
         best = self.best
         if best is None:
             return TrainingResult(self._model(self.done), self.history)
@@ -402,7 +401,7 @@ class _Best:
 
 
 def _shared(spec: RunSpec) -> Delayed:
-    """The spec as a task of its own: sent to each worker once, not with every task."""
+    """Make the spec a task of its own: sent to each worker once, not with every task."""
     return delayed(spec, name=f"run-{spec.run}", traverse=False)
 
 
@@ -416,7 +415,7 @@ def _check_initial(initial: Model, network: Network, options: TrainingOptions) -
 
 
 def _identity(spec: RunSpec, options: TrainingOptions, digest: str) -> dict[str, Any]:
-    """What makes a run this run and no other, as plain values."""
+    """Collect what makes a run this run and no other, as plain values."""
     settings = dataclasses.asdict(options)
     settings["class_weight"] = repr(options.class_weight)
     del settings["checkpoint_every"]  # changes nothing in the result
@@ -425,7 +424,7 @@ def _identity(spec: RunSpec, options: TrainingOptions, digest: str) -> dict[str,
 
 @contextmanager
 def _scratch_folder(executor: Executor, location: str | None) -> Iterator[str | None]:
-    """A scratch folder for the time of a run."""
+    """Make a scratch folder for the time of a run."""
     folder = executor.scratch(location)
     try:
         yield folder

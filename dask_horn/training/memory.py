@@ -14,9 +14,7 @@ def kernels_of(spec: RunSpec) -> tuple[str, ...]:
     kernels = set(_undivided_program(spec).kernels)
     if spec.validation is not None:
         dtype = spec.validation.decoded_dtype
-        kernels.update(
-            prediction_program(spec.network, batch_size=1, sample_dtype=dtype).kernels
-        )
+        kernels.update(prediction_program(spec.network, batch_size=1, sample_dtype=dtype).kernels)
     return tuple(sorted(kernels))
 
 

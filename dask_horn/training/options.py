@@ -34,7 +34,7 @@ class TrainingOptions:
         last one repeated.
     concentration : float or None, default 100
         Of the Dirichlet distribution of the parts' sizes; None makes them equal.
-    n_rounds : int, default 20
+    n_rounds : int, default 30
     steps_per_round : int or None, default None
         Optimizer steps of each sub-model in a round; None: one pass over the group's rows, but
         never fewer than 50, since the optimizer's state starts anew in each round.
@@ -88,7 +88,7 @@ class TrainingOptions:
     n_groups: int = 1
     n_submodels: int | Sequence[int] = 2
     concentration: float | None = 100.0
-    n_rounds: int = 20
+    n_rounds: int = 30
     steps_per_round: int | None = None
     batch_size: int | None = None
     optimizer: str = "adamw"
@@ -156,7 +156,7 @@ class TrainingOptions:
         return cls(**settings)
 
     def peak_rate(self, network: Network) -> float:
-        """The highest learning rate: as given, or the optimizer's default for the network."""
+        """Return the highest learning rate: as given, or the optimizer's default for the network."""
         if self.learning_rate is not None:
             return self.learning_rate
         if self.optimizer == "sgd":
@@ -188,7 +188,7 @@ class TrainingOptions:
         return schedule
 
     def ending(self, network: Network) -> int:
-        """The first round of the descent, where the outer step is off; n_rounds if none."""
+        """Find the first round of the descent, where the outer step is off; n_rounds if none."""
         schedule = self.submodels_by_round(network)
         first = self.n_rounds
         while first > 1 and schedule[first - 1] < max(schedule):
@@ -214,10 +214,11 @@ def _descending(network: Network, n_submodels: int, n_rounds: int) -> tuple[int,
 def _weights(network: Network, n_submodels: int) -> float:
     """Parameters of one of so many equal sub-models."""
     divided = set(network.divided_axes)
-    return sum(
-        math.prod(tensor.shape) / n_submodels ** sum(axis in divided for axis in tensor.axes)
-        for tensor in network.parameters.tensors
-    )
+    weights = 0.0
+    for tensor in network.parameters.tensors:
+        cuts = sum(axis in divided for axis in tensor.axes)
+        weights += tensor.size / float(n_submodels) ** cuts
+    return weights
 
 
 def _check_integer(name: str, value: Any, at_least: int) -> None:
@@ -237,7 +238,7 @@ def _check_number(
 ) -> None:
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    if not (at_least <= value < below and value > above) and not value == above == -math.inf:
+    if not (above < float(value) < below and at_least <= float(value)):
         bounds = [f"at least {at_least}"] if at_least > -math.inf else []
         bounds += [f"above {above}"] if above > -math.inf else []
         bounds += [f"below {below}"] if below < math.inf else []

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -157,8 +158,7 @@ def make_spec(
     batch_size = min(batch_size, smallest)
     row_bytes = data.samples.row_bytes + 4 * targets.n_columns
     steps = tuple(
-        options.steps_per_round
-        or max(_SMALLEST_ROUND, count_steps(blocks, row_bytes, batch_size))
+        options.steps_per_round or max(_SMALLEST_ROUND, count_steps(blocks, row_bytes, batch_size))
         for blocks in group_blocks
     )
     submodels = options.submodels_by_round(network)
@@ -256,4 +256,4 @@ def _split(blocks: Sequence[Block], n_parts: int) -> tuple[tuple[Block, ...], ..
     """Consecutive blocks in at most `n_parts` tuples, none empty."""
     n_parts = min(n_parts, len(blocks))
     bounds = [len(blocks) * i // n_parts for i in range(n_parts + 1)] if n_parts else []
-    return tuple(tuple(blocks[a:b]) for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))

@@ -45,7 +45,7 @@ class Schedule:
     def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
         """Return the learning rate of each step of one round, (n_steps,)."""
         steps = np.arange(n_steps)
-        rates = np.full(n_steps, self.peak)
+        rates = np.full(n_steps, float(self.peak))
         if self.name == "cosine":
             progress = (round + steps / n_steps) / self.n_rounds
             rates *= 0.5 * (1 + np.cos(np.pi * progress))

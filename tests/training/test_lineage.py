@@ -64,9 +64,7 @@ def test_fifty_rounds_leave_tasks_and_memory_flat():
     with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster:
         with Client(cluster) as client:
             watch = Watch(client)
-            horn.train(
-                NETWORK, X, y, n_groups=2, n_rounds=50, steps_per_round=5, callbacks=[watch]
-            )
+            horn.train(NETWORK, X, y, n_groups=2, n_rounds=50, steps_per_round=5, callbacks=[watch])
     per_round = 2 * (1 + 2 + 2 + 1) + 3  # two groups' tasks, the merge, the parent, the report
     ahead_and_since_the_cut = 3 + 5
     assert max(watch.tasks) <= per_round * ahead_and_since_the_cut

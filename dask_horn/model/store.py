@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -17,17 +19,53 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer, Targets
 from dask_horn.errors import ModelFormatError
-from dask_horn.model import Ensemble, Model
 from dask_horn.network import Network
 
-__all__ = ["FORMAT", "create_group", "read", "write_ensemble", "write_model"]
+__all__ = [
+    "FORMAT",
+    "ModelParts",
+    "StoredModels",
+    "check_free",
+    "create_group",
+    "read",
+    "read_versions",
+    "write_members",
+    "write_parts",
+]
 
 FORMAT = 1
 _ATTRIBUTE = "dask_horn"
 
 
+class ModelParts(NamedTuple):
+    """What a model consists of, in the order of `Model`'s fields."""
+
+    network: Network
+    parameters: NDArray[np.float32]
+    standardizer: Standardizer
+    targets: Targets
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the parameters: equal bits, equal number."""
+        return zlib.crc32(self.parameters.tobytes())
+
+
+class StoredModels(NamedTuple):
+    """What a group holds: one model, or the members of an ensemble."""
+
+    members: tuple[ModelParts, ...]
+    is_ensemble: bool
+
+
 def create_group(location: str, overwrite: bool) -> zarr.Group:
-    """Create an empty group for a model; replace only what is a model itself.
+    """Create an empty group for a model; errors as `check_free`."""
+    check_free(location, overwrite)
+    return zarr.open_group(os.fspath(location), mode="w")
+
+
+def check_free(location: str, overwrite: bool) -> None:
+    """Check that a model may be saved there: only what is a model itself is ever replaced.
 
     Raises
     ------
@@ -38,10 +76,15 @@ def create_group(location: str, overwrite: bool) -> zarr.Group:
     try:
         present = zarr.open_group(location, mode="r")
     except FileNotFoundError:
-        if "://" not in location and os.path.exists(location) and os.listdir(location):
+        free = "://" in location or not os.path.exists(location)
+        if not free and not (os.path.isdir(location) and not os.listdir(location)):
             raise FileExistsError(
                 f"{location} exists and holds no model; choose another path"
             ) from None
+    except (ValueError, KeyError, OSError) as error:
+        raise FileExistsError(
+            f"{location} exists and cannot be read ({error}); delete it or choose another path"
+        ) from error
     else:
         if _ATTRIBUTE not in present.attrs:
             raise FileExistsError(f"{location} exists and holds no model; choose another path")
@@ -49,10 +92,9 @@ def create_group(location: str, overwrite: bool) -> zarr.Group:
             raise FileExistsError(
                 f"{location} holds a model already; pass overwrite=True to replace it"
             )
-    return zarr.open_group(location, mode="w")
 
 
-def write_model(group: zarr.Group, model: Model) -> None:
+def write_parts(group: zarr.Group, model: ModelParts) -> None:
     """Write a model into an empty group."""
     table = model.network.parameters
     for tensor in table.tensors:
@@ -71,19 +113,15 @@ def write_model(group: zarr.Group, model: Model) -> None:
     }
 
 
-def write_ensemble(group: zarr.Group, ensemble: Ensemble) -> None:
+def write_members(group: zarr.Group, members: Sequence[ModelParts]) -> None:
     """Write an ensemble into an empty group, a group for each member."""
-    for index, member in enumerate(ensemble.members):
-        write_model(group.create_group(f"members/{index}"), member)
-    group.attrs[_ATTRIBUTE] = {
-        "kind": "ensemble",
-        **_versions(),
-        "n_members": len(ensemble.members),
-    }
+    for index, member in enumerate(members):
+        write_parts(group.create_group(f"members/{index}"), member)
+    group.attrs[_ATTRIBUTE] = {"kind": "ensemble", **_versions(), "n_members": len(members)}
 
 
-def read(location: str) -> Model | Ensemble:
-    """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
+def read(location: str) -> StoredModels:
+    """Read what `write_parts` or `write_members` has written; errors as `dask_horn.load`."""
     location = os.fspath(location)
     try:
         group = zarr.open_group(location, mode="r")
@@ -103,7 +141,13 @@ def read(location: str) -> Model | Ensemble:
         ) from error
 
 
-def _read_group(group: zarr.Group, location: str) -> Model | Ensemble:
+def read_versions(location: str) -> dict[str, str]:
+    """Return a saved model's format, and the version of dask_horn that wrote it."""
+    attributes: Any = zarr.open_group(os.fspath(location), mode="r").attrs[_ATTRIBUTE]
+    return {name: str(attributes[name]) for name in _versions()}
+
+
+def _read_group(group: zarr.Group, location: str) -> StoredModels:
     attributes: Any = group.attrs.asdict().get(_ATTRIBUTE)
     if not isinstance(attributes, dict):
         raise ModelFormatError(
@@ -117,12 +161,11 @@ def _read_group(group: zarr.Group, location: str) -> Model | Ensemble:
         )
     if attributes["kind"] == "ensemble":
         members = [group[f"members/{i}"] for i in range(attributes["n_members"])]
-        read_members = [_read_model(member, location) for member in members]
-        return Ensemble(tuple(read_members))
-    return _read_model(group, location)
+        return StoredModels(tuple(_read_model(member, location) for member in members), True)
+    return StoredModels((_read_model(group, location),), False)
 
 
-def _read_model(group: Any, location: str) -> Model:
+def _read_model(group: Any, location: str) -> ModelParts:
     attributes = group.attrs[_ATTRIBUTE]
     network = Network.from_json(json.dumps(attributes["network"]))
     table = network.parameters
@@ -133,7 +176,7 @@ def _read_model(group: Any, location: str) -> Model:
         np.array(attributes["standardizer"]["mean"], np.float64),
         np.array(attributes["standardizer"]["scale"], np.float64),
     )
-    model = Model(network, parameters, standardizer, _targets_from_json(attributes["targets"]))
+    model = ModelParts(network, parameters, standardizer, _targets_from_json(attributes["targets"]))
     if model.checksum != attributes["checksum"]:
         raise ModelFormatError(
             f"{location} holds a damaged model: its parameters do not match their checksum"

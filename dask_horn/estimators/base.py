@@ -1,0 +1,297 @@
+"""What both estimators share: parameters, fitting, going on, and asking the fitted model.
+
+Subclasses say what their targets mean: `_task` turns y into a loss and a number of outputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from dask.tokenize import normalize_token
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
+from dask_horn.estimators.inputs import checked_pair, checked_samples, is_location, sample_shape
+from dask_horn.model import Ensemble, Model
+from dask_horn.network import Dense, Dropout, Network
+from dask_horn.network.layers import Layer
+from dask_horn.training import (
+    Callback,
+    History,
+    Known,
+    TrainingOptions,
+    run,
+)
+
+__all__ = ["HornEstimator", "Task", "merges"]
+
+_OPTIONS = {option.name for option in dataclasses.fields(TrainingOptions)}
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What the targets ask for.
+
+    Attributes
+    ----------
+    y : array-like
+        The targets, checked.
+    loss : str
+        The network's loss.
+    n_outputs : int
+        Outputs that the network needs.
+    known : Known
+        What the targets tell beforehand.
+    """
+
+    y: Any
+    loss: str
+    n_outputs: int
+    known: Known = field(default_factory=Known)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators; see `HornClassifier` for the parameters.
+
+    A dataclass, so that each parameter is written once; scikit-learn sees a constructor like any
+    other. Whatever fitting finds is kept in attributes that end with an underscore.
+    """
+
+    hidden_layer_sizes: int | Sequence[int] = (256, 256)
+    layers: Sequence[Layer] | None = None
+    activation: str = "relu"
+    dropout: float = 0.2
+    n_groups: int = TrainingOptions.n_groups
+    n_submodels: int | Sequence[int] = TrainingOptions.n_submodels
+    concentration: float | None = TrainingOptions.concentration
+    n_rounds: int = TrainingOptions.n_rounds
+    steps_per_round: int | None = TrainingOptions.steps_per_round
+    batch_size: int | None = TrainingOptions.batch_size
+    optimizer: str = TrainingOptions.optimizer
+    learning_rate: float | None = TrainingOptions.learning_rate
+    momentum: float = TrainingOptions.momentum
+    weight_decay: float = TrainingOptions.weight_decay
+    schedule: str = TrainingOptions.schedule
+    merge: str = TrainingOptions.merge
+    outer_learning_rate: float = TrainingOptions.outer_learning_rate
+    outer_momentum: float = TrainingOptions.outer_momentum
+    group_data: str = TrainingOptions.group_data
+    standardize: bool = TrainingOptions.standardize
+    early_stopping: bool = TrainingOptions.early_stopping
+    validation_fraction: float = TrainingOptions.validation_fraction
+    n_iter_no_change: int = TrainingOptions.n_iter_no_change
+    checkpoint: str | None = None
+    verbose: bool = False
+    random_state: int | np.random.RandomState | None = None
+
+    @abstractmethod
+    def _task(self, y: Any, classes: Any) -> Task:
+        """Say what checked targets ask for; `classes` are all labels, where they are known."""
+
+    def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:
+        """Return the attributes that make the estimator fitted with this model."""
+        return {"model_": model, "n_outputs_": model.network.n_outputs}
+
+    def _fit(self, X: Any, y: Any, validation_data: Any, initial: Model | None) -> Self:
+        options = self._options(random_state=self._seed())
+        if initial is not None:
+            _check_may_go_on("initial", initial, options)
+        callbacks = [*begin_fit(self, X, y), *self._progress()]
+        with self._all_or_nothing():
+            X, y = self._checked_pair(X, y, reset=True, min_samples=2)
+            task = self._task(y, None if initial is None else initial.classes)
+            network = self._network(sample_shape(X), task)
+            result = run(
+                network,
+                X,
+                task.y,
+                options=options,
+                known=task.known if initial is None else _known_from("initial", initial, network),
+                validation_data=self._checked_validation(validation_data),
+                checkpoint=self.checkpoint,
+                callbacks=callbacks,
+                initial=initial,
+            )
+            self._keep(result.model, result.history, options.random_state)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any) -> Self:
+        before: Any = getattr(self, "model_", None)
+        done: int = 0 if before is None else self.n_iter_
+        seed = self._seed() if before is None else self._run_seed
+        options = self._one_round(seed, done)
+        if before is not None:
+            _check_may_go_on("model_", before, options)
+        with self._all_or_nothing():
+            X, y = self._checked_pair(X, y, reset=before is None, min_samples=1)
+            task = self._task(y, classes)
+            network = self._network(sample_shape(X), task)
+            result = run(
+                network,
+                X,
+                task.y,
+                options=options,
+                known=task.known if before is None else _known_from("model_", before, network),
+                callbacks=self._progress(),
+                initial=before,
+            )
+            record = dataclasses.replace(result.history[0], round=done + 1)
+            self._keep(result.model, History([*getattr(self, "history_", ()), record]), seed)
+        return self
+
+    def _checked_pair(self, X: Any, y: Any, *, reset: bool, min_samples: int) -> tuple[Any, Any]:
+        numeric = is_regressor(self)
+        return checked_pair(self, X, y, reset=reset, min_samples=min_samples, numeric=numeric)
+
+    def _checked_validation(self, validation_data: Any) -> Any:
+        """Check the samples of a pair as those to predict; anything else is left to the run."""
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            return validation_data
+        X, y = validation_data
+        return checked_samples(self, X, reset=False), y
+
+    def _seed(self) -> int:
+        """Turn `random_state` into an integer: once per fit."""
+        if isinstance(self.random_state, Integral) and not isinstance(self.random_state, bool):
+            if self.random_state < 0:
+                raise ValueError(f"random_state must be at least 0, got {self.random_state}")
+            return int(self.random_state)
+        if self.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} needs a random_state that is an integer, so that "
+                f"a later fit can go on from it; got {self.random_state!r}"
+            )
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _options(self, **changes: Any) -> TrainingOptions:
+        parameters = self.get_params(deep=False)
+        return TrainingOptions.of(
+            **{name: parameters[name] for name in parameters if name in _OPTIONS} | changes
+        )
+
+    def _one_round(self, seed: int, done: int) -> TrainingOptions:
+        """Options of a round that stands alone; its seed is its own, else all were alike.
+
+        The outer step is off: its momentum would not outlive the round.
+        """
+        given = self.n_submodels
+        fixed = max(given) if isinstance(given, Sequence) and given else given
+        return self._options(
+            n_rounds=1,
+            n_submodels=[fixed],
+            schedule="constant",
+            outer_learning_rate=1.0,
+            outer_momentum=0.0,
+            early_stopping=False,
+            random_state=int(np.random.SeedSequence([seed, done]).generate_state(1)[0]),
+        )
+
+    def _network(self, input_shape: tuple[int, ...], task: Task) -> Network:
+        output = Dense(task.n_outputs)
+        return Network([*self._hidden_layers(), output], input_shape=input_shape, loss=task.loss)
+
+    def _hidden_layers(self) -> list[Layer]:
+        if self.layers is not None:
+            return list(self.layers)
+        given: Any = self.hidden_layer_sizes
+        sizes = [given] if np.ndim(given) == 0 else list(given)
+        if not all(isinstance(size, Integral) for size in sizes):
+            raise TypeError(
+                f"hidden_layer_sizes must be an integer or a sequence of integers, got {given!r}"
+            )
+        if any(size < 1 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be at least 1 each, got {given!r}")
+        if not isinstance(self.dropout, Real) or not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"dropout must be a number of at least 0 and below 1, got {self.dropout!r}"
+            )
+        layers: list[Layer] = []
+        for size in sizes:
+            layers.append(Dense(int(size), activation=self.activation))
+            if self.dropout:
+                layers.append(Dropout(float(self.dropout)))
+        return layers
+
+    def _progress(self) -> list[Callback]:
+        if not self.verbose:
+            return []
+        from dask_horn.diagnostics.progress import ProgressBar
+
+        return [ProgressBar()]
+
+    def _keep(self, model: Model | Ensemble, history: History, seed: int) -> None:
+        self.__dict__.update(self._attributes_of(model))
+        self.history_ = history
+        self.n_iter_ = len(history)
+        self.loss_ = history[-1].loss
+        self._run_seed = seed
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Leave the estimator as it was if fitting fails."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _answer(self, method: str, X: Any, **arguments: Any) -> Any:
+        """Ask the model; a path is its own business."""
+        check_is_fitted(self)
+        if not is_location(X):
+            X = checked_samples(self, X, reset=False)
+        return getattr(self.model_, method)(X, **arguments)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __dask_tokenize__(self) -> Any:
+        # Dask would take a dataclass for its fields: two fits would pass for one.
+        return normalize_token((type(self), vars(self)))
+
+
+def merges(estimator: Any) -> bool:
+    """Whether there will be one model, which can be trained on; for `available_if`."""
+    if estimator.merge == "ensemble":
+        raise AttributeError("partial_fit needs merge='average', got 'ensemble'; use fit")
+    return True
+
+
+def _check_may_go_on(name: str, initial: Any, options: TrainingOptions) -> None:
+    if not isinstance(initial, Model):
+        raise TypeError(
+            f"{name} must be a Model to go on from, got {type(initial).__name__}; an ensemble's "
+            "members are models"
+        )
+    if options.merge == "ensemble":
+        raise ValueError(
+            f"merge='ensemble' starts each member anew and cannot go on from {name}; use "
+            "merge='average'"
+        )
+
+
+def _known_from(name: str, initial: Model, network: Network) -> Known:
+    """Return what a model that is trained further has settled."""
+    if initial.network.parameters != network.parameters or initial.network.loss != network.loss:
+        raise ValueError(
+            f"{name} is of {initial.network!r}, but parameters and y ask for {network!r}; pass "
+            "layers=initial.network.layers[:-1], and targets of the same kind"
+        )
+    return Known(initial.standardizer, initial.targets)

@@ -1,0 +1,230 @@
+"""The classifier: one class per sample, or several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from dask_horn.data import Targets, in_memory
+from dask_horn.estimators.base import HornEstimator, Task, merges
+from dask_horn.estimators.callbacks import managed
+from dask_horn.estimators.inputs import distinct_labels, n_columns, to_memory
+from dask_horn.estimators.parameters import documented
+from dask_horn.model import Ensemble, Model
+from dask_horn.training import Known
+
+__all__ = ["HornClassifier"]
+
+
+@documented
+@dataclass(eq=False, repr=False, kw_only=True)
+class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
+    """A neural network for classes, trained in disconnected pieces on Dask.
+
+    The work is done by the current `distributed.Client`'s cluster; where there is none, by Dask's
+    threads in this process.
+
+    {parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray, (n_classes,)
+        The labels; with several labels per sample, their numbers.
+    n_features_in_ : int
+        Values in one sample.
+    feature_names_in_ : ndarray of str, (n_features_in_,)
+        Where the samples came with names.
+    model_ : Model or Ensemble
+        What was trained: save it with ``model_.save(path)``.
+    history_ : History
+        A record of each round.
+    n_iter_ : int
+        Rounds that were done.
+    loss_ : float
+        Mean training loss of the last round.
+    n_outputs_ : int
+        Outputs of the network: the classes, or the labels.
+
+    Notes
+    -----
+    There is no ``sample_weight`` yet; `class_weight` weighs whole classes. A ``y`` of zeros and
+    ones with two columns or more is taken for several labels per sample.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> clf = HornClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X, y)
+    >>> clf.predict(X[:3])
+    array([0, 0, 0])
+    >>> clf.score(X, y) > 0.9
+    True
+    """
+
+    class_weight: str | Mapping[Any, float] | None = None
+
+    @managed
+    def fit(
+        self, X: Any, y: Any, *, validation_data: Any = None, initial: Model | None = None
+    ) -> Self:
+        """Train on samples and their classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
+            Samples. Zarr arrays are used in place; Dask arrays are written to Zarr by the workers.
+        y : likewise, shape (n_samples,), or (n_samples, n_labels) of zeros and ones
+            Classes of any type, or labels.
+        validation_data : pair of (X, y), or path or URL of a Zarr group, optional
+            What the model is scored on after each round.
+        initial : Model, optional
+            To go on from, such as ``horn.load(path)``: its parameters, standardizer and classes
+            are kept.
+
+        Returns
+        -------
+        HornClassifier
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is wrong; before any training.
+        DivergedError
+            If a loss is no longer finite; its ``model`` is the last good one.
+        """
+        return self._fit(X, y, validation_data, initial)
+
+    @available_if(merges)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Train for one round more: at a constant rate, with a fixed number of sub-models.
+
+        What samples are standardized by is settled in the first call. `n_rounds`, `schedule`,
+        `early_stopping`, `checkpoint` and the outer step are those of a whole fit, and play no
+        part.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`; not all classes need be among them.
+        classes : array-like, shape (n_classes,), optional
+            All classes there are: needed in the first call, unless `y` has several labels.
+
+        Returns
+        -------
+        HornClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the first call lacks `classes`, or a later one gives others.
+        """
+        if classes is not None:
+            classes = np.unique(classes)
+        before: Any = getattr(self, "model_", None)
+        if before is not None:
+            known = before.classes
+            if classes is not None and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} differ from those of the first call, "
+                    f"{self.classes_.tolist()}; leave them out"
+                )
+            return self._partial_fit(X, y, known)
+        if classes is None and getattr(y, "ndim", 1) != 2:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit, such as np.unique(y)"
+            )
+        return self._partial_fit(X, y, classes)
+
+    def predict(self, X: Any, *, out: str | None = None) -> Any:
+        """Predict the class of each sample, or its labels.
+
+        Parameters
+        ----------
+        X : array-like, data frame, Dask array or frame, zarr.Array, or path of a Zarr group
+            Samples; a group holds them as its array ``X``.
+        out : str, optional
+            Path or URL of a Zarr group to write the predictions to, as its array ``y``, chunk by
+            chunk; nothing is returned then.
+
+        Returns
+        -------
+        ndarray or dask.array.Array, (n_samples,) or (n_samples, n_labels)
+            Lazy and chunked for what is lazy or stored.
+        """
+        return self._answer("predict", X, out=out)
+
+    def predict_proba(self, X: Any, *, out: str | None = None) -> Any:
+        """Predict the probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X, out
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray or dask.array.Array of float32, (n_samples, n_outputs_)
+            In the order of `classes_`.
+        """
+        return self._answer("predict_proba", X, out=out)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Predict the logarithm of the probabilities; see `predict_proba`."""
+        with np.errstate(divide="ignore"):  # a probability may be 0
+            return np.log(self.predict_proba(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy; with several labels, the share of samples that has all right.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        sample_weight : array-like, (n_samples,), optional
+        """
+        predicted = to_memory(self.predict(X))
+        return float(accuracy_score(to_memory(y), predicted, sample_weight=sample_weight))
+
+    def _task(self, y: Any, classes: Any) -> Task:
+        """Tell labels from classes, and find the classes."""
+        if in_memory(y):
+            check_classification_targets(y)
+            several = type_of_target(y).startswith("multilabel")
+        else:
+            several = n_columns(y) > 1
+        if several:
+            return Task(y, "binary_cross_entropy", n_columns(y))
+        if in_memory(y):
+            y = column_or_1d(y, warn=True)
+        if classes is None:
+            classes = np.unique(y) if in_memory(y) else distinct_labels(y)
+            check_classification_targets(classes)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
+                "least two classes"
+            )
+        known = Known(targets=Targets.of_classes(classes))
+        return Task(y, "cross_entropy", len(classes), known)
+
+    def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:
+        classes: NDArray[Any] | None = model.classes
+        if classes is None:
+            classes = np.arange(model.network.n_outputs)
+        return {**super()._attributes_of(model), "classes_": classes}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

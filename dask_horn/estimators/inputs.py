@@ -1,0 +1,155 @@
+"""What users pass to the estimators: checked by scikit-learn where it is in memory.
+
+Dask and Zarr arrays are never pulled into memory: of them only the number of features and their
+names are checked here, and the rest when the library reads them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+
+from dask_horn.cluster import current_executor
+from dask_horn.data import ArrayLocation, in_memory
+from dask_horn.data.arrays import as_targets, plain_labels
+from dask_horn.data.reading import read_rows, reading_rows
+from dask_horn.data.tasks import call, compute, is_lazy
+
+__all__ = [
+    "checked_pair",
+    "checked_samples",
+    "distinct_labels",
+    "is_location",
+    "n_columns",
+    "sample_shape",
+    "to_memory",
+]
+
+
+def is_location(X: Any) -> bool:
+    """Whether X is a Zarr group, or names one, rather than an array."""
+    return isinstance(X, (str, os.PathLike, zarr.Group))
+
+
+def sample_shape(X: Any) -> tuple[int, ...]:
+    """Shape of one sample, also of Dask frames, whose length is not known."""
+    return tuple(int(length) for length in X.shape[1:])
+
+
+def n_columns(y: Any) -> int:
+    """Targets per sample."""
+    return int(y.shape[1]) if y.ndim == 2 else 1
+
+
+def to_memory(array: Any) -> Any:
+    """Read a Zarr array, or compute a Dask collection; leave anything else as it is."""
+    if isinstance(array, zarr.Array):
+        return plain_labels(np.asarray(array[...]))
+    if is_lazy(array):
+        with current_executor().running(()):
+            return compute(array)[0]
+    return array
+
+
+def checked_samples(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
+    """Check samples against what the estimator was fitted on, or take note of them.
+
+    Parameters
+    ----------
+    estimator : HornEstimator
+        Gets ``n_features_in_``, and ``feature_names_in_`` where the features have names.
+    X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
+        In memory it is checked by scikit-learn.
+    reset : bool
+        Whether this is a first look.
+    **checks
+        As `sklearn.utils.check_array` takes them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As scikit-learn does.
+    """
+    if in_memory(X):
+        rows, shape = _flat(X)
+        return _restored(validate_data(estimator, rows, reset=reset, **checks), shape)
+    if len(X.shape) < 2:
+        raise ValueError(
+            f"X has shape {X.shape}, but samples need a row each. Reshape your data: "
+            "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample."
+        )
+    features: Any = np.empty((0, math.prod(sample_shape(X))))
+    if hasattr(X, "columns"):
+        features = X._meta  # an empty data frame with the names
+    validate_data(estimator, features, reset=reset, skip_check_array=True)
+    return X
+
+
+def checked_pair(
+    estimator: Any, X: Any, y: Any, *, reset: bool, min_samples: int, numeric: bool
+) -> tuple[Any, Any]:
+    """Check samples and targets; see `checked_samples`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As scikit-learn does, or if `X` is a path.
+    """
+    if is_location(X):
+        raise TypeError(
+            f"X is a Zarr group or its path ({X!r}); pass the group's arrays, such as "
+            "zarr.open_group(path)['X'] and ['y'], or use dask_horn.train"
+        )
+    checks: dict[str, Any] = {"multi_output": True, "y_numeric": numeric}
+    if in_memory(X):
+        checks["ensure_min_samples"] = min_samples
+        rows, shape = _flat(X)
+        rows, y = validate_data(estimator, rows, to_memory(y), reset=reset, **checks)
+        return _restored(rows, shape), y
+    checked_samples(estimator, X, reset=reset)
+    if y is None or in_memory(y):
+        y = validate_data(estimator, y=y, **checks) if y is not None else None
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target "
+            "y is None."
+        )
+    return X, y
+
+
+def distinct_labels(y: Any) -> NDArray[Any]:
+    """Return the distinct labels of targets that are chunked, in order, reading them once."""
+    if isinstance(y, zarr.Array):
+        location, rows = ArrayLocation.of(y), reading_rows(y, 8)
+        spans = [(start, min(start + rows, y.shape[0])) for start in range(0, y.shape[0], rows)]
+        parts = [_distinct(read_rows(y, location, *span)) for span in spans]
+    else:
+        token = f"labels-{uuid.uuid4().hex[:12]}"
+        blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
+        tasks = [call(_distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
+        with current_executor().running(()):
+            parts = list(compute(*tasks))
+    return np.unique(np.concatenate([part for part in parts if len(part)]))
+
+
+def _distinct(labels: Any) -> NDArray[Any]:
+    return np.unique(as_targets(labels, "classes"))
+
+
+def _flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """Images and the like as rows of features, which is what scikit-learn counts."""
+    if getattr(X, "ndim", 2) <= 2:
+        return X, None
+    array = np.asarray(X)
+    return array.reshape(len(array), -1), array.shape
+
+
+def _restored(rows: Any, shape: tuple[int, ...] | None) -> Any:
+    return rows if shape is None else rows.reshape(shape)

@@ -1,0 +1,180 @@
+"""Trained models: predict, tell how sure, save and load.
+
+A `Model` is a network with its parameters and with what turns raw samples into its inputs and
+its outputs into answers. An `Ensemble` holds several and predicts their mean.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from dask_horn.data import Standardizer, Targets
+from dask_horn.model.prediction import Predictor
+from dask_horn.model.store import ModelParts, create_group, read, write_members, write_parts
+from dask_horn.network import Network
+from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
+
+__all__ = ["Ensemble", "Model", "load"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model(Predictor):
+    """A trained network.
+
+    Attributes
+    ----------
+    network : Network
+    parameters : ndarray of float32, (network.parameters.size,)
+        All parameters in one vector; `tensor` gives one by its name.
+    standardizer : Standardizer
+        Applied to samples first.
+    targets : Targets
+        How outputs become labels or values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dask_horn.network import Dense, Network
+    >>> network = Network([Dense(2)], input_shape=3)
+    >>> model = Model(network, network.initial_values(0), Standardizer.identity(3),
+    ...               Targets.of_classes(np.array(["cat", "dog"])))
+    >>> model.predict(np.zeros((4, 3))).shape
+    (4,)
+    """
+
+    network: Network
+    parameters: NDArray[np.float32]
+    standardizer: Standardizer
+    targets: Targets
+    _idle: list[Execution] = field(default_factory=list, init=False, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def _any_member(self) -> Model:
+        return self
+
+    def tensor(self, name: str) -> NDArray[np.float32]:
+        """One parameter tensor, such as ``"dense_1/W"``: a read-only view."""
+        view = self.network.parameters.view(self.parameters, name)
+        view.flags.writeable = False
+        return view
+
+    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Probabilities or values, shape (1, n_samples, n_outputs)."""
+        return self._outputs(samples)[np.newaxis]
+
+    def _outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        execution = self._execution(str(samples.dtype))
+        z = execution.predict(samples)
+        with self._lock:
+            self._idle.append(execution)
+        kind = self.targets.kind
+        if kind == "classes":
+            return softmax(z, axis=1)  # type: ignore[no-any-return]
+        if kind == "labels":
+            return expit(z)  # type: ignore[no-any-return]
+        return self.targets.decode(z).reshape(z.shape)
+
+    def _execution(self, dtype: str) -> Execution:
+        """Take an execution that no other thread uses: each holds a copy of the parameters."""
+        with self._lock:
+            for i, execution in enumerate(self._idle):
+                if f"gather_{dtype}" in execution.program.kernels:
+                    return self._idle.pop(i)
+        program = prediction_program(self.network, batch_size=PREDICTION_BATCH, sample_dtype=dtype)
+        standardizer = self.standardizer
+        return Execution(program, self.parameters, standardizer.mean, standardizer.scale)
+
+    def save(self, location: str, overwrite: bool = False) -> None:
+        """Write the model to a Zarr group: one array per tensor, all else in its attributes.
+
+        Parameters
+        ----------
+        location : str
+            Path or URL.
+        overwrite : bool, default False
+            Whether a model that is there may be replaced.
+
+        Raises
+        ------
+        FileExistsError
+            If something is there already, unless it is a model and may be replaced.
+        """
+        self.write_to(create_group(location, overwrite))
+
+    def write_to(self, group: zarr.Group) -> None:
+        """Write the model into an empty Zarr group."""
+        write_parts(group, self._parts)
+
+    @property
+    def _parts(self) -> ModelParts:
+        return ModelParts(self.network, self.parameters, self.standardizer, self.targets)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _idle=[], _lock=threading.Lock())
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble(Predictor):
+    """Several models of one network; predicts their mean, and their spread as uncertainty.
+
+    Attributes
+    ----------
+    members : tuple of Model
+    """
+
+    members: tuple[Model, ...]
+
+    def _any_member(self) -> Model:
+        return self.members[0]
+
+    @property
+    def network(self) -> Network:
+        """The members' network."""
+        return self.members[0].network
+
+    @property
+    def targets(self) -> Targets:
+        """The members' targets."""
+        return self.members[0].targets
+
+    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Each member's probabilities or values, shape (n_members, n_samples, n_outputs)."""
+        return np.concatenate([member.member_outputs(samples) for member in self.members])
+
+    def save(self, location: str, overwrite: bool = False) -> None:
+        """Write all members to one Zarr group; parameters are those of `Model.save`."""
+        self.write_to(create_group(location, overwrite))
+
+    def write_to(self, group: zarr.Group) -> None:
+        """Write all members into an empty Zarr group."""
+        write_members(group, [member._parts for member in self.members])
+
+
+def load(location: str) -> Model | Ensemble:
+    """Open a saved model or ensemble. No pickle is read: a stranger's model runs no code.
+
+    Parameters
+    ----------
+    location : str
+        Path or URL.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is there.
+    ModelFormatError
+        If it holds no model, or one that is damaged, or of a later version.
+    """
+    stored = read(location)
+    members = tuple(Model(*parts) for parts in stored.members)
+    return Ensemble(members) if stored.is_ensemble else members[0]
