@@ -156,7 +156,7 @@ class TrainingOptions:
         return cls(**settings)
 
     def peak_rate(self, network: Network) -> float:
-        """Return the highest learning rate: as given, or the optimizer's default for the network."""
+        """Return the highest learning rate, by default the optimizer's own for the network."""
         if self.learning_rate is not None:
             return self.learning_rate
         if self.optimizer == "sgd":

@@ -91,12 +91,12 @@ def test_a_single_class(network, samples):
 
 def test_fewer_samples_than_groups(network, samples):
     X, y = samples
-    with pytest.raises(ValueError, match="n_groups=40.*30|30.*n_groups=40"):
+    with pytest.raises(ValueError, match=r"n_groups=40.*30|30.*n_groups=40"):
         horn.train(network, X[:30], y[:30], n_groups=40)
 
 
 def test_fewer_units_than_submodels(network, samples):
-    with pytest.raises(ValueError, match="n_submodels=17 is more than the 16 units.*'dense_1'"):
+    with pytest.raises(ValueError, match=r"n_submodels=17 is more than the 16 units.*'dense_1'"):
         horn.train(network, *samples, n_submodels=17)
 
 
@@ -201,7 +201,7 @@ def test_a_learning_rate_that_diverges_keeps_the_last_good_model(network, sample
 
     def diverge() -> horn.DivergedError:
         with pytest.raises(
-            horn.DivergedError, match="in round 1, group 0, sub-model [01], .*learning_rate"
+            horn.DivergedError, match=r"in round 1, group 0, sub-model [01], .*learning_rate"
         ) as caught:
             horn.train(network, X, y, **settings)
         return caught.value
@@ -241,5 +241,5 @@ def test_a_folder_of_something_else_is_no_checkpoint(network, samples, tmp_path)
 
 
 def test_a_callback_of_another_kind(network, samples):
-    with pytest.raises(TypeError, match="callbacks must be instances of dask_horn.Callback"):
+    with pytest.raises(TypeError, match=r"callbacks must be instances of dask_horn\.Callback"):
         horn.train(network, *samples, callbacks=[print])

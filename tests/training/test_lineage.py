@@ -61,10 +61,13 @@ class KillOnce(horn.Callback):
 
 def test_fifty_rounds_leave_tasks_and_memory_flat():
     X, y = load_digits(return_X_y=True)
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster:
-        with Client(cluster) as client:
-            watch = Watch(client)
-            horn.train(NETWORK, X, y, n_groups=2, n_rounds=50, steps_per_round=5, callbacks=[watch])
+    settings = {"n_groups": 2, "n_rounds": 50, "steps_per_round": 5}
+    with (
+        LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        watch = Watch(client)
+        horn.train(NETWORK, X, y, callbacks=[watch], **settings)
     per_round = 2 * (1 + 2 + 2 + 1) + 3  # two groups' tasks, the merge, the parent, the report
     ahead_and_since_the_cut = 3 + 5
     assert max(watch.tasks) <= per_round * ahead_and_since_the_cut
@@ -76,13 +79,15 @@ def test_a_lost_worker_reruns_at_most_the_rounds_since_the_cut():
     X, y = load_digits(return_X_y=True)
     settings = {"n_groups": 2, "n_rounds": 12, "steps_per_round": 5, "checkpoint_every": 4}
     expected = horn.train(NETWORK, X, y, **settings).model.parameters
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster:
-        with Client(cluster) as client:
-            client.register_plugin(CountTrainings())
-            result = horn.train(NETWORK, X, y, callbacks=[KillOnce(client, 11)], **settings)
-            done = client.run_on_scheduler(
-                lambda dask_scheduler: dict(dask_scheduler.plugins["count-trainings"].done)
-            )
+    with (
+        LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        Client(cluster) as client,
+    ):
+        client.register_plugin(CountTrainings())
+        result = horn.train(NETWORK, X, y, callbacks=[KillOnce(client, 11)], **settings)
+        done = client.run_on_scheduler(
+            lambda dask_scheduler: dict(dask_scheduler.plugins["count-trainings"].done)
+        )
     assert np.array_equal(result.model.parameters, expected)
     again = {key for key, times in done.items() if times > 1}
     last_cut = 8
