@@ -14,7 +14,7 @@ import tempfile
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,9 +28,20 @@ from dask_horn.errors import HornError, ScratchError, WorkerLostError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["ClusterExecutor", "Executor", "LocalExecutor", "current_executor", "limit_blas"]
+__all__ = [
+    "ClusterExecutor",
+    "Executor",
+    "LocalExecutor",
+    "Placement",
+    "current_executor",
+    "limit_blas",
+]
 
 _PATIENCE = 15.0  # seconds without a worker before that is said
+
+
+#: From (group, sub-model) to the addresses of the workers that its training prefers.
+Placement = Callable[[int, int], Sequence[str]]
 
 
 class Executor(Protocol):
@@ -45,8 +56,8 @@ class Executor(Protocol):
     def result(self, handle: Any) -> Any:
         """Wait for a task's result and fetch it."""
 
-    def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
-        """Name the workers that a group's sub-model prefers; none where there is no choice."""
+    def placement(self, n_groups: int) -> Placement:
+        """Say where the sub-models of the coming round go."""
 
     def scratch(self, location: str | None) -> str | None:
         """Make a new folder that all workers see; return None where none is needed."""
@@ -157,9 +168,9 @@ class LocalExecutor:
         """Return what was computed."""
         return handle.compute(scheduler="sync", optimize_graph=False)
 
-    def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
+    def placement(self, n_groups: int) -> Placement:
         """Nowhere in particular."""
-        return ()
+        return lambda group, submodel: ()
 
     def scratch(self, location: str | None) -> str | None:
         """No folder: this process' memory serves, unless other processes do the work."""
@@ -192,7 +203,6 @@ class ClusterExecutor:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._pending: list[Future] = []
-        self._workers: list[str] = []
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
         """Submit the tasks together; return their futures."""
@@ -209,12 +219,7 @@ class ClusterExecutor:
         try:
             with contextlib.suppress(TimeoutError):
                 return handle.result(timeout=_PATIENCE)
-            if not self.client.scheduler_info(n_workers=-1)["workers"]:
-                warnings.warn(
-                    f"the cluster at {self.client.scheduler.address} has no workers yet; "
-                    "waiting for one",
-                    stacklevel=2,
-                )
+            self._wait_for_a_worker()
             return handle.result()
         except KilledWorker as error:
             raise WorkerLostError(
@@ -224,19 +229,37 @@ class ClusterExecutor:
         except FutureCancelledError as error:
             raise HornError(f"the cluster gave up a task of this run: {error}") from error
 
-    def placement(self, n_groups: int, group: int, submodel: int) -> Sequence[str]:
-        """Spread the groups over the workers, and a group's sub-models over its workers.
+    def placement(self, n_groups: int) -> Placement:
+        """Spread the groups over the workers there are now, and each group over its workers.
 
         Takes then stay beside the parent, decoded chunks are shared, and trainings start at once.
         """
-        if group == 0 and submodel == 0:  # a round begins: workers may have come or gone
-            self._workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
-        workers = self._workers
-        if not workers:
-            return ()
-        own = workers[group % len(workers) :: n_groups] if len(workers) > n_groups else workers
-        start = submodel if len(workers) > n_groups else group + submodel
-        return [own[start % len(own)]]
+        workers = self._workers()
+
+        def prefer(group: int, submodel: int) -> Sequence[str]:
+            if not workers:
+                return ()
+            if len(workers) <= n_groups:  # no worker has a group's sub-models to itself
+                return [workers[(group + submodel) % len(workers)]]
+            own = workers[group::n_groups]
+            return [own[submodel % len(own)]]
+
+        return prefer
+
+    def _workers(self) -> list[str]:
+        """Return the addresses of the workers there are now, in a fixed order."""
+        return sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def _wait_for_a_worker(self) -> None:
+        """Return when there is a worker; say so where none comes soon."""
+        with contextlib.suppress(TimeoutError):
+            self.client.wait_for_workers(1, timeout=_PATIENCE)
+            return
+        warnings.warn(
+            f"the cluster at {self.client.scheduler.address} has no workers yet; waiting for one",
+            stacklevel=2,
+        )
+        self.client.wait_for_workers(1)
 
     def scratch(self, location: str | None) -> str:
         """Make a new folder under `location`, Dask's temporary directory, or the system's."""
@@ -251,8 +274,7 @@ class ClusterExecutor:
 
     def check_visible(self, location: str, argument: str) -> None:
         """Write a marker and let every worker look for it."""
-        if not self.client.scheduler_info(n_workers=-1)["workers"]:
-            self.client.wait_for_workers(1)
+        self._wait_for_a_worker()
         marker = f"{location}/.seen-{secrets.token_hex(4)}"
         filesystem, path = fsspec.url_to_fs(marker)
         filesystem.makedirs(location_path(location), exist_ok=True)

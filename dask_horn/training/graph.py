@@ -18,6 +18,7 @@ import numpy as np
 from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
+from dask_horn.cluster import Placement
 from dask_horn.data import Block
 from dask_horn.kernels.random import derive_key
 from dask_horn.partition import Partition
@@ -33,10 +34,7 @@ from dask_horn.training.merge import (
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.submodel import SubmodelReport, Trained, train_submodel
 
-__all__ = ["RoundGraph", "RoundReport", "Workers", "round_graph", "start_graph"]
-
-#: The addresses of the workers that a group's tasks prefer; none where placement is left to Dask.
-Workers = Sequence[str]
+__all__ = ["RoundGraph", "RoundReport", "round_graph", "start_graph"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def round_graph(
     round: int,
     *,
     evaluate: bool = True,
-    placement: Callable[[int, int], Workers] | None = None,
+    placement: Placement | None = None,
 ) -> RoundGraph:
     """Build one round: every lineage's groups, sub-models, and reduction.
 
@@ -121,7 +119,7 @@ def _lineage_graph(
     parent: Any,
     round: int,
     lineage: int,
-    placement: Callable[[int, int], Workers] | None,
+    placement: Placement | None,
 ) -> Delayed:
     """Build one parent's round: its groups are divided, trained and merged into it."""
     run, groups = spec.run, spec.lineages[lineage]
@@ -158,7 +156,7 @@ def _task(function: Callable[..., Any], key: tuple[Any, ...], *args: Any) -> Del
     return delayed(function, pure=False, traverse=False)(*args, dask_key_name=key)
 
 
-def _near(workers: Workers) -> contextlib.AbstractContextManager[Any]:
+def _near(workers: Sequence[str]) -> contextlib.AbstractContextManager[Any]:
     """Prefer these workers, softly: any other may take the task too."""
     near: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if workers:

@@ -300,9 +300,7 @@ class _Rounds:
         return due and (self.checkpoint is not None or self.executor.cuts_lineage)
 
     def _submit(self, round: int, parents: tuple[Any, ...]) -> _Submitted:
-        def placement(group: int, submodel: int) -> Sequence[str]:
-            return self.executor.placement(self.spec.n_groups, group, submodel)
-
+        placement = self.executor.placement(self.spec.n_groups)
         graph = round_graph(self.spec, self.shared, parents, round, placement=placement)
         *after, report = self.executor.submit(*graph.parents, graph.report)
         return _Submitted(round, tuple(after), report)

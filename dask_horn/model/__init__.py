@@ -1,0 +1,9 @@
+"""Trained models: predict, uncertainty, save, load."""
+
+from __future__ import annotations
+
+from dask_horn.model.models import Ensemble, Model, load
+from dask_horn.model.prediction import Predictor
+from dask_horn.model.store import check_free, read_versions
+
+__all__ = ["Ensemble", "Model", "Predictor", "check_free", "load", "read_versions"]

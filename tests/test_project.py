@@ -1,0 +1,36 @@
+"""The project's files agree with each other."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# What conda-forge calls otherwise: its matplotlib brings a GUI toolkit along.
+CONDA_NAMES = {"matplotlib": "matplotlib-base"}
+
+
+def test_environment_has_the_dependencies_of_the_project():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["test"], *extras["lint"]]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert sorted(environment) == sorted(
+        [f"python{PROJECT['requires-python']}", "pip", *map(_conda_form, wanted)]
+    )
+
+
+def test_every_dependency_has_a_lower_bound():
+    extras = PROJECT["optional-dependencies"]
+    listed = [*PROJECT["dependencies"], *(item for name in extras for item in extras[name])]
+    others = [item for item in listed if not item.startswith(PROJECT["name"])]
+    assert [item for item in others if ">=" not in item and "==" not in item] == []
+
+
+def _conda_form(requirement: str) -> str:
+    name, bound = re.fullmatch(r"([\w-]+)(?:\[.*\])?(.*)", requirement).groups()
+    return CONDA_NAMES.get(name, name) + bound
