@@ -211,7 +211,8 @@ def test_labels_come_back_from_disk(labels, tmp_path):
 def test_models_are_saved_to_urls():
     model = make_model()
     model.save("memory://test-model/model.zarr")
-    assert horn.load("memory://test-model/model.zarr").checksum == model.checksum
+    again = horn.load("memory://test-model/model.zarr")
+    np.testing.assert_array_equal(again.parameters, model.parameters)
 
 
 def test_labels_that_cannot_be_saved_are_told(tmp_path):
@@ -302,9 +303,9 @@ def test_later_formats_are_refused_with_the_remedy(tmp_path):
 
 
 def test_a_model_whose_writing_was_cut_short_is_no_model(tmp_path, monkeypatch):
-    from dask_horn import model_store
+    from dask_horn.model import store
 
-    monkeypatch.setattr(model_store, "_targets_to_json", lambda targets: 1 / 0)
+    monkeypatch.setattr(store, "_targets_to_json", lambda targets: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make_model().save(tmp_path / "model.zarr")
     with pytest.raises(ModelFormatError, match="cut short"):

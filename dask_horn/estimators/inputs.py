@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
@@ -107,20 +108,27 @@ def checked_pair(
             f"X is a Zarr group or its path ({X!r}); pass the group's arrays, such as "
             "zarr.open_group(path)['X'] and ['y'], or use dask_horn.train"
         )
-    checks: dict[str, Any] = {"multi_output": True, "y_numeric": numeric}
     if in_memory(X):
-        checks["ensure_min_samples"] = min_samples
         rows, shape = _flat(X)
-        rows, y = validate_data(estimator, rows, to_memory(y), reset=reset, **checks)
+        rows, y = validate_data(
+            estimator,
+            rows,
+            to_memory(y),
+            reset=reset,
+            multi_output=True,
+            y_numeric=numeric,
+            ensure_min_samples=min_samples,
+        )
         return _restored(rows, shape), y
     checked_samples(estimator, X, reset=reset)
-    if y is None or in_memory(y):
-        y = validate_data(estimator, y=y, **checks) if y is not None else None
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target "
             "y is None."
         )
+    if in_memory(y):
+        dtype = "numeric" if numeric else None
+        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", estimator=estimator)
     return X, y
 
 

@@ -1,0 +1,12 @@
+"""scikit-learn's own suite, with the defaults that users get: no check is excused."""
+
+from __future__ import annotations
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from dask_horn import HornClassifier, HornRegressor
+
+
+@parametrize_with_checks([HornClassifier(), HornRegressor()])
+def test_check_suite(estimator, check):
+    check(estimator)
