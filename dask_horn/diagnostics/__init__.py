@@ -1,0 +1,16 @@
+"""What people look at: progress, curves, tables. Listens to runs and changes nothing in them."""
+
+from __future__ import annotations
+
+from dask_horn.diagnostics.plots import plot_history, plot_partition
+from dask_horn.diagnostics.progress import ProgressBar
+from dask_horn.diagnostics.tables import history_html, history_table, result_html
+
+__all__ = [
+    "ProgressBar",
+    "history_html",
+    "history_table",
+    "plot_history",
+    "plot_partition",
+    "result_html",
+]

@@ -1,0 +1,206 @@
+"""How far a run is: a bar in terminals and notebooks, a few plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dask_horn.training.events import Callback, RunStart
+from dask_horn.training.history import RoundRecord, TrainingResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["ProgressBar"]
+
+_LINES = 10  # that a whole run leaves in a log, about
+
+
+class ProgressBar(Callback):
+    """Shows the rounds of a run with loss, validation score and the seconds left.
+
+    In a terminal and in a notebook it is a bar; where output goes to a file or a log, it is about
+    ten plain lines in all.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to show it; by default standard error, so that standard output stays the program's.
+
+    Examples
+    --------
+    >>> import io
+    >>> from rich.console import Console
+    >>> import dask_horn as horn
+    >>> network = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(2)], input_shape=2)
+    >>> log = io.StringIO()
+    >>> X, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]] * 8, [0, 1, 1, 0] * 8
+    >>> _ = horn.train(network, X, y, n_rounds=2, callbacks=[ProgressBar(Console(file=log))])
+    >>> print(log.getvalue().splitlines()[0])  # doctest: +ELLIPSIS
+    round 1 of 2: loss ...
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
+        self._view: _View | None = None
+        self._clock = _Clock(0, 1)
+
+    def on_run_start(self, event: RunStart) -> None:
+        """Show an empty bar."""
+        self._clock = _Clock(event.first_round, event.n_rounds)
+        self._view = _view(self._console)
+        self._view.start(event.first_round, event.n_rounds)
+
+    def on_round_end(self, record: RoundRecord) -> None:
+        """Move the bar on."""
+        if self._view is not None:
+            self._view.move(record.round, [*_numbers(record), self._clock.left(record)])
+
+    def on_run_end(self, result: TrainingResult) -> None:
+        """Leave the bar as it is at the end."""
+        self._stop()
+
+    def on_run_failed(self, error: BaseException) -> None:
+        """Leave the bar where the run ended."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._view is not None:
+            self._view.stop()
+            self._view = None
+
+
+class _View(Protocol):
+    """One way of showing rounds."""
+
+    def start(self, done: int, total: int) -> None:
+        """Show that `done` of `total` rounds are done."""
+
+    def move(self, done: int, words: list[str]) -> None:
+        """Show that one more round is done, and what it brought."""
+
+    def stop(self) -> None:
+        """Show no more."""
+
+
+class _Bar:
+    """A bar that a terminal draws anew in place."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            TextColumn("training"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=console,
+            expand=True,
+        )
+        self._task: Any = None
+
+    def start(self, done: int, total: int) -> None:
+        self._task = self._progress.add_task("", completed=done, total=total, words="")
+        self._progress.start()
+
+    def move(self, done: int, words: list[str]) -> None:
+        self._progress.update(self._task, completed=done, words="  ".join(words))
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+class _NotebookBar:
+    """A bar that a notebook draws anew in place; needs no widgets."""
+
+    def __init__(self) -> None:
+        self._total = 1
+        self._handle: Any = None
+
+    def start(self, done: int, total: int) -> None:
+        from IPython.display import HTML, display
+
+        self._total = total
+        self._handle = display(HTML(self._html(done, [])), display_id=True)
+
+    def move(self, done: int, words: list[str]) -> None:
+        from IPython.display import HTML
+
+        if self._handle is not None:
+            self._handle.update(HTML(self._html(done, words)))
+
+    def stop(self) -> None:
+        """Leave the last state in the notebook."""
+
+    def _html(self, done: int, words: list[str]) -> str:
+        text = escape("   ".join([f"{done}/{self._total}", *words]))
+        bar = f'<progress value="{done}" max="{self._total}" style="width: 40%"></progress>'
+        return f'<div style="white-space: pre">training {bar} {text}</div>'
+
+
+class _Lines:
+    """A line every few rounds, and one for the last."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._total = 1
+
+    def start(self, done: int, total: int) -> None:
+        self._total = total
+
+    def move(self, done: int, words: list[str]) -> None:
+        every = max(1, round(self._total / _LINES))
+        if done % every == 0 or done == self._total:
+            line = f"round {done} of {self._total}: {', '.join(words)}"
+            self._console.out(line, highlight=False)
+
+    def stop(self) -> None:
+        """Leave what is written."""
+
+
+def _view(console: Console | None) -> _View:
+    """Choose the view that suits where the output goes."""
+    from rich.console import Console
+
+    console = console or Console(stderr=True)
+    if console.is_jupyter:
+        return _NotebookBar()
+    if console.is_terminal and not console.is_dumb_terminal:
+        return _Bar(console)
+    return _Lines(console)
+
+
+class _Clock:
+    """Tells how long the rounds that are left will take."""
+
+    def __init__(self, first_round: int, n_rounds: int) -> None:
+        self._first = first_round
+        self._total = n_rounds
+        self._start = time.perf_counter()
+
+    def left(self, record: RoundRecord) -> str:
+        """Time left in words; the time taken, after the last round."""
+        passed = time.perf_counter() - self._start
+        left = self._total - record.round
+        if not left:
+            return _in_words(passed)
+        return f"{_in_words(passed / (record.round - self._first) * left)} left"
+
+
+def _numbers(record: RoundRecord) -> list[str]:
+    """Loss and, where there is one, validation score."""
+    numbers = [f"loss {record.loss:.4g}" if record.loss >= 1e-4 else f"loss {record.loss:.1e}"]
+    if record.validation_score is not None:
+        numbers.append(f"score {record.validation_score:.4f}")
+    return numbers
+
+
+def _in_words(seconds: float) -> str:
+    """Say a length of time as people do."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
