@@ -1,0 +1,53 @@
+"""`dask-horn info`: what a saved model is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dask_horn.cli.command import Command
+
+__all__ = ["info"]
+
+_CLASSES_SHOWN = 20
+
+
+@click.command(cls=Command, short_help="Show what a saved model is.")
+@click.argument("model", metavar="MODEL.zarr")
+def info(model: str) -> None:
+    """Show what the saved model MODEL.zarr is: network, parameters, classes, versions."""
+    from dask_horn.model import Ensemble, load, read_versions
+
+    found = load(model)
+    network, targets = found.network, found.targets
+    n_parameters = network.parameters.n_parameters
+    click.echo(network.summary())
+    click.echo()
+    if isinstance(found, Ensemble):
+        _line("ensemble", f"{len(found.members)} members of {n_parameters:,} parameters each")
+    _line("in memory", f"{4 * n_parameters * _n_members(found) / 1e6:,.1f} MB of float32")
+    _line("takes", f"samples of shape {network.input_shape}")
+    if targets.classes is not None:
+        _line("gives", f"one of {len(targets.classes)} classes: {_listed(targets.classes)}")
+    elif targets.kind == "labels":
+        _line("gives", f"{targets.n_outputs} labels, each 0 or 1")
+    else:
+        _line("gives", f"{targets.n_outputs} value{'s' if targets.n_outputs > 1 else ''}")
+    _line("loss", network.loss)
+    versions = read_versions(model)
+    _line("written by", f"dask_horn {versions['version']} (format {versions['format']})")
+
+
+def _line(name: str, value: str) -> None:
+    click.echo(f"{name:<12}{value}")
+
+
+def _n_members(found: Any) -> int:
+    return len(getattr(found, "members", (found,)))
+
+
+def _listed(classes: Any) -> str:
+    """List the labels, or the first of many."""
+    labels = [str(label) for label in classes[:_CLASSES_SHOWN]]
+    return ", ".join(labels) + (", …" if len(classes) > _CLASSES_SHOWN else "")

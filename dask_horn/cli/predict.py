@@ -1,0 +1,52 @@
+"""`dask-horn predict`: from samples in Zarr to predictions in Zarr."""
+
+from __future__ import annotations
+
+import click
+
+from dask_horn.cli.command import Command, option
+from dask_horn.cli.workers import scheduler_option, working
+
+__all__ = ["predict"]
+
+
+_EXAMPLES = """
+dask-horn predict MODEL.zarr NEW.zarr --out PREDICTED.zarr
+dask-horn predict MODEL.zarr s3://bucket/new.zarr --out s3://bucket/predicted.zarr --proba
+"""
+
+
+@click.command(
+    cls=Command, short_help="Predict for the samples of a Zarr group.", examples=_EXAMPLES
+)
+@click.argument("model", metavar="MODEL.zarr")
+@click.argument("data", metavar="DATA.zarr")
+@option(
+    "--out",
+    metavar="PRED.zarr",
+    required=True,
+    section="Files",
+    help="Zarr group to write, its array y; path or URL.",
+)
+@option(
+    "--proba",
+    is_flag=True,
+    section="What",
+    help="Write each class's probability instead of the label.",
+)
+@scheduler_option
+def predict(model: str, data: str, out: str, proba: bool, scheduler: str | None) -> None:
+    """Predict with the model MODEL.zarr for the samples X of the Zarr group DATA.zarr.
+
+    It goes chunk by chunk, so data larger than memory will do; where DATA.zarr holds y, that is
+    not looked at.
+    """
+    from dask_horn.data import open_samples
+    from dask_horn.model import load
+
+    samples = open_samples(data, require_y=False)
+    found = load(model)
+    with working(scheduler, 0 if scheduler is None else None, at_once=1):
+        (found.predict_proba if proba else found.predict)(data, out=out)
+    what = "probabilities" if proba else "predictions"
+    click.echo(f"Wrote {what} for {samples.n_samples:,} samples to {out} (array y)")

@@ -1,0 +1,102 @@
+"""One training that a person watches: what is going on, how far it is, and how it stops."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from dask_horn.diagnostics import ProgressBar
+from dask_horn.training import Callback, RoundRecord, RunStart, TrainingResult, train
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from dask_horn.network import Network
+
+__all__ = ["run_session"]
+
+_PREPARING = "Looking through the samples, loading kernels (compiled on a machine's first run) …"
+_STOPPING = "\nStopping when this round is done; Ctrl-C again stops at once.\n"
+
+
+def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult:
+    """Train as `dask_horn.train` does, with a progress bar on standard error.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, with a message that says how to go on. The first one lets the round that is
+        being trained come to its end.
+    """
+    console = Console(stderr=True)
+    status = console.status(_PREPARING)
+    watch = _Watch(status)
+    if console.is_terminal:
+        status.start()
+    else:
+        console.out(_PREPARING, highlight=False)
+    try:
+        with _interrupts_heard_by(watch):
+            result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
+            if watch.asked_to_stop:
+                raise KeyboardInterrupt
+        return result
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(watch.farewell(arguments.get("checkpoint"))) from None
+    finally:
+        status.stop()
+
+
+class _Watch(Callback):
+    """Ends the status line when rounds begin, counts rounds, and ends the run when asked to."""
+
+    def __init__(self, status: Status) -> None:
+        self.rounds = 0
+        self.asked_to_stop = False
+        self._training = False
+        self._status = status
+
+    def on_run_start(self, event: RunStart) -> None:
+        self.rounds = event.first_round
+        self._training = True
+        self._status.stop()
+
+    def on_round_end(self, record: RoundRecord) -> None:
+        self.rounds = record.round
+        if self.asked_to_stop:
+            raise StopIteration
+
+    def on_interrupt(self, *_: Any) -> None:
+        """Take note of Ctrl-C: an exception in mid-round may leave Dask's client stuck."""
+        if self.asked_to_stop or not self._training:
+            raise KeyboardInterrupt
+        self.asked_to_stop = True
+        os.write(2, _STOPPING.encode())  # nothing else may be called here safely
+
+    def farewell(self, checkpoint: str | None) -> str:
+        """Find the words for when the user has stopped the run."""
+        if not self.rounds:
+            return "Stopped before the first round was done"
+        done = f"Stopped after round {self.rounds}"
+        if checkpoint is None:
+            return f"{done}; nothing is kept, give --checkpoint to go on another time"
+        return f"{done}; the same command goes on from the checkpoint"
+
+
+@contextlib.contextmanager
+def _interrupts_heard_by(watch: _Watch) -> Iterator[None]:
+    """Have Ctrl-C told to `watch`, where this thread may decide that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, watch.on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,111 @@
+"""Where a command's work is done: a running cluster, processes of this machine, or this process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dask_horn.cli.command import option
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+__all__ = ["scheduler_option", "workers_option", "working"]
+
+_PATIENCE = "30s"  # to answer, for a scheduler
+
+scheduler_option: Callable[..., Any] = option(
+    "--scheduler",
+    metavar="ADDRESS",
+    section="Cluster",
+    help="Join the running Dask cluster at this address, such as tcp://10.0.0.1:8786.",
+)
+
+workers_option: Callable[..., Any] = option(
+    "--workers",
+    type=int,
+    metavar="N",
+    section="Cluster",
+    help="Worker processes to start on this machine, one thread each; by default one per core, as "
+    "far as there is work for them. 0 works in this process.",
+)
+
+
+@contextlib.contextmanager
+def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Iterator[Client | None]:
+    """Connect to a cluster, or start one, for the time of a command.
+
+    Parameters
+    ----------
+    scheduler : str or None
+        Address of a running cluster.
+    n_workers : int or None
+        Processes to start here where no cluster is given; 0 for none. By default one per core,
+        but no more than `at_once`.
+    at_once : int
+        How many tasks there are to do at the same time.
+    """
+    if scheduler is not None and n_workers is not None:
+        raise click.UsageError("--workers starts a cluster and --scheduler joins one: give one")
+    if n_workers is not None and n_workers < 0:
+        raise ValueError(f"--workers must be at least 0, got {n_workers}")
+    if n_workers == 0:
+        yield None
+    elif scheduler is not None:
+        with _joined(scheduler) as client:
+            yield client
+    else:
+        from dask.system import CPU_COUNT
+
+        with _started(n_workers or max(1, min(CPU_COUNT, at_once))) as client:
+            yield client
+
+
+@contextlib.contextmanager
+def _joined(address: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"no Dask scheduler answers at --scheduler {address}: {error}") from error
+    with client:
+        yield client
+
+
+@contextlib.contextmanager
+def _started(n_workers: int) -> Iterator[Client]:
+    """Start processes that end with the command, and without a word."""
+    from distributed import Client, LocalCluster
+
+    with warnings.catch_warnings(), _deaf_to_interrupts():
+        # The dashboard's usual port may be taken: it gets another, and its address is printed.
+        warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+        cluster: LocalCluster = LocalCluster(
+            n_workers=n_workers, threads_per_worker=1, processes=True, silence_logs=logging.CRITICAL
+        )
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C, and let processes that start now do so for good.
+
+    A terminal sends it to all processes; the workers are still needed to save the checkpoint.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
