@@ -1,0 +1,58 @@
+"""A classifier with the scikit-learn face: fit, score, and search a setting.
+
+    python digits_classifier.py
+
+Needs no cluster: without one, the training tasks run on threads of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+import dask_horn as horn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of training (default 20)")
+    parser.add_argument("--search", action="store_true", help="compare a few divisions, too")
+    arguments = parser.parse_args()
+
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.2, stratify=y, random_state=0
+    )
+
+    # Two worker groups, each with half of the rows. In every round each group divides its copy
+    # of the network into two sub-models, which train without a word to each other.
+    classifier = horn.HornClassifier(
+        hidden_layer_sizes=(256, 256),
+        n_groups=2,
+        n_submodels=2,
+        n_rounds=arguments.rounds,
+        random_state=0,  # equal seed, equal bits: with one worker or with a hundred
+    )
+    classifier.fit(X_train, y_train)
+    print(f"test accuracy: {classifier.score(X_test, y_test):.2%}")
+
+    # Probabilities are those of the merged network, a row per sample and a column per class.
+    probabilities = classifier.predict_proba(X_test[:3])
+    for label, row in zip(y_test[:3], probabilities, strict=True):
+        print(f"a {label}, taken for a {row.argmax()} with probability {row.max():.3f}")
+
+    # The history has a record per round; in a notebook it shows itself as a table.
+    last = classifier.history_[-1]
+    print(f"round {last.round}: loss {last.loss:.2g}, {last.samples:,} samples")
+
+    # All parameters are plain values, so clone, pickle and grid search work.
+    if arguments.search:
+        search = GridSearchCV(classifier, {"n_submodels": [1, 2, 4]}, cv=3)
+        search.fit(X_train, y_train)
+        print(f"best of the search: {search.best_params_}, {search.best_score_:.2%}")
+
+
+if __name__ == "__main__":
+    main()

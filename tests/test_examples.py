@@ -1,0 +1,66 @@
+"""The examples, and the Python of the README, run as they are written; with few rounds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+EXAMPLES = {
+    "digits_classifier.py": (["--rounds", "6"], "test accuracy: 9"),
+    "train_from_zarr.py": (["--rounds", "4", "--workers", "1"], "predictions: ["),
+    "ensemble_uncertainty.py": (["--members", "3", "--rounds", "2"], "figure: ensemble.png"),
+}
+NEED_A_BATCH_SYSTEM = {"slurm_train.py"}
+
+
+def _run(folder: Path, *command: str) -> str:
+    """Run Python in a folder, where warnings are errors; return what it prints."""
+    # matplotlib's own choice of a backend may be one with windows.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    found = subprocess.run(
+        [sys.executable, "-W", "error", *command],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "Traceback" not in found.stderr
+    return found.stdout
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_runs(name, tmp_path):
+    arguments, words = EXAMPLES[name]
+    assert words in _run(tmp_path, str(ROOT / "examples" / name), *arguments)
+
+
+def test_all_examples_are_known():
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == {
+        *EXAMPLES,
+        *NEED_A_BATCH_SYSTEM,
+    }
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *NEED_A_BATCH_SYSTEM])
+def test_examples_may_be_imported_by_workers(name):
+    source = (ROOT / "examples" / name).read_text()
+    compile(source, name, "exec")
+    assert source.rstrip().endswith("main()")
+    assert '\nif __name__ == "__main__":' in source
+
+
+def test_python_of_the_readme_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2
+    assert _run(tmp_path, "-c", "\n".join(blocks)) == ""
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
