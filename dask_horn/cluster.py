@@ -128,16 +128,40 @@ def _process_settings(scheduler: Any) -> Iterator[None]:
     global _n_runs
     with _settings_lock:
         if not _n_runs:
-            _settings.enter_context(limit_blas())
+            _settings.enter_context(_limit_blas_everywhere())
             _settings.enter_context(dask.config.set(scheduler=scheduler))
         _n_runs += 1
     try:
-        yield
+        with limit_blas():  # some builds of BLAS count for each thread alone
+            yield
     finally:
         with _settings_lock:
             _n_runs -= 1
             if not _n_runs:
                 _settings.close()
+
+
+@contextlib.contextmanager
+def _limit_blas_everywhere() -> Iterator[None]:
+    """Hold the limit in a thread of its own: only the thread that has set it can lift it."""
+    limited, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with limit_blas():
+                limited.set()
+                over.wait()
+        finally:
+            limited.set()
+
+    holder = threading.Thread(target=hold, name="dask-horn-blas", daemon=True)
+    holder.start()
+    limited.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        holder.join()
 
 
 class LocalExecutor:

@@ -335,8 +335,10 @@ class _Rounds:
                 return
             location = self._store(self.checkpoint.round_location(rounds), self.done)
             self.checkpoint.commit(rounds, self.history)
-        else:
+        elif self.executor.cuts_lineage:
             location = self._store(f"{self.scratch}/rounds-{rounds:05d}.zarr", self.done)
+        else:
+            return  # nobody would read it
         if self.executor.cuts_lineage and rounds < self.options.n_rounds:
             self.done = self._load(location, rounds)
 

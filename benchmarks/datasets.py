@@ -1,0 +1,78 @@
+"""The data sets that benchmarks read: from a folder given by argument or environment.
+
+Each lies in a folder of its own, as its publisher distributes it: ``mnist`` (four idx files),
+``california_housing`` (housing.tgz), ``letter_recognition``, ``higgs_sample``. Small ones come
+with scikit-learn.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import datasets
+
+VARIABLE = "DASK_HORN_DATA"
+
+#: Data sets whose targets are values, not classes.
+REGRESSION = frozenset({"california_housing", "diabetes"})
+
+data_option = click.option(
+    "--data",
+    "folder",
+    envvar=VARIABLE,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help=f"Folder of the data sets; or set {VARIABLE}.",
+)
+
+
+def mnist(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Images (n, 784) and labels (n,) of ``"train"`` or ``"t10k"``."""
+    images = gzip.decompress((folder / "mnist" / f"{part}-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((folder / "mnist" / f"{part}-labels-idx1-ubyte.gz").read_bytes())
+    return (
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784),
+        np.frombuffer(labels, np.uint8, offset=8),
+    )
+
+
+def table(folder: Path, name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Features (n, n_features) and targets (n,) of a tabular data set."""
+    if name == "california_housing":
+        with tarfile.open(folder / name / "housing.tgz") as archive:
+            content = archive.extractfile("housing/housing.csv")
+            assert content is not None, "the archive holds housing/housing.csv"
+            frame = pd.read_csv(content).dropna()
+        y = frame.pop("median_house_value").to_numpy(float)
+        return pd.get_dummies(frame).to_numpy(float), y
+    if name == "letter_recognition":
+        frame = pd.read_csv(folder / name / "letter-recognition.data", header=None)
+        return frame.iloc[:, 1:].to_numpy(float), frame[0].to_numpy(str)
+    if name == "higgs_sample":
+        text = gzip.decompress((folder / name / "binary.train.gz").read_bytes())
+        values = np.loadtxt(io.BytesIO(text))
+        return values[:, 1:], values[:, 0].astype(int)
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return X, y
+
+
+def store_mnist(folder: Path, target: Path) -> tuple[str, str]:
+    """Write MNIST's two parts as Zarr below `target`, once; return their locations."""
+    import dask_horn as horn
+
+    locations = []
+    for part in ("train", "t10k"):
+        location = target / f"mnist-{part}.zarr"
+        if not location.exists():
+            horn.write_samples(location, *mnist(folder, part), chunk_bytes=2**20)
+        locations.append(os.fspath(location))
+    return locations[0], locations[1]
