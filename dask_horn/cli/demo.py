@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 20}
+# No checkpoint in a run of seconds: each costs as much as a few of its rounds.
+_SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 16, "checkpoint_every": 16}
 _DROPPED_PIXELS = 0.2  # chosen by cross-validation among the training digits
 _CHUNK_BYTES = 8192  # small, so that there are a few chunks of these small data
 
@@ -44,14 +45,15 @@ def demo(folder: Path, scheduler: str | None, workers: int | None) -> None:
     """
     from rich.console import Console
 
-    from dask_horn.cli.session import run_session
     from dask_horn.cli.workers import working
 
     console = Console(highlight=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_digits(folder, console)
     with working(scheduler, workers, at_once=4) as client:
         _tell_where(client, console)
+        _write_digits(folder, console)
+        from dask_horn.cli.session import run_session  # takes a second, as it does the workers
+
         console.print("\n[bold]One merged model[/]")
         merged = run_session(_network(), f"{folder}/train.zarr", **_settings(folder))
         _tell_rounds(merged, console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import signal
 import threading
@@ -92,7 +93,12 @@ def _started(n_workers: int) -> Iterator[Client]:
             n_workers=n_workers, threads_per_worker=1, processes=True, silence_logs=logging.CRITICAL
         )
     with cluster, Client(cluster) as client:
+        client.run(_import_library, wait=False)  # while this process sees to the samples
         yield client
+
+
+async def _import_library() -> None:  # Dask waits for no others
+    importlib.import_module("dask_horn.training")
 
 
 @contextlib.contextmanager
