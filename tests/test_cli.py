@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import zarr
 from click.testing import CliRunner, Result
+from distributed import LocalCluster
 
 import dask_horn as horn
 from dask_horn.cli import main
@@ -330,6 +331,19 @@ def test_interrupt_leaves_the_handler_of_before(data, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     done("train", data(classes), "--out", tmp_path / "m.zarr", *QUICK)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+# Clusters
+
+
+def test_a_running_cluster_is_joined_and_left_running(data, tmp_path):
+    samples, model = data(classes), tmp_path / "m.zarr"
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        joined = ["--scheduler", cluster.scheduler_address]
+        done("train", samples, "--out", model, *QUICK[:-2], *joined)
+        done("predict", model, samples, "--out", tmp_path / "p.zarr", *joined)
+        assert len(cluster.scheduler_info["workers"]) == 1
+    assert zarr.open_group(tmp_path / "p.zarr", mode="r")["y"].shape == (96,)
 
 
 # Whole programs

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from dask_horn.cli.command import Group
@@ -36,6 +34,3 @@ def main() -> None:
 
 for command in (demo, train, predict, info):
     main.add_command(command)
-
-if __name__ == "__main__":
-    sys.exit(main())
