@@ -9,12 +9,14 @@ targets in regression), ours nothing, since it standardizes by itself.
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -33,6 +35,8 @@ _FEW = 2000  # samples; below it the folds are repeated five times
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="These data sets only.")
 def main(folder: Path, only: tuple[str, ...]) -> None:
     """Repeated 5-fold cross-validation: mean score, paired difference, seconds of a fit."""
+    # With its defaults it often stops at 200 epochs, and says so.
+    warnings.simplefilter("ignore", ConvergenceWarning)
     rows = []
     for name in only or NAMES:
         X, y = table(folder, name)
