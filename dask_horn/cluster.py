@@ -23,6 +23,7 @@ import fsspec
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
+from dask_horn.data import forget
 from dask_horn.errors import HornError, ScratchError, WorkerLostError
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class Executor(Protocol):
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Forget what is submitted and not done, but for the handles in `keep`."""
+
+    def forget(self, run: str) -> None:
+        """Drop what was decoded for a run, wherever its tasks were done."""
 
     def running(self, kernels: Sequence[str]) -> contextlib.AbstractContextManager[None]:
         """Set BLAS threads and warm `kernels` up for the time of a run."""
@@ -211,6 +215,10 @@ class LocalExecutor:
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Nothing waits."""
 
+    def forget(self, run: str) -> None:
+        """Drop it in this process."""
+        forget(run)
+
     @contextlib.contextmanager
     def running(self, kernels: Sequence[str]) -> Iterator[None]:
         """Limit BLAS to one thread in this process, until the run is over."""
@@ -335,6 +343,10 @@ class ClusterExecutor:
             if not future.done() and future.key not in kept:
                 future.release()
         self._pending = []
+
+    def forget(self, run: str) -> None:
+        """Drop it on all workers that there are."""
+        self.client.run(forget, run, on_error="ignore")
 
     @contextlib.contextmanager
     def running(self, kernels: Sequence[str]) -> Iterator[None]:

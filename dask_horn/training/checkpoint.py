@@ -4,6 +4,7 @@
     rounds/00012/model    the parent, or all members, as a saved model
     rounds/00012/momentum one array for each parent
     rounds/00012/history.json
+    best/00007            parents of the best round, with early stopping
     latest.json           names the last round that is written whole; replaced last
 
 Nothing is renamed but that small pointer, and object stores replace it in one step, so an
@@ -126,13 +127,34 @@ class Checkpoint:
         """Where the parents after that many rounds are, or go."""
         return f"{self.location}/{self._round(rounds)}"
 
-    def commit(self, rounds: int, history: History) -> None:
-        """Point at the parents that `save_parents` has written for that many rounds."""
+    def best_location(self, rounds: int) -> str:
+        """Where the parents of a round that is the best so far are, or go."""
+        return f"{self.location}/best/{rounds:05d}"
+
+    def commit(self, rounds: int, history: History, best: int | None = None) -> None:
+        """Point at the parents that `save_parents` has written for that many rounds.
+
+        `best` is the best of them, if that is wanted: all other bests are removed, now that no
+        run can go on from before.
+        """
         self._replace(f"{self._round(rounds)}/history.json", {"records": history.to_dicts()})
         self._replace("latest.json", {"rounds": rounds})
-        filesystem, path = fsspec.url_to_fs(self.location)
-        for folder in sorted(filesystem.ls(f"{path}/rounds", detail=False))[:-_KEPT]:
-            filesystem.rm(folder, recursive=True)
+        self._prune("rounds", self._numbers("rounds")[-_KEPT:])
+        self._prune("best", [f"{best:05d}"] if best else [])
+
+    def _numbers(self, folder: str) -> list[str]:
+        """Return the names of the rounds that a folder holds, in order."""
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        if not filesystem.exists(path):
+            return []
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False))
+
+    def _prune(self, folder: str, kept: Sequence[str]) -> None:
+        """Remove all rounds of a folder but those to be kept."""
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        for name in self._numbers(folder):
+            if name not in kept:
+                filesystem.rm(f"{path}/{name}", recursive=True)
 
     @staticmethod
     def _round(rounds: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import os
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,6 @@ from typing import Any
 from dask.delayed import Delayed, delayed
 
 from dask_horn.cluster import Executor, current_executor, remove_folder
-from dask_horn.data import forget
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
 from dask_horn.network import Network
@@ -139,7 +140,7 @@ def run(
         kept = None
         if checkpoint is not None:
             kept = Checkpoint.at(checkpoint)
-            kept.begin(_identity(spec, options, data.found.digest))
+            kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
         with executor.running(kernels_of(spec)):
             rounds = _Rounds(spec, options, executor, listeners, kept, folder)
@@ -150,7 +151,7 @@ def run(
                 listeners.on_run_failed(error)
                 raise
             finally:
-                forget(spec.run)
+                executor.forget(spec.run)
 
 
 def training_graph(
@@ -179,6 +180,8 @@ def training_graph(
     options = TrainingOptions.of(**settings)
     executor = current_executor()
     folder = executor.scratch(scratch)
+    if folder is not None:
+        atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
     with executor.running(()):
         data = prepare_data(network, X, y, None, options, Known(), executor, folder)
     spec = make_spec(network, data, options, Known())
@@ -247,11 +250,10 @@ class _Rounds:
             error.history = self.history
             raise
         except KeyboardInterrupt:
-            self._save(len(self.history))
+            self._stop()
             raise
         if stop:
-            self.executor.cancel(keep=self.done)  # these may be on their way from the checkpoint
-            self._save(len(self.history))
+            self._stop()
         result = self._result()
         self.listeners.on_run_end(result)
         return result
@@ -262,7 +264,7 @@ class _Rounds:
         if found is not None and self.checkpoint is not None:
             first, self.history = found
             for record in self.history:
-                self._note_best(record, None)
+                self._note_best(record)
             return first, self._load(self.checkpoint.round_location(first), first)
         if initial is None:
             return 0, self.executor.submit(*start_graph(self.spec, self.shared))
@@ -313,10 +315,8 @@ class _Rounds:
         self._before = now
         self.history.append(record)
         self.done = submitted.parents
-        improved = self._note_best(record, submitted.parents)
-        if improved and self.best is not None and self.executor.cuts_lineage:
-            location = self._store(f"{self.scratch}/best-{record.round:05d}.zarr", self.done)
-            self.best = dataclasses.replace(self.best, location=location, parents=None)
+        if self._note_best(record):
+            self._keep_best(record.round)
         if self._is_cut(record.round):
             self._save(record.round)
         try:
@@ -324,6 +324,11 @@ class _Rounds:
         except StopIteration:
             return True
         return self._has_stalled(record.round)
+
+    def _stop(self) -> None:
+        """Give up the rounds that are submitted, and save the last one that is done."""
+        self.executor.cancel(keep=self.done)  # these may be on their way from the checkpoint
+        self._save(len(self.history))
 
     def _save(self, rounds: int) -> None:
         """Save the parents that are done, and let the next round start from what is saved."""
@@ -334,7 +339,7 @@ class _Rounds:
             if latest is not None and latest[0] == rounds:
                 return
             location = self._store(self.checkpoint.round_location(rounds), self.done)
-            self.checkpoint.commit(rounds, self.history)
+            self.checkpoint.commit(rounds, self.history, self.best.round if self.best else None)
         elif self.executor.cuts_lineage:
             location = self._store(f"{self.scratch}/rounds-{rounds:05d}.zarr", self.done)
         else:
@@ -349,15 +354,27 @@ class _Rounds:
         written: str = self.executor.result(self.executor.submit(task)[0])
         return written
 
-    def _note_best(self, record: RoundRecord, parents: tuple[Any, ...] | None) -> bool:
+    def _note_best(self, record: RoundRecord) -> bool:
         """Remember the round with the best validation score; return whether it is this one."""
         score = record.validation_score
         if not self.options.early_stopping or score is None:
             return False
         if self.best is not None and score <= self.best.score:
             return False
-        self.best = _Best(record.round, score, parents)
+        location = self.checkpoint.best_location(record.round) if self.checkpoint else None
+        self.best = _Best(record.round, score, None, location)
         return True
+
+    def _keep_best(self, rounds: int) -> None:
+        """Save the best parents, where what is in this process would not do."""
+        assert self.best is not None, "a best round was noted"
+        location = self.best.location
+        if location is None and self.executor.cuts_lineage:
+            location = f"{self.scratch}/best-{rounds:05d}.zarr"
+        if location is None:
+            self.best = dataclasses.replace(self.best, parents=self.done)
+        else:
+            self.best = dataclasses.replace(self.best, location=self._store(location, self.done))
 
     def _has_stalled(self, rounds: int) -> bool:
         if self.best is None:
@@ -414,12 +431,15 @@ def _check_initial(initial: Model, network: Network, options: TrainingOptions) -
         raise ValueError("merge='ensemble' starts each member anew; leave initial out")
 
 
-def _identity(spec: RunSpec, options: TrainingOptions, digest: str) -> dict[str, Any]:
+def _identity(
+    spec: RunSpec, options: TrainingOptions, digest: str, initial: Model | None
+) -> dict[str, Any]:
     """Collect what makes a run this run and no other, as plain values."""
     settings = dataclasses.asdict(options)
     settings["class_weight"] = repr(options.class_weight)
     del settings["checkpoint_every"]  # changes nothing in the result
-    return {"network": spec.network.to_json(), **settings, "data": digest}
+    start = None if initial is None else zlib.crc32(initial.parameters.tobytes())
+    return {"network": spec.network.to_json(), **settings, "data": digest, "initial": start}
 
 
 @contextmanager

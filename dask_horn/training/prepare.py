@@ -221,9 +221,9 @@ def _check_samples(network: Network, samples: SampleStore, argument: str) -> Non
 
 
 def _default_batch_size(n_samples: int) -> int:
-    """128, less for few samples: a pass should have 16 steps, a step at least 16 samples."""
+    """Return 128, less for few samples: a pass should have 32 steps, a step 8 samples."""
     size = 128
-    while size > 16 and size * 16 > n_samples:
+    while size > 8 and size * 32 > n_samples:
         size //= 2
     return size
 

@@ -239,3 +239,17 @@ def test_a_finished_run_is_only_loaded(digits, tmp_path):
     assert np.array_equal(again.model.parameters, first.model.parameters)
     assert again.history.to_dicts() == first.history.to_dicts()
     assert len(list((tmp_path / "run.zarr" / "rounds").iterdir())) == 1
+
+
+def test_early_stopping_that_was_stopped_remembers_its_best_round(digits, tmp_path):
+    X, y, Xv, yv = digits
+    settings = {"validation_data": (Xv, yv), "n_rounds": 40, "early_stopping": True,
+                "n_iter_no_change": 3, "learning_rate": 0.02, "schedule": "constant"}  # fmt: skip
+    expected = horn.train(NETWORK, X, y, **settings)
+    settings |= {"checkpoint": tmp_path / "run.zarr", "checkpoint_every": 1}
+    after = expected.best_round + 1
+    horn.train(NETWORK, X, y, callbacks=[Listen(after)], **settings)
+    resumed = horn.train(NETWORK, X, y, **settings)
+    assert resumed.best_round == expected.best_round
+    assert np.array_equal(resumed.model.parameters, expected.model.parameters)
+    assert len(list((tmp_path / "run.zarr" / "best").iterdir())) == 1
