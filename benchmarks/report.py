@@ -19,7 +19,7 @@ _PACKAGES = ("dask-horn", "numpy", "scipy", "numba", "dask", "zarr", "scikit-lea
 
 def setting(command: str) -> str:
     """One paragraph: machine, versions, BLAS, command, date."""
-    blas = {info.get("architecture", "?") for info in threadpool_info()}
+    blas = {info["architecture"] for info in threadpool_info() if "architecture" in info}
     core_type = os.environ.get("OPENBLAS_CORETYPE", "unset")
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (

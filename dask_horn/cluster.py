@@ -346,7 +346,8 @@ class ClusterExecutor:
 
     def forget(self, run: str) -> None:
         """Drop it on all workers that there are."""
-        self.client.run(forget, run, on_error="ignore")
+        with contextlib.suppress(Exception):  # the cluster may be what has ended the run
+            self.client.run(forget, run, on_error="ignore")
 
     @contextlib.contextmanager
     def running(self, kernels: Sequence[str]) -> Iterator[None]:
@@ -391,8 +392,15 @@ def location_path(location: str) -> str:
 def remove_folder(location: str) -> None:
     """Remove a scratch folder and all that is in it."""
     filesystem, path = fsspec.url_to_fs(location)
-    with contextlib.suppress(FileNotFoundError):
+    try:
         filesystem.rm(path, recursive=True)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a worker may still be writing: no reason to hide what ended the run
+        warnings.warn(
+            f"the scratch folder {location} could not be removed ({error}); delete it",
+            stacklevel=2,
+        )
 
 
 def _new_folder(base: str) -> str:

@@ -131,7 +131,7 @@ class Partition:
         Raises
         ------
         ValueError
-            If an axis has fewer units than there are parts.
+            If there are no parts, or an axis has fewer units than there are parts.
         """
         check_divisible(network, n_submodels)
         parts: dict[str, NDArray[np.int64]] = {}
@@ -189,6 +189,8 @@ class Partition:
 
 def check_divisible(network: Network, n_submodels: int) -> None:
     """Raise ValueError unless every divided axis has a unit for each sub-model."""
+    if n_submodels < 1:
+        raise ValueError(f"n_submodels must be at least 1, got {n_submodels}")
     for axis in network.divided_axes:
         if network.unit_axes[axis] < n_submodels:
             raise ValueError(

@@ -393,3 +393,10 @@ def test_dask_tells_one_fit_from_another():
     other = clone(unfitted).fit(X, Y[::-1])
     assert len({tokenize(estimator) for estimator in (unfitted, fitted, other)}) == 3
     assert tokenize(unfitted) == tokenize(HornClassifier(**SMALL))
+
+
+def test_labels_that_training_never_saw_count_as_wrong():
+    known = Y < 2
+    classifier = HornClassifier(**SMALL).fit(X[known], Y[known])
+    seen = classifier.score(X[known], Y[known])
+    assert classifier.score(X, Y) == pytest.approx(seen * known.mean())

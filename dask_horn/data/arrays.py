@@ -15,6 +15,9 @@ __all__ = ["as_samples", "as_targets", "check_lengths", "decoded_dtype", "plain_
 
 _NUMERIC_KINDS = "biuf"
 
+# Looked at together: the answers about them take a megabyte.
+_VALUES_AT_ONCE = 2**20
+
 
 def decoded_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype in which values are handed to the kernels.
@@ -159,6 +162,24 @@ def check_lengths(n_x: int, n_y: int) -> None:
         raise ValueError(
             f"X holds {n_x} samples and y {n_y} targets; pass one target for each sample."
         )
+
+
+def first_not_finite(
+    rows: NDArray[Any], array: str, column_word: str, first_row: int = 0
+) -> str | None:
+    """Describe the first value of rows (n, columns) that is NaN or infinity; None without one."""
+    if rows.dtype.kind != "f":
+        return None
+    for start in range(0, len(rows), step := max(1, _VALUES_AT_ONCE // rows.shape[1])):
+        bad = np.argwhere(~np.isfinite(rows[start : start + step]))
+        if len(bad):
+            row, column = start + int(bad[0, 0]), int(bad[0, 1])
+            name = "NaN" if np.isnan(rows[row, column]) else "infinity"
+            return (
+                f"{array} holds {name} at sample {first_row + row}, {column_word} {column}; fill "
+                "in such values or leave those samples out."
+            )
+    return None
 
 
 def plain_labels(y: NDArray[Any]) -> NDArray[Any]:

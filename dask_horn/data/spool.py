@@ -24,13 +24,20 @@ from dask_horn.data.arrays import (
     check_lengths,
     check_sample_shape,
     check_target_shape,
+    first_not_finite,
     plain_labels,
 )
 from dask_horn.data.blocks import check_fraction
 from dask_horn.data.locations import ArrayLocation, plain_location
 from dask_horn.data.seeds import generator
 from dask_horn.data.stores import SampleStore
-from dask_horn.data.targets import TargetKind, check_kind, class_codes, distinct_classes
+from dask_horn.data.targets import (
+    TargetKind,
+    check_kind,
+    check_labels,
+    class_codes,
+    distinct_classes,
+)
 from dask_horn.data.tasks import call, compute, is_lazy
 from dask_horn.data.writing import create_rows, known_rows, write_dask_rows, write_rows
 from dask_horn.errors import ScratchError
@@ -91,7 +98,7 @@ def spool(
     ------
     ValueError
         If the samples are not numeric, the number of targets differs, the targets do not suit
-        ``target_kind``, or a label is not among ``classes``.
+        ``target_kind``, a label is not among ``classes``, or a value in memory is not finite.
     ScratchError
         If ``scratch`` cannot be written.
 
@@ -239,6 +246,11 @@ def _source(X: Any, y: Any, kind: TargetKind | None, classes: Any) -> _Source:
         y = as_targets(y, kind)
     check_target_shape(y.shape, kind)
     check_lengths(int(X.shape[0]), int(y.shape[0]))
+    if in_memory(y) and kind != "classes":
+        columns = y.reshape(len(y), -1)
+        _check_finite(columns, "y", "output")
+        if kind == "labels":
+            check_labels(columns)
     if kind != "classes":
         return _Source(X, y, None)
     return _with_codes(X, y, known)
@@ -246,13 +258,22 @@ def _source(X: Any, y: Any, kind: TargetKind | None, classes: Any) -> _Source:
 
 def _samples(X: Any) -> Any:
     if in_memory(X):
-        return as_samples(X)
+        X = as_samples(X)
+        _check_finite(X.reshape(len(X), -1), "X", "feature")
+        return X
     if is_lazy(X):
         X = known_rows(X, "X")
         if X.dtype.kind == "O":
             X = X.map_blocks(as_samples, dtype=np.float64)
     check_sample_shape(X.shape, X.dtype)
     return X
+
+
+def _check_finite(rows: NDArray[Any], array: str, column_word: str) -> None:
+    """Tell of NaN and infinity while rows have the numbers that the user gave them."""
+    fault = first_not_finite(rows, array, column_word)
+    if fault is not None:
+        raise ValueError(fault)
 
 
 def _with_codes(X: Any, y: Any, known: NDArray[Any] | None) -> _Source:

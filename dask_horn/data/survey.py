@@ -20,7 +20,7 @@ import numpy as np
 from dask import config
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import check_target_shape, plain_labels
+from dask_horn.data.arrays import check_target_shape, first_not_finite, plain_labels
 from dask_horn.data.blocks import Block
 from dask_horn.data.moments import Moments
 from dask_horn.data.reading import open_rows, read_rows
@@ -301,18 +301,10 @@ def _fault(
     """Describe the first value that is not finite; the moments tell whether to look for one."""
     if np.isfinite(moments.m2).all():
         return None
-    bad = np.argwhere(~np.isfinite(rows))
-    if not len(bad):
-        column = int(np.argmin(np.isfinite(moments.m2)))
-        return (
-            f"{array} holds values in {column_word} {column} whose squares are beyond float64; "
-            "divide them by a constant."
-        )
-    row, column = (int(i) for i in bad[0])
-    name = "NaN" if np.isnan(rows[row, column]) else "infinity"
-    return (
-        f"{array} holds {name} at sample {first_row + row}, {column_word} {column}; fill in such "
-        "values or leave those samples out."
+    column = int(np.argmin(np.isfinite(moments.m2)))
+    return first_not_finite(rows, array, column_word, first_row) or (
+        f"{array} holds values in {column_word} {column} whose squares are beyond float64; "
+        "divide them by a constant."
     )
 
 

@@ -139,7 +139,9 @@ class Checkpoint:
         """
         self._replace(f"{self._round(rounds)}/history.json", {"records": history.to_dicts()})
         self._replace("latest.json", {"rounds": rounds})
-        self._prune("rounds", self._numbers("rounds")[-_KEPT:])
+        # Later ones may be there too: of a run that was cut short while it wrote them.
+        done = [number for number in self._numbers("rounds") if int(number) <= rounds]
+        self._prune("rounds", done[-_KEPT:])
         self._prune("best", [f"{best:05d}"] if best else [])
 
     def _numbers(self, folder: str) -> list[str]:

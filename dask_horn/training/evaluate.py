@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
+from dask_horn.data.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.training.spec import RunSpec
@@ -79,7 +80,13 @@ def add_scores(scores: Sequence[Score]) -> Score:
 def score_blocks(
     spec: RunSpec, blocks: Sequence[Block], parents: Sequence[NDArray[np.float32]]
 ) -> Score:
-    """Score the mean prediction of `parents` on some of the validation rows."""
+    """Score the mean prediction of `parents` on some of the validation rows.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite: no survey has seen these rows.
+    """
     assert spec.validation is not None, "scoring needs validation rows"
     program = prediction_program(
         spec.network, batch_size=PREDICTION_BATCH, sample_dtype=spec.validation.decoded_dtype
@@ -92,6 +99,10 @@ def score_blocks(
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
         assert rows.y is not None, "validation rows have targets"
+        fault = first_not_finite(rows.x, "X of the validation rows", "feature", block.start)
+        fault = fault or first_not_finite(rows.y, "y of the validation rows", "output", block.start)
+        if fault is not None:
+            raise ValueError(fault)
         outputs = [execution.predict(rows.x) for execution in executions]
         scores.append(_score(spec.network, outputs, rows.y))
     return add_scores(scores)

@@ -43,7 +43,7 @@ class RunStart:
 class Callback:
     """Listens to a run; override what you want to hear.
 
-    Any method may raise `StopIteration` to end the run after the round that is done.
+    `on_round_end` may raise `StopIteration` to end the run after the round that is done.
 
     Examples
     --------

@@ -79,7 +79,6 @@ def round_graph(
     parents: Sequence[Any],
     round: int,
     *,
-    evaluate: bool = True,
     placement: Placement | None = None,
 ) -> RoundGraph:
     """Build one round: every lineage's groups, sub-models, and reduction.
@@ -93,8 +92,6 @@ def round_graph(
         What the round starts from: one parent, or one for each member.
     round : int
         Counted from 0.
-    evaluate : bool, default True
-        Whether the parents are scored on the validation rows, where there are some.
     placement : callable, optional
         From (group, sub-model) to the workers that its training prefers.
     """
@@ -103,7 +100,7 @@ def round_graph(
         for lineage, parent in enumerate(parents)
     )
     score = None
-    if evaluate and spec.validation is not None:
+    if spec.validation is not None:
         parts = [
             _task(evaluate_blocks, (f"evaluate-{spec.run}", round, i), shared, blocks, *after)
             for i, blocks in enumerate(spec.validation_blocks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import math
 import os
 import time
 import zlib
@@ -18,7 +19,7 @@ from dask.delayed import Delayed, delayed
 from dask_horn.cluster import Executor, current_executor, remove_folder
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
-from dask_horn.network import Network
+from dask_horn.network import LOSSES, Network
 from dask_horn.training.checkpoint import Checkpoint, load_parent, models_of, save_parents
 from dask_horn.training.events import Callback, CallbackList, RunStart
 from dask_horn.training.graph import RoundReport, round_graph, start_graph
@@ -224,18 +225,19 @@ class _Rounds:
         self.shared = _shared(spec)
         self.done: tuple[Any, ...] = ()  # the last parents that are known to be good
         self.best: _Best | None = None
+        self._spilled: dict[str, str] = {}  # what lies in the scratch folder, by its name
         self._before = 0.0
 
     def train(self, initial: Model | None) -> TrainingResult:
         """Do all rounds; return the model."""
         first, parents = self._start(initial)
+        self.done = parents
         self.listeners.on_run_start(
             RunStart(self.spec, first, self.options.n_rounds, lambda: self._model(self.done))
         )
         self._before = time.perf_counter()
         waiting: deque[_Submitted] = deque()
-        self.done = parents
-        next_round, stop = first, False
+        next_round, stop = first, self._has_stalled(first)
         try:
             while not stop and (waiting or next_round < self.options.n_rounds):
                 while next_round < self.options.n_rounds and self._may_submit(waiting):
@@ -264,7 +266,7 @@ class _Rounds:
         if found is not None and self.checkpoint is not None:
             first, self.history = found
             for record in self.history:
-                self._note_best(record)
+                self._note_best(record, self.checkpoint.best_location(record.round))
             return first, self._load(self.checkpoint.round_location(first), first)
         if initial is None:
             return 0, self.executor.submit(*start_graph(self.spec, self.shared))
@@ -316,7 +318,7 @@ class _Rounds:
         self.history.append(record)
         self.done = submitted.parents
         if self._note_best(record):
-            self._keep_best(record.round)
+            self._keep_best()
         if self._is_cut(record.round):
             self._save(record.round)
         try:
@@ -338,10 +340,12 @@ class _Rounds:
             latest = self.checkpoint.latest()
             if latest is not None and latest[0] == rounds:
                 return
+            if self.best is not None and self.best.location is None:
+                self._keep_best()  # Ctrl-C came while it was being saved
             location = self._store(self.checkpoint.round_location(rounds), self.done)
             self.checkpoint.commit(rounds, self.history, self.best.round if self.best else None)
         elif self.executor.cuts_lineage:
-            location = self._store(f"{self.scratch}/rounds-{rounds:05d}.zarr", self.done)
+            location = self._spill("rounds", rounds)
         else:
             return  # nobody would read it
         if self.executor.cuts_lineage and rounds < self.options.n_rounds:
@@ -354,27 +358,38 @@ class _Rounds:
         written: str = self.executor.result(self.executor.submit(task)[0])
         return written
 
-    def _note_best(self, record: RoundRecord) -> bool:
-        """Remember the round with the best validation score; return whether it is this one."""
+    def _spill(self, name: str, rounds: int) -> str:
+        """Store the parents that are done in the scratch folder, instead of those before."""
+        location = self._store(f"{self.scratch}/{name}-{rounds:05d}.zarr", self.done)
+        if name in self._spilled:
+            remove_folder(self._spilled[name])
+        self._spilled[name] = location
+        return location
+
+    def _note_best(self, record: RoundRecord, location: str | None = None) -> bool:
+        """Remember the round with the best validation score; return whether it is this one.
+
+        `location` is where its parents are saved, where they are already.
+        """
         score = record.validation_score
         if not self.options.early_stopping or score is None:
             return False
-        if self.best is not None and score <= self.best.score:
+        if not score > (self.best.score if self.best else -math.inf):  # no NaN is ever the best
             return False
-        location = self.checkpoint.best_location(record.round) if self.checkpoint else None
         self.best = _Best(record.round, score, None, location)
         return True
 
-    def _keep_best(self, rounds: int) -> None:
-        """Save the best parents, where what is in this process would not do."""
+    def _keep_best(self) -> None:
+        """Save the best parents, those of the last round, where this process would not do."""
         assert self.best is not None, "a best round was noted"
-        location = self.best.location
-        if location is None and self.executor.cuts_lineage:
-            location = f"{self.scratch}/best-{rounds:05d}.zarr"
-        if location is None:
-            self.best = dataclasses.replace(self.best, parents=self.done)
+        if self.checkpoint is not None:
+            location = self._store(self.checkpoint.best_location(self.best.round), self.done)
+        elif self.executor.cuts_lineage:
+            location = self._spill("best", self.best.round)
         else:
-            self.best = dataclasses.replace(self.best, location=self._store(location, self.done))
+            self.best = dataclasses.replace(self.best, parents=self.done)
+            return
+        self.best = dataclasses.replace(self.best, location=location)
 
     def _has_stalled(self, rounds: int) -> bool:
         if self.best is None:
@@ -427,6 +442,11 @@ def _check_initial(initial: Model, network: Network, options: TrainingOptions) -
         raise TypeError(f"initial must be a Model, got {type(initial).__name__}")
     if initial.network.parameters != network.parameters:
         raise ValueError("initial is a model of another network; use initial.network")
+    if LOSSES[initial.network.loss].kind != LOSSES[network.loss].kind:
+        raise ValueError(
+            f"initial was trained with loss={initial.network.loss!r}, whose targets are of another "
+            f"kind than those of loss={network.loss!r}; use initial.network"
+        )
     if options.merge == "ensemble":
         raise ValueError("merge='ensemble' starts each member anew; leave initial out")
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from dask_horn.network import Network
 from dask_horn.partition import check_divisible
 from dask_horn.program import OPTIMIZERS, Optimizer
@@ -125,7 +127,7 @@ class TrainingOptions:
                 raise ValueError("n_submodels is an empty sequence; give at least one number")
             for number in self.n_submodels:
                 _check_integer("n_submodels", number, 1)
-            object.__setattr__(self, "n_submodels", tuple(self.n_submodels))
+            object.__setattr__(self, "n_submodels", tuple(map(int, self.n_submodels)))
         else:
             _check_integer("n_submodels", self.n_submodels, 1)
         _check_number("outer_learning_rate", self.outer_learning_rate, above=0)
@@ -143,6 +145,17 @@ class TrainingOptions:
         _check_choice("group_data", self.group_data, ("subset", "all"))
         if isinstance(self.class_weight, str):
             _check_choice("class_weight", self.class_weight, ("balanced",))
+        elif isinstance(self.class_weight, Mapping):
+            for label, weight in self.class_weight.items():
+                _check_number(f"class_weight[{label!r}]", weight, at_least=0)
+        elif self.class_weight is not None:
+            raise TypeError(
+                "class_weight must be 'balanced', a mapping from label to weight, or None, got "
+                f"{type(self.class_weight).__name__}"
+            )
+        for name in (field.name for field in fields(self)):  # NumPy's numbers are not JSON's
+            if isinstance(getattr(self, name), np.generic):
+                object.__setattr__(self, name, getattr(self, name).item())
 
     @classmethod
     def of(cls, **settings: Any) -> TrainingOptions:

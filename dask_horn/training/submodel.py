@@ -80,7 +80,7 @@ def train_submodel(
     Raises
     ------
     DivergedError
-        If a loss is not finite.
+        If a loss is not finite, or the delta is beyond what the merge can add up.
     """
     began = time.perf_counter()
     execution = Execution(
@@ -103,15 +103,16 @@ def train_submodel(
                 window.samples, window.targets, window.order, starts, rates[done:stop]
             )
             if not math.isfinite(got[-1]):
-                raise DivergedError(
-                    f"the loss was {got[-1]} in round {round + 1}, group {group}, sub-model "
-                    f"{submodel}, step {done + got.size}; use a learning_rate below "
-                    f"{spec.schedule.peak:g}"
-                )
+                what = f"the loss was {got[-1]}"
+                raise _diverged(spec, what, round, group, submodel, done + got.size)
             losses[done:stop] = got
             samples += int(starts[-1])
             done = stop
     delta = execution.parameters - start
+    largest = float(np.abs(delta).max())
+    if not largest * samples < np.finfo(np.float32).max:  # the last step's, which no loss has seen
+        what = f"a parameter had changed by {largest:g}"
+        raise _diverged(spec, what, round, group, submodel, done)
     report = SubmodelReport(
         group=group,
         submodel=submodel,
@@ -129,6 +130,15 @@ def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int
     windows_of_blocks = window_spans(blocks, row_bytes)
     rows = [sum(len(block) for block in span) for span in windows_of_blocks]
     return sum(-(-n // batch_size) for n in rows)
+
+
+def _diverged(
+    spec: RunSpec, what: str, round: int, group: int, submodel: int, step: int
+) -> DivergedError:
+    return DivergedError(
+        f"{what} in round {round + 1}, group {group}, sub-model {submodel}, step {step}; use a "
+        f"learning_rate below {spec.schedule.peak:g}"
+    )
 
 
 def _program(spec: RunSpec, partition: Partition, submodel: int) -> Program:

@@ -63,18 +63,28 @@ def test_outputs_that_do_not_suit_the_classes(samples):
 def test_values_that_are_not_finite(network, samples, bad, tmp_path):
     X, y = samples[0].copy(), samples[1]
     X[[123, 700], 5] = bad
-    with pytest.raises(ValueError, match=f"(?i){'nan' if np.isnan(bad) else 'inf'}"):
+    with pytest.raises(ValueError, match=f"(?i){'nan' if np.isnan(bad) else 'inf'}.*sample 123,"):
         horn.train(network, X, y)
     horn.write_samples(tmp_path / "bad.zarr", X, y)
     with pytest.raises(ValueError, match="sample 123"):
         horn.train(network, tmp_path / "bad.zarr")
 
 
+def test_validation_samples_that_are_not_finite(network, samples, tmp_path):
+    X, y = samples
+    bad = X[:50].copy()
+    bad[30, 2] = np.nan
+    horn.write_samples(tmp_path / "bad.zarr", bad, y[:50])
+    for validation_data in ((bad, y[:50]), tmp_path / "bad.zarr"):
+        with pytest.raises(ValueError, match="holds NaN at sample 30, feature 2"):
+            horn.train(network, X, y, validation_data=validation_data, n_rounds=1)
+
+
 def test_targets_that_are_not_finite(samples):
     X, y = samples[0], samples[1].astype(float)
     y[7] = np.nan
     network = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(1)], 64, "squared_error")
-    with pytest.raises(ValueError, match="y holds"):
+    with pytest.raises(ValueError, match="y holds NaN at sample 7,"):
         horn.train(network, X, y)
 
 
@@ -132,6 +142,8 @@ def test_an_unknown_name_lists_the_known(make, known):
         ({"n_group": 2}, TypeError, "unknown setting 'n_group'; did you mean 'n_groups'"),
         ({"class_weight": "even"}, ValueError, "class_weight must be one of 'balanced'"),
         ({"class_weight": {"ten": 1.0}}, ValueError, "class_weight names 'ten'"),
+        ({"class_weight": {3: "much"}}, TypeError, r"class_weight\[3\] must be a number"),
+        ({"class_weight": [1.0] * 10}, TypeError, "class_weight must be 'balanced', a mapping"),
     ],
 )
 def test_settings_out_of_range(network, samples, settings, error, message):
@@ -216,6 +228,30 @@ def test_a_learning_rate_that_diverges_keeps_the_last_good_model(network, sample
         error = diverge()
     assert np.isfinite(error.model.parameters).all()
     assert error.model.predict(X).shape == y.shape
+
+
+def test_a_last_step_that_diverges_keeps_the_last_good_model(network, samples):
+    settings = {"optimizer": "sgd", "learning_rate": 1e39, "n_rounds": 2, "steps_per_round": 1}
+    with pytest.raises(horn.DivergedError, match=r"a parameter .* in round 1, group 0") as caught:
+        horn.train(network, *samples, **settings)
+    assert np.isfinite(caught.value.model.parameters).all()
+
+
+def test_going_on_from_a_model_of_other_targets(samples):
+    X, y = samples
+    layers = [horn.Dense(8, activation="relu"), horn.Dense(2)]
+    values = np.stack([y, -y], axis=1).astype(float)
+    model = horn.train(horn.Network(layers, 64, "squared_error"), X, values, n_rounds=1).model
+    with pytest.raises(ValueError, match="initial was trained with loss='squared_error'"):
+        horn.train(horn.Network(layers, 64, "binary_cross_entropy"), X, values > 0, initial=model)
+
+
+def test_numbers_of_numpy_are_numbers_to_a_checkpoint(network, samples, tmp_path):
+    settings = {"n_rounds": np.int64(1), "learning_rate": np.float32(0.01)}
+    settings |= {"n_submodels": list(np.array([2])), "checkpoint": tmp_path / "run.zarr"}
+    first = horn.train(network, *samples, **settings)
+    again = horn.train(network, *samples, **settings)
+    assert np.array_equal(again.model.parameters, first.model.parameters)
 
 
 @pytest.mark.parametrize("what", ["network", "learning_rate", "data"])

@@ -74,6 +74,22 @@ def test_the_model_learns(digits):
     assert result.history[-1].loss < 0.2 * result.history[0].loss
 
 
+def test_callbacks_may_ask_for_the_model_from_the_start(digits):
+    class Ask(horn.Callback):
+        def on_run_start(self, event) -> None:
+            self.model = event.model
+            self.first = event.model().parameters
+
+        def on_round_end(self, record) -> None:
+            self.last = self.model().parameters
+
+    X, y, *_ = digits
+    ask = Ask()
+    result = horn.train(NETWORK, X, y, n_rounds=1, callbacks=[ask])
+    assert np.array_equal(ask.first, NETWORK.initial_values(0))
+    assert np.array_equal(ask.last, result.model.parameters)
+
+
 def test_callbacks_hear_of_everything_in_order(digits):
     X, y, *_ = digits
     listen = Listen()
@@ -241,6 +257,17 @@ def test_a_finished_run_is_only_loaded(digits, tmp_path):
     assert len(list((tmp_path / "run.zarr" / "rounds").iterdir())) == 1
 
 
+def test_rounds_that_were_cut_short_never_displace_whole_ones(digits, tmp_path):
+    X, y, *_ = digits
+    settings = {"n_rounds": 2, "checkpoint": tmp_path / "run.zarr", "checkpoint_every": 1}
+    horn.train(NETWORK, X, y, callbacks=[Listen(1)], **settings)
+    for later in ("00003", "00004"):
+        (tmp_path / "run.zarr" / "rounds" / later).mkdir()
+    horn.train(NETWORK, X, y, **settings)
+    kept = sorted(folder.name for folder in (tmp_path / "run.zarr" / "rounds").iterdir())
+    assert kept == ["00001", "00002"]
+
+
 def test_early_stopping_that_was_stopped_remembers_its_best_round(digits, tmp_path):
     X, y, Xv, yv = digits
     settings = {"validation_data": (Xv, yv), "n_rounds": 40, "early_stopping": True,
@@ -249,7 +276,9 @@ def test_early_stopping_that_was_stopped_remembers_its_best_round(digits, tmp_pa
     settings |= {"checkpoint": tmp_path / "run.zarr", "checkpoint_every": 1}
     after = expected.best_round + 1
     horn.train(NETWORK, X, y, callbacks=[Listen(after)], **settings)
-    resumed = horn.train(NETWORK, X, y, **settings)
-    assert resumed.best_round == expected.best_round
-    assert np.array_equal(resumed.model.parameters, expected.model.parameters)
+    for _ in range(2):  # the second finds that there is nothing more to do
+        resumed = horn.train(NETWORK, X, y, **settings)
+        assert resumed.best_round == expected.best_round
+        assert np.array_equal(resumed.model.parameters, expected.model.parameters)
+        assert len(resumed.history) == len(expected.history)
     assert len(list((tmp_path / "run.zarr" / "best").iterdir())) == 1
