@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 # No checkpoint in a run of seconds: each costs as much as a few of its rounds.
-_SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 16, "checkpoint_every": 16}
+_SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 12, "checkpoint_every": 12}
 _DROPPED_PIXELS = 0.2  # chosen by cross-validation among the training digits
 _CHUNK_BYTES = 8192  # small, so that there are a few chunks of these small data
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dask_horn.data.arrays import as_samples, decoded_dtype
 from dask_horn.data.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.locations import ArrayLocation
-from dask_horn.data.predictions import chunked_samples, map_samples, store_predictions
 from dask_horn.data.spool import in_memory, spool, spool_split
 from dask_horn.data.standardize import Standardizer
 from dask_horn.data.stores import SampleStore, open_samples, write_samples
@@ -33,20 +32,17 @@ __all__ = [
     "TargetKind",
     "Targets",
     "as_samples",
-    "chunked_samples",
     "deal",
     "decoded",
     "decoded_dtype",
     "forget",
     "hold_out",
     "in_memory",
-    "map_samples",
     "open_samples",
     "read_block",
     "row_blocks",
     "spool",
     "spool_split",
-    "store_predictions",
     "survey",
     "window_spans",
     "windows",

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import (
-    as_samples,
-    chunked_samples,
-    decoded_dtype,
-    map_samples,
-    store_predictions,
-)
+from dask_horn.data import as_samples, decoded_dtype
 
 if TYPE_CHECKING:
     from dask_horn.model.models import Model
@@ -133,6 +127,9 @@ class Predictor(ABC):
 
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
         """Apply `answer` to samples in memory, or lazily to what is chunked."""
+        # Importing dask.array takes longer than the rest of the package; training needs none.
+        from dask_horn.data.predictions import chunked_samples, map_samples, store_predictions
+
         chunked = chunked_samples(X, known_lengths=out is not None)
         if chunked is None:
             predicted = answer(self._checked(X))

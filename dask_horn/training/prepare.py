@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -38,7 +38,8 @@ from dask_horn.training.submodel import count_steps
 __all__ = ["Known", "TrainingData", "make_spec", "prepare_data"]
 
 _SMALLEST_ROUND = 50  # steps: fewer and momentum never gets going after its reset
-_SCORING_TASKS = 8
+_SCORING_TASKS = 8  # at most: each scores some of the validation rows
+_SCORING_BYTES = 2**20  # of samples, below which another task would cost more than it saves
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +173,7 @@ def make_spec(
         standardizer=standardizer,
         targets=targets,
         group_blocks=group_blocks,
-        validation_blocks=_split(data.validation_blocks, _SCORING_TASKS),
+        validation_blocks=_scoring_tasks(data),
         class_weights=_class_weights(options.class_weight, targets, found),
         n_submodels=submodels,
         outer_steps=tuple(
@@ -252,8 +253,12 @@ def _class_weights(
     return np.asarray(weights, np.float32)
 
 
-def _split(blocks: Sequence[Block], n_parts: int) -> tuple[tuple[Block, ...], ...]:
-    """Consecutive blocks in at most `n_parts` tuples, none empty."""
-    n_parts = min(n_parts, len(blocks))
-    bounds = [len(blocks) * i // n_parts for i in range(n_parts + 1)] if n_parts else []
+def _scoring_tasks(data: TrainingData) -> tuple[tuple[Block, ...], ...]:
+    """Share the validation blocks out to tasks, consecutive ones to each, none empty."""
+    blocks = data.validation_blocks
+    if data.validation is None or not blocks:
+        return ()
+    n_bytes = sum(map(len, blocks)) * data.validation.row_bytes
+    n_tasks = min(_SCORING_TASKS, len(blocks), -(-n_bytes // _SCORING_BYTES))
+    bounds = [len(blocks) * i // n_tasks for i in range(n_tasks + 1)]
     return tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
