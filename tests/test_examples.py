@@ -24,9 +24,11 @@ def _run(folder: Path, *command: str) -> str:
     """Run Python in a folder, where warnings are errors; return what it prints."""
     # matplotlib's own choice of a backend may be one with windows.
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-    # The dashboard's usual port may be taken, by another test too.
+    # The dashboard's usual port may be taken, by another test too: Dask takes another one, warns,
+    # and forgets to close the first one's socket.
+    taken = ["-W", "ignore:Port", "-W", "ignore:unclosed"]
     found = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore:Port", *command],
+        [sys.executable, "-W", "error", *taken, *command],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert found.returncode == 0, found.stdout + found.stderr
