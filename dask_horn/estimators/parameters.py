@@ -35,9 +35,10 @@ _PARAMETERS = {
     ),
     "n_submodels": (
         "int or sequence of int",
-        "Disconnected sub-models that each group divides its copy into. A number K ends by "
-        "descending (K, …, K, 2, 1) where that costs no more than the rounds before; a sequence "
-        "gives each round's own, the last one repeated. At most the units of the narrowest layer.",
+        "Disconnected sub-models that each group divides its copy into. A number K stands for a "
+        "run whose last quarter descends to 2 and 1 where that costs no more than the rounds "
+        "before; a sequence gives each round's own, the last one repeated. At most the units of "
+        "the narrowest layer.",
     ),
     "concentration": (
         "float or None",
@@ -54,7 +55,7 @@ _PARAMETERS = {
     "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),
     "learning_rate": (
         "float or None",
-        "Its highest value in a round; None for the optimizer's own default.",
+        "The highest of the schedule; None for the optimizer's own default.",
     ),
     "momentum": ("float", "Of sgd; for adamw the first moment's decay."),
     "weight_decay": (

@@ -18,7 +18,8 @@ from dask_horn.program import OPTIMIZERS, Optimizer
 __all__ = ["TrainingOptions"]
 
 _SGD_RATE = 0.05
-# 256 units did best near 0.002 and 800 near 0.001: the root of the width joins the two.
+# 256 units did well at 0.002; 800 did better at 0.001 than there. The root of the width joins the
+# two; other widths are not measured.
 _ADAMW_RATE, _HIGHEST_ADAMW_RATE = 0.03, 3e-3
 
 
