@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -138,7 +139,9 @@ def test_classes_are_trained_told_and_predicted(data, tmp_path):
 def test_floats_are_values(data, tmp_path):
     told = done("train", data(values), "--out", tmp_path / "m.zarr", *QUICK).stderr
     assert "loss squared_error" in told
-    assert "gives       1 value\n" in done("info", tmp_path / "m.zarr").output
+    shown = done("info", tmp_path / "m.zarr").output
+    assert "gives       1 value\n" in shown
+    assert "temperature" not in shown
 
 
 def test_integers_are_values_where_one_says_so(data, tmp_path):
@@ -153,6 +156,15 @@ def test_rows_of_integers_are_labels(data, tmp_path):
     told = done("train", samples, "--out", tmp_path / "m.zarr", *QUICK).stderr
     assert "3 labels" in told and "loss binary_cross_entropy" in told
     assert "3 labels, each 0 or 1" in done("info", tmp_path / "m.zarr").output
+    assert "temperature 1 (as trained)\n" in done("info", tmp_path / "m.zarr").output
+
+
+def test_the_temperature_of_a_calibrated_model_is_shown(data, tmp_path):
+    samples, out = data(classes), tmp_path / "m.zarr"
+    done("train", samples, "--out", out, *QUICK)
+    model = dataclasses.replace(horn.load(out), temperature=1.25)
+    model.save(out, overwrite=True)
+    assert "temperature 1.25 (calibrated)\n" in done("info", out).output
 
 
 def test_an_ensemble_has_members(data, tmp_path):

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 import dask_horn as horn
@@ -94,6 +95,45 @@ def test_an_estimator_trains_as_the_function_does():
     result = horn.train(network, X, Y, **settings)
     clf = HornClassifier(**SMALL, dropout=0.0).fit(X, Y)
     assert_array_equal(clf.model_.parameters, result.model.parameters)
+
+
+def test_a_classifier_is_calibrated_in_place():
+    rng = np.random.default_rng(0)
+    noisy = np.where(rng.random(Y.shape) < 0.2, rng.choice(NAMES, Y.size), NAMES)
+    X_held, y_held = X[1::2], noisy[1::2]
+    for merge in ("average", "ensemble"):
+        settings = {**SMALL, "n_rounds": 20, "merge": merge}
+        clf = HornClassifier(**settings, n_groups=2).fit(X[::2], noisy[::2])
+        before, answers = log_loss(y_held, clf.predict_proba(X_held)), clf.predict(X)
+        assert clf.calibrate(X_held, y_held) is clf
+        assert log_loss(y_held, clf.predict_proba(X_held)) < before
+        assert_array_equal(clf.predict(X), answers)
+        assert clf.model_.temperature != 1
+        assert pickle.loads(pickle.dumps(clf)).model_.temperature == clf.model_.temperature
+        assert clf.fit(X[::2], noisy[::2]).model_.temperature == 1
+
+
+def test_label_sets_are_calibrated():
+    samples, labels = make_multilabel_classification(n_samples=300, n_classes=4, random_state=0)
+    clf = HornClassifier(**SMALL).fit(samples[:200], labels[:200])
+    assert clf.calibrate(samples[200:], labels[200:]).model_.temperature > 0
+    assert clf.model_.temperature != 1
+
+
+def test_wrong_samples_for_calibration_are_told():
+    with pytest.raises(NotFittedError):
+        HornClassifier(**SMALL).calibrate(X, NAMES)
+    clf = HornClassifier(**SMALL).fit(X, NAMES)
+    with pytest.raises(ValueError, match="the label 'rose', which is not among the classes"):
+        clf.calibrate(X, np.append(NAMES[1:], "rose"))
+    with pytest.raises(ValueError, match="expecting 4 features"):
+        clf.calibrate(X[:, :2], NAMES)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        clf.calibrate(X[1:], NAMES)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        clf.calibrate(X)
+    assert clf.model_.temperature == 1
+    assert not hasattr(HornRegressor, "calibrate")
 
 
 def test_layers_take_the_place_of_sizes():

@@ -83,6 +83,16 @@ def test_chunks_are_predicted_lazily_and_alike(location):
         assert_array_equal(clf.predict_log_proba(samples).compute(), np.log(probability))
 
 
+def test_chunks_calibrate_alike(location):
+    clf = HornClassifier(**SETTINGS).fit(X[:200], NAMES[:200])
+    expected = clf.calibrate(X, NAMES).model_.temperature
+    assert expected != 1
+    places = sources(location)
+    del places["dask frames"]  # their columns have names
+    for samples, names in (*places.values(), (location, None)):
+        assert clf.calibrate(samples, names).model_.temperature == expected
+
+
 def test_predictions_are_written_to_zarr(location, tmp_path):
     clf = HornClassifier(**SETTINGS).fit(X, NAMES)
     out = str(tmp_path / "predicted.zarr")

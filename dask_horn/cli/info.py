@@ -35,6 +35,9 @@ def info(model: str) -> None:
     else:
         _line("gives", f"{targets.n_outputs} value{'s' if targets.n_outputs > 1 else ''}")
     _line("loss", network.loss)
+    if targets.kind != "values":
+        state = "as trained" if found.temperature == 1 else "calibrated"
+        _line("temperature", f"{found.temperature:.3g} ({state})")
     versions = read_versions(model)
     _line("written by", f"dask_horn {versions['version']} (format {versions['format']})")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dask_horn.data.arrays import as_samples, decoded_dtype
 from dask_horn.data.blocks import Block, deal, hold_out, row_blocks
+from dask_horn.data.held_out import held_out_targets
 from dask_horn.data.locations import ArrayLocation
 from dask_horn.data.spool import in_memory, spool, spool_split
 from dask_horn.data.standardize import Standardizer
@@ -36,6 +37,7 @@ __all__ = [
     "decoded",
     "decoded_dtype",
     "forget",
+    "held_out_targets",
     "hold_out",
     "in_memory",
     "open_samples",

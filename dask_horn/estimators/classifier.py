@@ -13,11 +13,12 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import Targets, in_memory
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed
-from dask_horn.estimators.inputs import distinct_labels, n_columns, to_memory
+from dask_horn.estimators.inputs import distinct_labels, is_location, n_columns, to_memory
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Known
@@ -145,6 +146,49 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
                 "classes must be passed on the first call to partial_fit, such as np.unique(y)"
             )
         return self._partial_fit(X, y, classes)
+
+    def calibrate(self, X: Any, y: Any = None) -> Self:
+        """Fit the temperature of the probabilities on samples that were held out of training.
+
+        Replaces `model_` by what its own `calibrate` gives: the same model, whose probabilities
+        are sharpened or softened by one number, so that they are as high as they are often right.
+        What `predict` answers stays the same. Fitting, and `partial_fit`, start from temperature
+        1 again.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`, but not trained on; some hundreds of samples are enough. Or the path of
+            a Zarr group that holds both as its arrays ``X`` and ``y``.
+
+        Returns
+        -------
+        HornClassifier
+            Itself.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no model yet.
+        TypeError, ValueError
+            If X or y is wrong, such as a y with a class that was not among those of `fit`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> from sklearn.metrics import log_loss
+        >>> clf = HornClassifier(n_rounds=4, random_state=0).fit(X[:900], y[:900])
+        >>> before = log_loss(y[1400:], clf.predict_proba(X[1400:]))
+        >>> clf = clf.calibrate(X[900:1400], y[900:1400])
+        >>> log_loss(y[1400:], clf.predict_proba(X[1400:])) < before
+        True
+        """
+        check_is_fitted(self)
+        if not is_location(X):
+            X, y = self._checked_pair(X, y, reset=False, min_samples=1)
+        self.model_: Model | Ensemble = self.model_.calibrate(X, y)
+        return self
 
     def predict(self, X: Any, *, out: str | None = None) -> Any:
         """Predict the class of each sample, or its labels.

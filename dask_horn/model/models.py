@@ -7,8 +7,8 @@ its outputs into answers. An `Ensemble` holds several and predicts their mean.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import zarr
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from dask_horn.data import Standardizer, Targets
+from dask_horn.model.calibration import check_temperature, pool_logs
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.store import ModelParts, create_group, read, write_members, write_parts
 from dask_horn.network import Network
@@ -37,6 +38,8 @@ class Model(Predictor):
         Applied to samples first.
     targets : Targets
         How outputs become labels or values.
+    temperature : float, default 1
+        What logits are divided by before they become probabilities; see `calibrate`.
 
     Examples
     --------
@@ -53,11 +56,18 @@ class Model(Predictor):
     parameters: NDArray[np.float32]
     standardizer: Standardizer
     targets: Targets
+    temperature: float = 1.0
     _idle: list[Execution] = field(default_factory=list, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature, self.targets.kind)
+
     def _any_member(self) -> Model:
         return self
+
+    def _with_temperature(self, temperature: float) -> Self:
+        return replace(self, temperature=temperature)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
         """One parameter tensor, such as ``"dense_1/W"``: a read-only view."""
@@ -66,20 +76,28 @@ class Model(Predictor):
         return view
 
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities or values, shape (1, n_samples, n_outputs)."""
-        return self._outputs(samples)[np.newaxis]
+        """Probabilities or values, shape (1, n_samples, n_outputs): the model's own predictions."""
+        return self._mean(samples)[np.newaxis]
 
-    def _outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        execution = self._execution(str(samples.dtype))
-        z = execution.predict(samples)
-        with self._lock:
-            self._idle.append(execution)
+    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        z = self._network_outputs(samples)
         kind = self.targets.kind
         if kind == "classes":
             return softmax(z, axis=1)  # type: ignore[no-any-return]
         if kind == "labels":
             return expit(z)  # type: ignore[no-any-return]
         return self.targets.decode(z).reshape(z.shape)
+
+    def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:
+        return self._network_outputs(samples).astype(np.float64)
+
+    def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits, or standardized values, (n_samples, n_outputs)."""
+        execution = self._execution(str(samples.dtype))
+        z = execution.predict(samples)
+        with self._lock:
+            self._idle.append(execution)
+        return z
 
     def _execution(self, dtype: str) -> Execution:
         """Take an execution that no other thread uses: each holds a copy of the parameters."""
@@ -114,7 +132,9 @@ class Model(Predictor):
 
     @property
     def _parts(self) -> ModelParts:
-        return ModelParts(self.network, self.parameters, self.standardizer, self.targets)
+        return ModelParts(
+            self.network, self.parameters, self.standardizer, self.targets, self.temperature
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
@@ -130,12 +150,23 @@ class Ensemble(Predictor):
     Attributes
     ----------
     members : tuple of Model
+    temperature : float, default 1
+        What the logarithm of the members' mean probability is divided by; see `calibrate`.
     """
 
     members: tuple[Model, ...]
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise ValueError("members is empty; an ensemble needs at least one model")
+        check_temperature(self.temperature, self.targets.kind)
 
     def _any_member(self) -> Model:
         return self.members[0]
+
+    def _with_temperature(self, temperature: float) -> Self:
+        return replace(self, temperature=temperature)
 
     @property
     def network(self) -> Network:
@@ -148,8 +179,19 @@ class Ensemble(Predictor):
         return self.members[0].targets
 
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Each member's probabilities or values, shape (n_members, n_samples, n_outputs)."""
+        """Each member's probabilities or values, shape (n_members, n_samples, n_outputs).
+
+        As the member gives them by itself: the ensemble's temperature is the mean's alone.
+        """
         return np.concatenate([member.member_outputs(samples) for member in self.members])
+
+    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = self.member_outputs(samples).mean(axis=0)
+        return mean
+
+    def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:
+        logs = [member._log_pooled(samples) / member.temperature for member in self.members]
+        return pool_logs(np.stack(logs), self.targets.kind)
 
     def save(self, location: str, overwrite: bool = False) -> None:
         """Write all members to one Zarr group; parameters are those of `Model.save`."""
@@ -157,7 +199,7 @@ class Ensemble(Predictor):
 
     def write_to(self, group: zarr.Group) -> None:
         """Write all members into an empty Zarr group."""
-        write_members(group, [member._parts for member in self.members])
+        write_members(group, [member._parts for member in self.members], self.temperature)
 
 
 def load(location: str) -> Model | Ensemble:
@@ -177,4 +219,4 @@ def load(location: str) -> Model | Ensemble:
     """
     stored = read(location)
     members = tuple(Model(*parts) for parts in stored.members)
-    return Ensemble(members) if stored.is_ensemble else members[0]
+    return Ensemble(members, stored.temperature) if stored.is_ensemble else members[0]

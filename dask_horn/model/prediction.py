@@ -7,12 +7,15 @@ chunk by chunk.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import as_samples, decoded_dtype
+from dask_horn.data import as_samples, decoded_dtype, held_out_targets
+from dask_horn.data.arrays import check_lengths
+from dask_horn.data.tasks import compute
+from dask_horn.model.calibration import fit_temperature, temper
 
 if TYPE_CHECKING:
     from dask_horn.model.models import Model
@@ -21,18 +24,34 @@ __all__ = ["Predictor"]
 
 
 class Predictor(ABC):
-    """What models and ensembles have in common: predicting."""
+    """What models and ensembles have in common: predicting, and calibrating what is predicted."""
+
+    temperature: float
 
     @abstractmethod
     def _any_member(self) -> Model:
         """Return a model whose network and targets are those of all members."""
 
     @abstractmethod
+    def _with_temperature(self, temperature: float) -> Self:
+        """Return the same model or ensemble at another temperature."""
+
+    @abstractmethod
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Each member's probabilities or values for samples in memory.
 
         Returns an array of shape (n_members, n_samples, n_outputs), in the targets' own units.
+        These are what a member says by itself: at its own temperature, which is 1 unless that
+        member was calibrated, and not at the ensemble's.
         """
+
+    @abstractmethod
+    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Mean of the members' outputs before the temperature, (n_samples, n_outputs)."""
+
+    @abstractmethod
+    def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:
+        """Logits, log-probabilities or log-odds before the temperature, (n_samples, n_outputs)."""
 
     @abstractmethod
     def save(self, location: str, overwrite: bool = False) -> None:
@@ -78,14 +97,15 @@ class Predictor(ABC):
         return self._answer(X, self._decoded, out)
 
     def predict_proba(self, X: Any, *, out: str | None = None, return_std: bool = False) -> Any:
-        """Predict the probability of each class, or of each label.
+        """Predict the probability of each class, or of each label, at the model's temperature.
 
         Parameters are those of `predict`.
 
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples, n_outputs)
-            And, with `return_std`, the members' standard deviation of the same shape.
+            And, with `return_std`, the standard deviation of the same shape of what the members
+            say by themselves: by how much they disagree, whatever the ensemble's temperature.
         """
         if self._any_member().targets.kind == "values":
             raise ValueError(
@@ -96,14 +116,84 @@ class Predictor(ABC):
             return self._mean_and_std(X, out)
         return self._answer(X, self._mean, out)
 
+    def calibrate(self, X: Any, y: Any = None) -> Self:
+        """Fit the temperature of the probabilities on samples that were held out of training.
+
+        Networks are often surer than they are right, and the mean of an ensemble less sure. One
+        number mends most of it: probabilities become ``softmax(log p / temperature)``, p those of
+        the model, or the mean of the members' (pool, then calibrate), and the temperature is the
+        one at which the held-out targets are likeliest. For label sets the sigmoid takes the
+        softmax's place, and one temperature serves all labels.
+
+        What `predict` answers stays the same: no temperature changes which class leads. Training
+        on from a calibrated model gives one at temperature 1, to be calibrated anew.
+
+        Parameters
+        ----------
+        X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
+            Samples, as `predict_proba` takes them, which the model was not trained on; some
+            hundreds are enough.
+        y : array-like, data frame, Dask array or Zarr array, optional
+            Their classes or labels. Left out where X is a group that holds them as its array
+            ``y``.
+
+        Returns
+        -------
+        Model or Ensemble
+            A new one, at the new temperature; this one is not changed. Calibrating it again
+            starts from temperature 1, not from the last one.
+
+        Raises
+        ------
+        TypeError
+            If `y` is missing.
+        ValueError
+            If the model predicts values, y holds an unknown label, X and y differ in length, or
+            predictions have nothing to do with y.
+
+        Warns
+        -----
+        UserWarning
+            If all samples are predicted rightly: that tells no temperature, so it stays 1.
+
+        References
+        ----------
+        C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On Calibration of Modern Neural Networks",
+        ICML 2017, section 4.2. R. Rahaman and A. Thiery, "Uncertainty Quantification and Deep
+        Ensembles", NeurIPS 2021: why the mean is calibrated and not each member.
+
+        Examples
+        --------
+        >>> import dask_horn as horn
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> network = horn.Network([horn.Dense(64, "relu"), horn.Dense(10)], input_shape=64)
+        >>> model = horn.train(network, X[:900], y[:900]).model.calibrate(X[900:1400], y[900:1400])
+        >>> model.temperature > 1  # it was too sure of itself
+        True
+        """
+        targets = self._any_member().targets
+        if targets.kind == "values":
+            raise ValueError(
+                f"calibrate needs a classifier, but this model's loss is "
+                f"{self._any_member().network.loss!r}; an ensemble tells how sure it is of values "
+                "by predict(X, return_std=True)"
+            )
+        encoded = targets.encode(held_out_targets(X, y, targets.kind))
+        logs = compute(self._answer(X, self._log_pooled, None))[0]
+        check_lengths(len(logs), len(encoded))
+        return self._with_temperature(fit_temperature(logs, encoded, targets.kind))
+
     def _mean(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the members' mean, (n_samples, n_outputs)."""
-        mean: NDArray[np.float32] = self.member_outputs(samples).mean(axis=0)
-        return mean
+        """Return the members' mean at the temperature, (n_samples, n_outputs)."""
+        if self.temperature == 1:
+            return self._pooled(samples)
+        kind = self._any_member().targets.kind
+        return temper(self._log_pooled(samples), self.temperature, kind)
 
     def _decoded(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Labels or values, as the targets were."""
-        mean, targets = self._mean(samples), self._any_member().targets
+        """Labels or values, as the targets were; no temperature, whose rounding could show."""
+        mean, targets = self._pooled(samples), self._any_member().targets
         if targets.kind == "classes":
             return targets.decode(mean)
         answer = (mean > 0.5).astype(np.int64) if targets.kind == "labels" else mean
@@ -122,7 +212,8 @@ class Predictor(ABC):
     def _spread(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Mean and standard deviation of the members' outputs, (n_samples, 2, n_outputs)."""
         outputs, targets = self.member_outputs(samples), self._any_member().targets
-        both = np.stack([outputs.mean(axis=0), outputs.std(axis=0)], axis=1)
+        mean = outputs.mean(axis=0) if self.temperature == 1 else self._mean(samples)
+        both = np.stack([mean, outputs.std(axis=0)], axis=1)
         return both[:, :, 0] if targets.kind == "values" and targets.flat else both
 
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:

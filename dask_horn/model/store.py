@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer, Targets
 from dask_horn.errors import ModelFormatError
+from dask_horn.model.calibration import check_temperature
 from dask_horn.network import Network
 
 __all__ = [
@@ -44,6 +45,7 @@ class ModelParts(NamedTuple):
     parameters: NDArray[np.float32]
     standardizer: Standardizer
     targets: Targets
+    temperature: float
 
     @property
     def checksum(self) -> int:
@@ -52,10 +54,11 @@ class ModelParts(NamedTuple):
 
 
 class StoredModels(NamedTuple):
-    """What a group holds: one model, or the members of an ensemble."""
+    """What a group holds: one model, or the members of an ensemble and its temperature."""
 
     members: tuple[ModelParts, ...]
     is_ensemble: bool
+    temperature: float = 1.0
 
 
 def create_group(location: str, overwrite: bool) -> zarr.Group:
@@ -109,15 +112,23 @@ def write_parts(group: zarr.Group, model: ModelParts) -> None:
             "scale": model.standardizer.scale.tolist(),
         },
         "targets": _targets_to_json(model.targets),
+        "temperature": float(model.temperature),
         "checksum": model.checksum,
     }
 
 
-def write_members(group: zarr.Group, members: Sequence[ModelParts]) -> None:
+def write_members(
+    group: zarr.Group, members: Sequence[ModelParts], temperature: float = 1.0
+) -> None:
     """Write an ensemble into an empty group, a group for each member."""
     for index, member in enumerate(members):
         write_parts(group.create_group(f"members/{index}"), member)
-    group.attrs[_ATTRIBUTE] = {"kind": "ensemble", **_versions(), "n_members": len(members)}
+    group.attrs[_ATTRIBUTE] = {
+        "kind": "ensemble",
+        **_versions(),
+        "n_members": len(members),
+        "temperature": float(temperature),
+    }
 
 
 def read(location: str) -> StoredModels:
@@ -160,8 +171,9 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
             f"{attributes['version']}; this version reads up to format {FORMAT}: upgrade dask_horn"
         )
     if attributes["kind"] == "ensemble":
-        members = [group[f"members/{i}"] for i in range(attributes["n_members"])]
-        return StoredModels(tuple(_read_model(member, location) for member in members), True)
+        groups = [group[f"members/{i}"] for i in range(attributes["n_members"])]
+        members = tuple(_read_model(member, location) for member in groups)
+        return StoredModels(members, True, _temperature(attributes, members[0].targets))
     return StoredModels((_read_model(group, location),), False)
 
 
@@ -176,12 +188,21 @@ def _read_model(group: Any, location: str) -> ModelParts:
         np.array(attributes["standardizer"]["mean"], np.float64),
         np.array(attributes["standardizer"]["scale"], np.float64),
     )
-    model = ModelParts(network, parameters, standardizer, _targets_from_json(attributes["targets"]))
+    targets = _targets_from_json(attributes["targets"])
+    temperature = _temperature(attributes, targets)
+    model = ModelParts(network, parameters, standardizer, targets, temperature)
     if model.checksum != attributes["checksum"]:
         raise ModelFormatError(
             f"{location} holds a damaged model: its parameters do not match their checksum"
         )
     return model
+
+
+def _temperature(attributes: dict[str, Any], targets: Targets) -> float:
+    """Read the temperature; models written before there was one have none."""
+    temperature = attributes.get("temperature", 1.0)
+    check_temperature(temperature, targets.kind)
+    return float(temperature)
 
 
 def _versions() -> dict[str, Any]:

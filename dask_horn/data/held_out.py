@@ -1,0 +1,70 @@
+"""Targets of held-out samples: brought into memory, wherever they lie."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import Store
+
+from dask_horn.data.arrays import as_targets
+from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.reading import open_rows, read_rows
+from dask_horn.data.stores import open_samples
+from dask_horn.data.targets import TargetKind
+from dask_horn.data.tasks import compute, is_lazy
+
+__all__ = ["held_out_targets"]
+
+
+def held_out_targets(X: Any, y: Any, kind: TargetKind) -> NDArray[Any]:
+    """Return the targets that belong to samples, as a plain array in memory.
+
+    Parameters
+    ----------
+    X : object
+        The samples; read only where they are a Zarr group, open or by its path or URL, and `y` is
+        left out: then the group's array ``y`` is taken.
+    y : array-like, series or data frame, Dask array or frame, zarr.Array, or None
+        The targets.
+    kind : {"classes", "labels", "values"}
+        What they mean.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_samples,) or (n_samples, n_outputs)
+
+    Raises
+    ------
+    TypeError
+        If `y` is left out beside samples that are no Zarr group.
+    ValueError, FileNotFoundError
+        If the group lacks ``y``, or the targets do not suit `kind`.
+    ChunkReadError
+        If a chunk of them cannot be read.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> held_out_targets(None, da.arange(3), "classes")
+    array([0, 1, 2])
+    """
+    if y is None:
+        if not isinstance(X, (str, os.PathLike, Store, zarr.Group)):
+            raise TypeError(
+                f"y is missing; pass targets beside X, got X of type {type(X).__name__}"
+            )
+        y = _stored(open_samples(X).y)
+    elif isinstance(y, zarr.Array):
+        y = _stored(ArrayLocation.of(y))
+    elif is_lazy(y):
+        y = compute(y)[0]
+    return as_targets(y, kind)
+
+
+def _stored(location: ArrayLocation | None) -> NDArray[Any]:
+    assert location is not None, "open_samples requires targets"
+    array = open_rows(location)
+    return read_rows(array, location, 0, int(array.shape[0]))
