@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,14 @@ from dask_horn.partition import Partition
 from dask_horn.program import Execution, Program, submodel_scales, training_program
 from dask_horn.training.spec import RunSpec
 
-__all__ = ["SubmodelReport", "Trained", "count_steps", "train_submodel"]
+__all__ = [
+    "SubmodelReport",
+    "Trained",
+    "begin_round",
+    "count_steps",
+    "take_steps",
+    "train_submodel",
+]
 
 # Set apart the random streams that one (seed, round, group) has.
 _BLOCK_ORDER, _ROW_ORDER, _MASKS = 1, 2, 3
@@ -83,14 +90,61 @@ def train_submodel(
         If a loss is not finite, or the delta is beyond what the merge can add up.
     """
     began = time.perf_counter()
-    execution = Execution(
-        _program(spec, partition, submodel),
+    scales = submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent)
+    execution = begin_round(spec, start, partition, scales, round, group, submodel)
+    rates = spec.schedule.rates(round, spec.steps[group])
+    loss, samples = take_steps(spec, execution, rates, round, group, submodel)
+    delta = execution.parameters - start
+    largest = float(np.abs(delta).max())
+    if not largest * samples < np.finfo(np.float32).max:  # the last step's, which no loss has seen
+        what = f"a parameter had changed by {largest:g}"
+        raise _diverged(spec, what, round, group, submodel, rates.size)
+    report = SubmodelReport(
+        group=group,
+        submodel=submodel,
+        loss=loss,
+        samples=samples,
+        seconds=time.perf_counter() - began,
+        bytes_to_worker=start.nbytes,
+        bytes_from_worker=delta.nbytes,
+    )
+    return Trained(delta, report)
+
+
+def begin_round(
+    spec: RunSpec,
+    start: NDArray[np.float32],
+    partition: Partition,
+    scales: Mapping[str, float],
+    round: int,
+    group: int,
+    submodel: int,
+) -> Execution:
+    """Set a sub-model's program up at `start`; `scales` as `submodel_scales` gives them."""
+    return Execution(
+        _program(spec, partition, scales, submodel),
         start,
         spec.standardizer.mean,
         spec.standardizer.scale,
         key=derive_key(spec.seed, round, group, submodel, _MASKS),
     )
-    rates = spec.schedule.rates(round, spec.steps[group])
+
+
+def take_steps(
+    spec: RunSpec,
+    execution: Execution,
+    rates: NDArray[np.float64],
+    round: int,
+    group: int,
+    submodel: int,
+) -> tuple[float, int]:
+    """Train for as many steps as there are learning rates; return mean loss and samples seen.
+
+    Raises
+    ------
+    DivergedError
+        If a loss is not finite.
+    """
     losses = np.empty(rates.size)
     done = samples = 0
     # Closed at once, also by an error: a thread is reading the next window.
@@ -108,21 +162,7 @@ def train_submodel(
             losses[done:stop] = got
             samples += int(starts[-1])
             done = stop
-    delta = execution.parameters - start
-    largest = float(np.abs(delta).max())
-    if not largest * samples < np.finfo(np.float32).max:  # the last step's, which no loss has seen
-        what = f"a parameter had changed by {largest:g}"
-        raise _diverged(spec, what, round, group, submodel, done)
-    report = SubmodelReport(
-        group=group,
-        submodel=submodel,
-        loss=float(losses.mean()),
-        samples=samples,
-        seconds=time.perf_counter() - began,
-        bytes_to_worker=start.nbytes,
-        bytes_from_worker=delta.nbytes,
-    )
-    return Trained(delta, report)
+    return float(losses.mean()), samples
 
 
 def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int:
@@ -141,13 +181,15 @@ def _diverged(
     )
 
 
-def _program(spec: RunSpec, partition: Partition, submodel: int) -> Program:
+def _program(
+    spec: RunSpec, partition: Partition, scales: Mapping[str, float], submodel: int
+) -> Program:
     """Write the program of one sub-model."""
     sizes = {axis: len(units) for axis, units in partition.index_sets(submodel).items()}
     return training_program(
         spec.network,
         spec.network.parameters.restrict(sizes),
-        submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent),
+        scales,
         batch_size=spec.batch_size,
         sample_dtype=spec.samples.decoded_dtype,
         optimizer=spec.optimizer,
