@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Layer, Network
+from dask_horn.partition import Partition
 from dask_horn.program import (
     Execution,
     Optimizer,
@@ -130,6 +131,34 @@ def test_scales_are_powers_of_the_fractions_held():
         "output": 10.0,
     }
     assert submodel_scales(network, {}, 0.5) == {}
+
+
+@pytest.mark.parametrize("hidden_exponent", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("n_hidden", [1, 2, 3])
+def test_a_parent_with_nothing_between_sub_models_is_their_mean(n_hidden, hidden_exponent):
+    """Its logits are their logits' mean, weighted by their shares of the last hidden layer.
+
+    The parent's blocks hold what the sub-models' scales make of theirs, and the blocks between
+    them nothing: so it is with a partition that never changes.
+    """
+    network = _network("relu", n_hidden=n_hidden)
+    case = problem(network, 30, seed=n_hidden)
+    partition = Partition.draw(network, 3, seed=1, concentration=5)
+    parent, mean = np.zeros_like(case.parameters), 0
+    for submodel in range(partition.n_submodels):
+        places, shares = partition.slice_map(case.table, submodel), partition.fractions(submodel)
+        scales = submodel_scales(network, shares, hidden_exponent)
+        own = places.take(case.parameters)
+        tensors = places.table.as_dict(own)
+        share = shares[network.divided_axes[-1]]
+        mean += share * oracle.forward(network, tensors, case.standardized, scales)[0]
+        for layer in set(scales) - {"output"}:
+            tensors[f"{layer}/W"][...] *= scales[layer]
+        tensors["output/b"][...] *= share
+        places.put(own, parent)
+    program = prediction_program(network, batch_size=30, sample_dtype="float32")
+    outputs = Execution(program, parent, case.mean, case.scale).predict(case.x)
+    np.testing.assert_allclose(outputs, mean, rtol=1e-4, atol=1e-5)
 
 
 def test_a_program_asks_for_its_own_kernels_only():

@@ -1,0 +1,1 @@
+"""What the method's choices rest on: one study, one command and one section of RESULTS.md each."""

@@ -1,0 +1,477 @@
+"""Where ideas are tried that the library does not have: its rounds, in one process, with switches.
+
+Everything here is made of the library's own parts. With no switch set, `train` gives the bits of
+`dask_horn.train`; each switch changes one step of a round. What earned its place moved into the
+library, and what did not stays here, so that the tables can be measured again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import dask_horn as horn
+from dask_horn.cluster import current_executor, limit_blas
+from dask_horn.data import DecodedBlock, deal, read_block, row_blocks
+from dask_horn.kernels.opcodes import STEP
+from dask_horn.network import Dense, Network, ParameterTable
+from dask_horn.partition import Partition
+from dask_horn.program import Execution, submodel_scales
+from dask_horn.training import Known, TrainingOptions
+from dask_horn.training.merge import ParentState, PartialSum, put_group, step_parent
+from dask_horn.training.prepare import TrainingData, make_spec, prepare_data
+from dask_horn.training.spec import OuterStep, RunSpec
+from dask_horn.training.submodel import (
+    SubmodelReport,
+    Trained,
+    begin_round,
+    count_steps,
+    take_steps,
+)
+
+__all__ = ["Result", "Variant", "train"]
+
+_PROBE_ROWS = 1000  # rows on which means and variances are taken
+
+Array = NDArray[np.float32]
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What a run does differently from the library.
+
+    Attributes
+    ----------
+    output_exponent : float
+        a at the output layer.
+    rate_exponent : float
+        s: a sub-model trains ``c**(1 - s) W`` at scale ``c**s``, the same function; one step
+        of SGD changes it by ``c**(2 s)``, one of AdamW by ``c**s`` times what the undivided
+        network's would. 1 is the library.
+    mean_field : bool
+        Whether sub-models get, as constant biases, the means of what the dropped connections
+        would have added in the parent.
+    nested : bool
+        Whether the partition is drawn once and coarser ones join its parts, so that nothing is
+        ever out of tune; entries between parts start at zero.
+    regroup : bool
+        Whether rounds of fewer sub-models have more groups, each with fewer rows, so that as many
+        are trained at a time as before.
+    recalibrate : {"never", "end", "always"}
+        When the parent's hidden units are given the means and standard deviations of their
+        pre-activations that they had in the sub-models, by scaling columns and shifting biases.
+    outer : {"fixed", "holders", "groups"}
+        Whether the outer step is taken as set; only on entries with several holders, and plainly
+        (η=1, μ=0) elsewhere; or only where there are several groups.
+    carry_state : bool
+        Whether the optimizer's state is merged as the deltas are and starts the next round.
+    rate_floor : float
+        Share of the peak that the cosine descends to.
+    average_last : int
+        Parents of the last rounds that are averaged into the result; 0 or 1: the last one.
+    """
+
+    output_exponent: float = 1.0
+    rate_exponent: float = 1.0
+    mean_field: bool = False
+    recalibrate: str = "never"
+    outer: str = "fixed"
+    carry_state: bool = False
+    rate_floor: float = 0.0
+    average_last: int = 0
+    nested: bool = False
+    regroup: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """A laboratory run: the model, what each round scored, and the parent's state of tune.
+
+    Attributes
+    ----------
+    model : Model
+    tune : dict of str to list of float
+        For each hidden layer, after the last round of more than one sub-model: the deviation of
+        a unit's pre-activation in the merged parent over that in its sub-model, and the
+        difference of its means, parent less sub-model, in units of the latter's deviation;
+        medians over the units.
+    """
+
+    model: horn.Model
+    tune: dict[str, list[float]] = field(default_factory=dict)
+
+
+def train(
+    network: Network,
+    X: Any,
+    y: Any,
+    *,
+    variant: Variant | None = None,
+    watch: Callable[[horn.Model], Any] | None = None,
+    **settings: Any,
+) -> Result:
+    """Train as `dask_horn.train` does, but for the variant's switches."""
+    variant = variant or Variant()
+    options = TrainingOptions.of(**settings)
+    executor = current_executor()
+    with executor.running(()):
+        data = prepare_data(network, X, y, None, options, Known(), executor, None)
+        spec = make_spec(network, data, options, Known())
+    with limit_blas():
+        return _Laboratory(spec, variant, watch, data).run()
+
+
+class _Laboratory:
+    """One run, round after round, in this process."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        variant: Variant,
+        watch: Callable[[horn.Model], Any] | None,
+        data: TrainingData,
+    ) -> None:
+        self.spec, self.variant, self.watch = spec, variant, watch
+        self.data = data
+        self.table = spec.network.parameters
+        self.probe = _probe_samples(spec)
+        self.state: list[Array] = [
+            np.zeros(self.table.size, np.float32)
+            for _ in range(spec.optimizer.n_state_vectors if variant.carry_state else 0)
+        ]
+        self.steps_done = 0
+        self.tune: dict[str, list[float]] = {}
+
+    def run(self) -> Result:
+        spec, variant = self.spec, self.variant
+        values = spec.network.initial_values(spec.seed)
+        if variant.nested:
+            _keep_blocks(spec.network, self.table.as_dict(values), self._partition(0, 0))
+        parent = ParentState.start(values)
+        last: list[Array] = []
+        n_rounds = len(spec.n_submodels)
+        whole = spec
+        for round in range(n_rounds):
+            if variant.regroup:
+                n = whole.n_groups * max(spec.n_submodels) // spec.n_submodels[round]
+                blocks = row_blocks(self.data.samples.n_samples, self.data.samples.chunk_rows, n)
+                groups = deal(blocks, n, spec.seed)
+                row_bytes = spec.samples.row_bytes + 4 * spec.targets.n_columns
+                steps = tuple(max(20, count_steps(g, row_bytes, spec.batch_size)) for g in groups)
+                self.spec = dataclasses.replace(whole, group_blocks=groups, steps=steps)
+            parent = self._round(parent, round)
+            is_last = round == n_rounds - 1
+            if variant.average_last > 1 and round >= n_rounds - variant.average_last:
+                last.append(parent.parameters)
+            if is_last and last:
+                parent = dataclasses.replace(parent, parameters=np.mean(last, axis=0))
+            if self.watch is not None:
+                self.watch(self._model(parent))
+        return Result(self._model(parent), self.tune)
+
+    def _model(self, parent: ParentState) -> horn.Model:
+        spec = self.spec
+        return horn.Model(spec.network, parent.parameters, spec.standardizer, spec.targets)
+
+    def _round(self, parent: ParentState, round: int) -> ParentState:
+        spec = self.spec
+        partitions = [
+            Partition.draw(
+                spec.network, spec.n_submodels[round], spec.seed,
+                round=round, group=group, concentration=spec.concentration,
+            )
+            for group in range(spec.n_groups)
+        ]  # fmt: skip
+        means = _unit_means(spec.network, self.table.as_dict(parent.parameters), self.probe)
+        states = [_Sum(self.table) for _ in self.state]
+        statistics = _Statistics()
+        total, reports = np.zeros(self.table.size, np.float32), []
+        for group, partition in enumerate(partitions):
+            trained = []
+            for submodel in range(partition.n_submodels):
+                part = self._train(parent, partition, means, round, group, submodel)
+                trained.append(part.trained)
+                places = partition.slice_map(self.table, submodel)
+                for merged, own in zip(states, part.state, strict=True):
+                    places.put(own, merged.total, part.trained.report.samples)
+                    places.count(merged.count, part.trained.report.samples)
+                if self._recalibrates(round) or self._looks(round):
+                    statistics.add(self._network_sums(part), partition.index_sets(submodel))
+            partial = put_group(self.table, partition, trained)
+            total += partial.total
+            reports.extend(partial.reports)
+        merged = self._outer_step(parent, PartialSum(total, tuple(reports)), partitions, round)
+        for vector, sum_of in zip(self.state, states, strict=True):
+            held = sum_of.count > 0
+            vector[held] = sum_of.total[held] / sum_of.count[held]
+        self.steps_done += max(spec.steps)
+        if self._looks(round):
+            self.tune = self._compare(merged, statistics)
+        if self._recalibrates(round):
+            parameters = merged.parameters.copy()
+            _recalibrate(spec.network, self.table.as_dict(parameters), self.probe, statistics)
+            merged = dataclasses.replace(merged, parameters=parameters)
+        return merged
+
+    def _partition(self, round: int, group: int) -> Partition:
+        spec, nested = self.spec, self.variant.nested
+        finest = spec.n_submodels[0] if nested else spec.n_submodels[round]
+        partition = Partition.draw(
+            spec.network,
+            finest,
+            spec.seed,
+            round=0 if nested else round,
+            group=0 if nested else group,
+            concentration=spec.concentration,
+        )
+        if not nested:
+            return partition
+        number = spec.n_submodels[round]
+        parts = {axis: part * number // finest for axis, part in partition.parts.items()}
+        return Partition(number, parts)
+
+    def _recalibrates(self, round: int) -> bool:
+        when = self.variant.recalibrate
+        return when == "always" or (when == "end" and round == len(self.spec.n_submodels) - 1)
+
+    def _looks(self, round: int) -> bool:
+        """Whether this is the last round that is divided."""
+        numbers = self.spec.n_submodels
+        return numbers[round] > 1 and max(numbers[round + 1 :], default=1) == 1
+
+    def _compare(self, merged: ParentState, statistics: _Statistics) -> dict[str, list[float]]:
+        """Hold the parent's pre-activations against its sub-models'."""
+        tensors = self.table.as_dict(merged.parameters)
+        sums = pre_activations(self.spec.network, tensors, self.probe)
+        found = {}
+        for layer in statistics.seen:
+            z = sums[layer]
+            mean, deviation = statistics.of(layer, z.shape[1])
+            deviation = np.maximum(deviation, 1e-6)
+            ratio = float(np.median(z.std(axis=0) / deviation))
+            shift = float(np.median((z.mean(axis=0) - mean) / deviation))
+            found[layer] = [float(np.round(ratio, 3)), float(np.round(shift, 3))]
+        return found
+
+    def _train(
+        self,
+        parent: ParentState,
+        partition: Partition,
+        means: Tensors,
+        round: int,
+        group: int,
+        submodel: int,
+    ) -> _Part:
+        """Train one sub-model: its slice, rescaled and shifted as the variant wants, and back."""
+        spec, variant = self.spec, self.variant
+        places = partition.slice_map(self.table, submodel)
+        fractions = partition.fractions(submodel)
+        scales = submodel_scales(spec.network, fractions, spec.hidden_exponent)
+        output = _last(self.table)
+        if output in scales:  # a = 1 there, in the library
+            scales[output] **= variant.output_exponent
+        start = places.take(parent.parameters)
+        if variant.mean_field:
+            units = partition.index_sets(submodel)
+            _add_mean_field(places.table.as_dict(start), self.table, parent, means, units, scales)
+        factors = np.ones(places.table.size, np.float32)
+        for layer, scale in scales.items():
+            places.table.view(factors, f"{layer}/W")[:] = scale ** (1 - variant.rate_exponent)
+        trained_scales = {layer: c**variant.rate_exponent for layer, c in scales.items()}
+        begin = begin_round(
+            spec, start * factors, partition, trained_scales, round, group, submodel
+        )
+        state = self._begin_state(begin, places)
+        rates = self._rates(round, group)
+        loss, samples = take_steps(spec, begin, rates, round, group, submodel)
+        delta = begin.parameters / factors - start
+        report = SubmodelReport(group, submodel, loss, samples, 0.0, 0, 0)
+        own = [vector.copy() for vector in state]
+        return _Part(Trained(delta, report), own, places.table, start + delta, scales)
+
+    def _rates(self, round: int, group: int) -> NDArray[np.float64]:
+        schedule = self.spec.schedule
+        rates = schedule.rates(round, self.spec.steps[group])
+        floor = self.variant.rate_floor
+        return floor * schedule.peak + (1 - floor) * rates if floor else rates
+
+    def _begin_state(self, execution: Execution, places: Any) -> list[Array]:
+        """Views of the optimizer's state in the arena, filled with what the parent carries."""
+        if not self.state:
+            return []
+        program = execution.program
+        update = program.rows[-1 if len(program.rows) else 0]
+        n = len(self.state)
+        first = [int(row) for row in update[5 : 5 + n]]  # columns C and D
+        if update[3] != 0:
+            raise NotImplementedError("carried state is for optimizers with one update row")
+        vectors = [execution._arena[at : at + program.n_parameters] for at in first]
+        for vector, carried in zip(vectors, self.state, strict=True):
+            vector[:] = places.take(carried)
+        execution._counters[STEP] = self.steps_done
+        return vectors
+
+    def _outer_step(
+        self,
+        parent: ParentState,
+        partial: PartialSum,
+        partitions: Sequence[Partition],
+        round: int,
+    ) -> ParentState:
+        step, plain = self.spec.outer_steps[round], OuterStep(1.0, 0.0)
+        rule = self.variant.outer
+        if rule == "groups" and self.spec.n_groups == 1:
+            step = plain
+        merged = step_parent(self.table, parent, partial, partitions, step)
+        if rule != "holders":
+            return merged
+        count = sum(partition.holders(self.table) for partition in partitions)
+        alone = step_parent(self.table, parent, partial, partitions, plain)
+        one = np.asarray(count <= 1)
+        return dataclasses.replace(
+            merged,
+            parameters=np.where(one, alone.parameters, merged.parameters),
+            momentum=np.where(one, 0, merged.momentum),
+        )
+
+    def _network_sums(self, part: _Part) -> dict[str, NDArray[np.float64]]:
+        """Pre-activations of every hidden layer in a trained sub-model, on the probe's rows."""
+        return pre_activations(
+            self.spec.network, part.table.as_dict(part.parameters), self.probe, part.scales
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A trained sub-model: for the merge, its state, and what it is to be looked at."""
+
+    trained: Trained
+    state: list[Array]
+    table: ParameterTable
+    parameters: Array
+    scales: Mapping[str, float]
+
+
+class _Sum:
+    """A weighted sum over holders, and its weights, in the parent's layout."""
+
+    def __init__(self, table: ParameterTable) -> None:
+        self.total = np.zeros(table.size, np.float32)
+        self.count = np.zeros(table.size, np.float32)
+
+
+class _Statistics:
+    """Means and standard deviations of hidden units in their sub-models, one row per holder."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[tuple[NDArray[np.int64], Any, Any]]] = {}
+
+    def add(self, sums: Tensors, units: Mapping[str, NDArray[np.int64]]) -> None:
+        for layer, own in units.items():
+            z = sums[layer]
+            self.seen.setdefault(layer, []).append((own, z.mean(axis=0), z.std(axis=0)))
+
+    def of(self, layer: str, n_units: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Mean over the holders: means and standard deviations, (n_units,) each."""
+        totals = np.zeros((3, n_units))
+        for own, mean, deviation in self.seen[layer]:
+            totals[:, own] += np.stack([np.ones(own.size), mean, deviation])
+        return totals[1] / totals[0], totals[2] / totals[0]
+
+
+def pre_activations(
+    network: Network,
+    tensors: Tensors,
+    rows: NDArray[Any],
+    scales: Mapping[str, float] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """``c x W + b`` of every dense layer by its name, dropout aside; relu networks only."""
+    found: dict[str, NDArray[np.float64]] = {}
+    h = rows
+    for layer in network.named_layers:
+        if isinstance(layer, Dense):
+            name = str(layer.name)
+            c = (scales or {}).get(name, 1.0)
+            z = c * (h @ tensors[f"{name}/W"]) + tensors[f"{name}/b"]
+            found[name] = z
+            h = np.maximum(z, 0)
+    return found
+
+
+def _last(table: ParameterTable) -> str:
+    return table.tensors[-1].name.rpartition("/")[0]
+
+
+def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:
+    """The first rows of training, standardized."""
+    rows: list[NDArray[Any]] = []
+    for block in spec.group_blocks[0]:
+        decoded: DecodedBlock = read_block(spec.samples, block, None)
+        rows.append((decoded.x - spec.standardizer.mean) / spec.standardizer.scale)
+        if sum(map(len, rows)) >= _PROBE_ROWS:
+            break
+    return np.concatenate(rows)[:_PROBE_ROWS].astype(np.float32)
+
+
+def _unit_means(network: Network, tensors: Tensors, rows: NDArray[Any]) -> Tensors:
+    """Mean activation of every hidden unit in the parent."""
+    sums = pre_activations(network, tensors, rows)
+    return {name: np.maximum(z, 0).mean(axis=0) for name, z in sums.items()}
+
+
+def _add_mean_field(
+    own: Tensors,
+    table: ParameterTable,
+    parent: ParentState,
+    means: Tensors,
+    units: Mapping[str, NDArray[np.int64]],
+    scales: Mapping[str, float],
+) -> None:
+    """Add to a slice's biases ``Σ_all m W - c Σ_own m W``: the mean of what it lacks."""
+    whole = table.as_dict(parent.parameters)
+    for layer, c in scales.items():
+        weight = table[f"{layer}/W"]
+        source, target = weight.axes[0], weight.axes[-1]
+        assert source is not None
+        held = units.get(str(target), np.arange(weight.shape[-1]))
+        lacking = means[source] @ whole[f"{layer}/W"][:, held]
+        lacking -= c * (means[source][units[source]] @ own[f"{layer}/W"])
+        own[f"{layer}/b"][:] += lacking
+
+
+def _recalibrate(
+    network: Network, tensors: Tensors, rows: NDArray[Any], statistics: _Statistics
+) -> None:
+    """Give the parent's hidden units their sub-models' means and deviations, layer by layer.
+
+    References
+    ----------
+    Jordan et al. (2023), "REPAIR: renormalizing permuted activations for interpolation repair".
+    """
+    h = rows
+    for layer in network.named_layers:
+        if not isinstance(layer, Dense) or layer.name not in statistics.seen:
+            continue
+        weight, bias = tensors[f"{layer.name}/W"], tensors[f"{layer.name}/b"]
+        z = h @ weight
+        mean, deviation = statistics.of(str(layer.name), bias.size)
+        factor = deviation / np.maximum(z.std(axis=0), 1e-6)
+        weight *= factor
+        bias[:] = mean - factor * z.mean(axis=0)
+        h = np.maximum(h @ weight + bias, 0)
+
+
+def _keep_blocks(network: Network, tensors: Tensors, partition: Partition) -> None:
+    """Zero what no sub-model holds, and give what is kept the sub-models' own initial spread."""
+    for spec in network.parameters.tensors:
+        if len(spec.shape) == 2 and all(axis in partition.parts for axis in spec.axes):
+            source, target = (partition.parts[axis] for axis in spec.axes)
+            own = source[:, None] == target[None, :]
+            tensors[spec.name][~own] = 0
+            tensors[spec.name][own] *= np.sqrt(own.shape[0] * own.shape[1] / own.sum())

@@ -1,0 +1,67 @@
+"""How long a round is, and what becomes of the optimizer's state between rounds.
+
+python -m benchmarks.method.rounds --data FOLDER
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.method.images import rendered, run, work
+from benchmarks.method.study import Record, Settings, Study
+
+_PASS = 157  # steps of 128 for 20,000 rows
+_OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adamw": {},
+    "sgd": {"optimizer": "sgd", "learning_rate": 0.03},
+}
+
+
+def _run(
+    optimizer: str, K: int, steps: int, warmup: int = 10, *, carried: bool = False
+) -> Settings:
+    """Twelve passes in rounds of so many steps; the last tenth undivided."""
+    n_rounds = round(12 * _PASS / steps)
+    n_last = max(1, n_rounds // 8)
+    options = {
+        "n_rounds": n_rounds,
+        "steps_per_round": steps,
+        "n_submodels": [K] * (n_rounds - n_last) + [1] * n_last,
+        "warmup_steps": warmup,
+        "outer_learning_rate": 1.0,
+        "outer_momentum": 0.0,
+    }
+    label = (optimizer, K, steps, warmup, "carried" if carried else "restarted")
+    return run(label, options | _OPTIMIZERS[optimizer], carry_state=carried)
+
+
+RUNS = [
+    *(
+        _run(optimizer, K, steps, carried=carried)
+        for optimizer in _OPTIMIZERS
+        for K in (2, 4)
+        for steps in (40, _PASS, 2 * _PASS)
+        for carried in (False, True)
+    ),
+    *(_run(optimizer, 2, _PASS, warmup) for optimizer in _OPTIMIZERS for warmup in (0, 30)),
+]
+
+_INTRODUCTION = (
+    "MNIST, 20,000 images to train on, twelve passes in rounds of so many steps of 128 (a pass is "
+    f"{_PASS}), the last eighth of the rounds undivided, G = 1, outer step off, cosine; AdamW at "
+    "its default rate, SGD with momentum 0.9 at 0.03; one seed. *Carried*: the optimizer's state "
+    "is merged as the deltas are and starts the next round; else it starts anew."
+)
+
+
+def render(records: Sequence[Record]) -> str:
+    """One table."""
+    header = ("optimizer", "K", "steps", "warm-up", "state")
+    return rendered(_INTRODUCTION, header, records)
+
+
+STUDY = Study("rounds", "Rounds and the optimizer's state", RUNS, work, render)
+
+if __name__ == "__main__":
+    STUDY.command()()
