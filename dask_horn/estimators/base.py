@@ -80,7 +80,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     optimizer: str = TrainingOptions.optimizer
     learning_rate: float | None = TrainingOptions.learning_rate
     momentum: float = TrainingOptions.momentum
-    weight_decay: float = TrainingOptions.weight_decay
+    weight_decay: float | None = TrainingOptions.weight_decay
     schedule: str = TrainingOptions.schedule
     merge: str = TrainingOptions.merge
     outer_learning_rate: float = TrainingOptions.outer_learning_rate
@@ -193,6 +193,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             outer_learning_rate=1.0,
             outer_momentum=0.0,
             early_stopping=False,
+            # The default suits a run that ends: round after round it would be far too strong.
+            weight_decay=0.0 if self.weight_decay is None else self.weight_decay,
             random_state=int(np.random.SeedSequence([seed, done]).generate_state(1)[0]),
         )
 

@@ -66,10 +66,9 @@ class RoundGraph:
 
 def start_graph(spec: RunSpec, shared: Delayed) -> tuple[Delayed, ...]:
     """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
-    n_parents = len(spec.lineages)
     return tuple(
         _task(initial_parent, (f"start-{spec.run}", lineage), shared, lineage)
-        for lineage in range(n_parents)
+        for lineage in range(spec.n_parents)
     )
 
 
@@ -119,12 +118,12 @@ def _lineage_graph(
     placement: Placement | None,
 ) -> Delayed:
     """Build one parent's round: its groups are divided, trained and merged into it."""
-    run, groups = spec.run, spec.lineages[lineage]
+    run, plan = spec.run, spec.rounds[round]
     partitions, sums = [], []
-    for group in groups:
+    for group in plan.lineages[lineage]:
         partition = _task(draw_partition, (f"partition-{run}", round, group), shared, round, group)
         trained = []
-        for submodel in range(spec.n_submodels[round]):
+        for submodel in range(plan.n_submodels):
             place = (round, group, submodel)
             part = _task(take_slice, (f"take-{run}", *place), shared, parent, partition, submodel)
             with _near(placement(group, submodel) if placement else ()):
@@ -174,7 +173,7 @@ def draw_partition(spec: RunSpec, round: int, group: int) -> Partition:
     """Divide one group's copy for one round."""
     return Partition.draw(
         spec.network,
-        spec.n_submodels[round],
+        spec.rounds[round].n_submodels,
         spec.seed,
         round=round,
         group=group,
@@ -214,7 +213,7 @@ def next_parent(
     round: int,
 ) -> ParentState:
     """Merge a round's deltas into the parent."""
-    step = spec.outer_steps[round]
+    step = spec.rounds[round].outer_step
     return step_parent(spec.network.parameters, parent, partial_sum, partitions, step)
 
 

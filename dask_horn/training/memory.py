@@ -25,7 +25,7 @@ def memory_needed(spec: RunSpec) -> int:
     blocks, which the tasks of a worker share; two parents while they are merged.
     """
     table = spec.network.parameters
-    smallest_division = min(spec.n_submodels)
+    smallest_division = min(plan.n_submodels for plan in spec.rounds)
     arena = _undivided_program(spec).arena_size
     if smallest_division > 1:  # each divided axis is cut at least this often, give or take
         arena = int(1.5 * arena / smallest_division)

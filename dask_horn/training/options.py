@@ -18,9 +18,11 @@ from dask_horn.program import OPTIMIZERS, Optimizer
 __all__ = ["TrainingOptions"]
 
 _SGD_RATE = 0.05
-# 256 units did well at 0.002; 800 did better at 0.001 than there. The root of the width joins the
-# two; other widths are not measured.
-_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 0.03, 3e-3
+_ADAMW_RATE, _HIGHEST_ADAMW_RATE = (
+    1.0,
+    5e-3,
+)  # the first over the width: steps of wide layers add up
+_DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +34,12 @@ class TrainingOptions:
     n_groups : int, default 1
         Worker groups, each with its own copy of the parent and its own subset of the rows.
     n_submodels : int or sequence of int, default 2
-        Sub-models per group. A number K stands for a run whose last quarter descends to 2 and 1
-        where that costs no more than the rounds before; a sequence gives each round's own, the
-        last one repeated.
+        Sub-models per group. A number K stands for a run that ends by K/2, K/4, ..., 1, each for
+        a sixth of the rounds, as far as half of the rounds allow and the ending takes no longer
+        than what was before it; a sequence gives each round's own, the last one repeated.
+    regroup : bool, default True
+        Whether a group becomes several where its sub-models become fewer, each with a share of
+        its rows (and at least 50 steps), so that as many workers are busy as before.
     concentration : float or None, default 100
         Of the Dirichlet distribution of the parts' sizes; None makes them equal.
     n_rounds : int, default 30
@@ -45,14 +50,16 @@ class TrainingOptions:
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"
     learning_rate : float or None, default None
-        The highest of the schedule. None: 0.05 for sgd; 0.03 over the root of the widest hidden
-        layer's units, but at most 0.003, for adamw.
+        The highest of the schedule. None: 0.05 for sgd; 1 over the units of the widest hidden
+        layer, but at most 0.005, for adamw.
     momentum : float, default 0.9
         Of sgd; for adamw the first moment's decay.
     nesterov : bool, default False
         For sgd.
-    weight_decay : float, default 0
-        Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd.
+    weight_decay : float or None, default None
+        Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None: 0 for
+        sgd; for adamw 2500 over the number of rows, but at most 1, and at least what would
+        shrink weights without a gradient by 1/e in the whole run.
     clip_norm : float or None, default None
         Bound on the norm of a sub-model's gradient.
     schedule : {"cosine", "constant"}, default "cosine"
@@ -90,6 +97,7 @@ class TrainingOptions:
 
     n_groups: int = 1
     n_submodels: int | Sequence[int] = 2
+    regroup: bool = True
     concentration: float | None = 100.0
     n_rounds: int = 30
     steps_per_round: int | None = None
@@ -98,7 +106,7 @@ class TrainingOptions:
     learning_rate: float | None = None
     momentum: float = 0.9
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: float | None = None
     clip_norm: float | None = None
     schedule: str = "cosine"
     warmup_steps: int = 10
@@ -133,7 +141,8 @@ class TrainingOptions:
             _check_integer("n_submodels", self.n_submodels, 1)
         _check_number("outer_learning_rate", self.outer_learning_rate, above=0)
         _check_number("hidden_exponent", self.hidden_exponent, at_least=0)
-        _check_number("weight_decay", self.weight_decay, at_least=0)
+        if self.weight_decay is not None:
+            _check_number("weight_decay", self.weight_decay, at_least=0)
         for name in ("learning_rate", "concentration", "clip_norm"):
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name), above=0)
@@ -176,14 +185,14 @@ class TrainingOptions:
         if self.optimizer == "sgd":
             return _SGD_RATE
         widest = max((network.unit_axes[axis] for axis in network.divided_axes), default=1)
-        return float(min(_ADAMW_RATE / math.sqrt(widest), _HIGHEST_ADAMW_RATE))
+        return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
 
-    @property
-    def local_optimizer(self) -> Optimizer:
-        """The sub-models' optimizer."""
-        return Optimizer(
-            self.optimizer, self.momentum, self.nesterov, self.weight_decay, self.clip_norm
-        )
+    def local_optimizer(self, n_samples: int, summed_rates: float) -> Optimizer:
+        """Return the sub-models' optimizer; `summed_rates` are those of all steps of the run."""
+        decay = self.weight_decay
+        if decay is None:
+            decay = _default_decay(n_samples, summed_rates) if self.optimizer == "adamw" else 0.0
+        return Optimizer(self.optimizer, self.momentum, self.nesterov, decay, self.clip_norm)
 
     def submodels_by_round(self, network: Network) -> tuple[int, ...]:
         """How many sub-models each round has, (n_rounds,).
@@ -197,7 +206,7 @@ class TrainingOptions:
             numbers = [*self.n_submodels, *[self.n_submodels[-1]] * self.n_rounds]
             schedule = tuple(numbers[: self.n_rounds])
         else:
-            schedule = _descending(network, self.n_submodels, self.n_rounds)
+            schedule = _descending(network, self.n_submodels, self.n_rounds, regroup=self.regroup)
         check_divisible(network, max(schedule))
         return schedule
 
@@ -210,19 +219,47 @@ class TrainingOptions:
         return first
 
 
-def _descending(network: Network, n_submodels: int, n_rounds: int) -> tuple[int, ...]:
-    """K … K, 2 …, 1 …: the last quarter descends, or as much of it as is affordable.
+def _default_decay(n_samples: int, summed_rates: float) -> float:
+    """Return the strength of AdamW's decay: a prior that counts for less where data are many.
 
-    Affordable is an ending that costs no more than the rounds before it, by the sub-models'
-    weights: an undivided round of a wide network costs up to K² times a divided one.
+    Whatever their number, weights forget what they were before the run's last third or so.
+
+    References
+    ----------
+    Wang, Aitchison (2024), "How to set AdamW's weight decay as you scale model and dataset size",
+    arXiv:2405.13698: the time over which weights are averaged, in passes, is what to keep.
     """
-    for length in range(n_rounds // 4, 0, -1):
-        halves = (length + 1) // 2 if n_submodels > 2 else 0
-        ending = (2,) * halves + (1,) * (length - halves)
-        divided = (n_rounds - length) * _weights(network, n_submodels)
-        if divided >= sum(_weights(network, number) for number in ending):
-            return (n_submodels,) * (n_rounds - length) + ending
-    return (n_submodels,) * n_rounds
+    decay = max(_DECAY_ROWS / n_samples, _DECAY_OVER_RUN / summed_rates)
+    return min(decay, _STRONGEST_DECAY)
+
+
+def _descending(network: Network, finest: int, n_rounds: int, *, regroup: bool) -> tuple[int, ...]:
+    """K … K, then K/2 … K/2, and so on to 1: as long an ending as is affordable.
+
+    Affordable is an ending that takes no longer than the rounds before it, by the weights of a
+    sub-model and its share of the group's rows: an undivided copy of a wide network has up to K²
+    times the weights of a sub-model.
+    """
+    coarser = _halvings(finest)
+    longest = max(1, n_rounds // 6) if n_rounds > 2 else 0  # two rounds are too few to end
+    for length in range(longest, 0, -1):
+        levels = coarser[-(n_rounds // 2 // length) :]
+        ending = [number for number in levels for _ in range(length)]
+        divided = (n_rounds - len(ending)) * _weights(network, finest)
+        pieces = [finest // number if regroup else 1 for number in ending]
+        cost = sum(_weights(network, k) / n for k, n in zip(ending, pieces, strict=True))
+        if cost <= divided:
+            return (finest,) * (n_rounds - len(ending)) + tuple(ending)
+    return (finest,) * n_rounds
+
+
+def _halvings(number: int) -> list[int]:
+    """Half of a number, half of that, and so on to 1."""
+    halvings = []
+    while number > 1:
+        number //= 2
+        halvings.append(number)
+    return halvings
 
 
 def _weights(network: Network, n_submodels: int) -> float:

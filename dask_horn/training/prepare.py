@@ -32,12 +32,13 @@ from dask_horn.data import (
 from dask_horn.data.targets import class_codes
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.options import TrainingOptions
-from dask_horn.training.spec import OuterStep, RunSpec, Schedule
+from dask_horn.training.plan import most_regroupings, plan_rounds
+from dask_horn.training.spec import RunSpec, Schedule
 from dask_horn.training.submodel import count_steps
 
 __all__ = ["Known", "TrainingData", "make_spec", "prepare_data"]
 
-_SMALLEST_ROUND = 50  # steps: fewer and momentum never gets going after its reset
+_BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
 _SCORING_TASKS = 8  # at most: each scores some of the validation rows
 _SCORING_BYTES = 2**20  # of samples, below which another task would cost more than it saves
 
@@ -119,7 +120,12 @@ def prepare_data(
             X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes
         )
     _check_samples(network, samples, "X")
-    blocks = row_blocks(samples.n_samples, samples.chunk_rows, options.n_groups)
+    blocks = row_blocks(
+        samples.n_samples,
+        samples.chunk_rows,
+        options.n_groups,
+        _BLOCKS_PER_GROUP * most_regroupings(network, samples.n_samples, options),
+    )
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
@@ -150,21 +156,22 @@ def make_spec(
         standardizer = found.standardizer()
     else:
         standardizer = Standardizer.identity(network.n_inputs)
-    if options.group_data == "all":
-        group_blocks = (data.blocks,) * options.n_groups
-    else:
-        group_blocks = deal(data.blocks, options.n_groups, options.random_state)
+    group_blocks = _group_blocks(data.blocks, options)
     batch_size = options.batch_size or _default_batch_size(found.n_samples)
     smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
     batch_size = min(batch_size, smallest)
     row_bytes = data.samples.row_bytes + 4 * targets.n_columns
-    steps = tuple(
-        options.steps_per_round or max(_SMALLEST_ROUND, count_steps(blocks, row_bytes, batch_size))
-        for blocks in group_blocks
+
+    def passed(blocks: tuple[Block, ...]) -> int:
+        return count_steps(blocks, row_bytes, batch_size)
+
+    rounds = plan_rounds(network, options, group_blocks, passed)
+    schedule = Schedule(
+        options.schedule, options.peak_rate(network), options.n_rounds, options.warmup_steps
     )
-    submodels = options.submodels_by_round(network)
-    ending = options.ending(network)
-    outer = OuterStep(options.outer_learning_rate, options.outer_momentum)
+    summed_rates = sum(
+        float(schedule.rates(round, max(plan.steps)).sum()) for round, plan in enumerate(rounds)
+    )
     return RunSpec(
         run=secrets.token_hex(4),
         network=network,
@@ -172,24 +179,26 @@ def make_spec(
         validation=data.validation,
         standardizer=standardizer,
         targets=targets,
-        group_blocks=group_blocks,
+        rounds=rounds,
         validation_blocks=_scoring_tasks(data),
         class_weights=_class_weights(options.class_weight, targets, found),
-        n_submodels=submodels,
-        outer_steps=tuple(
-            outer if round < ending else OuterStep(1.0, 0.0) for round in range(options.n_rounds)
-        ),
         ensemble=options.merge == "ensemble",
         concentration=options.concentration,
         hidden_exponent=options.hidden_exponent,
-        optimizer=options.local_optimizer,
-        schedule=Schedule(
-            options.schedule, options.peak_rate(network), options.n_rounds, options.warmup_steps
-        ),
+        optimizer=options.local_optimizer(found.n_samples, summed_rates),
+        schedule=schedule,
         batch_size=batch_size,
-        steps=steps,
         seed=options.random_state,
     )
+
+
+def _group_blocks(
+    blocks: tuple[Block, ...], options: TrainingOptions
+) -> tuple[tuple[Block, ...], ...]:
+    """Give each group its rows: a subset of its own, or all."""
+    if options.group_data == "all":
+        return (blocks,) * options.n_groups
+    return deal(blocks, options.n_groups, options.random_state)
 
 
 def _is_location(X: Any) -> bool:

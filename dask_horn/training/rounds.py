@@ -117,7 +117,7 @@ class Rounds:
                     lineage,
                     dask_key_name=(f"load-{self.spec.run}", round, lineage),
                 )
-                for lineage in range(len(self.spec.lineages))
+                for lineage in range(self.spec.n_parents)
             )
         )
 
@@ -135,7 +135,7 @@ class Rounds:
         return due and (self.checkpoint is not None or self.executor.cuts_lineage)
 
     def _submit(self, round: int, parents: tuple[Any, ...]) -> _Submitted:
-        placement = self.executor.placement(self.spec.n_groups)
+        placement = self.executor.placement(self.spec.rounds[round].n_groups)
         graph = round_graph(self.spec, self.shared, parents, round, placement=placement)
         *after, report = self.executor.submit(*graph.parents, graph.report)
         return _Submitted(round, tuple(after), report)

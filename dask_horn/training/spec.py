@@ -12,7 +12,7 @@ from dask_horn.data import Block, SampleStore, Standardizer, Targets
 from dask_horn.network import Network
 from dask_horn.program import Optimizer
 
-__all__ = ["OuterStep", "RunSpec", "Schedule"]
+__all__ = ["OuterStep", "RoundPlan", "RunSpec", "Schedule"]
 
 
 class OuterStep(NamedTuple):
@@ -56,6 +56,35 @@ class Schedule:
 
 
 @dataclass(frozen=True, eq=False)
+class RoundPlan:
+    """How one round is divided.
+
+    Attributes
+    ----------
+    n_submodels : int
+        Sub-models in each group.
+    lineages : tuple of tuple of int
+        Which groups are merged into which parent: all into one, or each member's into its own.
+    group_blocks : tuple of tuple of Block
+        The row blocks of each group.
+    steps : tuple of int
+        Optimizer steps of each group's sub-models.
+    outer_step : OuterStep
+    """
+
+    n_submodels: int
+    lineages: tuple[tuple[int, ...], ...]
+    group_blocks: tuple[tuple[Block, ...], ...]
+    steps: tuple[int, ...]
+    outer_step: OuterStep
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups that train at a time."""
+        return len(self.group_blocks)
+
+
+@dataclass(frozen=True, eq=False)
 class RunSpec:
     """Everything about a run that does not change from round to round.
 
@@ -70,22 +99,18 @@ class RunSpec:
         The samples that parents are scored on.
     standardizer : Standardizer
     targets : Targets
-    group_blocks : tuple of tuple of Block
-        The row blocks of each group.
+    rounds : tuple of RoundPlan
+        How each round is divided.
     validation_blocks : tuple of tuple of Block
         The validation rows, one tuple for each scoring task.
     class_weights : ndarray of float32, (n_classes,), or None
-    n_submodels : tuple of int
-        Sub-models per group, for each round.
-    outer_steps : tuple of OuterStep
-        For each round.
+    ensemble : bool
+        Whether the groups are never merged with each other.
     concentration : float or None
     hidden_exponent : float
     optimizer : Optimizer
     schedule : Schedule
     batch_size : int
-    steps : tuple of int
-        Optimizer steps in a round, for each group.
     seed : int
     """
 
@@ -95,27 +120,18 @@ class RunSpec:
     validation: SampleStore | None
     standardizer: Standardizer
     targets: Targets
-    group_blocks: tuple[tuple[Block, ...], ...]
+    rounds: tuple[RoundPlan, ...]
     validation_blocks: tuple[tuple[Block, ...], ...]
     class_weights: NDArray[np.float32] | None
-    n_submodels: tuple[int, ...]
-    outer_steps: tuple[OuterStep, ...]
     ensemble: bool
     concentration: float | None
     hidden_exponent: float
     optimizer: Optimizer
     schedule: Schedule
     batch_size: int
-    steps: tuple[int, ...]
     seed: int
 
     @property
-    def n_groups(self) -> int:
-        """Number of worker groups."""
-        return len(self.group_blocks)
-
-    @property
-    def lineages(self) -> tuple[tuple[int, ...], ...]:
-        """Which groups are merged into which parent: all into one, or each into its own."""
-        groups = tuple(range(self.n_groups))
-        return tuple((group,) for group in groups) if self.ensemble else (groups,)
+    def n_parents(self) -> int:
+        """Number of parents: one, or each member of an ensemble."""
+        return len(self.rounds[0].lineages)

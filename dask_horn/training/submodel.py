@@ -92,7 +92,7 @@ def train_submodel(
     began = time.perf_counter()
     scales = submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent)
     execution = begin_round(spec, start, partition, scales, round, group, submodel)
-    rates = spec.schedule.rates(round, spec.steps[group])
+    rates = spec.schedule.rates(round, spec.rounds[round].steps[group])
     loss, samples = take_steps(spec, execution, rates, round, group, submodel)
     delta = execution.parameters - start
     largest = float(np.abs(delta).max())
@@ -205,7 +205,7 @@ def _windows(
     Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
     on each worker; the rows within a window come in an order of the sub-model's own.
     """
-    blocks = spec.group_blocks[group]
+    blocks = spec.rounds[round].group_blocks[group]
     number = 0
     for epoch in range(2**31):
         key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
