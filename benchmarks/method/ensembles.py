@@ -94,7 +94,7 @@ TASKS = {
         "MNIST, 784-800-800-10",
         images,
         horn.Network([*[horn.Dense(800, "relu") for _ in range(2)], horn.Dense(10)], 784),
-        n_rounds=10,
+        n_rounds=6,
         n_seeds=1,
     ),
     "letter": Task(

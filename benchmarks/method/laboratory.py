@@ -17,20 +17,19 @@ from numpy.typing import NDArray
 
 import dask_horn as horn
 from dask_horn.cluster import current_executor, limit_blas
-from dask_horn.data import DecodedBlock, deal, read_block, row_blocks
-from dask_horn.kernels.opcodes import STEP
+from dask_horn.data import DecodedBlock, read_block
+from dask_horn.kernels.opcodes import OP, STEP, C
 from dask_horn.network import Dense, Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.merge import ParentState, PartialSum, put_group, step_parent
-from dask_horn.training.prepare import TrainingData, make_spec, prepare_data
+from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.spec import OuterStep, RunSpec
 from dask_horn.training.submodel import (
     SubmodelReport,
     Trained,
     begin_round,
-    count_steps,
     take_steps,
 )
 
@@ -60,9 +59,6 @@ class Variant:
     nested : bool
         Whether the partition is drawn once and coarser ones join its parts, so that nothing is
         ever out of tune; entries between parts start at zero.
-    regroup : bool
-        Whether rounds of fewer sub-models have more groups, each with fewer rows, so that as many
-        are trained at a time as before.
     recalibrate : {"never", "end", "always"}
         When the parent's hidden units are given the means and standard deviations of their
         pre-activations that they had in the sub-models, by scaling columns and shifting biases.
@@ -73,6 +69,9 @@ class Variant:
         Whether the optimizer's state is merged as the deltas are and starts the next round.
     rate_floor : float
         Share of the peak that the cosine descends to.
+    decay : {"run", "ending"}
+        Whether the cosine spans the run, or the rounds before the descent of K, and the ending
+        goes down linearly from the floor to 0.
     average_last : int
         Parents of the last rounds that are averaged into the result; 0 or 1: the last one.
     """
@@ -84,9 +83,9 @@ class Variant:
     outer: str = "fixed"
     carry_state: bool = False
     rate_floor: float = 0.0
+    decay: str = "run"
     average_last: int = 0
     nested: bool = False
-    regroup: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def train(
         data = prepare_data(network, X, y, None, options, Known(), executor, None)
         spec = make_spec(network, data, options, Known())
     with limit_blas():
-        return _Laboratory(spec, variant, watch, data).run()
+        return _Laboratory(spec, variant, watch).run()
 
 
 class _Laboratory:
@@ -135,10 +134,8 @@ class _Laboratory:
         spec: RunSpec,
         variant: Variant,
         watch: Callable[[horn.Model], Any] | None,
-        data: TrainingData,
     ) -> None:
         self.spec, self.variant, self.watch = spec, variant, watch
-        self.data = data
         self.table = spec.network.parameters
         self.probe = _probe_samples(spec)
         self.state: list[Array] = [
@@ -155,16 +152,8 @@ class _Laboratory:
             _keep_blocks(spec.network, self.table.as_dict(values), self._partition(0, 0))
         parent = ParentState.start(values)
         last: list[Array] = []
-        n_rounds = len(spec.n_submodels)
-        whole = spec
+        n_rounds = len(spec.rounds)
         for round in range(n_rounds):
-            if variant.regroup:
-                n = whole.n_groups * max(spec.n_submodels) // spec.n_submodels[round]
-                blocks = row_blocks(self.data.samples.n_samples, self.data.samples.chunk_rows, n)
-                groups = deal(blocks, n, spec.seed)
-                row_bytes = spec.samples.row_bytes + 4 * spec.targets.n_columns
-                steps = tuple(max(20, count_steps(g, row_bytes, spec.batch_size)) for g in groups)
-                self.spec = dataclasses.replace(whole, group_blocks=groups, steps=steps)
             parent = self._round(parent, round)
             is_last = round == n_rounds - 1
             if variant.average_last > 1 and round >= n_rounds - variant.average_last:
@@ -181,13 +170,7 @@ class _Laboratory:
 
     def _round(self, parent: ParentState, round: int) -> ParentState:
         spec = self.spec
-        partitions = [
-            Partition.draw(
-                spec.network, spec.n_submodels[round], spec.seed,
-                round=round, group=group, concentration=spec.concentration,
-            )
-            for group in range(spec.n_groups)
-        ]  # fmt: skip
+        partitions = [self._partition(round, group) for group in range(spec.rounds[round].n_groups)]
         means = _unit_means(spec.network, self.table.as_dict(parent.parameters), self.probe)
         states = [_Sum(self.table) for _ in self.state]
         statistics = _Statistics()
@@ -210,7 +193,7 @@ class _Laboratory:
         for vector, sum_of in zip(self.state, states, strict=True):
             held = sum_of.count > 0
             vector[held] = sum_of.total[held] / sum_of.count[held]
-        self.steps_done += max(spec.steps)
+        self.steps_done += max(spec.rounds[round].steps)
         if self._looks(round):
             self.tune = self._compare(merged, statistics)
         if self._recalibrates(round):
@@ -221,7 +204,8 @@ class _Laboratory:
 
     def _partition(self, round: int, group: int) -> Partition:
         spec, nested = self.spec, self.variant.nested
-        finest = spec.n_submodels[0] if nested else spec.n_submodels[round]
+        number = spec.rounds[round].n_submodels
+        finest = spec.rounds[0].n_submodels if nested else number
         partition = Partition.draw(
             spec.network,
             finest,
@@ -232,17 +216,20 @@ class _Laboratory:
         )
         if not nested:
             return partition
-        number = spec.n_submodels[round]
         parts = {axis: part * number // finest for axis, part in partition.parts.items()}
         return Partition(number, parts)
 
     def _recalibrates(self, round: int) -> bool:
         when = self.variant.recalibrate
-        return when == "always" or (when == "end" and round == len(self.spec.n_submodels) - 1)
+        return when == "always" or (when == "end" and round == len(self.spec.rounds) - 1)
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [plan.n_submodels for plan in self.spec.rounds]
 
     def _looks(self, round: int) -> bool:
         """Whether this is the last round that is divided."""
-        numbers = self.spec.n_submodels
+        numbers = self._numbers
         return numbers[round] > 1 and max(numbers[round + 1 :], default=1) == 1
 
     def _compare(self, merged: ParentState, statistics: _Statistics) -> dict[str, list[float]]:
@@ -296,9 +283,17 @@ class _Laboratory:
         return _Part(Trained(delta, report), own, places.table, start + delta, scales)
 
     def _rates(self, round: int, group: int) -> NDArray[np.float64]:
-        schedule = self.spec.schedule
-        rates = schedule.rates(round, self.spec.steps[group])
-        floor = self.variant.rate_floor
+        schedule, floor = self.spec.schedule, self.variant.rate_floor
+        numbers, n_steps = self._numbers, self.spec.rounds[round].steps[group]
+        if self.variant.decay == "ending":
+            first = numbers.count(max(numbers))
+            if round >= first:
+                schedule = dataclasses.replace(schedule, name="constant")
+                rates = floor * schedule.rates(round, n_steps)
+                left = len(numbers) - round - np.arange(n_steps) / n_steps
+                return rates * left / (len(numbers) - first)
+            schedule = dataclasses.replace(schedule, n_rounds=first)
+        rates = schedule.rates(round, n_steps)
         return floor * schedule.peak + (1 - floor) * rates if floor else rates
 
     def _begin_state(self, execution: Execution, places: Any) -> list[Array]:
@@ -306,11 +301,10 @@ class _Laboratory:
         if not self.state:
             return []
         program = execution.program
-        update = program.rows[-1 if len(program.rows) else 0]
-        n = len(self.state)
-        first = [int(row) for row in update[5 : 5 + n]]  # columns C and D
-        if update[3] != 0:
-            raise NotImplementedError("carried state is for optimizers with one update row")
+        kernel = program.kernels.index(self.spec.optimizer.name)
+        # The first of the update's rows, one for each stretch of equal decay, begins at 0.
+        update = program.rows[program.rows[:, OP] == kernel][0]
+        first = [int(offset) for offset in update[C : C + len(self.state)]]
         vectors = [execution._arena[at : at + program.n_parameters] for at in first]
         for vector, carried in zip(vectors, self.state, strict=True):
             vector[:] = places.take(carried)
@@ -324,9 +318,10 @@ class _Laboratory:
         partitions: Sequence[Partition],
         round: int,
     ) -> ParentState:
-        step, plain = self.spec.outer_steps[round], OuterStep(1.0, 0.0)
+        plan, plain = self.spec.rounds[round], OuterStep(1.0, 0.0)
+        step = plan.outer_step
         rule = self.variant.outer
-        if rule == "groups" and self.spec.n_groups == 1:
+        if rule == "groups" and plan.n_groups == 1:
             step = plain
         merged = step_parent(self.table, parent, partial, partitions, step)
         if rule != "holders":
@@ -411,7 +406,7 @@ def _last(table: ParameterTable) -> str:
 def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:
     """The first rows of training, standardized."""
     rows: list[NDArray[Any]] = []
-    for block in spec.group_blocks[0]:
+    for block in spec.rounds[0].group_blocks[0]:
         decoded: DecodedBlock = read_block(spec.samples, block, None)
         rows.append((decoded.x - spec.standardizer.mean) / spec.standardizer.scale)
         if sum(map(len, rows)) >= _PROBE_ROWS:
