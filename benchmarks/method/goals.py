@@ -43,20 +43,15 @@ RUNS = [
         for G, K in ((1, 2), (4, 2), (1, 4), (1, 8))
         for seed in _SEEDS
     ),
+    *(_undivided("rate 0.00125", 20, seed, learning_rate=0.00125) for seed in _SEEDS),
     # The learning rate of the undivided network is chosen on 10,000 held-out training images.
     *(
-        _undivided(f"rate {rate:g}, trained on 50,000", 20, 0, learning_rate=rate, rows=50_000)
+        _undivided(f"rate {rate:g}, trained on 50,000", 8, 0, learning_rate=rate, rows=50_000)
         for rate in _RATES
     ),
-    *(_undivided("rate 0.00125", n_rounds, seed, learning_rate=0.00125)
-      for n_rounds in (20, 8) for seed in _SEEDS),
-    *(_undivided("rate 0.00125, no decay", 20, seed, learning_rate=0.00125, weight_decay=0.0)
-      for seed in _SEEDS[:1]),
-    *(
-        _run(("800-800, dropout", "G=1, K=2", "default", 40), [800] * 2, seed,
-             n_submodels=2, n_rounds=40, dropout=[0.5, 0.2])
-        for seed in _SEEDS
-    ),
+    *(_undivided("rate 0.00125", 8, seed, learning_rate=0.00125) for seed in _SEEDS),
+    _run(("800-800, dropout", "G=1, K=2", "default", 40), [800] * 2, 0,
+         n_submodels=2, n_rounds=40, dropout=[0.5, 0.2]),
     _run(("4096-4096", "G=1, K=8", "default", 12), [4096] * 2, 0, n_submodels=8, n_rounds=12),
     _run(("4096-4096", "undivided", "default", 5), [4096] * 2, 0, n_rounds=5, **_UNDIVIDED),
 ]  # fmt: skip

@@ -23,7 +23,14 @@ from dask_horn.network import Dense, Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.merge import ParentState, PartialSum, put_group, step_parent
+from dask_horn.training.merge import (
+    ARITY,
+    ParentState,
+    PartialSum,
+    add_partial_sums,
+    put_group,
+    step_parent,
+)
 from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.spec import OuterStep, RunSpec
 from dask_horn.training.submodel import (
@@ -174,7 +181,7 @@ class _Laboratory:
         means = _unit_means(spec.network, self.table.as_dict(parent.parameters), self.probe)
         states = [_Sum(self.table) for _ in self.state]
         statistics = _Statistics()
-        total, reports = np.zeros(self.table.size, np.float32), []
+        sums: list[PartialSum] = []
         for group, partition in enumerate(partitions):
             trained = []
             for submodel in range(partition.n_submodels):
@@ -186,10 +193,10 @@ class _Laboratory:
                     places.count(merged.count, part.trained.report.samples)
                 if self._recalibrates(round) or self._looks(round):
                     statistics.add(self._network_sums(part), partition.index_sets(submodel))
-            partial = put_group(self.table, partition, trained)
-            total += partial.total
-            reports.extend(partial.reports)
-        merged = self._outer_step(parent, PartialSum(total, tuple(reports)), partitions, round)
+            sums.append(put_group(self.table, partition, trained))
+        while len(sums) > 1:
+            sums = [add_partial_sums(sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]
+        merged = self._outer_step(parent, sums[0], partitions, round)
         for vector, sum_of in zip(self.state, states, strict=True):
             held = sum_of.count > 0
             vector[held] = sum_of.total[held] / sum_of.count[held]
