@@ -22,7 +22,7 @@ from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.rounds import shared_spec
 
 CONCENTRATIONS = (None, 100, 20, 5)
-DIVISIONS = ((1, 4), (2, 2))
+DIVISIONS = ((1, 4),)
 _N_TRAIN = 50_000  # of the 60,000; the rest validates
 _N_ROUNDS, _N_SEEDS = 6, 1
 _HEADER = (

@@ -41,15 +41,13 @@ def _for(K: int) -> list[Settings]:
 RUNS = [
     *_for(8),
     _run(8, [], "recalibrated at the end", recalibrate="end"),
-    _run(
-        8, _ENDINGS[8], "regrouped, 0.3 and linearly to 0 in the ending", regroup=True,
-        rate_floor=0.3, decay="ending",
-    ),
     _run(8, _ENDINGS[8], "partition drawn once, parts joined", nested=True),
-    *_for(2),
-    _run(4, []),
-    *(_run(4, _ENDINGS[4], "regrouped" if on else "", regroup=on) for on in (False, True)),
-]  # fmt: skip
+    *(
+        _run(K, ending, "regrouped" if regroup else "", regroup=regroup)
+        for K in (4, 2)
+        for ending, regroup in (([], False), (_ENDINGS[K], False), (_ENDINGS[K], True))
+    ),
+]
 
 _INTRODUCTION = (
     "MNIST, 40,000 images to train on, twelve rounds of one pass, G = 1, AdamW with default rate "

@@ -36,10 +36,10 @@ def _run(
 
 
 RUNS = [
-    *(_run([800] * 2, K, a) for K in (2, 8) for a in _EXPONENTS),
-    *(_run([800] * 2, 4, a) for a in (0.25, 0.5)),
-    *(_run([800] * 2, 8, a, seed=seed) for a in (0.25, 0.5) for seed in (1,)),
-    *(_run([800] * 3, 8, a) for a in (0.0, 0.25, 0.5)),
+    *(_run([800] * 2, 8, a) for a in _EXPONENTS),
+    *(_run([800] * 2, 8, a, seed=1) for a in (0.25, 0.5)),
+    *(_run([800] * 2, K, a) for K in (2, 4) for a in (0.0, 0.5)),
+    *(_run([800] * 3, 8, a) for a in (0.25, 0.5)),
     *(_run([2048] * 2, 8, a) for a in (0.25, 0.5)),
     _run([800] * 2, 8, 0.5, "mean field", mean_field=True),
     _run([800] * 2, 8, 0.5, "s = 0", rate_exponent=0.0),
