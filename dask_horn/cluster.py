@@ -271,8 +271,8 @@ class ClusterExecutor:
         def prefer(group: int, submodel: int) -> Sequence[str]:
             if not workers:
                 return ()
-            if len(workers) <= n_groups:  # no worker has a group's sub-models to itself
-                return [workers[(group + submodel) % len(workers)]]
+            if len(workers) <= n_groups:  # dealt in turn: equally many for each, give or take one
+                return [workers[(submodel * n_groups + group) % len(workers)]]
             own = workers[group::n_groups]
             return [own[submodel % len(own)]]
 

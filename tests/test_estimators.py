@@ -38,6 +38,15 @@ def test_labels_are_found_and_predicted():
     assert_allclose(clf.predict_log_proba(X), np.log(probability))
 
 
+def test_many_classes_are_no_reason_to_warn():
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))[rng.permutation(520) % 26]
+    samples = rng.normal(size=(520, 5))
+    clf = HornClassifier(**SMALL).fit(samples, letters)  # a warning would be an error
+    assert len(clf.classes_) == 26
+    clf.partial_fit(samples, letters)
+
+
 def test_what_fitting_has_found():
     frame = pd.DataFrame(X, columns=list("abcd"))
     clf = HornClassifier(**SMALL).fit(frame, NAMES)
@@ -261,7 +270,7 @@ def test_early_stopping_ends_before_all_rounds():
 
 
 def test_fitting_goes_on_from_a_saved_model(tmp_path):
-    first = HornClassifier(**SMALL).fit(X * 1000, NAMES)
+    first = HornClassifier(**{**SMALL, "n_rounds": 8}).fit(X * 1000, NAMES)
     first.model_.save(tmp_path / "model.zarr")
     saved = horn.load(tmp_path / "model.zarr")
     two_kinds = NAMES != "setosa"
@@ -300,6 +309,19 @@ def test_partial_fit_does_one_round_more_each_time():
     for _ in range(5):
         again.partial_fit(X, NAMES, classes=np.unique(NAMES))
     assert again.model_.parameters.tobytes() == clf.model_.parameters.tobytes()
+
+
+@pytest.mark.parametrize(("decay", "shrinks"), [(None, False), (0.1, True)])
+def test_partial_fit_shrinks_no_weights_unless_told(decay, shrinks):
+    samples = X.copy()
+    samples[:, 1] = 7  # no gradient
+    clf = HornClassifier(**SMALL, weight_decay=decay)
+    sizes = []
+    for _ in range(3):
+        weights = clf.partial_fit(samples, Y, classes=[0, 1, 2]).model_.parameters
+        sizes.append(np.abs(clf.model_.network.parameters.view(weights, "dense_1/W")[1]).sum())
+    assert (sizes[2] < sizes[1] < sizes[0]) == shrinks
+    assert (sizes[2] == sizes[1] == sizes[0]) != shrinks
 
 
 def test_partial_fit_freezes_what_the_first_call_saw():

@@ -72,6 +72,15 @@ def test_every_kind_of_array_is_trained_on(kind, location):
     assert clf.score(samples, NAMES) == clf.score(samples, names)
 
 
+def test_many_classes_in_chunks_are_no_reason_to_warn():
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))[np.arange(len(X)) % 26]
+    samples = da.from_array(X, chunks=(100, 6))
+    clf = HornClassifier(**SETTINGS).fit(samples, da.from_array(letters, chunks=100))
+    assert len(clf.classes_) == 26  # a warning would have been an error
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        HornClassifier(**SETTINGS).fit(samples, da.from_array(X[:, 0], chunks=100))
+
+
 def test_chunks_are_predicted_lazily_and_alike(location):
     clf = HornClassifier(**SETTINGS).fit(X, NAMES)
     expected, probability = clf.predict(X), clf.predict_proba(X)

@@ -105,8 +105,8 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     metavar="K[,K…]",
     default="2",
     section="Division",
-    help="Disconnected sub-models in each group; the last rounds have fewer, where that costs "
-    "little. A list gives each round's own.",
+    help="Disconnected sub-models in each group; the last rounds have K/2, K/4, ..., 1, as far as "
+    "they take no longer than those before. A list gives each round's own.",
 )
 @option(
     "--merge",
@@ -158,15 +158,15 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     type=float,
     metavar="RATE",
     section="Training",
-    help="At its highest; by default what suits the optimizer and the widest layer.",
+    help="At its highest; by default what suits the optimizer and the widest hidden layer.",
 )
 @option(
     "--weight-decay",
     type=float,
     metavar="RATE",
-    default=0.0,
     section="Training",
-    help="Of the weights, not the biases.",
+    help="Of the weights, not the biases; by default none for sgd, and for adamw what suits the "
+    "number of samples and the length of the run.",
 )
 @option(
     "--early-stopping",

@@ -26,6 +26,7 @@ _TRAINING, _VALIDATION, _SCORE = "#0072B2", "#D55E00", "#009E73"
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
 
 _LOG_FROM = 20.0  # losses that span more than this factor are drawn on a logarithmic axis
+_LETTERS = 80  # of the small words above the curves, as far as axes of the usual size are wide
 _LEGEND_UP_TO = 16  # sub-models; more colours nobody looks up
 _BAND_ASPECT = 9.0  # width of a band of units over its height, roughly as it is drawn
 
@@ -167,13 +168,18 @@ def _ring_best(axes: Axes, rounds: Sequence[int], scores: NDArray[np.float64]) -
 
 
 def _mark_divisions(axes: Axes, history: History) -> None:
-    """Draw a line wherever the number of sub-models changes, and write that number above."""
-    numbers = history.column("n_submodels")
+    """Draw a line wherever the division changes, and write groups × sub-models above."""
+    numbers = [(record.n_groups, record.n_submodels) for record in history]
     starts = [0] + [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1]]
     for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
         if start:
             axes.axvline(history[start].round - 0.5, color="0.6", linewidth=0.8, linestyle=":")
-        words = f"K = {numbers[start]}" if start or end - start < 4 else _in_words(numbers[start])
+        room = _LETTERS * (end - start) / len(numbers)
+        words = "{} × {}".format(*numbers[start])
+        if not start and len(_in_words(*numbers[start])) <= room:
+            words = _in_words(*numbers[start])
+        elif len(words) > room and end < len(numbers):
+            continue  # it would run into the next one's
         middle = (history[start].round + history[end - 1].round) / 2
         axes.annotate(
             words,
@@ -187,8 +193,9 @@ def _mark_divisions(axes: Axes, history: History) -> None:
         )
 
 
-def _in_words(n_submodels: int) -> str:
-    return "undivided (K = 1)" if n_submodels == 1 else f"K = {n_submodels} sub-models per group"
+def _in_words(n_groups: int, n_submodels: int) -> str:
+    groups = "1 group" if n_groups == 1 else f"{n_groups} groups"
+    return f"{groups}, undivided" if n_submodels == 1 else f"{groups} × {n_submodels} sub-models"
 
 
 def _colours(n: int) -> NDArray[np.float64]:

@@ -128,7 +128,7 @@ def _columns(history: Sequence[RoundRecord]) -> list[_Column]:
 
 def _division(record: RoundRecord) -> str:
     """Write groups × sub-models in each."""
-    return f"{len(record.losses)} × {record.n_submodels}"
+    return f"{record.n_groups} × {record.n_submodels}"
 
 
 def _loss(loss: float | None) -> str:

@@ -251,9 +251,12 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             return Task(y, "binary_cross_entropy", n_columns(y))
         if in_memory(y):
             y = column_or_1d(y, warn=True)
-        if classes is None:
-            classes = np.unique(y) if in_memory(y) else distinct_labels(y)
-            check_classification_targets(classes)
+        if classes is None and in_memory(y):
+            classes = np.unique(y)
+        elif classes is None:
+            classes = distinct_labels(y)
+            # Twice each: labels that occur but once look like values of a regression.
+            check_classification_targets(np.repeat(classes, 2))
         if len(classes) < 2:
             raise ValueError(
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "

@@ -36,9 +36,10 @@ _PARAMETERS = {
     "n_submodels": (
         "int or sequence of int",
         "Disconnected sub-models that each group divides its copy into. A number K stands for a "
-        "run whose last quarter descends to 2 and 1 where that costs no more than the rounds "
-        "before; a sequence gives each round's own, the last one repeated. At most the units of "
-        "the narrowest layer.",
+        "run that ends by K/2, K/4, ..., 1, as far as that takes no longer than the rounds before; "
+        "a sequence gives each round's own, the last one repeated. Where the sub-models become "
+        "fewer, a group with rows enough becomes several that share them, so that as many workers "
+        "are busy as before. At most the units of the narrowest layer.",
     ),
     "concentration": (
         "float or None",
@@ -55,12 +56,15 @@ _PARAMETERS = {
     "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),
     "learning_rate": (
         "float or None",
-        "The highest of the schedule; None for the optimizer's own default.",
+        "The highest of the schedule; None for 0.05 with sgd, and with adamw for 1 over the units "
+        "of the widest hidden layer, at most 0.005.",
     ),
     "momentum": ("float", "Of sgd; for adamw the first moment's decay."),
     "weight_decay": (
-        "float",
-        "Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd.",
+        "float or None",
+        "Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None for 0 "
+        "with sgd and in `partial_fit`; else for 2500 over the number of rows, but at most 1, and "
+        "at least what would shrink weights without a gradient by 1/e in the whole run.",
     ),
     "schedule": ('{"cosine", "constant"}', "Of the learning rate, over all rounds."),
     "merge": (

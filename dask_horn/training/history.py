@@ -55,6 +55,11 @@ class RoundRecord:
     bytes_to_workers: int
     bytes_from_workers: int
 
+    @property
+    def n_groups(self) -> int:
+        """Groups in this round: the fewer sub-models each has, the more there may be."""
+        return len(self.losses)
+
     @classmethod
     def of(cls, report: RoundReport, seconds: float) -> RoundRecord:
         """Sum a round's report up."""
@@ -134,6 +139,7 @@ class History(Sequence[RoundRecord]):
         """Write a line per round; each sub-model's own losses are left out."""
         text = io.StringIO()
         names = [field.name for field in fields(RoundRecord) if field.name != "losses"]
+        names.insert(1, "n_groups")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([getattr(record, name) for name in names] for record in self._records)

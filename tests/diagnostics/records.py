@@ -5,13 +5,20 @@ from __future__ import annotations
 from dask_horn.training.history import History, RoundRecord
 
 
-def record(round: int, *, n_submodels: int = 2, loss: float = 0.5, score: float | None = 0.9):
-    """A round of two groups."""
+def record(
+    round: int,
+    *,
+    n_groups: int = 2,
+    n_submodels: int = 2,
+    loss: float = 0.5,
+    score: float | None = 0.9,
+):
+    """A round."""
     return RoundRecord(
         round=round,
         n_submodels=n_submodels,
         loss=loss,
-        losses=((loss,) * n_submodels,) * 2,
+        losses=((loss,) * n_submodels,) * n_groups,
         validation_loss=None if score is None else 1 - score,
         validation_score=score,
         seconds=0.25,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib import pyplot
@@ -62,10 +64,39 @@ def test_losses_that_span_decades_are_logarithmic():
 
 
 def test_divisions_are_marked():
-    assert _texts(plot_history(history(8, last_divided=1))) == [
-        "K = 2 sub-models per group",
-        "K = 1",
+    assert _texts(plot_history(history(8, last_divided=1))) == ["2 groups × 2 sub-models", "2 × 1"]
+    assert _texts(plot_history(history(1))) == ["2 groups × 2 sub-models"]
+    assert _texts(plot_history(History([record(1, n_groups=1, n_submodels=1)]))) == [
+        "1 group, undivided"
     ]
+
+
+def _ending(divided: int, each: int) -> History:
+    """Rounds of eight sub-models, then of four, two and one, in as many groups more."""
+    numbers = [8] * divided + [number for number in (4, 2, 1) for _ in range(each)]
+    return History(
+        [record(i, n_groups=8 // k, n_submodels=k) for i, k in enumerate(numbers, start=1)]
+    )
+
+
+def test_groups_that_become_more_are_marked():
+    axes = plot_history(_ending(6, 2))
+    assert _texts(axes) == ["1 group × 8 sub-models", "2 × 4", "4 × 2", "8 × 1"]
+    lines = [line.get_xdata()[0] for line in axes.get_lines() if line.get_linestyle() == ":"]
+    assert lines == [6.5, 8.5, 10.5]
+
+
+def test_a_short_ending_has_room_for_its_last_division_only():
+    axes = plot_history(_ending(27, 1))
+    assert _texts(axes) == ["1 group × 8 sub-models", "8 × 1"]
+
+
+@pytest.mark.parametrize(("divided", "each"), [(6, 2), (18, 4), (24, 2), (27, 1), (3, 1), (60, 20)])
+def test_words_above_the_curves_never_overlap(divided, each):
+    axes = plot_history(_ending(divided, each))
+    axes.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_rounds_are_whole_numbers_on_the_axis():

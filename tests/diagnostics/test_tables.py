@@ -36,6 +36,15 @@ def test_table_has_a_row_per_round():
     assert len(rounds) == 3
 
 
+def test_table_shows_groups_that_become_more():
+    regrouped = History([record(1, n_submodels=4), record(2, n_groups=8, n_submodels=1)])
+    assert regrouped.column("n_groups") == [2, 8]
+    rows = [row for row in _words(_printed(history_table(regrouped))) if row]
+    assert [row[1] for row in rows[2:]] == ["2 × 4", "8 × 1"]
+    lines = [line.split(",")[:3] for line in regrouped.to_csv().splitlines()]
+    assert lines == [["round", "n_groups", "n_submodels"], ["1", "2", "4"], ["2", "8", "1"]]
+
+
 def test_table_fits_a_terminal_of_80_columns():
     assert Console(width=80).measure(history_table(history(200))).minimum <= 80
 

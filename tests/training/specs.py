@@ -6,19 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from dask_horn.cluster import LocalExecutor
 from dask_horn.data import Block, Standardizer, Targets, spool
 from dask_horn.network import LOSSES
 from dask_horn.program import Optimizer
-from dask_horn.training.spec import OuterStep, RunSpec, Schedule
+from dask_horn.training.options import TrainingOptions
+from dask_horn.training.prepare import Known, prepare_data
+from dask_horn.training.prepare import make_spec as settle
+from dask_horn.training.spec import OuterStep, RoundPlan, RunSpec, Schedule
 
 RUN = "run-of-the-tests"
+N_ROUNDS = 10
 
 
-def make_spec(
-    network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, chunk_rows=None, **changes
-):
-    """A run over all rows; group g has every n_groups-th block of `block_rows` rows.
+def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=None, **changes):
+    """A run over all rows, of ten equal rounds, merged into one parent.
 
+    Group g has every n_groups-th block of `block_rows` rows and takes `steps[g]` steps, or 4.
     Targets: class indices, labels, or values that are already standardized.
     """
     kind = LOSSES[network.loss].kind
@@ -33,6 +37,14 @@ def make_spec(
         targets = Targets.of_values(zeros, zeros + 1)
     starts = range(0, len(x), block_rows)
     blocks = [Block(start, min(start + block_rows, len(x))) for start in starts]
+    groups = tuple(tuple(blocks[group::n_groups]) for group in range(n_groups))
+    plan = RoundPlan(
+        n_submodels=n_submodels,
+        lineages=(tuple(range(n_groups)),),
+        group_blocks=groups,
+        steps=steps or (4,) * n_groups,
+        outer_step=OuterStep(0.7, 0.7),
+    )
     spec = RunSpec(
         run=RUN,
         network=network,
@@ -40,18 +52,15 @@ def make_spec(
         validation=None,
         standardizer=Standardizer(np.mean(x, axis=0, dtype=float), np.std(x, axis=0, dtype=float)),
         targets=targets,
-        group_blocks=tuple(tuple(blocks[group::n_groups]) for group in range(n_groups)),
+        rounds=(plan,) * N_ROUNDS,
         validation_blocks=(),
         class_weights=None,
-        n_submodels=(n_submodels,) * 10,
-        outer_steps=(OuterStep(0.7, 0.7),) * 10,
         ensemble=False,
         concentration=10.0,
         hidden_exponent=0.5,
         optimizer=Optimizer("sgd", momentum=0.9),
-        schedule=Schedule("constant", 0.1, 10, 0),
+        schedule=Schedule("constant", 0.1, N_ROUNDS, 0),
         batch_size=8,
-        steps=(4,) * n_groups,
         seed=3,
     )
     return replace(spec, **changes)
@@ -60,3 +69,11 @@ def make_spec(
 def rows_of(blocks):
     """Numbers of all rows in some blocks."""
     return np.concatenate([np.arange(block.start, block.stop) for block in blocks])
+
+
+def settled(network, x, y=None, **settings):
+    """What `train` settles before it begins."""
+    options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
+    with executor.running(()):
+        data = prepare_data(network, x, y, None, options, Known(), executor, None)
+    return settle(network, data, options, Known())

@@ -44,6 +44,20 @@ def test_keys_name_round_group_and_submodel(graph):
     assert {place for place in trains if place[0] == 0} == first
 
 
+def test_a_round_of_fewer_submodels_has_more_groups():
+    X, y = load_digits(return_X_y=True)
+    network = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(10)], 64)
+    settings = {"n_groups": 2, "n_submodels": [4, 1], "n_rounds": 2, "steps_per_round": 200}
+    graph = horn.training_graph(network, X, y, **settings)
+    trains = {key[1:] for key in graph.dask if key[0].startswith("train-")}
+    assert trains == {(0, group, submodel) for group in range(2) for submodel in range(4)} | {
+        (1, group, 0) for group in range(8)
+    }
+    members = horn.training_graph(network, X, y, merge="ensemble", **settings)
+    assert stages(members)["parent"] == 2 * 2
+    assert stages(members)["merge-level-1"] == 2  # of each member's four groups, in the last round
+
+
 def test_computing_it_trains(graph):
     report = graph.compute(scheduler="sync")
     assert report.round == 1

@@ -58,6 +58,22 @@ def test_history_has_a_record_of_each_round(digits):
     assert last.validation_loss == pytest.approx(-np.log(p).mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize("merge", ["average", "ensemble"])
+def test_history_shows_groups_and_submodels_of_each_round(digits, merge):
+    X, y, *_ = digits
+
+    def shown(**settings):
+        settings |= {"n_groups": 2, "n_submodels": [4, 2, 1], "n_rounds": 3, "merge": merge}
+        history = horn.train(NETWORK, X, y, **settings).history
+        for record in history:
+            assert {len(group) for group in record.losses} == {record.n_submodels}
+        return [(record.n_groups, record.n_submodels) for record in history]
+
+    assert shown(steps_per_round=200) == [(2, 4), (4, 2), (8, 1)]
+    assert shown(steps_per_round=200, regroup=False) == [(2, 4), (2, 2), (2, 1)]
+    assert shown() == [(2, 4), (2, 2), (2, 1)]  # a pass over so few rows is no 100 steps
+
+
 def test_bytes_are_those_of_the_slices(digits):
     X, y, *_ = digits
     record = horn.train(
@@ -233,9 +249,11 @@ def test_a_small_gradient_bound_slows_learning(digits):
     assert bound > 1.5 * free
 
 
-def test_a_restarted_ensemble_goes_on_to_the_same_bits(digits, tmp_path):
+@pytest.mark.parametrize("regrouped", [{}, {"n_submodels": [2, 1], "steps_per_round": 100}])
+def test_a_restarted_ensemble_goes_on_to_the_same_bits(digits, tmp_path, regrouped):
     X, y, *_ = digits
     settings = {"n_groups": 2, "merge": "ensemble", "n_rounds": 3, "checkpoint_every": 1}
+    settings |= regrouped
     expected = horn.train(NETWORK, X, y, **settings).model
     settings["checkpoint"] = tmp_path / "run.zarr"
     stopped = horn.train(NETWORK, X, y, callbacks=[Listen(1)], **settings)

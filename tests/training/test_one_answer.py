@@ -25,6 +25,9 @@ SETTINGS = {
     "learning_rate": 2e-3,
     "random_state": 7,
 }
+# Two groups of four sub-models become four of two, and eight of one.
+REGROUPED = {**SETTINGS, "n_groups": 2, "n_submodels": [4, 2, 1], "steps_per_round": 200}
+REGROUPED["n_rounds"] = 4
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def expected(network: horn.Network, store: str) -> NDArray[np.float32]:
     return horn.train(network, store, **SETTINGS).model.parameters
+
+
+@pytest.fixture(scope="module")
+def regrouped(network: horn.Network, store: str) -> NDArray[np.float32]:
+    result = horn.train(network, store, **REGROUPED)
+    assert result.history.column("n_groups") == [2, 4, 8, 8]
+    return result.model.parameters
 
 
 @pytest.fixture
@@ -72,16 +82,20 @@ class During(horn.Callback):
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "sync"])
-def test_dasks_own_schedulers_agree(network, store, expected, scheduler):
+def test_dasks_own_schedulers_agree(network, store, expected, regrouped, scheduler):
     with dask.config.set(scheduler=scheduler):
         model = horn.train(network, store, **SETTINGS).model
+        again = horn.train(network, store, **REGROUPED).model
     assert np.array_equal(model.parameters, expected)
+    assert np.array_equal(again.parameters, regrouped)
 
 
 @pytest.mark.parametrize("client", [1, 2, 4], indirect=True)
-def test_clusters_of_any_size_agree(client, network, store, expected):
+def test_clusters_of_any_size_agree(client, network, store, expected, regrouped):
     model = horn.train(network, store, **SETTINGS).model
     assert np.array_equal(model.parameters, expected)
+    again = horn.train(network, store, **REGROUPED).model
+    assert np.array_equal(again.parameters, regrouped)
 
 
 @pytest.mark.parametrize("client", [2], indirect=True)
@@ -124,6 +138,19 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_run_goes_on(network, store, expecte
     result = horn.train(network, store, **settings)
     assert len(result.history) == 5
     assert np.array_equal(result.model.parameters, expected)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_a_run_goes_on_across_its_regrouping(network, store, regrouped, tmp_path, rounds):
+    def stop() -> None:
+        raise StopIteration
+
+    settings = {**REGROUPED, "checkpoint": tmp_path / "run.zarr"}
+    stopped = horn.train(network, store, callbacks=[During(rounds, stop)], **settings)
+    assert len(stopped.history) == rounds
+    result = horn.train(network, store, **settings)
+    assert result.history.column("n_groups") == [2, 4, 8, 8]
+    assert np.array_equal(result.model.parameters, regrouped)
 
 
 def test_spooled_arrays_train_alike_on_threads_and_on_a_cluster(network):

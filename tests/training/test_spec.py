@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_horn.network import Dense, Network
 from dask_horn.training.spec import Schedule
-from tests.training.specs import make_spec
 
 
 @given(
@@ -46,12 +43,3 @@ def test_the_cosine_runs_on_from_round_to_round():
 def test_a_warm_up_takes_a_fifth_of_a_round_at_most():
     rates = Schedule("constant", 1, 1, 100).rates(0, 10)
     np.testing.assert_allclose(rates, [1 / 3, 2 / 3, *[1] * 8])
-
-
-def test_groups_share_one_parent_or_are_members():
-    network = Network([Dense(1)], 2, "squared_error")
-    x = np.random.default_rng(0).normal(size=(30, 2))
-    spec = make_spec(network, x, x[:, 0], n_groups=3)
-    assert spec.n_groups == 3
-    assert spec.lineages == ((0, 1, 2),)
-    assert replace(spec, ensemble=True).lineages == ((0,), (1,), (2,))

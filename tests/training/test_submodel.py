@@ -66,11 +66,12 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     connected = table.as_dict(held.astype(float))
     start = {name: connected[name] * p for name, p in table.as_dict(parent.astype(float)).items()}
     scales = submodel_scales(network, partition.fractions(submodel), spec.hidden_exponent)
-    rows = rows_of(spec.group_blocks[group])
+    plan = spec.rounds[round]
+    rows = rows_of(plan.group_blocks[group])
     x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
-    for rate in spec.schedule.rates(round, spec.steps[group]):
+    for rate in spec.schedule.rates(round, plan.steps[group]):
         grads = oracle.gradients(
             network, params, x, Y[rows], scales, class_weight=spec.class_weights
         )
@@ -87,7 +88,7 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     delta = np.zeros(table.size)
     for name, tensor in table.as_dict(delta).items():
         tensor[...] = params[name] - start[name]
-    return delta, held, len(rows) * spec.steps[group]
+    return delta, held, len(rows) * plan.steps[group]
 
 
 @pytest.mark.parametrize(
@@ -142,15 +143,14 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
 
 
 def test_one_pass_takes_every_row_once():
-    spec = make_spec(
-        NETWORK, X, Y, n_groups=2, batch_size=5, schedule=Schedule("constant", 0.0, 10, 0)
-    )
-    rows = rows_of(spec.group_blocks[1])
-    x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params = NETWORK.parameters.as_dict(_parameters().astype(float))
-    outputs, _ = oracle.forward(NETWORK, params, x)
+    still = {"batch_size": 5, "schedule": Schedule("constant", 0.0, 10, 0)}
     for passes in (1, 2, 3):
-        result = _train(replace(spec, steps=(1, 6 * passes)), group=1)
+        spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(1, 6 * passes), **still)
+        rows = rows_of(spec.rounds[0].group_blocks[1])
+        x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
+        outputs, _ = oracle.forward(NETWORK, params, x)
+        result = _train(spec, group=1)
         assert result.report.loss == pytest.approx(oracle.loss(NETWORK, outputs, Y[rows]), rel=1e-5)
         assert result.report.samples == 30 * passes
         assert not result.delta.any()
