@@ -28,6 +28,7 @@ from benchmarks.method.scores import (
 from benchmarks.method.study import Record, Settings, Study, grouped, mean_and_spread
 from benchmarks.report import markdown_table
 from dask_horn.model.calibration import fit_temperature, pool_logs, temper
+from dask_horn.training.plan import submodels_by_round
 
 N_MEMBERS = 4
 _N_CALIBRATION = 5000  # of MNIST's 60,000, beside 5,000 that stay unused and 50,000 to train on
@@ -117,7 +118,7 @@ def arithmetic(network: horn.Network, n_rounds: int, n_submodels: int) -> float:
     cuts = {tensor: sum(a in divided for a in tensor.axes) for tensor in network.parameters.tensors}
     rounds = [
         sum(tensor.size * float(k) ** (1 - cuts[tensor]) for tensor in cuts)
-        for k in options.submodels_by_round(network)
+        for k in submodels_by_round(network, options, steps=100)
     ]
     return sum(rounds) / sum(tensor.size for tensor in cuts)
 

@@ -212,6 +212,7 @@ def train(
     from dask_horn.cli.workers import working
     from dask_horn.data import open_samples
     from dask_horn.model import check_free
+    from dask_horn.partition import check_divisible
     from dask_horn.training import TrainingOptions
 
     settings["n_submodels"] = n_submodels if len(n_submodels) > 1 else n_submodels[0]
@@ -223,7 +224,8 @@ def train(
     if validation_data is not None:
         open_samples(validation_data)
     network = _network(samples, hidden, activation, dropout, regression)
-    at_once = options.n_groups * max(options.submodels_by_round(network))
+    check_divisible(network, options.most_submodels)
+    at_once = options.n_groups * options.most_submodels
     click.echo(_told(samples, network), err=True)
     with working(scheduler, workers, at_once):
         result = run_session(

@@ -15,6 +15,7 @@ from dask.delayed import Delayed
 from dask_horn.cluster import Executor, current_executor, remove_folder
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
+from dask_horn.partition import check_divisible
 from dask_horn.training.checkpoint import Checkpoint
 from dask_horn.training.events import Callback, CallbackList
 from dask_horn.training.graph import round_graph, start_graph
@@ -126,7 +127,7 @@ def run(
     scratch: str | None = None,
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`."""
-    options.submodels_by_round(network)  # too many sub-models are told before any data are read
+    check_divisible(network, options.most_submodels)  # told before any data are read
     listeners = CallbackList(callbacks)
     executor = current_executor()
     with _scratch_folder(executor, scratch) as folder, executor.running(()):
@@ -174,6 +175,7 @@ def training_graph(
     4
     """
     options = TrainingOptions.of(**settings)
+    check_divisible(network, options.most_submodels)
     executor = current_executor()
     folder = executor.scratch(scratch)
     if folder is not None:

@@ -12,16 +12,13 @@ from typing import Any
 import numpy as np
 
 from dask_horn.network import Network
-from dask_horn.partition import check_divisible
 from dask_horn.program import OPTIMIZERS, Optimizer
 
 __all__ = ["TrainingOptions"]
 
 _SGD_RATE = 0.05
-_ADAMW_RATE, _HIGHEST_ADAMW_RATE = (
-    1.0,
-    5e-3,
-)  # the first over the width: steps of wide layers add up
+# The first is over the units of the widest layer: what a unit receives adds up over its inputs.
+_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
 
@@ -194,82 +191,24 @@ class TrainingOptions:
             decay = _default_decay(n_samples, summed_rates) if self.optimizer == "adamw" else 0.0
         return Optimizer(self.optimizer, self.momentum, self.nesterov, decay, self.clip_norm)
 
-    def submodels_by_round(self, network: Network) -> tuple[int, ...]:
-        """How many sub-models each round has, (n_rounds,).
-
-        Raises
-        ------
-        ValueError
-            If a divided layer has fewer units than there are sub-models.
-        """
-        if isinstance(self.n_submodels, Sequence):
-            numbers = [*self.n_submodels, *[self.n_submodels[-1]] * self.n_rounds]
-            schedule = tuple(numbers[: self.n_rounds])
-        else:
-            schedule = _descending(network, self.n_submodels, self.n_rounds, regroup=self.regroup)
-        check_divisible(network, max(schedule))
-        return schedule
-
-    def ending(self, network: Network) -> int:
-        """Find the first round of the descent, where the outer step is off; n_rounds if none."""
-        schedule = self.submodels_by_round(network)
-        first = self.n_rounds
-        while first > 1 and schedule[first - 1] < max(schedule):
-            first -= 1
-        return first
+    @property
+    def most_submodels(self) -> int:
+        """The largest number of sub-models in a group in any round."""
+        return max(self.n_submodels) if isinstance(self.n_submodels, Sequence) else self.n_submodels
 
 
 def _default_decay(n_samples: int, summed_rates: float) -> float:
     """Return the strength of AdamW's decay: a prior that counts for less where data are many.
 
-    Whatever their number, weights forget what they were before the run's last third or so.
+    Whatever their number, the time over which weights are averaged is no longer than the run.
 
     References
     ----------
-    Wang, Aitchison (2024), "How to set AdamW's weight decay as you scale model and dataset size",
-    arXiv:2405.13698: the time over which weights are averaged, in passes, is what to keep.
+    Wang, Aitchison (2025), "How to set AdamW's weight decay as you scale model and dataset size",
+    ICML, section 3: that time, in passes, is what to keep.
     """
     decay = max(_DECAY_ROWS / n_samples, _DECAY_OVER_RUN / summed_rates)
     return min(decay, _STRONGEST_DECAY)
-
-
-def _descending(network: Network, finest: int, n_rounds: int, *, regroup: bool) -> tuple[int, ...]:
-    """K … K, then K/2 … K/2, and so on to 1: as long an ending as is affordable.
-
-    Affordable is an ending that takes no longer than the rounds before it, by the weights of a
-    sub-model and its share of the group's rows: an undivided copy of a wide network has up to K²
-    times the weights of a sub-model.
-    """
-    coarser = _halvings(finest)
-    longest = max(1, n_rounds // 6) if n_rounds > 2 else 0  # two rounds are too few to end
-    for length in range(longest, 0, -1):
-        levels = coarser[-(n_rounds // 2 // length) :]
-        ending = [number for number in levels for _ in range(length)]
-        divided = (n_rounds - len(ending)) * _weights(network, finest)
-        pieces = [finest // number if regroup else 1 for number in ending]
-        cost = sum(_weights(network, k) / n for k, n in zip(ending, pieces, strict=True))
-        if cost <= divided:
-            return (finest,) * (n_rounds - len(ending)) + tuple(ending)
-    return (finest,) * n_rounds
-
-
-def _halvings(number: int) -> list[int]:
-    """Half of a number, half of that, and so on to 1."""
-    halvings = []
-    while number > 1:
-        number //= 2
-        halvings.append(number)
-    return halvings
-
-
-def _weights(network: Network, n_submodels: int) -> float:
-    """Parameters of one of so many equal sub-models."""
-    divided = set(network.divided_axes)
-    weights = 0.0
-    for tensor in network.parameters.tensors:
-        cuts = sum(axis in divided for axis in tensor.axes)
-        weights += tensor.size / float(n_submodels) ** cuts
-    return weights
 
 
 def _check_integer(name: str, value: Any, at_least: int) -> None:

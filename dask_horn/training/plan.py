@@ -7,14 +7,14 @@ groups, and at last K undivided copies, one with each worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dask_horn.data import Block, deal
 from dask_horn.network import Network
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.spec import OuterStep, RoundPlan
 
-__all__ = ["most_regroupings", "plan_rounds"]
+__all__ = ["most_regroupings", "plan_rounds", "submodels_by_round"]
 
 _SMALLEST_ROUND = 50  # steps: fewer and momentum never gets going after its reset
 
@@ -38,8 +38,9 @@ def plan_rounds(
     steps_of_pass : callable
         From blocks to the optimizer steps of one pass over them.
     """
-    numbers = options.submodels_by_round(network)
-    ending = options.ending(network)
+    steps = options.steps_per_round or min(map(steps_of_pass, group_blocks))
+    numbers = submodels_by_round(network, options, steps)
+    ending = _first_of_ending(numbers)
     outer = OuterStep(options.outer_learning_rate, options.outer_momentum)
     plans: dict[tuple[int, OuterStep], RoundPlan] = {}
     rounds = []
@@ -52,13 +53,75 @@ def plan_rounds(
     return tuple(rounds)
 
 
-def most_regroupings(network: Network, n_samples: int, options: TrainingOptions) -> int:
+def most_regroupings(options: TrainingOptions, n_samples: int, batch_size: int) -> int:
     """Return the most groups that one group can become: bounds what rows must be cut into."""
     if not options.regroup:
         return 1
-    numbers = options.submodels_by_round(network)
-    steps = options.steps_per_round or n_samples // options.n_groups
-    return max(1, min(max(numbers) // min(numbers), steps // _SMALLEST_ROUND))
+    steps = options.steps_per_round or n_samples // (options.n_groups * batch_size)
+    return max(1, min(options.most_submodels, steps // _SMALLEST_ROUND))
+
+
+def submodels_by_round(network: Network, options: TrainingOptions, steps: int) -> tuple[int, ...]:
+    """How many sub-models each round has, (n_rounds,).
+
+    Parameters
+    ----------
+    network : Network
+    options : TrainingOptions
+    steps : int
+        Of a group's round.
+    """
+    given, n_rounds = options.n_submodels, options.n_rounds
+    if isinstance(given, Sequence):
+        return tuple([*given, *[given[-1]] * n_rounds][:n_rounds])
+    most_pieces = max(1, steps // _SMALLEST_ROUND) if options.regroup else 1
+    return _descending(network, given, n_rounds, most_pieces)
+
+
+def _descending(network: Network, finest: int, n_rounds: int, most_pieces: int) -> tuple[int, ...]:
+    """K … K, then K/2 … K/2, and so on to 1: as long an ending as is affordable.
+
+    Affordable is an ending that takes no longer than the rounds before it, by the weights of a
+    sub-model and its share of the group's rows: an undivided copy of a wide network has up to K²
+    times the weights of a sub-model. A group becomes `most_pieces` groups at most.
+    """
+    coarser = _halvings(finest)
+    longest = max(1, n_rounds // 6) if n_rounds > 2 else 0  # two rounds are too few to end
+    for length in range(longest, 0, -1):
+        levels = coarser[-(n_rounds // 2 // length) :]
+        ending = [number for number in levels for _ in range(length)]
+        divided = (n_rounds - len(ending)) * _weights(network, finest)
+        cost = sum(_weights(network, k) / min(finest // k, most_pieces) for k in ending)
+        if cost <= divided:
+            return (finest,) * (n_rounds - len(ending)) + tuple(ending)
+    return (finest,) * n_rounds
+
+
+def _halvings(number: int) -> list[int]:
+    """Half of a number, half of that, and so on to 1."""
+    halvings = []
+    while number > 1:
+        number //= 2
+        halvings.append(number)
+    return halvings
+
+
+def _weights(network: Network, n_submodels: int) -> float:
+    """Parameters of one of so many equal sub-models."""
+    divided = set(network.divided_axes)
+    weights = 0.0
+    for tensor in network.parameters.tensors:
+        cuts = sum(axis in divided for axis in tensor.axes)
+        weights += tensor.size / float(n_submodels) ** cuts
+    return weights
+
+
+def _first_of_ending(numbers: Sequence[int]) -> int:
+    """Find the first round of the descent, where the outer step is off; n_rounds if none."""
+    first = len(numbers)
+    while first > 1 and numbers[first - 1] < max(numbers):
+        first -= 1
+    return first
 
 
 def _plan(

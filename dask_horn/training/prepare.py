@@ -120,12 +120,7 @@ def prepare_data(
             X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes
         )
     _check_samples(network, samples, "X")
-    blocks = row_blocks(
-        samples.n_samples,
-        samples.chunk_rows,
-        options.n_groups,
-        _BLOCKS_PER_GROUP * most_regroupings(network, samples.n_samples, options),
-    )
+    blocks = _row_blocks(samples, options)
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
@@ -190,6 +185,14 @@ def make_spec(
         batch_size=batch_size,
         seed=options.random_state,
     )
+
+
+def _row_blocks(samples: SampleStore, options: TrainingOptions) -> tuple[Block, ...]:
+    """Cut the rows into blocks: enough for all groups that there will be."""
+    batch_size = options.batch_size or _default_batch_size(samples.n_samples)
+    most = most_regroupings(options, samples.n_samples, batch_size)
+    n_blocks = _BLOCKS_PER_GROUP * most
+    return row_blocks(samples.n_samples, samples.chunk_rows, options.n_groups, n_blocks)
 
 
 def _group_blocks(

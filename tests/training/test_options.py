@@ -7,6 +7,7 @@ import pytest
 
 import dask_horn as horn
 from dask_horn.training import TrainingOptions
+from dask_horn.training.plan import submodels_by_round
 from tests.training.specs import settled
 
 NETWORK = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(2)], 2)
@@ -113,16 +114,21 @@ def test_weights_without_a_gradient_shrink_by_e_in_a_shorter_run():
 )
 def test_a_run_ends_by_fewer_sub_models(widths, n_submodels, n_rounds, expected):
     options = TrainingOptions(n_submodels=n_submodels, n_rounds=n_rounds)
-    assert options.submodels_by_round(_network(*widths)) == expected
+    assert submodels_by_round(_network(*widths), options, steps=1000) == expected
 
 
 @pytest.mark.parametrize("n_rounds", [1, 2])
 @pytest.mark.parametrize("n_submodels", [2, 8])
 def test_one_or_two_rounds_have_no_ending(n_submodels, n_rounds):
     options = TrainingOptions(n_submodels=n_submodels, n_rounds=n_rounds)
-    assert options.submodels_by_round(_network(32)) == (n_submodels,) * n_rounds
+    assert submodels_by_round(_network(32), options, steps=1000) == (n_submodels,) * n_rounds
+
+
+def test_rounds_too_short_to_share_afford_less_of_an_ending():
+    options = TrainingOptions(n_submodels=4, n_rounds=30)
+    assert submodels_by_round(_network(800, 800), options, steps=60) == (4,) * 26 + (2, 2, 1, 1)
 
 
 def test_without_regrouping_less_of_an_ending_is_affordable():
     options = TrainingOptions(n_submodels=4, n_rounds=30, regroup=False)
-    assert options.submodels_by_round(_network(800, 800)) == (4,) * 26 + (2, 2, 1, 1)
+    assert submodels_by_round(_network(800, 800), options, steps=1000) == (4,) * 26 + (2, 2, 1, 1)
