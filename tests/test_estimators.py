@@ -279,7 +279,7 @@ def test_fitting_goes_on_from_a_saved_model(tmp_path):
     assert again.classes_.tolist() == first.classes_.tolist()
     assert_array_equal(again.model_.standardizer.mean, saved.standardizer.mean)
     assert (again.predict(X * 1000) == first.predict(X * 1000)).mean() > 0.95
-    assert again.history_[0].loss < first.history_[0].loss / 2
+    assert again.history_[0].loss < np.log(3) / 2  # log 3 is what an untrained model has
 
 
 def test_what_cannot_be_gone_on_from_is_told():

@@ -28,7 +28,7 @@ DIVISIONS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 4), (1, 8))
 #: Rounds of one pass each, by the width of MNIST's two hidden layers. An undivided round of
 #: 4096 units is 7 · 10¹² operations, minutes of a core, so there are few of them.
 ROUNDS = {800: 8, 4096: 1}
-_DIGITS_SEEDS = 3
+_DIGITS_SEEDS = 2
 _HEADER = (
     "task", "G", "K", "sub-models by round", "seconds", "accuracy, %", "MB moved",
     "peak MB of a worker",

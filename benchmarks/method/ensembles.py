@@ -103,7 +103,7 @@ TASKS = {
         letters,
         _letters_network(),
         n_rounds=horn.TrainingOptions().n_rounds,
-        n_seeds=3,
+        n_seeds=2,
     ),
 }
 

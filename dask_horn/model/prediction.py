@@ -169,7 +169,7 @@ class Predictor(ABC):
         >>> X, y = load_digits(return_X_y=True)
         >>> network = horn.Network([horn.Dense(64, "relu"), horn.Dense(10)], input_shape=64)
         >>> model = horn.train(network, X[:900], y[:900]).model.calibrate(X[900:1400], y[900:1400])
-        >>> model.temperature > 1  # it was too sure of itself
+        >>> model.temperature < 1  # weight decay had made it too modest
         True
         """
         targets = self._any_member().targets

@@ -115,7 +115,8 @@ class Rounds:
                     location,
                     round,
                     lineage,
-                    dask_key_name=(f"load-{self.spec.run}", round, lineage),
+                    # The best round's may be saved apart: a key of the round alone is not unique.
+                    dask_key_name=(f"load-{self.spec.run}", location, lineage),
                 )
                 for lineage in range(self.spec.n_parents)
             )

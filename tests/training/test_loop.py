@@ -140,8 +140,8 @@ def test_a_callback_may_stop_a_run_on_a_cluster_that_goes_on_to_serve(digits):
         assert client.submit(sum, [1, 2]).result() == 3
 
 
-@pytest.mark.parametrize("clustered", [False, True])
-def test_early_stopping_keeps_the_best_round(digits, clustered):
+@pytest.mark.parametrize(("clustered", "checkpoint_every"), [(False, 5), (True, 5), (True, 1)])
+def test_early_stopping_keeps_the_best_round(digits, clustered, checkpoint_every):
     X, y, Xv, yv = digits
     settings = {
         "n_rounds": 40,
@@ -149,6 +149,7 @@ def test_early_stopping_keeps_the_best_round(digits, clustered):
         "n_iter_no_change": 3,
         "learning_rate": 0.02,
         "schedule": "constant",
+        "checkpoint_every": checkpoint_every,  # 1: the best round's parents are saved twice
     }
 
     def run() -> horn.TrainingResult:
