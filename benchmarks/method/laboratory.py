@@ -290,18 +290,22 @@ class _Laboratory:
         return _Part(Trained(delta, report), own, places.table, start + delta, scales)
 
     def _rates(self, round: int, group: int) -> NDArray[np.float64]:
-        schedule, floor = self.spec.schedule, self.variant.rate_floor
-        numbers, n_steps = self._numbers, self.spec.rounds[round].steps[group]
+        floor, numbers = self.variant.rate_floor, self._numbers
+        spec, first = self.spec, numbers.count(max(numbers))
+        if self.variant.decay == "ending" and round >= first:
+            n_steps = spec.rounds[round].steps[group]
+            left = len(numbers) - round - np.arange(n_steps) / n_steps
+            flat = dataclasses.replace(spec.schedule, name="constant")
+            spec = dataclasses.replace(spec, schedule=flat)
+            return floor * spec.rates(round, group) * left / (len(numbers) - first)
         if self.variant.decay == "ending":
-            first = numbers.count(max(numbers))
-            if round >= first:
-                schedule = dataclasses.replace(schedule, name="constant")
-                rates = floor * schedule.rates(round, n_steps)
-                left = len(numbers) - round - np.arange(n_steps) / n_steps
-                return rates * left / (len(numbers) - first)
-            schedule = dataclasses.replace(schedule, n_rounds=first)
-        rates = schedule.rates(round, n_steps)
-        return floor * schedule.peak + (1 - floor) * rates if floor else rates
+            shorter = dataclasses.replace(spec.schedule, n_rounds=first)
+            spec = dataclasses.replace(spec, schedule=shorter)
+        rates = spec.rates(round, group)
+        if not floor:
+            return rates
+        peak = spec.schedule.peak * spec.rounds[round].rate_factor
+        return floor * peak + (1 - floor) * rates
 
     def _begin_state(self, execution: Execution, places: Any) -> list[Array]:
         """Views of the optimizer's state in the arena, filled with what the parent carries."""

@@ -47,8 +47,8 @@ class TrainingOptions:
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"
     learning_rate : float or None, default None
-        The highest of the schedule. None: 0.05 for sgd; 1 over the units of the widest hidden
-        layer, but at most 0.005, for adamw.
+        The highest of the schedule. None: 0.05 for sgd; for adamw 1 over the units of the widest
+        hidden layer, but at most 0.005, and times √(K/2) in rounds of K > 2 sub-models.
     momentum : float, default 0.9
         Of sgd; for adamw the first moment's decay.
     nesterov : bool, default False
@@ -183,6 +183,17 @@ class TrainingOptions:
             return _SGD_RATE
         widest = max((network.unit_axes[axis] for axis in network.divided_axes), default=1)
         return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
+
+    def rate_factor(self, n_submodels: int) -> float:
+        """Return the factor on the learning rates of a round of so many sub-models.
+
+        Of the default rate of adamw, that is. A unit of a sub-model has 1/K of its inputs, and
+        their products are scaled by √K, so that one step moves it by 1/√K of what it would in
+        the parent. The default rate suits two sub-models.
+        """
+        if self.optimizer == "adamw" and self.learning_rate is None:
+            return math.sqrt(max(n_submodels, 2) / 2)
+        return 1.0
 
     def local_optimizer(self, n_samples: int, summed_rates: float) -> Optimizer:
         """Return the sub-models' optimizer; `summed_rates` are those of all steps of the run."""

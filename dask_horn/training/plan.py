@@ -148,4 +148,11 @@ def _plan(
             steps.extend(max(_SMALLEST_ROUND, steps_of_pass(piece)) for piece in own)
     if options.merge == "average":
         lineages = [tuple(range(len(dealt)))]
-    return RoundPlan(n_submodels, tuple(lineages), tuple(dealt), tuple(steps), outer_step)
+    return RoundPlan(
+        n_submodels,
+        tuple(lineages),
+        tuple(dealt),
+        tuple(steps),
+        options.rate_factor(n_submodels),
+        outer_step,
+    )

@@ -165,7 +165,8 @@ def make_spec(
         options.schedule, options.peak_rate(network), options.n_rounds, options.warmup_steps
     )
     summed_rates = sum(
-        float(schedule.rates(round, max(plan.steps)).sum()) for round, plan in enumerate(rounds)
+        float(schedule.rates(round, max(plan.steps)).sum()) * plan.rate_factor
+        for round, plan in enumerate(rounds)
     )
     return RunSpec(
         run=secrets.token_hex(4),

@@ -69,6 +69,8 @@ class RoundPlan:
         The row blocks of each group.
     steps : tuple of int
         Optimizer steps of each group's sub-models.
+    rate_factor : float
+        On the schedule's learning rates.
     outer_step : OuterStep
     """
 
@@ -76,6 +78,7 @@ class RoundPlan:
     lineages: tuple[tuple[int, ...], ...]
     group_blocks: tuple[tuple[Block, ...], ...]
     steps: tuple[int, ...]
+    rate_factor: float
     outer_step: OuterStep
 
     @property
@@ -135,3 +138,8 @@ class RunSpec:
     def n_parents(self) -> int:
         """Number of parents: one, or each member of an ensemble."""
         return len(self.rounds[0].lineages)
+
+    def rates(self, round: int, group: int) -> NDArray[np.float64]:
+        """Return the learning rate of each step of a group's sub-models in one round."""
+        plan = self.rounds[round]
+        return plan.rate_factor * self.schedule.rates(round, plan.steps[group])

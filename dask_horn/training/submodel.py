@@ -92,7 +92,7 @@ def train_submodel(
     began = time.perf_counter()
     scales = submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent)
     execution = begin_round(spec, start, partition, scales, round, group, submodel)
-    rates = spec.schedule.rates(round, spec.rounds[round].steps[group])
+    rates = spec.rates(round, group)
     loss, samples = take_steps(spec, execution, rates, round, group, submodel)
     delta = execution.parameters - start
     largest = float(np.abs(delta).max())

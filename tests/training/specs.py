@@ -43,6 +43,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
         lineages=(tuple(range(n_groups)),),
         group_blocks=groups,
         steps=steps or (4,) * n_groups,
+        rate_factor=1.0,
         outer_step=OuterStep(0.7, 0.7),
     )
     spec = RunSpec(

@@ -61,7 +61,7 @@ def test_the_decay_of_a_shorter_run_is_felt_by_its_end(schedule, n_submodels):
         *_samples(20_000),
         **{"n_rounds": 4, "schedule": schedule, "n_submodels": n_submodels, "learning_rate": 0.01},
     )
-    rates = [spec.schedule.rates(r, max(plan.steps)).sum() for r, plan in enumerate(spec.rounds)]
+    rates = [spec.rates(r, int(np.argmax(plan.steps))).sum() for r, plan in enumerate(spec.rounds)]
     assert 2500 / 20_000 < spec.optimizer.weight_decay < 1
     assert sum(rates) * spec.optimizer.weight_decay == pytest.approx(1)
 
@@ -132,3 +132,9 @@ def test_rounds_too_short_to_share_afford_less_of_an_ending():
 def test_without_regrouping_less_of_an_ending_is_affordable():
     options = TrainingOptions(n_submodels=4, n_rounds=30, regroup=False)
     assert submodels_by_round(_network(800, 800), options, steps=1000) == (4,) * 26 + (2, 2, 1, 1)
+
+
+def test_the_default_rate_grows_with_the_root_of_the_number_of_sub_models():
+    assert [TrainingOptions().rate_factor(k) for k in (1, 2, 8)] == [1, 1, 2]
+    assert TrainingOptions(learning_rate=0.01).rate_factor(8) == 1  # who gives one gets it
+    assert TrainingOptions(optimizer="sgd").rate_factor(8) == 1
