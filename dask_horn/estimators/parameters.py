@@ -50,14 +50,14 @@ _PARAMETERS = {
     "steps_per_round": (
         "int or None",
         "Optimizer steps of each sub-model in a round; None for one pass over the group's rows, "
-        "but never fewer than 50.",
+        "but never fewer than 50, or than 200 in rounds of four sub-models or more.",
     ),
     "batch_size": ("int or None", "Samples in a step; None for 128, and less where rows are few."),
     "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),
     "learning_rate": (
         "float or None",
         "The highest of the schedule; None for 0.05 with sgd, and with adamw for 1 over the units "
-        "of the widest hidden layer, at most 0.005.",
+        "of the widest hidden layer, at most 0.005, times √(K/2) in rounds of K > 2 sub-models.",
     ),
     "momentum": ("float", "Of sgd; for adamw the first moment's decay."),
     "weight_decay": (

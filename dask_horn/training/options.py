@@ -42,7 +42,8 @@ class TrainingOptions:
     n_rounds : int, default 30
     steps_per_round : int or None, default None
         Optimizer steps of each sub-model in a round; None: one pass over the group's rows, but
-        never fewer than 50, since the optimizer's state starts anew in each round.
+        never fewer than 50, since the optimizer's state starts anew in each round, or than 200
+        in rounds of four sub-models or more.
     batch_size : int or None, default None
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"

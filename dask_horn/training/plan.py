@@ -17,6 +17,7 @@ from dask_horn.training.spec import OuterStep, RoundPlan
 __all__ = ["most_regroupings", "plan_rounds", "submodels_by_round"]
 
 _SMALLEST_ROUND = 50  # steps: fewer and momentum never gets going after its reset
+_LONGEST_SMALLEST_ROUND = 200
 
 Blocks = tuple[Block, ...]
 
@@ -116,6 +117,15 @@ def _weights(network: Network, n_submodels: int) -> float:
     return weights
 
 
+def _fewest_steps(n_submodels: int) -> int:
+    """Return the steps that a default round has at least: 50, and 200 from four sub-models on.
+
+    The more of them, the longer an entry between hidden layers waits for its next turn, and the
+    fewer of its unit's inputs it meets: with 50 steps K = 4 leaves small data underfitted.
+    """
+    return min(_SMALLEST_ROUND * max(n_submodels, 2) ** 2 // 4, _LONGEST_SMALLEST_ROUND)
+
+
 def _first_of_ending(numbers: Sequence[int]) -> int:
     """Find the first round of the descent, where the outer step is off; n_rounds if none."""
     first = len(numbers)
@@ -145,7 +155,8 @@ def _plan(
         if options.steps_per_round:
             steps.extend([-(-options.steps_per_round // n_pieces)] * n_pieces)
         else:
-            steps.extend(max(_SMALLEST_ROUND, steps_of_pass(piece)) for piece in own)
+            fewest = _fewest_steps(n_submodels)
+            steps.extend(max(fewest, steps_of_pass(piece)) for piece in own)
     if options.merge == "average":
         lineages = [tuple(range(len(dealt)))]
     return RoundPlan(
