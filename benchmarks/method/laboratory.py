@@ -16,10 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dask_horn as horn
+from benchmarks.method.activations import (
+    UnitStatistics,
+    add_mean_field,
+    pre_activations,
+    recalibrate,
+    unit_means,
+)
 from dask_horn.cluster import current_executor, limit_blas
 from dask_horn.data import DecodedBlock, read_block
 from dask_horn.kernels.opcodes import OP, STEP, C
-from dask_horn.network import Dense, Network, ParameterTable
+from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
@@ -178,9 +185,9 @@ class _Laboratory:
     def _round(self, parent: ParentState, round: int) -> ParentState:
         spec = self.spec
         partitions = [self._partition(round, group) for group in range(spec.rounds[round].n_groups)]
-        means = _unit_means(spec.network, self.table.as_dict(parent.parameters), self.probe)
+        means = unit_means(spec.network, self.table.as_dict(parent.parameters), self.probe)
         states = [_Sum(self.table) for _ in self.state]
-        statistics = _Statistics()
+        statistics = UnitStatistics()
         sums: list[PartialSum] = []
         for group, partition in enumerate(partitions):
             trained = []
@@ -205,7 +212,7 @@ class _Laboratory:
             self.tune = self._compare(merged, statistics)
         if self._recalibrates(round):
             parameters = merged.parameters.copy()
-            _recalibrate(spec.network, self.table.as_dict(parameters), self.probe, statistics)
+            recalibrate(spec.network, self.table.as_dict(parameters), self.probe, statistics)
             merged = dataclasses.replace(merged, parameters=parameters)
         return merged
 
@@ -239,7 +246,7 @@ class _Laboratory:
         numbers = self._numbers
         return numbers[round] > 1 and max(numbers[round + 1 :], default=1) == 1
 
-    def _compare(self, merged: ParentState, statistics: _Statistics) -> dict[str, list[float]]:
+    def _compare(self, merged: ParentState, statistics: UnitStatistics) -> dict[str, list[float]]:
         """Hold the parent's pre-activations against its sub-models'."""
         tensors = self.table.as_dict(merged.parameters)
         sums = pre_activations(self.spec.network, tensors, self.probe)
@@ -273,7 +280,7 @@ class _Laboratory:
         start = places.take(parent.parameters)
         if variant.mean_field:
             units = partition.index_sets(submodel)
-            _add_mean_field(places.table.as_dict(start), self.table, parent, means, units, scales)
+            add_mean_field(places.table.as_dict(start), self.table, parent, means, units, scales)
         factors = np.ones(places.table.size, np.float32)
         for layer, scale in scales.items():
             places.table.view(factors, f"{layer}/W")[:] = scale ** (1 - variant.rate_exponent)
@@ -372,44 +379,6 @@ class _Sum:
         self.count = np.zeros(table.size, np.float32)
 
 
-class _Statistics:
-    """Means and standard deviations of hidden units in their sub-models, one row per holder."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, list[tuple[NDArray[np.int64], Any, Any]]] = {}
-
-    def add(self, sums: Tensors, units: Mapping[str, NDArray[np.int64]]) -> None:
-        for layer, own in units.items():
-            z = sums[layer]
-            self.seen.setdefault(layer, []).append((own, z.mean(axis=0), z.std(axis=0)))
-
-    def of(self, layer: str, n_units: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Mean over the holders: means and standard deviations, (n_units,) each."""
-        totals = np.zeros((3, n_units))
-        for own, mean, deviation in self.seen[layer]:
-            totals[:, own] += np.stack([np.ones(own.size), mean, deviation])
-        return totals[1] / totals[0], totals[2] / totals[0]
-
-
-def pre_activations(
-    network: Network,
-    tensors: Tensors,
-    rows: NDArray[Any],
-    scales: Mapping[str, float] | None = None,
-) -> dict[str, NDArray[np.float64]]:
-    """``c x W + b`` of every dense layer by its name, dropout aside; relu networks only."""
-    found: dict[str, NDArray[np.float64]] = {}
-    h = rows
-    for layer in network.named_layers:
-        if isinstance(layer, Dense):
-            name = str(layer.name)
-            c = (scales or {}).get(name, 1.0)
-            z = c * (h @ tensors[f"{name}/W"]) + tensors[f"{name}/b"]
-            found[name] = z
-            h = np.maximum(z, 0)
-    return found
-
-
 def _last(table: ParameterTable) -> str:
     return table.tensors[-1].name.rpartition("/")[0]
 
@@ -423,54 +392,6 @@ def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:
         if sum(map(len, rows)) >= _PROBE_ROWS:
             break
     return np.concatenate(rows)[:_PROBE_ROWS].astype(np.float32)
-
-
-def _unit_means(network: Network, tensors: Tensors, rows: NDArray[Any]) -> Tensors:
-    """Mean activation of every hidden unit in the parent."""
-    sums = pre_activations(network, tensors, rows)
-    return {name: np.maximum(z, 0).mean(axis=0) for name, z in sums.items()}
-
-
-def _add_mean_field(
-    own: Tensors,
-    table: ParameterTable,
-    parent: ParentState,
-    means: Tensors,
-    units: Mapping[str, NDArray[np.int64]],
-    scales: Mapping[str, float],
-) -> None:
-    """Add to a slice's biases ``Σ_all m W - c Σ_own m W``: the mean of what it lacks."""
-    whole = table.as_dict(parent.parameters)
-    for layer, c in scales.items():
-        weight = table[f"{layer}/W"]
-        source, target = weight.axes[0], weight.axes[-1]
-        assert source is not None
-        held = units.get(str(target), np.arange(weight.shape[-1]))
-        lacking = means[source] @ whole[f"{layer}/W"][:, held]
-        lacking -= c * (means[source][units[source]] @ own[f"{layer}/W"])
-        own[f"{layer}/b"][:] += lacking
-
-
-def _recalibrate(
-    network: Network, tensors: Tensors, rows: NDArray[Any], statistics: _Statistics
-) -> None:
-    """Give the parent's hidden units their sub-models' means and deviations, layer by layer.
-
-    References
-    ----------
-    Jordan et al. (2023), "REPAIR: renormalizing permuted activations for interpolation repair".
-    """
-    h = rows
-    for layer in network.named_layers:
-        if not isinstance(layer, Dense) or layer.name not in statistics.seen:
-            continue
-        weight, bias = tensors[f"{layer.name}/W"], tensors[f"{layer.name}/b"]
-        z = h @ weight
-        mean, deviation = statistics.of(str(layer.name), bias.size)
-        factor = deviation / np.maximum(z.std(axis=0), 1e-6)
-        weight *= factor
-        bias[:] = mean - factor * z.mean(axis=0)
-        h = np.maximum(h @ weight + bias, 0)
 
 
 def _keep_blocks(network: Network, tensors: Tensors, partition: Partition) -> None:
