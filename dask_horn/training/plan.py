@@ -38,6 +38,10 @@ def plan_rounds(
         The rows of each of the `options.n_groups` groups.
     steps_of_pass : callable
         From blocks to the optimizer steps of one pass over them.
+
+    Returns
+    -------
+    tuple of RoundPlan, (n_rounds,)
     """
     steps = options.steps_per_round or min(map(steps_of_pass, group_blocks))
     numbers = submodels_by_round(network, options, steps)
