@@ -144,6 +144,17 @@ class Partition:
             parts[axis] = holder[generator.permutation(n_units)]
         return cls(n_submodels, parts)
 
+    def joined(self, n_submodels: int) -> Partition:
+        """Join neighbouring parts, so that `n_submodels` are left: at most as many as there are.
+
+        Examples
+        --------
+        >>> Partition(4, {"dense_1": np.array([0, 1, 2, 3])}).joined(2).parts["dense_1"]
+        array([0, 0, 1, 1])
+        """
+        parts = {axis: part * n_submodels // self.n_submodels for axis, part in self.parts.items()}
+        return Partition(n_submodels, parts)
+
     def sizes(self, axis: str) -> NDArray[np.int64]:
         """How many units of `axis` each sub-model holds, shape (n_submodels,)."""
         return np.bincount(self.parts[axis], minlength=self.n_submodels)

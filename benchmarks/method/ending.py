@@ -41,7 +41,6 @@ def _for(K: int) -> list[Settings]:
 RUNS = [
     *_for(8),
     _run(8, [], "recalibrated at the end", recalibrate="end"),
-    _run(8, _ENDINGS[8], "partition drawn once, parts joined", nested=True),
     *(
         _run(K, ending, "regrouped" if regroup else "", regroup=regroup)
         for K in (4, 2)

@@ -30,6 +30,7 @@ from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
+from dask_horn.training.division import first_partition, first_values, partition_of
 from dask_horn.training.merge import (
     ARITY,
     ParentState,
@@ -70,9 +71,9 @@ class Variant:
     mean_field : bool
         Whether sub-models get, as constant biases, the means of what the dropped connections
         would have added in the parent.
-    nested : bool
-        Whether the partition is drawn once and coarser ones join its parts, so that nothing is
-        ever out of tune; entries between parts start at zero.
+    own_partitions : bool
+        Whether partitions that are drawn once are each group's own, and not the same in all;
+        connections that no group has start at 0 then.
     recalibrate : {"never", "end", "always"}
         When the parent's hidden units are given the means and standard deviations of their
         pre-activations that they had in the sub-models, by scaling columns and shifting biases.
@@ -99,7 +100,7 @@ class Variant:
     rate_floor: float = 0.0
     decay: str = "run"
     average_last: int = 0
-    nested: bool = False
+    own_partitions: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,10 +162,7 @@ class _Laboratory:
 
     def run(self) -> Result:
         spec, variant = self.spec, self.variant
-        values = spec.network.initial_values(spec.seed)
-        if variant.nested:
-            _keep_blocks(spec.network, self.table.as_dict(values), self._partition(0, 0))
-        parent = ParentState.start(values)
+        parent = ParentState.start(self._initial_values())
         last: list[Array] = []
         n_rounds = len(spec.rounds)
         for round in range(n_rounds):
@@ -217,21 +215,19 @@ class _Laboratory:
         return merged
 
     def _partition(self, round: int, group: int) -> Partition:
-        spec, nested = self.spec, self.variant.nested
-        number = spec.rounds[round].n_submodels
-        finest = spec.rounds[0].n_submodels if nested else number
-        partition = Partition.draw(
-            spec.network,
-            finest,
-            spec.seed,
-            round=0 if nested else round,
-            group=0 if nested else group,
-            concentration=spec.concentration,
-        )
-        if not nested:
-            return partition
-        parts = {axis: part * number // finest for axis, part in partition.parts.items()}
-        return Partition(number, parts)
+        if not self.variant.own_partitions:
+            return partition_of(self.spec, round, group)
+        plan, n_groups = self.spec.rounds[round], self.spec.rounds[0].n_groups
+        own = first_partition(self.spec, group * n_groups // plan.n_groups)
+        return own.joined(plan.n_submodels)
+
+    def _initial_values(self) -> Array:
+        """Draw initial values with the connections that some group has."""
+        if not self.variant.own_partitions:
+            return first_values(self.spec, 0)
+        n_groups = self.spec.rounds[0].n_groups
+        holders = sum(self._partition(0, group).holders(self.table) for group in range(n_groups))
+        return np.where(holders, self.spec.network.initial_values(self.spec.seed), np.float32(0))
 
     def _recalibrates(self, round: int) -> bool:
         when = self.variant.recalibrate
@@ -392,13 +388,3 @@ def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:
         if sum(map(len, rows)) >= _PROBE_ROWS:
             break
     return np.concatenate(rows)[:_PROBE_ROWS].astype(np.float32)
-
-
-def _keep_blocks(network: Network, tensors: Tensors, partition: Partition) -> None:
-    """Zero what no sub-model holds, and give what is kept the sub-models' own initial spread."""
-    for spec in network.parameters.tensors:
-        if len(spec.shape) == 2 and all(axis in partition.parts for axis in spec.axes):
-            source, target = (partition.parts[axis] for axis in spec.axes)
-            own = source[:, None] == target[None, :]
-            tensors[spec.name][~own] = 0
-            tensors[spec.name][own] *= np.sqrt(own.shape[0] * own.shape[1] / own.sum())

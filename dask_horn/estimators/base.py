@@ -189,6 +189,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return self._options(
             n_rounds=1,
             n_submodels=[fixed],
+            redraw=True,  # rounds to come must meet all connections, whatever `fit` has trained
             schedule="constant",
             outer_learning_rate=1.0,
             outer_momentum=0.0,

@@ -50,7 +50,7 @@ _PARAMETERS = {
     "steps_per_round": (
         "int or None",
         "Optimizer steps of each sub-model in a round; None for one pass over the group's rows, "
-        "but never fewer than 50, or than 200 in rounds of four sub-models or more.",
+        "but never fewer than 50.",
     ),
     "batch_size": ("int or None", "Samples in a step; None for 128, and less where rows are few."),
     "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from dask_horn.cluster import Placement
 from dask_horn.data import Block
-from dask_horn.kernels.random import derive_key
 from dask_horn.partition import Partition
+from dask_horn.training.division import first_values, partition_of
 from dask_horn.training.evaluate import Score, add_scores, score_blocks
 from dask_horn.training.merge import (
     ARITY,
@@ -165,20 +165,12 @@ def _near(workers: Sequence[str]) -> contextlib.AbstractContextManager[Any]:
 
 def initial_parent(spec: RunSpec, lineage: int) -> ParentState:
     """Draw the initial values; each member of an ensemble has its own."""
-    seed = derive_key(spec.seed, lineage) if lineage else spec.seed
-    return ParentState.start(spec.network.initial_values(seed))
+    return ParentState.start(first_values(spec, lineage))
 
 
 def draw_partition(spec: RunSpec, round: int, group: int) -> Partition:
     """Divide one group's copy for one round."""
-    return Partition.draw(
-        spec.network,
-        spec.rounds[round].n_submodels,
-        spec.seed,
-        round=round,
-        group=group,
-        concentration=spec.concentration,
-    )
+    return partition_of(spec, round, group)
 
 
 def take_slice(

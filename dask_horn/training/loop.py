@@ -128,6 +128,8 @@ def run(
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`."""
     check_divisible(network, options.most_submodels)  # told before any data are read
+    if initial is not None:  # all of its units may be connected: no partition suits it for long
+        options = dataclasses.replace(options, redraw=True)
     listeners = CallbackList(callbacks)
     executor = current_executor()
     with _scratch_folder(executor, scratch) as folder, executor.running(()):

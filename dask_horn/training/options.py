@@ -37,13 +37,17 @@ class TrainingOptions:
     regroup : bool, default True
         Whether a group becomes several where its sub-models become fewer, each with a share of
         its rows (and at least 50 steps), so that as many workers are busy as before.
+    redraw : bool, default False
+        Whether each group draws a new partition in each round. By default one is drawn for the
+        run, its sub-models start without connections between them, and its parts are joined where
+        sub-models become fewer. Training that goes on from a model always redraws.
     concentration : float or None, default 100
         Of the Dirichlet distribution of the parts' sizes; None makes them equal.
     n_rounds : int, default 30
     steps_per_round : int or None, default None
         Optimizer steps of each sub-model in a round; None: one pass over the group's rows, but
         never fewer than 50, since the optimizer's state starts anew in each round, or than 200
-        in rounds of four sub-models or more.
+        in redrawn rounds of four sub-models or more.
     batch_size : int or None, default None
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"
@@ -70,8 +74,9 @@ class TrainingOptions:
         η and μ of the outer Nesterov step.
     group_data : {"subset", "all"}, default "subset"
         Whether each group trains on its own subset of the rows, or on all.
-    hidden_exponent : float, default 0.5
+    hidden_exponent : float or None, default None
         a_h: products between hidden layers are scaled by ``p**-a_h``, p the share of the units.
+        None: 0, so that nothing changes as parts are joined; 0.5 where partitions are redrawn.
     standardize : bool, default True
         Whether samples are shifted and scaled to mean 0 and variance 1.
     class_weight : "balanced", mapping or None, default None
@@ -96,6 +101,7 @@ class TrainingOptions:
     n_groups: int = 1
     n_submodels: int | Sequence[int] = 2
     regroup: bool = True
+    redraw: bool = False
     concentration: float | None = 100.0
     n_rounds: int = 30
     steps_per_round: int | None = None
@@ -112,7 +118,7 @@ class TrainingOptions:
     outer_learning_rate: float = 0.7
     outer_momentum: float = 0.7
     group_data: str = "subset"
-    hidden_exponent: float = 0.5
+    hidden_exponent: float | None = None
     standardize: bool = True
     class_weight: str | Mapping[Any, float] | None = None
     early_stopping: bool = False
@@ -138,9 +144,9 @@ class TrainingOptions:
         else:
             _check_integer("n_submodels", self.n_submodels, 1)
         _check_number("outer_learning_rate", self.outer_learning_rate, above=0)
-        _check_number("hidden_exponent", self.hidden_exponent, at_least=0)
-        if self.weight_decay is not None:
-            _check_number("weight_decay", self.weight_decay, at_least=0)
+        for name in ("weight_decay", "hidden_exponent"):
+            if getattr(self, name) is not None:
+                _check_number(name, getattr(self, name), at_least=0)
         for name in ("learning_rate", "concentration", "clip_norm"):
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name), above=0)
@@ -195,6 +201,16 @@ class TrainingOptions:
         if self.optimizer == "adamw" and self.learning_rate is None:
             return math.sqrt(max(n_submodels, 2) / 2)
         return 1.0
+
+    @property
+    def scale_exponent(self) -> float:
+        """The exponent a_h, as given or by default.
+
+        Where parts are joined for good, 0: joining changes nothing then. Where partitions are
+        redrawn all connections carry weights, and 0.5 keeps the deviation of a sum of fewer.
+        """
+        default = 0.5 if self.redraw else 0.0
+        return default if self.hidden_exponent is None else self.hidden_exponent
 
     def local_optimizer(self, n_samples: int, summed_rates: float) -> Optimizer:
         """Return the sub-models' optimizer; `summed_rates` are those of all steps of the run."""

@@ -122,7 +122,7 @@ def _weights(network: Network, n_submodels: int) -> float:
 
 
 def _fewest_steps(n_submodels: int) -> int:
-    """Return the steps that a default round has at least: 50, and 200 from four sub-models on.
+    """Return the steps of a redrawn round: at least 50, and 200 from four sub-models on.
 
     The more of them, the longer an entry between hidden layers waits for its next turn, and the
     fewer of its unit's inputs it meets: with 50 steps K = 4 leaves small data underfitted.
@@ -159,7 +159,7 @@ def _plan(
         if options.steps_per_round:
             steps.extend([-(-options.steps_per_round // n_pieces)] * n_pieces)
         else:
-            fewest = _fewest_steps(n_submodels)
+            fewest = _fewest_steps(n_submodels) if options.redraw else _SMALLEST_ROUND
             steps.extend(max(fewest, steps_of_pass(piece)) for piece in own)
     if options.merge == "average":
         lineages = [tuple(range(len(dealt)))]

@@ -109,6 +109,8 @@ class RunSpec:
     class_weights : ndarray of float32, (n_classes,), or None
     ensemble : bool
         Whether the groups are never merged with each other.
+    redraw : bool
+        Whether the partitions are drawn anew in each round.
     concentration : float or None
     hidden_exponent : float
     optimizer : Optimizer
@@ -127,6 +129,7 @@ class RunSpec:
     validation_blocks: tuple[tuple[Block, ...], ...]
     class_weights: NDArray[np.float32] | None
     ensemble: bool
+    redraw: bool
     concentration: float | None
     hidden_exponent: float
     optimizer: Optimizer

@@ -35,7 +35,6 @@ def test_without_a_switch_it_gives_the_librarys_bits(n_groups):
         {"carry_state": True},
         {"rate_floor": 0.3, "decay": "ending"},
         {"average_last": 2},
-        {"nested": True},
     ],
     ids=lambda switch: next(iter(switch)),
 )
@@ -51,7 +50,17 @@ def test_each_switch_changes_the_model_and_still_learns(switch):
     assert scores[-1] > 0.4
 
 
-def test_parts_that_are_joined_stay_in_tune():
-    result = train(NETWORK, X, Y, variant=Variant(nested=True), hidden_exponent=0.0, **SETTINGS)
-    for ratio, _ in result.tune.values():
-        assert ratio == pytest.approx(1.0, abs=0.2)
+def test_groups_may_have_partitions_of_their_own():
+    settings = {"n_groups": 2, **SETTINGS, "n_submodels": 2}
+    own = train(NETWORK, X, Y, variant=Variant(own_partitions=True), **settings).model
+    assert not np.array_equal(train(NETWORK, X, Y, **settings).model.parameters, own.parameters)
+    assert np.mean(own.predict(X) == Y) > 0.9
+
+
+def test_only_redrawn_parts_get_out_of_tune():
+    joined = train(NETWORK, X, Y, **SETTINGS).tune
+    redrawn = train(NETWORK, X, Y, redraw=True, **SETTINGS).tune
+    for ratio, shift in joined.values():
+        assert ratio == pytest.approx(1, abs=0.01)
+        assert shift == pytest.approx(0, abs=0.01)
+    assert abs(redrawn["dense_2"][1]) > 0.1

@@ -101,7 +101,7 @@ def test_callbacks_may_ask_for_the_model_from_the_start(digits):
 
     X, y, *_ = digits
     ask = Ask()
-    result = horn.train(NETWORK, X, y, n_rounds=1, callbacks=[ask])
+    result = horn.train(NETWORK, X, y, n_rounds=1, redraw=True, callbacks=[ask])
     assert np.array_equal(ask.first, NETWORK.initial_values(0))
     assert np.array_equal(ask.last, result.model.parameters)
 
@@ -234,7 +234,7 @@ def test_going_on_from_a_model_starts_where_it_was(digits):
 def test_class_weights_shift_the_predictions(digits):
     X, y, Xv, _ = digits
     few = np.flatnonzero((y != 3) | (np.arange(len(y)) % 20 == 0))
-    settings = {"n_rounds": 3, "steps_per_round": 20, "learning_rate": 1e-3}
+    settings = {"n_rounds": 3, "steps_per_round": 50, "learning_rate": 3e-3}
     plain = horn.train(NETWORK, X[few], y[few], **settings).model
     balanced = horn.train(NETWORK, X[few], y[few], class_weight="balanced", **settings).model
     heavy = horn.train(NETWORK, X[few], y[few], class_weight={3: 50.0}, **settings).model

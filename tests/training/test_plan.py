@@ -212,8 +212,10 @@ def test_the_outer_step_is_on_to_the_last_where_nothing_descends():
 @pytest.mark.parametrize(
     ("n_submodels", "expected"), [(1, 50), (2, 50), (3, 112), (4, 200), (8, 200)]
 )
-def test_short_passes_are_repeated_the_more_often_the_more_sub_models_there_are(
+def test_short_redrawn_passes_are_repeated_the_more_often_the_more_sub_models_there_are(
     n_submodels, expected
 ):
-    plan = _rounds(n_samples=100, n_submodels=[n_submodels], n_rounds=1)[0]
+    plan = _rounds(n_samples=100, n_submodels=[n_submodels], n_rounds=1, redraw=True)[0]
     assert plan.steps == (expected,)
+    plan = _rounds(n_samples=100, n_submodels=[n_submodels], n_rounds=1)[0]
+    assert plan.steps == (50,)
