@@ -6,6 +6,7 @@ python -m benchmarks.method.scale --data FOLDER
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.method.images import rendered, run, work
@@ -20,6 +21,7 @@ def _run(
     exponent: float,
     name: str = "",
     optimizer: str = "adamw",
+    redraw: bool = True,
     **changes: Any,
 ) -> Settings:
     """Eight divided rounds of one pass, then 2 sub-models, then 1."""
@@ -28,14 +30,20 @@ def _run(
         "n_submodels": [K] * 8 + [2, 1],
         "hidden_exponent": exponent,
         "regroup": False,
-    }
+    } | ({"redraw": True} if redraw else {})
     if optimizer == "sgd":
         options |= {"optimizer": "sgd", "learning_rate": 0.02}
-    label = ("-".join(map(str, widths)), K, f"{exponent:.2f}", name)
+    partition = "redrawn" if redraw else "joined"
+    label = ("-".join(map(str, widths)), K, partition, f"{exponent:.2f}", name)
     return run(label, options, widths=widths, **changes)
 
 
+_joined = partial(_run, redraw=False)
+
 RUNS = [
+    *(_joined([800] * 2, K, a) for K in (2, 4, 8) for a in (0.0, 0.25, 0.5)),
+    *(_joined([800] * 3, 8, a) for a in (0.0, 0.5)),
+    *(_joined([2048] * 2, 8, a) for a in (0.0, 0.5)),
     *(_run([800] * 2, 8, a) for a in _EXPONENTS),
     *(_run([800] * 2, 8, a, seed=1) for a in (0.25, 0.5)),
     *(_run([800] * 2, K, a) for K in (2, 4) for a in (0.0, 0.5)),
@@ -49,9 +57,10 @@ RUNS = [
 
 _INTRODUCTION = (
     "MNIST, 20,000 images to train on (of 50,000: the grid is thinned so), ten rounds of one pass "
-    "with 8 × K, 2, 1 sub-models, AdamW with default rate and decay, outer step 0.7, 0.7. One "
-    "seed; two for K = 8 with a_h of ¼ and ½. *Divided*: validation accuracy of the parent after "
-    "the eight divided rounds. *In tune*: for each hidden layer, the deviation of a unit's "
+    "with 8 × K, 2, 1 sub-models, AdamW with default rate and decay, outer step 0.7, 0.7. "
+    "*Joined*, *redrawn*: the partition is drawn once, or in each round. One seed; two for K = 8 "
+    "with a_h of ¼ and ½, redrawn. *Divided*: validation accuracy of the parent after the eight "
+    "divided rounds. *In tune*: for each hidden layer, the deviation of a unit's "
     "pre-activation in the parent after the last divided round over that in its sub-model, and "
     "the difference of the means in units of the latter; 1 and 0 are in tune. Variants, none of "
     "them in the library: *s*: slices are trained at scale c^s, so that a step moves a product by "
@@ -63,7 +72,7 @@ _INTRODUCTION = (
 
 def render(records: Sequence[Record]) -> str:
     """One table of everything."""
-    header = ("hidden", "K", "a_h", "variant", "in tune", "divided")
+    header = ("hidden", "K", "partitions", "a_h", "variant", "in tune", "divided")
     return rendered(_INTRODUCTION, header, records, _before_the_descent)
 
 

@@ -10,9 +10,11 @@ from sklearn.datasets import load_iris
 pytest.importorskip("benchmarks", reason="a source distribution has no benchmarks")
 
 import dask_horn as horn
-from benchmarks.method import ensembles, fixed_partition
+from benchmarks.method import ensembles
+from benchmarks.method.fixed_partition import votes
 from benchmarks.method.scores import accuracy, expected_calibration_error, negative_log_likelihood
 from benchmarks.method.study import Record
+from dask_horn.partition import Partition
 
 X, Y = load_iris(return_X_y=True)
 NETWORK = horn.Network(
@@ -59,10 +61,11 @@ def test_dividing_saves_arithmetic_between_hidden_layers():
 
 
 def test_the_parent_of_a_fixed_partition_has_the_mean_of_its_sub_models_logits():
-    trained = fixed_partition.train(NETWORK, X, Y, n_submodels=4, n_rounds=8, random_state=2)
-    votes, parent = trained.votes(), trained.parent()
-    assert [member.network.unit_axes["dense_2"] for member in votes.members] == [2, 2, 2, 2]
-    logits = np.mean([np.log(member.predict_proba(X)) for member in votes.members], axis=0)
+    settings = {"concentration": None, "random_state": 2}
+    parent = horn.train(NETWORK, X, Y, n_submodels=[4], n_rounds=8, **settings).model
+    members = votes(parent, Partition.draw(NETWORK, 4, 2, concentration=None)).members
+    assert [member.network.unit_axes["dense_2"] for member in members] == [2, 2, 2, 2]
+    logits = np.mean([np.log(member.predict_proba(X)) for member in members], axis=0)
     np.testing.assert_allclose(parent.predict_proba(X), softmax(logits, axis=1), rtol=1e-4)
     assert (parent.predict(X) == Y).mean() > 0.6
 
