@@ -37,7 +37,9 @@ _HEADER = (
 
 def work(folder: Path, settings: Settings) -> dict[str, Any]:
     """Train one division on a fresh cluster; measure time, accuracy, traffic and memory."""
-    options = training_options(settings)
+    names = {"groups": "n_groups", "submodels": "n_submodels", "rounds": "n_rounds"}
+    options = {names[key]: settings[key] for key in names if key in settings}
+    options["random_state"] = settings["seed"]
     with (
         tempfile.TemporaryDirectory() as scratch,
         LocalCluster(N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
@@ -56,20 +58,6 @@ def work(folder: Path, settings: Settings) -> dict[str, Any]:
         "peak_megabytes": round(peak / 1e6),
         "submodels": [record.n_submodels for record in history],
     }
-
-
-def training_options(settings: Settings) -> dict[str, Any]:
-    """Return the options of a run: the outer step is off where there is nothing to merge."""
-    options: dict[str, Any] = {
-        "n_groups": settings["groups"],
-        "n_submodels": settings["submodels"],
-        "random_state": settings["seed"],
-    }
-    if settings["groups"] == settings["submodels"] == 1:
-        options |= {"outer_learning_rate": 1.0, "outer_momentum": 0.0}
-    if "rounds" in settings:
-        options["n_rounds"] = settings["rounds"]
-    return options
 
 
 def _mnist(
@@ -154,10 +142,9 @@ _INTRODUCTION = (
     f"equally often: {ROUNDS[800]} times at 800 units and, since an undivided round of 4096 "
     f"takes minutes of one core, once at 4096, with one group. digits: "
     f"`HornClassifier` with its defaults but for G and K, {_DIGITS_SEEDS} seeds (mean ± standard "
-    "deviation), tested on a "
-    "stratified fifth; its seconds count the writing of the rows to a scratch folder. All else "
-    "is default, but (1, 1) has no outer step: there is nothing to merge. MB moved are the "
-    "slices to the sub-models and their deltas."
+    "deviation), tested on a stratified fifth; its seconds count the writing of the rows to a "
+    "scratch folder. All else is default. MB moved are the slices to the sub-models and their "
+    "deltas."
 )
 
 

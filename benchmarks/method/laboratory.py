@@ -77,9 +77,9 @@ class Variant:
     recalibrate : {"never", "end", "always"}
         When the parent's hidden units are given the means and standard deviations of their
         pre-activations that they had in the sub-models, by scaling columns and shifting biases.
-    outer : {"fixed", "holders", "groups"}
-        Whether the outer step is taken as set; only on entries with several holders, and plainly
-        (η=1, μ=0) elsewhere; or only where there are several groups.
+    outer : {"fixed", "holders"}
+        Whether the outer step is taken on all entries; or only on those with several holders, and
+        plainly (η=1, μ=0) elsewhere.
     carry_state : bool
         Whether the optimizer's state is merged as the deltas are and starts the next round.
     rate_floor : float
@@ -335,8 +335,6 @@ class _Laboratory:
         plan, plain = self.spec.rounds[round], OuterStep(1.0, 0.0)
         step = plan.outer_step
         rule = self.variant.outer
-        if rule == "groups" and plan.n_groups == 1:
-            step = plain
         merged = step_parent(self.table, parent, partial, partitions, step)
         if rule != "holders":
             return merged

@@ -83,8 +83,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     weight_decay: float | None = TrainingOptions.weight_decay
     schedule: str = TrainingOptions.schedule
     merge: str = TrainingOptions.merge
-    outer_learning_rate: float = TrainingOptions.outer_learning_rate
-    outer_momentum: float = TrainingOptions.outer_momentum
+    outer_learning_rate: float | None = TrainingOptions.outer_learning_rate
+    outer_momentum: float | None = TrainingOptions.outer_momentum
     group_data: str = TrainingOptions.group_data
     standardize: bool = TrainingOptions.standardize
     early_stopping: bool = TrainingOptions.early_stopping

@@ -72,8 +72,12 @@ _PARAMETERS = {
         "Whether the groups are merged into one model after each round, or never: then each is a "
         "member of an ensemble, whose mean is predicted.",
     ),
-    "outer_learning_rate": ("float", "Of the Nesterov step with which a round is merged."),
-    "outer_momentum": ("float", "Of the same step."),
+    "outer_learning_rate": (
+        "float or None",
+        "Of the Nesterov step with which a round is merged. None for 0.7 where several groups are "
+        "merged into one model, and 1, which merges plainly, elsewhere.",
+    ),
+    "outer_momentum": ("float or None", "Of the same step: 0.7, and 0 elsewhere."),
     "group_data": (
         '{"subset", "all"}',
         "Whether each group trains on its own subset of the rows, or on all.",

@@ -70,8 +70,9 @@ class TrainingOptions:
         Steps of each round over which the learning rate rises, at most a fifth of the round.
     merge : {"average", "ensemble"}, default "average"
         Whether the groups are merged into one parent after each round, or never.
-    outer_learning_rate, outer_momentum : float, default 0.7
-        η and μ of the outer Nesterov step.
+    outer_learning_rate, outer_momentum : float or None, default None
+        η and μ of the outer Nesterov step. None: 0.7 where several groups are merged into one
+        parent; else 1 and 0, which merge plainly: with one group it would only lengthen steps.
     group_data : {"subset", "all"}, default "subset"
         Whether each group trains on its own subset of the rows, or on all.
     hidden_exponent : float or None, default None
@@ -115,8 +116,8 @@ class TrainingOptions:
     schedule: str = "cosine"
     warmup_steps: int = 10
     merge: str = "average"
-    outer_learning_rate: float = 0.7
-    outer_momentum: float = 0.7
+    outer_learning_rate: float | None = None
+    outer_momentum: float | None = None
     group_data: str = "subset"
     hidden_exponent: float | None = None
     standardize: bool = True
@@ -143,15 +144,15 @@ class TrainingOptions:
             object.__setattr__(self, "n_submodels", tuple(map(int, self.n_submodels)))
         else:
             _check_integer("n_submodels", self.n_submodels, 1)
-        _check_number("outer_learning_rate", self.outer_learning_rate, above=0)
         for name in ("weight_decay", "hidden_exponent"):
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name), at_least=0)
-        for name in ("learning_rate", "concentration", "clip_norm"):
+        for name in ("learning_rate", "outer_learning_rate", "concentration", "clip_norm"):
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name), above=0)
-        for name in ("momentum", "outer_momentum"):
-            _check_number(name, getattr(self, name), at_least=0, below=1)
+        _check_number("momentum", self.momentum, at_least=0, below=1)
+        if self.outer_momentum is not None:
+            _check_number("outer_momentum", self.outer_momentum, at_least=0, below=1)
         _check_number("validation_fraction", self.validation_fraction, above=0, below=1)
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("schedule", self.schedule, ("cosine", "constant"))
@@ -201,6 +202,16 @@ class TrainingOptions:
         if self.optimizer == "adamw" and self.learning_rate is None:
             return math.sqrt(max(n_submodels, 2) / 2)
         return 1.0
+
+    @property
+    def outer_step(self) -> tuple[float, float]:
+        """η and μ, as given or by default."""
+        several = self.n_groups > 1 and self.merge == "average"
+        rate, momentum = (0.7, 0.7) if several else (1.0, 0.0)
+        return (
+            rate if self.outer_learning_rate is None else self.outer_learning_rate,
+            momentum if self.outer_momentum is None else self.outer_momentum,
+        )
 
     @property
     def scale_exponent(self) -> float:

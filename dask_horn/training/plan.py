@@ -46,7 +46,7 @@ def plan_rounds(
     steps = options.steps_per_round or min(map(steps_of_pass, group_blocks))
     numbers = submodels_by_round(network, options, steps)
     ending = _first_of_ending(numbers)
-    outer = OuterStep(options.outer_learning_rate, options.outer_momentum)
+    outer = OuterStep(*options.outer_step)
     plans: dict[tuple[int, OuterStep], RoundPlan] = {}
     rounds = []
     for round, number in enumerate(numbers):

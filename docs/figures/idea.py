@@ -63,8 +63,8 @@ def draw() -> Figure:
         input_shape=WIDTHS[0],
     )
     draw_network(axes, 0, 0, None)
+    partition = horn.Partition.draw(network, 2, seed=6, concentration=12)
     for group, middle in enumerate((1.8, -1.8)):
-        partition = horn.Partition.draw(network, 2, seed=6, group=group, concentration=12)
         draw_network(axes, 5.0, middle, list(partition.parts.values()))
         draw_rows(axes, 3.75, middle, "0.8" if group == 0 else "0.62")
         arrow(axes, (2.1, 0.35 * (1 - 2 * group)), (3.6, middle * 0.8))
@@ -82,7 +82,7 @@ def draw() -> Figure:
     axes.plot([9.83, 9.83, 0.93, 0.93], [-1.5, low, low, -2.0], color="0.35", linewidth=1)
     arrow(axes, (0.93, -2.2), (0.93, -1.45))
     caption = dict(style="italic", bbox={"color": "white", "pad": 4}, **words)
-    axes.text(5.4, low, "the next round draws new divisions", **caption)
+    axes.text(5.4, low, "round after round; at last the parts are joined", **caption)
     axes.set_xlim(-0.3, 11.1)
     axes.set_ylim(-3.75, 3.2)
     return figure

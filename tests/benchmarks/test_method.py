@@ -21,13 +21,6 @@ def test_rounds_are_written_by_their_lengths():
     assert dividing.run_lengths([2, 2, 2, 1]) == "3 × 2, 1 × 1"
 
 
-def test_an_undivided_run_has_no_outer_step():
-    one = dividing.training_options({"groups": 1, "submodels": 1, "seed": 0})
-    two = dividing.training_options({"groups": 2, "submodels": 1, "seed": 0, "rounds": 3})
-    assert (one["outer_learning_rate"], one["outer_momentum"]) == (1.0, 0.0)
-    assert "outer_momentum" not in two and two["n_rounds"] == 3
-
-
 def _fold(data: str, fold: int, theirs: float, ours: float) -> Record:
     measured = {"theirs": theirs, "ours": ours, "theirs_seconds": 1.0, "ours_seconds": 2.0}
     return Record({"data": data, "fold": fold}, measured, 3.0)

@@ -205,8 +205,18 @@ def test_the_outer_step_is_off_in_the_ending():
 
 
 def test_the_outer_step_is_on_to_the_last_where_nothing_descends():
-    assert {plan.outer_step for plan in _rounds(n_submodels=1)} == {OuterStep(0.7, 0.7)}
-    assert {plan.outer_step for plan in _rounds(n_submodels=[4])} == {OuterStep(0.7, 0.7)}
+    for numbers in (1, [4]):
+        rounds = _rounds(n_groups=2, n_submodels=numbers)
+        assert {plan.outer_step for plan in rounds} == {OuterStep(0.7, 0.7)}
+
+
+def test_groups_that_are_not_merged_with_others_take_no_outer_step_by_default():
+    alone = {"n_groups": 1}, {"n_groups": 2, "merge": "ensemble"}
+    for changes in alone:
+        rounds = _rounds(n_submodels=[2], **changes)
+        assert {plan.outer_step for plan in rounds} == {OuterStep(1.0, 0.0)}
+        rounds = _rounds(n_submodels=[2], outer_momentum=0.5, **changes)
+        assert {plan.outer_step for plan in rounds} == {OuterStep(1.0, 0.5)}
 
 
 @pytest.mark.parametrize(
