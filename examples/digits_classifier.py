@@ -26,8 +26,8 @@ def main() -> None:
         X, y, test_size=0.2, stratify=y, random_state=0
     )
 
-    # Two worker groups, each with half of the rows. In every round each group divides its copy
-    # of the network into two sub-models, which train without a word to each other.
+    # Two worker groups, each with half of the rows. Each divides its copy of the network into two
+    # sub-models, which train without a word to each other; after every round all are merged.
     classifier = horn.HornClassifier(
         hidden_layer_sizes=(256, 256),
         n_groups=2,

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 import dask_horn as horn
 from benchmarks.datasets import mnist, table
 from benchmarks.method.fixed_partition import votes
+from benchmarks.method.images import Parts
 from benchmarks.method.scores import (
     accuracy,
     expected_calibration_error,
@@ -46,30 +47,19 @@ _HEADER = (
 )  # fmt: skip
 
 
-class Rows(NamedTuple):
-    """Samples and class labels of the three parts."""
-
-    X_train: NDArray[Any]
-    y_train: NDArray[Any]
-    X_calibration: NDArray[Any]
-    y_calibration: NDArray[Any]
-    X_test: NDArray[Any]
-    y_test: NDArray[Any]
-
-
-def images(folder: Path, seed: int) -> Rows:
+def images(folder: Path, seed: int) -> Parts:
     """MNIST; the seed does not change which rows are which."""
     X, y = mnist(folder, "train")
     held = slice(50_000, 50_000 + _N_CALIBRATION)
-    return Rows(X[:50_000], y[:50_000], X[held], y[held], *mnist(folder, "t10k"))
+    return Parts(X[:50_000], y[:50_000], X[held], y[held], *mnist(folder, "t10k"))
 
 
-def letters(folder: Path, seed: int) -> Rows:
+def letters(folder: Path, seed: int) -> Parts:
     """letter_recognition: 60, 20 and 20 % of the rows, drawn by the seed."""
     X, y = table(folder, "letter_recognition")
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     X, X_held, y, y_held = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
-    return Rows(X, y, X_held, y_held, X_test, y_test)
+    return Parts(X, y, X_held, y_held, X_test, y_test)
 
 
 def _letters_network() -> horn.Network:
@@ -85,7 +75,7 @@ class Task(NamedTuple):
     """A data set, and what is trained on it."""
 
     title: str
-    rows: Callable[[Path, int], Rows]
+    rows: Callable[[Path, int], Parts]
     network: horn.Network
     n_rounds: int
     n_seeds: int
@@ -167,7 +157,7 @@ def work(folder: Path, settings: Settings) -> dict[str, Any]:
         return {**scored(model, rows), "seconds": round(seconds, 2)}
 
 
-def fixed_row(network: horn.Network, rows: Rows, options: Settings) -> dict[str, Any]:
+def fixed_row(network: horn.Network, rows: Parts, options: Settings) -> dict[str, Any]:
     """Sub-models that vote, and beside them the parent that they make."""
     began = time.process_time()
     parent = horn.train(network, rows.X_train, rows.y_train, **options).model
@@ -181,7 +171,7 @@ def fixed_row(network: horn.Network, rows: Rows, options: Settings) -> dict[str,
     }
 
 
-def their_row(network: horn.Network, rows: Rows, options: Settings) -> dict[str, Any]:
+def their_row(network: horn.Network, rows: Parts, options: Settings) -> dict[str, Any]:
     """scikit-learn's networks, for as many epochs as ours' seconds allow."""
     began = time.process_time()
     horn.train(network, rows.X_train, rows.y_train, **options)
@@ -204,9 +194,9 @@ def their_row(network: horn.Network, rows: Rows, options: Settings) -> dict[str,
         tiny = np.finfo(np.float64).tiny
         return pool_logs(np.log(np.maximum(probabilities, tiny)), "classes")
 
-    held, test = (np.searchsorted(classes, y) for y in (rows.y_calibration, rows.y_test))
+    held, test = (np.searchsorted(classes, y) for y in (rows.y_validation, rows.y_test))
     encoded = held[:, np.newaxis].astype(np.float32)
-    temperature = fit_temperature(pooled(rows.X_calibration), encoded, "classes")
+    temperature = fit_temperature(pooled(rows.X_validation), encoded, "classes")
     logs = pooled(rows.X_test)
     return {
         **_scores(test, temper(logs, 1.0, "classes"), temper(logs, temperature, "classes")),
@@ -216,9 +206,9 @@ def their_row(network: horn.Network, rows: Rows, options: Settings) -> dict[str,
     }
 
 
-def scored(model: horn.Model | horn.Ensemble, rows: Rows) -> dict[str, float]:
+def scored(model: horn.Model | horn.Ensemble, rows: Parts) -> dict[str, float]:
     """Score a model of ours on the test rows, before and after calibration."""
-    calibrated = model.calibrate(rows.X_calibration, rows.y_calibration)
+    calibrated = model.calibrate(rows.X_validation, rows.y_validation)
     before, after = (one.predict_proba(rows.X_test) for one in (model, calibrated))
     assert model.classes is not None, "both data sets have classes"
     codes = np.searchsorted(model.classes, rows.y_test)
@@ -235,7 +225,7 @@ def _scores(codes: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> d
     }
 
 
-def _warm_up(network: horn.Network, rows: Rows, options: Settings) -> None:
+def _warm_up(network: horn.Network, rows: Parts, options: Settings) -> None:
     """Have the kernels compiled or loaded: that is not the method's time."""
     quick = {**options, "n_rounds": 1, "steps_per_round": 1}
     _, first = np.unique(rows.y_train, return_index=True)

@@ -23,7 +23,7 @@ _SPLIT_SEED = 7
 
 
 class Parts(NamedTuple):
-    """Images (n, 784) and labels (n,)."""
+    """Samples and labels to train on, to decide or calibrate by, and to test on."""
 
     X_train: NDArray[Any]
     y_train: NDArray[Any]
