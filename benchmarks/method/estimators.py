@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,13 @@ def theirs(regression: bool, seed: int) -> Any:
     return TransformedTargetRegressor(pipeline, transformer=StandardScaler())
 
 
-def ours(regression: bool, seed: int, **settings: Any) -> Any:
+def ours(regression: bool, seed: int, *, redraw: bool = False, **settings: Any) -> Any:
     """Make our estimator, with its defaults where no setting says otherwise."""
-    estimator = horn.HornRegressor if regression else horn.HornClassifier
-    return estimator(random_state=seed, **settings)
+    kind = horn.HornRegressor if regression else horn.HornClassifier
+    estimator: Any = kind(random_state=seed, **settings)
+    if redraw:  # a setting of `train` that the estimators do not have
+        estimator._options = partial(estimator._options, redraw=True)
+    return estimator
 
 
 def fitted(model: Any, split: Split) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from benchmarks.method.study import Record, Settings, Study
 
 _OFF, _ON, _STRONG = (1.0, 0.0), (0.7, 0.7), (0.7, 0.9)
 _REDRAWN = ((1, 2), (1, 8), (4, 2), (8, 2))
-_JOINED = tuple((G, K) for G in (1, 4, 8) for K in (1, 2, 8))
+_JOINED = ((1, 1), (1, 2), (1, 8), (4, 1), (4, 2), (4, 8), (8, 2))
 
 
 def _run(
