@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.method.images import rendered, run, work
+from benchmarks.method.images import REDRAWN, rendered, run, work
 from benchmarks.method.study import Record, Settings, Study
 
 _ENDINGS = {2: [1] * 2, 4: [2] * 2 + [1] * 2, 8: [4] * 2 + [2] * 2 + [1] * 2}
@@ -27,7 +27,7 @@ def _run(
         "n_rounds": 12,
         "n_submodels": [K] * (12 - len(ending)) + ending,
         "regroup": regroup,
-    } | ({"redraw": True} if redraw else {})
+    } | (REDRAWN if redraw else {})
     partition = "redrawn" if redraw else "joined"
     label = (K, ", ".join(map(str, ending)) or "none", partition, name)
     return run(label, options, rows=40_000, **variant)
@@ -66,10 +66,9 @@ RUNS = [
 
 _INTRODUCTION = (
     "MNIST, 40,000 images to train on, twelve rounds of one pass, G = 1, AdamW with default rate "
-    "and decay, cosine, outer step 0.7, 0.7 and off in the ending; one seed. *Joined*, the "
-    "default: one partition is drawn for the run, sub-models start without connections between "
+    "and decay, cosine; one seed. *Joined*, the default: one partition is drawn for the run, sub-models start without connections between "
     "them, coarser partitions are unions of its parts, and a_h is 0. *Redrawn*: each round draws "
-    "its own, and a_h is ½. *Rate floor*: the share of the peak that the cosine descends to. "
+    "its own, a_h is ½, and before the ending the outer step is 0.7, 0.7. *Rate floor*: the share of the peak that the cosine descends to. "
     "*Regrouped*, the default: where there are fewer sub-models there are more groups, each with "
     "fewer rows, so that as many workers are busy for a shorter time."
 )

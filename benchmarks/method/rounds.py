@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from benchmarks.method.images import rendered, run, work
+from benchmarks.method.images import REDRAWN, rendered, run, work
 from benchmarks.method.study import Record, Settings, Study
 
 _PASS = 157  # steps of 128 for 20,000 rows
@@ -37,7 +37,7 @@ def _run(
         "n_submodels": [K] * (n_rounds - n_last) + [1] * n_last,
         "warmup_steps": warmup,
         "regroup": False,
-    } | ({"redraw": True} if redraw else {})
+    } | (REDRAWN if redraw else {})
     partition = "redrawn" if redraw else "joined"
     label = (optimizer, K, partition, steps, warmup, "carried" if carried else "restarted")
     return run(label, options | _OPTIMIZERS[optimizer], carry_state=carried)
@@ -59,8 +59,8 @@ RUNS = [*_runs(redraw=False), *_runs(redraw=True)]
 _INTRODUCTION = (
     "MNIST, 20,000 images to train on, twelve passes in rounds of so many steps of 128 (a pass is "
     f"{_PASS}), the last eighth of the rounds undivided, G = 1, cosine; AdamW with default rate "
-    "and decay, SGD with momentum 0.9 at 0.03; one seed. *Joined*, *redrawn*: the partition is "
-    "drawn once, or in each round. *Carried*: the optimizer's state "
+    "and decay, SGD with momentum 0.9 at 0.03; one seed. *Joined*: the partition is drawn once; "
+    "*redrawn*: in each round, with the outer step 0.7, 0.7. *Carried*: the optimizer's state "
     "is merged as the deltas are and starts the next round; else it starts anew."
 )
 

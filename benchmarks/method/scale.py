@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from benchmarks.method.images import rendered, run, work
+from benchmarks.method.images import REDRAWN, rendered, run, work
 from benchmarks.method.study import Record, Settings, Study
 
 _EXPONENTS = (0.0, 0.25, 0.33, 0.5)
@@ -30,7 +30,7 @@ def _run(
         "n_submodels": [K] * 8 + [2, 1],
         "hidden_exponent": exponent,
         "regroup": False,
-    } | ({"redraw": True} if redraw else {})
+    } | (REDRAWN if redraw else {})
     if optimizer == "sgd":
         options |= {"optimizer": "sgd", "learning_rate": 0.02}
     partition = "redrawn" if redraw else "joined"
@@ -56,12 +56,12 @@ RUNS = [
 
 _INTRODUCTION = (
     "MNIST, 20,000 images to train on (of 50,000: the grid is thinned so), ten rounds of one pass "
-    "with 8 × K, 2, 1 sub-models, AdamW with default rate and decay, outer step 0.7, 0.7. "
-    "*Joined*, *redrawn*: the partition is drawn once, or in each round. One seed. "
-    "*Divided*: validation accuracy of the parent after the eight divided rounds. *In tune*: for each hidden layer, the deviation of a unit's "
-    "pre-activation in the parent after the last divided round over that in its sub-model, and "
-    "the difference of the means in units of the latter; 1 and 0 are in tune. Variants, none of "
-    "them in the library: *s*: slices are trained at scale c^s, so that a step moves a product by "
+    "with 8 × K, 2, 1 sub-models, AdamW with default rate and decay. *Joined*: the "
+    "partition is drawn once; *redrawn*: in each round, with the outer step 0.7, 0.7. One seed. "
+    "*Divided*: validation accuracy of the parent after the eight divided rounds. *In tune*: for "
+    "each hidden layer, the deviation of a unit's pre-activation in the parent after the last "
+    "divided round over that in its sub-model, and the difference of the means in units of the "
+    "latter; 1 and 0 are in tune. Variants, none of them in the library: *s*: slices are trained at scale c^s, so that a step moves a product by "
     "c^s, not c (SGD: by the square); *mean field*: what dropped connections contribute on "
     "average is given as a constant."
 )
