@@ -56,14 +56,14 @@ RUNS = [
 
 _INTRODUCTION = (
     "MNIST, 20,000 images to train on (of 50,000: the grid is thinned so), ten rounds of one pass "
-    "with 8 × K, 2, 1 sub-models, AdamW with default rate and decay. *Joined*: the "
-    "partition is drawn once; *redrawn*: in each round, with the outer step 0.7, 0.7. One seed. "
-    "*Divided*: validation accuracy of the parent after the eight divided rounds. *In tune*: for "
-    "each hidden layer, the deviation of a unit's pre-activation in the parent after the last "
-    "divided round over that in its sub-model, and the difference of the means in units of the "
-    "latter; 1 and 0 are in tune. Variants, none of them in the library: *s*: slices are trained at scale c^s, so that a step moves a product by "
-    "c^s, not c (SGD: by the square); *mean field*: what dropped connections contribute on "
-    "average is given as a constant."
+    "with 8 × K, 2, 1 sub-models, AdamW with default rate and decay. *Joined*: the partition is "
+    "drawn once; *redrawn*: in each round, with the outer step 0.7, 0.7. One seed. *Divided*: "
+    "validation accuracy of the parent after the eight divided rounds. *In tune*: for each hidden "
+    "layer, the deviation of a unit's pre-activation in the parent after the last divided round "
+    "over that in its sub-model, and the difference of the means in units of the latter; 1 and 0 "
+    "are in tune. Variants, none of them in the library: *s*: slices are trained at scale c^s, so "
+    "that a step moves a product by c^s, not c (SGD: by the square); *mean field*: what dropped "
+    "connections contribute on average is given as a constant."
 )
 
 
