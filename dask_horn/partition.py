@@ -145,13 +145,23 @@ class Partition:
         return cls(n_submodels, parts)
 
     def joined(self, n_submodels: int) -> Partition:
-        """Join neighbouring parts, so that `n_submodels` are left: at most as many as there are.
+        """Join neighbouring parts, so that `n_submodels` are left.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer parts than that.
 
         Examples
         --------
         >>> Partition(4, {"dense_1": np.array([0, 1, 2, 3])}).joined(2).parts["dense_1"]
         array([0, 0, 1, 1])
         """
+        if not 1 <= n_submodels <= self.n_submodels:
+            raise ValueError(
+                f"n_submodels must be from 1 to the {self.n_submodels} parts that there are, got "
+                f"{n_submodels}"
+            )
         parts = {axis: part * n_submodels // self.n_submodels for axis, part in self.parts.items()}
         return Partition(n_submodels, parts)
 

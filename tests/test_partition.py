@@ -292,3 +292,10 @@ def test_a_slice_has_the_tables_own_order_of_tensors():
     assert [replace(t, shape=(), offset=0) for t in table.tensors] == [
         replace(t, shape=(), offset=0) for t in network.parameters.tensors
     ]
+
+
+@pytest.mark.parametrize("n_submodels", [0, -1, 4])
+def test_parts_are_joined_to_at_most_as_many_as_there_are(n_submodels):
+    partition = Partition(3, {"dense_1": np.array([0, 1, 2])})
+    with pytest.raises(ValueError, match=f"from 1 to the 3 parts .* got {n_submodels}"):
+        partition.joined(n_submodels)

@@ -39,7 +39,9 @@ _PARAMETERS = {
         "run that ends by K/2, K/4, ..., 1, as far as that takes no longer than the rounds before; "
         "a sequence gives each round's own, the last one repeated. Where the sub-models become "
         "fewer, a group with rows enough becomes several that share them, so that as many workers "
-        "are busy as before. At most the units of the narrowest layer.",
+        "are busy as before. The division is drawn once, and parts are joined as they become "
+        "fewer; `partial_fit`, going on from `initial`, and a sequence that rises draw a new one "
+        "in each round. At most the units of the narrowest layer.",
     ),
     "concentration": (
         "float or None",
@@ -50,7 +52,7 @@ _PARAMETERS = {
     "steps_per_round": (
         "int or None",
         "Optimizer steps of each sub-model in a round; None for one pass over the group's rows, "
-        "but never fewer than 50.",
+        "but never fewer than 50, or than 200 where four sub-models or more go on from a model.",
     ),
     "batch_size": ("int or None", "Samples in a step; None for 128, and less where rows are few."),
     "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),

@@ -4,7 +4,7 @@ Floor 0: it knows no kernel, no Dask, no data and no training.
 """
 
 from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
-from dask_horn.network.initial import initial_values
+from dask_horn.network.initial import initial_values, spread
 from dask_horn.network.layers import Dense, Dropout, Layer
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
@@ -29,4 +29,5 @@ __all__ = [
     "Stage",
     "TensorSpec",
     "initial_values",
+    "spread",
 ]

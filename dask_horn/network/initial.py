@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dask_horn.network.parameters import ParameterTable, TensorSpec
 from dask_horn.network.validation import checked_integer
 
-__all__ = ["initial_values"]
+__all__ = ["initial_values", "spread"]
 
 # Activations that halve a zero-mean input's power; He's variance 2 / fan_in makes up for it.
 _RECTIFIERS = frozenset({"relu", "leaky_relu", "gelu"})
@@ -69,12 +69,19 @@ def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
     return vector
 
 
+def spread(activation: str, fan_in: float, fan_out: float) -> float:
+    """Return the standard deviation of a normal draw, or the limit of a uniform one."""
+    if activation in _RECTIFIERS:
+        return math.sqrt(2 / fan_in)
+    return math.sqrt(6 / (fan_in + fan_out))
+
+
 def _draw(tensor: TensorSpec, generator: np.random.Generator, out: NDArray[np.float32]) -> None:
+    width = spread(tensor.activation, tensor.fan_in, tensor.fan_out)
     if tensor.activation in _RECTIFIERS:
         generator.standard_normal(dtype=np.float32, out=out)
-        out *= np.float32(math.sqrt(2 / tensor.fan_in))
+        out *= np.float32(width)
     else:
-        limit = math.sqrt(6 / (tensor.fan_in + tensor.fan_out))
         generator.random(dtype=np.float32, out=out)
         out -= np.float32(0.5)
-        out *= np.float32(2 * limit)
+        out *= np.float32(2 * width)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels.random import derive_key
+from dask_horn.network import TensorSpec, spread
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
 from dask_horn.training.spec import RunSpec
@@ -23,7 +26,10 @@ def partition_of(spec: RunSpec, round: int, group: int) -> Partition:
     if spec.redraw:
         return _draw(spec, plan.n_submodels, round, group)
     lineage = next(i for i, groups in enumerate(plan.lineages) if group in groups)
-    return first_partition(spec, lineage).joined(plan.n_submodels)
+    partition = first_partition(spec, lineage)
+    for earlier in spec.rounds[: round + 1]:  # step by step: no part is ever cut again
+        partition = partition.joined(earlier.n_submodels)
+    return partition
 
 
 def first_partition(spec: RunSpec, lineage: int) -> Partition:
@@ -41,9 +47,9 @@ def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:
     network, table = spec.network, spec.network.parameters
     seed = derive_key(spec.seed, lineage) if lineage else spec.seed
     values = network.initial_values(seed)
-    if spec.redraw:
-        return values
     partition = first_partition(spec, lineage)
+    if spec.redraw or partition.n_submodels == 1:
+        return values
     values[partition.holders(table) == 0] = 0
     for submodel in range(partition.n_submodels):
         fractions = partition.fractions(submodel)
@@ -51,14 +57,22 @@ def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:
         places = partition.slice_map(table, submodel)
         own = places.take(values)
         change = np.zeros_like(own)
-        for layer, scale in scales.items():
-            name = f"{layer}/W"
-            source = str(table[name].axes[0])
-            # A draw's deviation is 1/√(units that feed one), and the products are scaled besides.
-            factor = fractions[source] ** -0.5 / scale
-            places.table.view(change, name)[:] = (factor - 1) * places.table.view(own, name)
+        for tensor in places.table.tensors:
+            layer, _, role = tensor.name.rpartition("/")
+            if role == "W":
+                factor = _own_spread(tensor, fractions) / scales.get(layer, 1.0)
+                drawn = places.table.view(own, tensor.name)
+                places.table.view(change, tensor.name)[:] = (factor - 1) * drawn
         places.put(change, values)
     return values
+
+
+def _own_spread(tensor: TensorSpec, fractions: Mapping[str, float]) -> float:
+    """Spread of a sub-model's own initial values, over that of a slice of the parent's."""
+    inputs, outputs = (fractions.get(str(axis), 1.0) for axis in (tensor.axes[0], tensor.axes[-1]))
+    fan_in, fan_out = tensor.fan_in, tensor.fan_out
+    own = spread(tensor.activation, inputs * fan_in, outputs * fan_out)
+    return own / spread(tensor.activation, fan_in, fan_out)
 
 
 def _draw(spec: RunSpec, n_submodels: int, round: int, group: int) -> Partition:

@@ -121,7 +121,7 @@ def _lineage_graph(
     run, plan = spec.run, spec.rounds[round]
     partitions, sums = [], []
     for group in plan.lineages[lineage]:
-        partition = _task(draw_partition, (f"partition-{run}", round, group), shared, round, group)
+        partition = _task(partition_of, (f"partition-{run}", round, group), shared, round, group)
         trained = []
         for submodel in range(plan.n_submodels):
             place = (round, group, submodel)
@@ -166,11 +166,6 @@ def _near(workers: Sequence[str]) -> contextlib.AbstractContextManager[Any]:
 def initial_parent(spec: RunSpec, lineage: int) -> ParentState:
     """Draw the initial values; each member of an ensemble has its own."""
     return ParentState.start(first_values(spec, lineage))
-
-
-def draw_partition(spec: RunSpec, round: int, group: int) -> Partition:
-    """Divide one group's copy for one round."""
-    return partition_of(spec, round, group)
 
 
 def take_slice(

@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
@@ -40,7 +41,8 @@ class TrainingOptions:
     redraw : bool, default False
         Whether each group draws a new partition in each round. By default one is drawn for the
         run, its sub-models start without connections between them, and its parts are joined where
-        sub-models become fewer. Training that goes on from a model always redraws.
+        sub-models become fewer. Training that goes on from a model always redraws, and so does
+        a sequence of `n_submodels` that rises: what is joined cannot be divided again.
     concentration : float or None, default 100
         Of the Dirichlet distribution of the parts' sizes; None makes them equal.
     n_rounds : int, default 30
@@ -195,13 +197,19 @@ class TrainingOptions:
     def rate_factor(self, n_submodels: int) -> float:
         """Return the factor on the learning rates of a round of so many sub-models.
 
-        Of the default rate of adamw, that is. A unit of a sub-model has 1/K of its inputs, and
-        their products are scaled by √K, so that one step moves it by 1/√K of what it would in
-        the parent. The default rate suits two sub-models.
+        Of the default rate of adamw, that is, which suits two sub-models. A unit of a sub-model
+        has 1/K of its hidden inputs, so that one step moves it by as much less than it would in
+        the parent. The root of that was measured to do: less is slower, more no better.
         """
         if self.optimizer == "adamw" and self.learning_rate is None:
             return math.sqrt(max(n_submodels, 2) / 2)
         return 1.0
+
+    @property
+    def redraws(self) -> bool:
+        """Whether partitions are drawn anew in each round: as asked for, or as they must."""
+        numbers = self.n_submodels if isinstance(self.n_submodels, Sequence) else ()
+        return self.redraw or any(before < after for before, after in pairwise(numbers))
 
     @property
     def outer_step(self) -> tuple[float, float]:
@@ -220,7 +228,7 @@ class TrainingOptions:
         Where parts are joined for good, 0: joining changes nothing then. Where partitions are
         redrawn all connections carry weights, and 0.5 keeps the deviation of a sum of fewer.
         """
-        default = 0.5 if self.redraw else 0.0
+        default = 0.5 if self.redraws else 0.0
         return default if self.hidden_exponent is None else self.hidden_exponent
 
     def local_optimizer(self, n_samples: int, summed_rates: float) -> Optimizer:

@@ -8,6 +8,7 @@ groups, and at last K undivided copies, one with each worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 from dask_horn.data import Block, deal
 from dask_horn.network import Network
@@ -84,7 +85,7 @@ def submodels_by_round(network: Network, options: TrainingOptions, steps: int) -
 
 
 def _descending(network: Network, finest: int, n_rounds: int, most_pieces: int) -> tuple[int, ...]:
-    """K … K, then K/2 … K/2, and so on to 1: as long an ending as is affordable.
+    """K … K, then K/2 … K/2, and so on to 1: as far down, and as long, as is affordable.
 
     Affordable is an ending that takes no longer than the rounds before it, by the weights of a
     sub-model and its share of the group's rows: an undivided copy of a wide network has up to K²
@@ -92,8 +93,9 @@ def _descending(network: Network, finest: int, n_rounds: int, most_pieces: int) 
     """
     coarser = _halvings(finest)
     longest = max(1, n_rounds // 6) if n_rounds > 2 else 0  # two rounds are too few to end
-    for length in range(longest, 0, -1):
-        levels = coarser[-(n_rounds // 2 // length) :]
+    lengths = range(longest, 0, -1)
+    for deepest, length in product(range(len(coarser), 0, -1), lengths):
+        levels = coarser[:deepest][-(n_rounds // 2 // length) :]
         ending = [number for number in levels for _ in range(length)]
         divided = (n_rounds - len(ending)) * _weights(network, finest)
         cost = sum(_weights(network, k) / min(finest // k, most_pieces) for k in ending)
@@ -121,12 +123,14 @@ def _weights(network: Network, n_submodels: int) -> float:
     return weights
 
 
-def _fewest_steps(n_submodels: int) -> int:
-    """Return the steps of a redrawn round: at least 50, and 200 from four sub-models on.
+def _fewest_steps(n_submodels: int, redraw: bool) -> int:
+    """Return the steps that a default round has at least: 50; redrawn, 200 from K = 4 on.
 
-    The more of them, the longer an entry between hidden layers waits for its next turn, and the
-    fewer of its unit's inputs it meets: with 50 steps K = 4 leaves small data underfitted.
+    The more sub-models, the longer an entry between hidden layers waits for its next turn then,
+    and the fewer of its unit's inputs it meets: with 50 steps small data are underfitted.
     """
+    if not redraw:
+        return _SMALLEST_ROUND
     return min(_SMALLEST_ROUND * max(n_submodels, 2) ** 2 // 4, _LONGEST_SMALLEST_ROUND)
 
 
@@ -159,7 +163,7 @@ def _plan(
         if options.steps_per_round:
             steps.extend([-(-options.steps_per_round // n_pieces)] * n_pieces)
         else:
-            fewest = _fewest_steps(n_submodels) if options.redraw else _SMALLEST_ROUND
+            fewest = _fewest_steps(n_submodels, options.redraws)
             steps.extend(max(fewest, steps_of_pass(piece)) for piece in own)
     if options.merge == "average":
         lineages = [tuple(range(len(dealt)))]

@@ -179,7 +179,7 @@ def make_spec(
         validation_blocks=_scoring_tasks(data),
         class_weights=_class_weights(options.class_weight, targets, found),
         ensemble=options.merge == "ensemble",
-        redraw=options.redraw,
+        redraw=options.redraws,
         concentration=options.concentration,
         hidden_exponent=options.scale_exponent,
         optimizer=options.local_optimizer(found.n_samples, summed_rates),

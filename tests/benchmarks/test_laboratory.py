@@ -31,7 +31,6 @@ def test_without_a_switch_it_gives_the_librarys_bits(n_groups):
         {"output_exponent": 0.5},
         {"mean_field": True},
         {"recalibrate": "always"},
-        {"outer": "holders"},
         {"carry_state": True},
         {"rate_floor": 0.3, "decay": "ending"},
         {"average_last": 2},
@@ -48,6 +47,13 @@ def test_each_switch_changes_the_model_and_still_learns(switch):
     assert not np.array_equal(plain.parameters, result.model.parameters)
     assert len(scores) == SETTINGS["n_rounds"]
     assert scores[-1] > 0.4
+
+
+def test_the_outer_step_may_be_for_entries_with_several_holders():
+    settings = {"n_groups": 2, "redraw": True, **SETTINGS}
+    own = train(NETWORK, X, Y, variant=Variant(outer="holders"), **settings).model
+    assert not np.array_equal(train(NETWORK, X, Y, **settings).model.parameters, own.parameters)
+    assert np.mean(own.predict(X) == Y) > 0.4
 
 
 def test_groups_may_have_partitions_of_their_own():

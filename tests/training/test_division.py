@@ -29,21 +29,23 @@ def _same(first, second):
 
 
 @given(
-    n_submodels=st.lists(st.integers(1, 8), min_size=1, max_size=6),
+    n_submodels=st.lists(st.integers(1, 12), min_size=1, max_size=6),
     n_groups=st.integers(1, 3),
     seed=st.integers(0, 2**31),
 )
 def test_all_groups_and_rounds_join_parts_of_one_partition(n_submodels, n_groups, seed):
-    spec = _spec(n_submodels=n_submodels, n_rounds=6, n_groups=n_groups, random_state=seed)
-    whole = first_partition(spec, 0)
-    assert whole.n_submodels == max(n_submodels)
+    falling = sorted(n_submodels, reverse=True)
+    spec = _spec(n_submodels=falling, n_rounds=6, n_groups=n_groups, random_state=seed)
+    before = first_partition(spec, 0)
+    assert before.n_submodels == falling[0]
     for round, plan in enumerate(spec.rounds):
         for group in range(plan.n_groups):
             partition = partition_of(spec, round, group)
             for axis, parts in partition.parts.items():
                 assert set(parts) == set(range(plan.n_submodels))
-                pairs = set(zip(whole.parts[axis], parts, strict=True))
-                assert len(pairs) == whole.n_submodels  # no part of it is cut
+                pairs = set(zip(before.parts[axis], parts, strict=True))
+                assert len(pairs) == before.n_submodels  # no part is cut
+        before = partition
 
 
 def test_members_of_an_ensemble_are_divided_each_in_its_own_way():
@@ -63,19 +65,31 @@ def test_redrawn_partitions_differ_from_group_to_group_and_from_round_to_round()
 
 
 @pytest.mark.parametrize("hidden_exponent", [0.0, 0.5])
-def test_each_sub_model_starts_as_a_network_of_its_own_would(hidden_exponent):
-    network = horn.Network(
-        [horn.Dense(900, activation="relu"), horn.Dense(600, activation="relu"), horn.Dense(2)], 3
-    )
-    spec = _spec(network, n_submodels=3, hidden_exponent=hidden_exponent, concentration=3.0)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_each_sub_model_starts_as_a_network_of_its_own_would(activation, hidden_exponent):
+    hidden = [horn.Dense(900, activation), horn.Dense(600, activation)]
+    network = horn.Network([*hidden, horn.Dense(200)], 30, loss="squared_error")
+    X = np.zeros((400, 30), "f4")
+    spec = settled(
+        network, X, np.zeros((400, 200)), n_submodels=3, hidden_exponent=hidden_exponent,
+        concentration=3.0,
+    )  # fmt: skip
     partition, values = first_partition(spec, 0), first_values(spec, 0)
     assert not values[partition.holders(network.parameters) == 0].any()
     for submodel in range(3):
-        fractions = partition.fractions(submodel)
         places = partition.slice_map(network.parameters, submodel)
-        weights = places.table.view(places.take(values), "dense_2/W")
-        product = weights * submodel_scales(network, fractions, hidden_exponent)["dense_2"]
-        assert product.std() * np.sqrt(len(weights) / 2) == pytest.approx(1, rel=0.02)  # He
+        scales = submodel_scales(network, partition.fractions(submodel), hidden_exponent)
+        sizes = [partition.sizes(axis)[submodel] for axis in network.divided_axes]
+        alone = horn.Network(
+            [*(horn.Dense(int(size), activation) for size in sizes), horn.Dense(200)],
+            30,
+            loss="squared_error",
+        )
+        expected = alone.parameters.as_dict(alone.initial_values(1))
+        for name, tensor in places.table.as_dict(places.take(values)).items():
+            if name.endswith("/W"):
+                product = tensor * scales.get(name.removesuffix("/W"), 1.0)
+                assert product.std() == pytest.approx(expected[name].std(), rel=0.03)
 
 
 def test_undivided_or_redrawn_the_whole_network_starts_as_ever():
@@ -84,25 +98,53 @@ def test_undivided_or_redrawn_the_whole_network_starts_as_ever():
         assert np.array_equal(values, NETWORK.initial_values(5))
 
 
-def test_the_parent_is_its_sub_models_mean_until_they_are_joined():
+def _mean_of_sub_models(model, partition, X, hidden_exponent):
+    """The mean of their logits, weighted by their shares of the last hidden layer."""
+    table, mean = model.network.parameters, 0
+    standardized = (X - model.standardizer.mean) / model.standardizer.scale
+    for submodel in range(partition.n_submodels):
+        places, shares = partition.slice_map(table, submodel), partition.fractions(submodel)
+        tensors = places.table.as_dict(places.take(model.parameters))
+        scales = submodel_scales(model.network, shares, hidden_exponent)
+        outputs, _ = oracle.forward(model.network, tensors, standardized, scales)
+        mean += shares[model.network.divided_axes[-1]] * outputs
+    return mean
+
+
+@pytest.mark.parametrize("numbers", [[3], [6, 3], [10, 5, 2], [4, 2, 1]])
+def test_the_parent_is_its_sub_models_mean_before_and_after_they_are_joined(numbers):
     X, y = load_digits(return_X_y=True)
     network = horn.Network([horn.Dense(40, "relu"), horn.Dense(30, "tanh"), horn.Dense(10)], 64)
-    settings = {"n_submodels": [3], "n_rounds": 3, "n_groups": 2, "steps_per_round": 50}
-    model = horn.train(network, X, y, **settings).model
-    spec = settled(network, X, y, **settings)
-    partition, mean = first_partition(spec, 0), 0
-    standardized = (X - model.standardizer.mean) / model.standardizer.scale
-    for submodel in range(3):
-        places, shares = (
-            partition.slice_map(network.parameters, submodel),
-            partition.fractions(submodel),
-        )
-        tensors = places.table.as_dict(places.take(model.parameters))
-        scales = submodel_scales(network, shares, spec.hidden_exponent)
-        outputs, _ = oracle.forward(network, tensors, standardized, scales)
-        mean += shares["dense_2"] * outputs
-    expected = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-4)
+    settings = {"n_submodels": numbers, "n_rounds": len(numbers), "steps_per_round": 50}
+    models = []
+
+    class Keep(horn.Callback):
+        def on_run_start(self, event) -> None:
+            self.model = event.model
+
+        def on_round_end(self, record) -> None:
+            models.append(self.model())
+
+    horn.train(network, X, y, n_groups=2, callbacks=[Keep()], **settings)
+    spec = settled(network, X, y, n_groups=2, **settings)
+    for round, model in enumerate(models):
+        logits = oracle.forward(
+            network,
+            network.parameters.as_dict(model.parameters),
+            (X - model.standardizer.mean) / model.standardizer.scale,
+        )[0]
+        for later in range(round, min(round + 2, len(models))):  # as it was trained, and next
+            partition = partition_of(spec, later, 0)
+            mean = _mean_of_sub_models(model, partition, X, spec.hidden_exponent)
+            np.testing.assert_allclose(logits, mean, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2], [4, 2, 4], (2, 3)])
+def test_a_sequence_that_rises_redraws(numbers):
+    spec = _spec(n_submodels=numbers, n_rounds=4)
+    assert spec.redraw and spec.hidden_exponent == 0.5
+    spec = _spec(n_submodels=sorted(numbers, reverse=True), n_rounds=4)
+    assert not spec.redraw and spec.hidden_exponent == 0
 
 
 def test_what_goes_on_from_a_model_meets_all_of_its_connections():
