@@ -121,11 +121,11 @@ _INTRODUCTION = (
     "*trained on 50,000* are scored on the other 10,000, and choose the undivided network's "
     "learning rate. *Dropout*: 0.5 after the hidden layers, 0.2 on the input. *Core seconds*: of "
     "all training tasks, two runs at a time on two cores; *a worker for each*: the rounds' mean "
-    "task, added up: the wall time with as many workers as sub-models, merging aside. Undivided: "
-    "K = 1, G = 1, outer step off. The first rows' seconds are from cores that were shared with a "
-    "third run. The dropout row was chosen among four on 10,000 held-out images (undivided or "
-    "not, weaker decay, fewer rounds). 4096-4096 was thinned to one seed, and the undivided network to as many rounds as "
-    "take about the core seconds of the divided one's twelve."
+    "task, added up: the wall time with as many workers as sub-models, merging aside. Undivided: K "
+    "= 1, G = 1, outer step off. The first rows' seconds are from cores that were shared with a "
+    "third run. The dropout row was chosen among four on 10,000 held-out images (undivided or not, "
+    "weaker decay, fewer rounds). 4096-4096 was thinned to one seed, and the undivided network to "
+    "as many rounds as take about the core seconds of the divided one's twelve."
 )
 
 STUDY = Study("goals", "MNIST: divided and undivided", RUNS, work, render)
