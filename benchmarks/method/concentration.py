@@ -129,9 +129,8 @@ _INTRODUCTION = (
     f"MNIST, 784-800-800-10, {_N_TRAIN:,} training images, {_N_ROUNDS} rounds of one pass, "
     f"{_N_SEEDS} seed{'s' * (_N_SEEDS > 1)}, all else default. Idle: the share of their "
     "time that workers wait with one worker for each part and a barrier at each round's end, "
-    "from the seconds that each sub-model took alone on a core; over the rounds that are divided. The "
-    "cores were shared with other runs, so equal parts wait too. "
-    "Largest part: its bytes over the mean part's."
+    "from the seconds that each sub-model took; over the rounds that are divided. The cores were "
+    "shared with other runs, so equal parts wait too. Largest part: its bytes over the mean part's."
 )
 
 STUDY = Study(
