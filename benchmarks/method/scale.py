@@ -74,6 +74,8 @@ def render(records: Sequence[Record]) -> str:
 
 
 def _before_the_descent(records: Sequence[Record]) -> list[str]:
+    if "diverged" in records[0].measured:
+        return ["diverged", ""]
     tune = records[0].measured["tune"].values()
     divided = sum(record.measured["rounds"][7] for record in records) / len(records)
     return ["; ".join(f"{ratio:.2f}, {shift:+.2f}" for ratio, shift in tune), f"{divided:.2f}"]
