@@ -147,6 +147,15 @@ class Partition:
     def joined(self, n_submodels: int) -> Partition:
         """Join neighbouring parts, so that `n_submodels` are left.
 
+        Parameters
+        ----------
+        n_submodels : int
+            From 1 to as many as there are; each of them has at least one of the parts, whole.
+
+        Returns
+        -------
+        Partition
+
         Raises
         ------
         ValueError

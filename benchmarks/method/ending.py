@@ -66,10 +66,10 @@ RUNS = [
 
 _INTRODUCTION = (
     "MNIST, 40,000 images to train on, twelve rounds of one pass, G = 1, AdamW with default rate "
-    "and decay, cosine; one seed. *Joined*, the default: one partition is drawn for the run, sub- "
-    "models start without connections between them, coarser partitions are unions of its parts, "
-    "and a_h is 0. *Redrawn*: each round draws its own, a_h is ½, and before the ending the outer "
-    "step is 0.7, 0.7. *Rate floor*: the share of the peak that the cosine descends to. "
+    "and decay, cosine; one seed. *Joined*, the default: one partition is drawn for the run, "
+    "sub-models start without connections between them, coarser partitions are unions of its "
+    "parts, and a_h is 0. *Redrawn*: each round draws its own, a_h is ½, and before the ending the "
+    "outer step is 0.7, 0.7. *Rate floor*: the share of the peak that the cosine descends to. "
     "*Regrouped*, the default: where there are fewer sub-models there are more groups, each with "
     "fewer rows, so that as many workers are busy for a shorter time."
 )

@@ -126,9 +126,9 @@ _INTRODUCTION = (
     "all training tasks, two runs at a time on two cores; *a worker for each*: the rounds' mean "
     "task, added up: the wall time with as many workers as sub-models, merging aside. Undivided: K "
     "= 1, G = 1, outer step off. The first rows' seconds are from cores that were shared with a "
-    "third run. The first dropout row was chosen among four on 10,000 held-out images (undivided "
-    "or not, weaker decay, fewer rounds). 4096-4096 was thinned to one seed, and the undivided "
-    "network to as many rounds as take about the core seconds of the divided one's twelve."
+    "third run. The first dropout row was set after four shorter runs on 50,000 images, scored on "
+    "the other 10,000. 4096-4096 was thinned to one seed, and the undivided network to as many "
+    "rounds as take about the core seconds of the divided one's twelve."
 )
 
 STUDY = Study("goals", "MNIST: divided and undivided", RUNS, work, render)

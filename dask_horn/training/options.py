@@ -199,7 +199,7 @@ class TrainingOptions:
 
         Of the default rate of adamw, that is, which suits two sub-models. A unit of a sub-model
         has 1/K of its hidden inputs, so that one step moves it by as much less than it would in
-        the parent. The root of that was measured to do: less is slower, more no better.
+        the parent. The root of that is a compromise between images and small tables.
         """
         if self.optimizer == "adamw" and self.learning_rate is None:
             return math.sqrt(max(n_submodels, 2) / 2)
