@@ -7,21 +7,21 @@ import os
 import platform
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import scipy.linalg.cython_blas  # noqa: F401  (loads the BLAS that kernels call)
 from threadpoolctl import threadpool_info
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-_PACKAGES = ("dask-horn", "numpy", "scipy", "numba", "dask", "zarr", "scikit-learn")
+_PACKAGES = ("dask-horn", "numpy", "scipy", "numba", "dask", "zarr", "scikit-learn", "torch")
 
 
 def setting(command: str) -> str:
     """One paragraph: machine, versions, BLAS, command, date."""
     blas = {info["architecture"] for info in threadpool_info() if "architecture" in info}
     core_type = os.environ.get("OPENBLAS_CORETYPE", "unset")
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    versions = ", ".join(filter(None, map(_version, _PACKAGES)))
     return (
         f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; "
         f"BLAS kernels {'/'.join(sorted(blas))} (OPENBLAS_CORETYPE {core_type}); "
@@ -35,16 +35,25 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def write_section(name: str, title: str, body: str) -> None:
-    """Replace the section called `name` in RESULTS.md, or append it."""
+def write_section(name: str, title: str, body: str, results: Path = RESULTS) -> None:
+    """Replace the section called `name` in the file of results, or append it."""
     section = f"<!-- {name} -->\n## {title}\n\n{body.strip()}\n<!-- /{name} -->"
-    text = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
+    text = results.read_text() if results.exists() else "# Results\n"
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
     if pattern.search(text):
         text = pattern.sub(lambda _: section, text)
     else:
         text = f"{text.rstrip()}\n\n{section}\n"
-    RESULTS.write_text(text)
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(text)
+
+
+def _version(name: str) -> str:
+    """Name and version of a package; nothing where it is not installed."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:

@@ -1,0 +1,80 @@
+"""A function in a fresh process: with its own environment, and with nothing loaded before."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["HASWELL", "UNSET", "run_apart"]
+
+#: The environments that decide which instructions BLAS uses: what a user gets, and AVX2 for all.
+UNSET: Mapping[str, str | None] = {
+    "OPENBLAS_CORETYPE": None,
+    "OPENBLAS_L2_SIZE": None,
+    "MKL_ENABLE_INSTRUCTIONS": None,
+    "ATEN_CPU_CAPABILITY": None,
+    "ONEDNN_MAX_CPU_ISA": None,
+}
+HASWELL: Mapping[str, str | None] = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OPENBLAS_L2_SIZE": None,
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_MARK = "result: "
+
+
+def run_apart(
+    function: str,
+    settings: Mapping[str, Any],
+    environment: Mapping[str, str | None] = UNSET,
+    threads: int = 1,
+) -> Any:
+    """Call ``module:function(settings)`` in a process of its own; return its plain values.
+
+    Parameters
+    ----------
+    function : str
+        Such as ``"benchmarks.throughput:work"``.
+    settings : mapping
+        Plain values.
+    environment : mapping of str to str or None
+        Variables to set, or to unset.
+    threads : int, default 1
+        Of BLAS and OpenMP.
+    """
+    variables = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
+    for name, value in environment.items():
+        variables.pop(name, None)
+        if value is not None:
+            variables[name] = value
+    process = subprocess.run(
+        [sys.executable, "-m", "benchmarks.apart", function],
+        input=json.dumps(settings),
+        env=variables,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    for line in reversed(process.stdout.splitlines()):
+        if line.startswith(_MARK):
+            return json.loads(line.removeprefix(_MARK))
+    raise RuntimeError(f"{function} returned nothing; it printed {process.stdout[-500:]!r}")
+
+
+def main() -> None:
+    """Do what `run_apart` asks for."""
+    module, name = sys.argv[1].split(":")
+    result = getattr(importlib.import_module(module), name)(json.loads(sys.stdin.read()))
+    print(f"\n{_MARK}{json.dumps(result)}")
+
+
+if __name__ == "__main__":
+    main()
