@@ -20,15 +20,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-import llvmlite.binding
 import numba
 import numpy as np
 from filelock import FileLock, Timeout
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-__all__ = ["OPTIONS", "address_table", "cache_folder", "compiled", "kernel", "ready", "scalar"]
+__all__ = [
+    "OPTIONS",
+    "address_table",
+    "cache_folder",
+    "compiled",
+    "inlined",
+    "kernel",
+    "ready",
+    "target",
+]
 
 # Python's division check keeps loops from vectorizing; numpy's rules (inf, nan) do not.
 OPTIONS = {"error_model": "numpy"}
@@ -49,6 +58,16 @@ _kernels: dict[str, Compiled[[], Any]] = {}
 
 
 @functools.cache
+def target() -> tuple[str, str, str]:
+    """Return triple, name and features of the processor that kernels are compiled for.
+
+    This one, unless ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` name another.
+    """
+    triple, name, features = cpu_target.target_context.codegen().magic_tuple()
+    return triple, name, features
+
+
+@functools.cache
 def cache_folder() -> Path:
     """Folder of the machine code: named by the kernels' sources, numba's version and the CPU.
 
@@ -62,8 +81,7 @@ def cache_folder() -> Path:
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.read_bytes())
     digest.update(numba.__version__.encode())
-    digest.update(llvmlite.binding.get_host_cpu_name().encode())
-    digest.update(llvmlite.binding.get_host_cpu_features().flatten().encode())
+    digest.update(repr(target()).encode())
     folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,8 +153,10 @@ def compiled(
     return decorate
 
 
-def scalar(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Mark a scalar body that kernels of both devices share; it stays a plain function.
+def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Mark a part of kernels, such as a scalar body that both devices share.
+
+    It stays a plain function.
 
     Being no dispatcher, it may be closed over by a kernel: dispatchers pickle differently in
     every process, and the kernel's cache would never be hit. It is always inlined: a loop that

@@ -2,7 +2,7 @@
 
 A program is a table of int64 rows, one per operation. Offsets count float32 elements from the
 start of the arena, the one vector that holds parameters, gradients, optimizer state and
-activations. What A, B, C and D stand for is told by each kernel's docstring.
+activations. What A to F stand for is told by each kernel's docstring.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ A = 3  # offsets of the operands …
 B = 4
 C = 5
 D = 6
-CONSTANT = 7  # index of the operation's first constant among the scalars
-STREAM = 8  # which random stream it draws from
-N_COLUMNS = 9
+E = 7
+F = 8
+CONSTANT = 9  # index of the operation's first constant among the scalars
+STREAM = 10  # which random stream it draws from
+N_COLUMNS = 11
+
+N_OPERANDS = CONSTANT - A
 
 # Counters: int64, set anew for each step.
 BATCH = 0  # samples in this step

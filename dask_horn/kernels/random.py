@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from dask_horn.kernels.compile import compiled, scalar
+from dask_horn.kernels.compile import compiled, inlined
 
 __all__ = ["derive_key", "philox", "shuffled_entries"]
 
@@ -31,7 +31,7 @@ def derive_key(*words: int) -> int:
     return int(np.random.SeedSequence(list(words)).generate_state(1, np.uint64)[0] >> 1)
 
 
-@scalar
+@inlined
 def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Four random uint32 of counter (c0, c1, c2, c3) and key (k0, k1), all uint64.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dask_horn.kernels.compile import scalar
+from dask_horn.kernels.compile import inlined
 
 __all__ = ["ACTIVATIONS", "NEEDS_INPUT", "exp_negative"]
 
@@ -36,7 +36,7 @@ _A1, _A2, _A3, _A4, _A5 = (
 _DENSITY = np.float32(1 / math.sqrt(2 * math.pi))
 
 
-@scalar
+@inlined
 def _power_and_rest(x: Any) -> Any:
     """2^n and e^r - 1 of ``e^x = 2^n e^r``, for x at most 0."""
     x = _UNDERFLOW if x < _UNDERFLOW else x  # so written, NaN stays NaN
@@ -49,14 +49,14 @@ def _power_and_rest(x: Any) -> Any:
     return np.int32(bits).view(np.float32), r * r * series + r
 
 
-@scalar
+@inlined
 def exp_negative(x: Any) -> Any:
     """e^x for x at most 0, to 2 units in the last place; e^-80 where it would be less."""
     power, rest = _power_and_rest(x)
     return power * rest + power
 
 
-@scalar
+@inlined
 def _normal_tail(distance: Any, density: Any) -> Any:
     """Return the probability that a standard normal value is above `distance` >= 0, to 1e-7.
 
@@ -66,44 +66,44 @@ def _normal_tail(distance: Any, density: Any) -> Any:
     return density * t * (t * (t * (t * (t * _A5 + _A4) + _A3) + _A2) + _A1)
 
 
-@scalar
+@inlined
 def _normal(z: Any, density: Any) -> Any:
     """Return the probability that a standard normal value is below z."""
     tail = _normal_tail(abs(z), density)
     return tail if z < _ZERO else _ONE - tail
 
 
-@scalar
+@inlined
 def _linear(z: Any) -> Any:
     return z
 
 
-@scalar
+@inlined
 def _linear_slope(a: Any) -> Any:
     return _ONE
 
 
-@scalar
+@inlined
 def _relu(z: Any) -> Any:
     return _ZERO if z < _ZERO else z  # so written, NaN stays NaN
 
 
-@scalar
+@inlined
 def _relu_slope(a: Any) -> Any:
     return _ONE if a > _ZERO else _ZERO
 
 
-@scalar
+@inlined
 def _leaky_relu(z: Any) -> Any:
     return _LEAK * z if z < _ZERO else z
 
 
-@scalar
+@inlined
 def _leaky_relu_slope(a: Any) -> Any:
     return _ONE if a > _ZERO else _LEAK
 
 
-@scalar
+@inlined
 def _tanh(z: Any) -> Any:
     power, rest = _power_and_rest(-_TWO * abs(z))
     less = power * rest + (power - _ONE)  # e^(-2|z|) - 1, without cancellation near 0
@@ -111,28 +111,28 @@ def _tanh(z: Any) -> Any:
     return -size if z < _ZERO else size
 
 
-@scalar
+@inlined
 def _tanh_slope(a: Any) -> Any:
     return _ONE - a * a
 
 
-@scalar
+@inlined
 def _sigmoid(z: Any) -> Any:
     e = exp_negative(-abs(z))
     return (e if z < _ZERO else _ONE) / (_ONE + e)
 
 
-@scalar
+@inlined
 def _sigmoid_slope(a: Any) -> Any:
     return a * (_ONE - a)
 
 
-@scalar
+@inlined
 def _gelu(z: Any) -> Any:
     return z * _normal(z, exp_negative(-_HALF * z * z))
 
 
-@scalar
+@inlined
 def _gelu_slope(z: Any) -> Any:
     density = exp_negative(-_HALF * z * z)
     return _normal(z, density) + z * _DENSITY * density

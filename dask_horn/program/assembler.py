@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels import opcodes as op
+from dask_horn.kernels.cpu.gemm import SLACK, padded_rows
 
 __all__ = ["Assembler", "Program"]
 
@@ -71,7 +72,7 @@ class Assembler:
 
     def batch_buffer(self, width: int) -> int:
         """Reserve a (batch_size, width) buffer; return its offset."""
-        return self.buffer(self.batch_size * width)
+        return self.buffer(padded_rows(self.batch_size) * width)
 
     def filled_buffer(self, values: NDArray[np.float32]) -> int:
         """Reserve a buffer that starts with `values`; return its offset."""
@@ -95,9 +96,9 @@ class Assembler:
         constant: int = 0,
         stream: int = 0,
     ) -> None:
-        """Append an operation; `operands` are the offsets A, B, C, D as its kernel takes them."""
+        """Append an operation; `operands` are the offsets A, B, C … as its kernel takes them."""
         index = self._kernels.setdefault(kernel, len(self._kernels))
-        offsets = [*operands, *(0 for _ in range(4 - len(operands)))]
+        offsets = [*operands, *(0 for _ in range(op.N_OPERANDS - len(operands)))]
         self._rows.append([index, n_in, n_out, *offsets, constant, stream])
 
     def program(self, n_outputs: int) -> Program:
@@ -106,7 +107,7 @@ class Assembler:
             rows=np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS),
             kernels=tuple(self._kernels),
             constants=np.array(self._constants, dtype=np.float64),
-            arena_size=self._arena_size,
+            arena_size=self._arena_size + SLACK,
             n_parameters=self.n_parameters,
             batch_size=self.batch_size,
             n_outputs=n_outputs,

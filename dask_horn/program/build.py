@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.kernels.cpu.gemm import work_size
 from dask_horn.network import Dense, Dropout, Layer, Network, ParameterTable
 from dask_horn.program.assembler import Assembler, Program
 from dask_horn.program.dense import emit_dense
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.layers import Context, EmittedLayer
-from dask_horn.program.optimizers import Optimizer, emit_update
+from dask_horn.program.optimizers import Optimizer, Update
 
 __all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
 
@@ -72,10 +73,12 @@ def training_program(
         Factor on each class' loss, for the cross entropy; ones by default.
     """
     assembler = Assembler(table.size, batch_size)
-    gradients = assembler.buffer(table.size)
+    weights = {tensor.name for tensor in table.tensors if tensor.name.endswith("/W")}
+    update = Update.plan(assembler, table, optimizer, weights)
     widest = max(tensor.shape[-1] for tensor in table.tensors)
     scratch = (assembler.batch_buffer(widest), assembler.batch_buffer(widest))
-    context = Context(assembler, table, scales, gradients, scratch)
+    work = assembler.buffer(_work_size(table, batch_size, trains=True))
+    context = Context(assembler, table, scales, work, update, scratch)
     n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs
     targets = assembler.batch_buffer(n_targets)
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
@@ -97,17 +100,27 @@ def training_program(
     gradient = scratch[0]
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
-    emit_update(assembler, table, optimizer, gradients)
+    update.emit_rest()
     return assembler.program(network.n_outputs)
 
 
 def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
     """Gather, forward, and store the outputs of one batch of the undivided network."""
     assembler = Assembler(network.parameters.size, batch_size)
-    context = Context(assembler, network.parameters, {}, None, (0, 0))
+    work = assembler.buffer(_work_size(network.parameters, batch_size, trains=False))
+    context = Context(assembler, network.parameters, {}, work, None, (0, 0))
     layers = _emit_forward(network, context, sample_dtype)
     assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))
     return assembler.program(network.n_outputs)
+
+
+def _work_size(table: ParameterTable, batch_size: int, *, trains: bool) -> int:
+    """Find the work space of the layer that needs most; the samples' gradient is not wanted."""
+    weights = [tensor for tensor in table.tensors if tensor.name.endswith("/W")]
+    return max(
+        work_size(batch_size, *weight.shape, trains=trains, to_input=trains and i > 0)
+        for i, weight in enumerate(weights)
+    )
 
 
 def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:

@@ -32,32 +32,32 @@ class EmittedDense:
         return self.weight.shape[1]
 
     def backward(self, gradient: int, *, to_input: bool) -> int:
-        """Write the slope's pass, the weight's gradient, and the input's where it is wanted."""
+        """Write the slope's pass, the input's gradient where it is wanted, and the weight's.
+
+        In this order: with the weight's gradient the weight itself may change.
+        """
         context, assembler = self.context, self.context.assembler
-        assert context.gradients is not None, "a program that predicts has no backward rows"
+        assert context.update is not None, "a program that predicts has no backward rows"
         n_in, n_out = self.weight.shape
         if self.bias is None:  # the pass sums a bias' gradient in any case: into a spare place
             bias_gradient = assembler.buffer(n_out)
         else:
-            bias_gradient = context.gradients + self.bias.offset
+            bias_gradient = context.update.gradients[self.bias.name]
         assembler.emit(
             f"{self.activation}_backward",
             n_out=n_out,
             operands=(gradient, self.sum, bias_gradient),
             constant=self.scale,
         )
-        assembler.emit(
-            "gemm_weight",
-            n_in=n_in,
-            n_out=n_out,
-            operands=(self.input, gradient, context.gradients + self.weight.offset),
-        )
-        if not to_input:
-            return gradient
-        below = context.other_scratch(gradient)
-        assembler.emit(
-            "gemm_input", n_in=n_in, n_out=n_out, operands=(gradient, self.weight.offset, below)
-        )
+        below = context.other_scratch(gradient) if to_input else gradient
+        if to_input:
+            assembler.emit(
+                "gemm_input",
+                n_in=n_in,
+                n_out=n_out,
+                operands=(gradient, self.weight.offset, below, context.work),
+            )
+        context.update.emit_weight(self.weight, self.input, gradient, context.work)
         return below
 
 
@@ -74,7 +74,12 @@ def emit_dense(context: Context, layer: Dense, name: str, source: int) -> Emitte
         bias_offset = assembler.filled_buffer(np.zeros(n_out, np.float32))
     else:
         bias_offset = bias.offset
-    assembler.emit("gemm_forward", n_in=n_in, n_out=n_out, operands=(source, weight.offset, total))
+    assembler.emit(
+        "gemm_forward",
+        n_in=n_in,
+        n_out=n_out,
+        operands=(source, weight.offset, total, context.work),
+    )
     assembler.emit(
         f"{layer.activation}_forward",
         n_out=n_out,

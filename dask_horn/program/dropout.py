@@ -32,7 +32,7 @@ def emit_dropout(
     context: Context, layer: Dropout, source: int, width: int, stream: int
 ) -> EmittedDropout:
     """Write the forward row; `stream` sets the layer's masks apart from other layers'."""
-    if context.gradients is None or layer.rate == 0:
+    if context.update is None or layer.rate == 0:
         return EmittedDropout(context, width, None, source)
     assembler = context.assembler
     mask, output = assembler.batch_buffer(width), assembler.batch_buffer(width)

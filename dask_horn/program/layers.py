@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dask_horn.network import ParameterTable
 from dask_horn.program.assembler import Assembler
+from dask_horn.program.optimizers import Update
 
 __all__ = ["Context", "EmittedLayer"]
 
@@ -24,8 +25,10 @@ class Context:
         The sub-model's own parameters, at the arena's start.
     scales : mapping of str to float
         c of each layer whose source axis is divided; 1 where a layer is missing.
-    gradients : int or None
-        Offset of the gradient vector; None in a program that only predicts.
+    work : int
+        Offset of the work space that all products share.
+    update : Update or None
+        Where gradients go; None in a program that only predicts.
     scratch : tuple of int
         Two (batch, widest layer) buffers that gradients pass through, in turn.
     """
@@ -33,7 +36,8 @@ class Context:
     assembler: Assembler
     table: ParameterTable
     scales: Mapping[str, float]
-    gradients: int | None
+    work: int
+    update: Update | None
     scratch: tuple[int, int]
 
     def other_scratch(self, used: int) -> int:

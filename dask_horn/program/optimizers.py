@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from dask_horn.network import ParameterTable
+from dask_horn.network import ParameterTable, TensorSpec
 from dask_horn.program.assembler import Assembler
 
-__all__ = ["OPTIMIZERS", "Optimizer", "emit_update"]
+__all__ = ["OPTIMIZERS", "Optimizer", "Update"]
 
 OPTIMIZERS = ("sgd", "adamw")
 
@@ -44,31 +44,84 @@ class Optimizer:
         return _STATE_VECTORS[self.name]
 
 
-def emit_update(
-    assembler: Assembler, table: ParameterTable, optimizer: Optimizer, gradients: int
-) -> None:
-    """Emit the update of all parameters from the gradients at that offset."""
-    if optimizer.clip_norm is not None:
-        bound = assembler.constants(optimizer.clip_norm)
-        assembler.emit("clip", n_out=table.size, operands=(gradients,), constant=bound)
-    states = [assembler.buffer(table.size) for _ in range(optimizer.n_state_vectors)]
-    for start, stop, decay in _runs_of_equal_decay(table, optimizer.weight_decay):
-        if optimizer.name == "sgd":
-            constant = assembler.constants(optimizer.momentum, optimizer.nesterov, decay)
+@dataclass(frozen=True)
+class Update:
+    """Where a program's gradients go, and how parameters follow them.
+
+    A weight is updated as its gradient is being computed, which then needs no memory; the other
+    parameters have theirs kept until the end of the step. Where the gradient is clipped all of it
+    is kept, for its norm must be known first.
+
+    Attributes
+    ----------
+    assembler : Assembler
+    table : ParameterTable
+    optimizer : Optimizer
+    gradients : mapping of str to int
+        Offset of the gradient of each tensor that is kept.
+    states : tuple of int
+        Offsets of the optimizer's vectors, laid out like the parameters.
+    """
+
+    assembler: Assembler
+    table: ParameterTable
+    optimizer: Optimizer
+    gradients: Mapping[str, int]
+    states: tuple[int, ...]
+
+    @classmethod
+    def plan(
+        cls, assembler: Assembler, table: ParameterTable, optimizer: Optimizer, fused: Set[str]
+    ) -> Update:
+        """Reserve the memory; `fused` are the tensors that `emit_weight` will be called with."""
+        if optimizer.clip_norm is None:
+            kept = [tensor for tensor in table.tensors if tensor.name not in fused]
+            gradients = {tensor.name: assembler.buffer(tensor.size) for tensor in kept}
         else:
-            constant = assembler.constants(optimizer.momentum, 0.999, 1e-8, decay)
-        operands = [offset + start for offset in (0, gradients, *states)]
-        assembler.emit(optimizer.name, n_out=stop - start, operands=operands, constant=constant)
+            vector = assembler.buffer(table.size)
+            gradients = {tensor.name: vector + tensor.offset for tensor in table.tensors}
+        states = tuple(assembler.buffer(table.size) for _ in range(optimizer.n_state_vectors))
+        return cls(assembler, table, optimizer, gradients, states)
 
+    def emit_weight(self, weight: TensorSpec, source: int, gradient: int, work: int) -> None:
+        """Emit the gradient ``source.T @ gradient`` of a weight, and its update if it is fused."""
+        n_in, n_out = weight.shape
+        if weight.name in self.gradients:
+            self.assembler.emit(
+                "gemm_weight",
+                n_in=n_in,
+                n_out=n_out,
+                operands=(source, gradient, self.gradients[weight.name], work),
+            )
+            return
+        states = (offset + weight.offset for offset in self.states)
+        self.assembler.emit(
+            f"{self.optimizer.name}_weight",
+            n_in=n_in,
+            n_out=n_out,
+            operands=(source, gradient, weight.offset, work, *states),
+            constant=self._constants(weight),
+        )
 
-def _runs_of_equal_decay(
-    table: ParameterTable, weight_decay: float
-) -> Iterator[tuple[int, int, float]]:
-    """Stretches of the vector, padding included, that decay alike: one where nothing decays."""
-    run_start, run_decay = 0, weight_decay * table.tensors[0].decays
-    for tensor in table.tensors:
-        decay = weight_decay * tensor.decays
-        if decay != run_decay:
-            yield run_start, tensor.offset, run_decay
-            run_start, run_decay = tensor.offset, decay
-    yield run_start, table.size, run_decay
+    def emit_rest(self) -> None:
+        """Emit the update of all parameters whose gradients are kept."""
+        if self.optimizer.clip_norm is not None:
+            bound = self.assembler.constants(self.optimizer.clip_norm)
+            first = self.gradients[self.table.tensors[0].name]
+            self.assembler.emit("clip", n_out=self.table.size, operands=(first,), constant=bound)
+        for name, gradient in self.gradients.items():
+            tensor = self.table[name]
+            states = (offset + tensor.offset for offset in self.states)
+            self.assembler.emit(
+                self.optimizer.name,
+                n_out=tensor.size,
+                operands=(tensor.offset, gradient, *states),
+                constant=self._constants(tensor),
+            )
+
+    def _constants(self, tensor: TensorSpec) -> int:
+        """Keep the optimizer's constants for one tensor: biases do not decay."""
+        decay = self.optimizer.weight_decay * tensor.decays
+        if self.optimizer.name == "sgd":
+            return self.assembler.constants(self.optimizer.momentum, self.optimizer.nesterov, decay)
+        return self.assembler.constants(self.optimizer.momentum, 0.999, 1e-8, decay)

@@ -57,6 +57,7 @@ def run_kernel(
     for buffer in buffers:
         offsets.append(size)
         size += -(-buffer.size // 16) * 16 + 16
+    size += 4096  # tiles may read beyond the last row
     arena = aligned(size)
     arena[:] = _GUARD
     for offset, buffer in zip(offsets, buffers, strict=True):

@@ -40,6 +40,6 @@ def test_rows_say_where_operands_and_constants_lie():
     scalars = np.concatenate([np.zeros(op.N_SCALARS), program.constants])
     assert scalars[first] == 0.5
     assert scalars[second : second + 2].tolist() == [0.1, 0.2]
-    assert program.rows.tolist() == [[0, 2, 3, filled, 0, 0, 0, second, 6]]
+    assert program.rows.tolist() == [[0, 2, 3, filled, 0, 0, 0, 0, 0, second, 6]]
     ((offset, values),) = program.filled
     assert (offset, values.tolist()) == (filled, [3, 4])

@@ -1,39 +1,253 @@
-"""Matrix products: BLAS, on slices of the arena."""
+"""The three products of a dense layer, on slices of the arena, from tiles (`tiles.py`).
+
+No BLAS: the weight's gradient is consumed by the optimizer tile by tile (`optimizers.py`), which no
+BLAS lets us do, and here every entry is one sum in one order, so that the batch that a row is in
+and the processor's vectors change no bit. What is read many times with long strides is packed
+first: copied so that a tile reads it in one stream.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import carray
 
-from dask_horn.kernels.compile import kernel
+from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, A, B, C
+from dask_horn.kernels.cpu.tiles import (
+    LANES,
+    SCRATCH,
+    SHORT,
+    TALL,
+    WIDE,
+    multiply_tile,
+    n_tall_tiles,
+    transpose_block,
+)
+from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, A, B, C, D
+
+__all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
+
+# Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
+_SMALL = 16_384
+# Terms of the sums that are added before the next ones: a panel of so many rows is half of an
+# ordinary first cache, and a group of panels a quarter of an ordinary second one.
+_TERMS = 128
+_GROUP = 4 * WIDE
+# Columns of a gradient, or terms of an input's gradient, that stay in the second cache.
+_COLUMNS = 1024
+# Columns of the samples that are stacked at a time.
+_STACKED = 8 * TALL
+
+
+#: Elements that must follow the last operand: tiles read beyond the last column.
+SLACK = WIDE
+
+
+def padded_rows(n_rows: int) -> int:
+    """Rows that a matrix must have memory for: tiles and blocks read whole ones."""
+    return -(-n_rows // LANES) * LANES
+
+
+def work_size(batch_size: int, n_in: int, n_out: int, *, trains: bool, to_input: bool) -> int:
+    """Elements of work space that the products of a dense layer need, at most.
+
+    Parameters
+    ----------
+    batch_size, n_in, n_out : int
+    trains : bool
+        Whether the weight's gradient is computed.
+    to_input : bool
+        Whether the input's gradient is.
+    """
+    size = _TERMS * _GROUP
+    if trains:
+        size = max(size, TALL * _COLUMNS + batch_size * (_STACKED + _padded(min(n_out, _COLUMNS))))
+    if to_input:
+        size = max(size, _padded(batch_size) * (_padded(n_out) + n_in + TALL))
+    return SCRATCH + size
+
+
+def _padded(n: int) -> int:
+    """Round up to whole tiles' columns."""
+    return -(-n // WIDE) * WIDE
 
 
 @kernel("gemm_forward")
 def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum."""
+    """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum; work space at D."""
     batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
-    x = carray(at(arena, row[A]), (batch, n_in))
-    weight = carray(at(arena, row[B]), (n_in, n_out))
-    np.dot(x, weight, carray(at(arena, row[C]), (batch, n_out)))
-
-
-@kernel("gemm_weight")
-def gemm_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (N_IN, N_OUT) ← A (batch, N_IN).T @ B (batch, N_OUT): the weight's gradient."""
-    batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
-    x = carray(at(arena, row[A]), (batch, n_in))
-    gradient = carray(at(arena, row[B]), (batch, n_out))
-    np.dot(x.T, gradient, carray(at(arena, row[C]), (n_in, n_out)))
+    x, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
+    scratch, panels = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    packs = n_in * n_out > _SMALL
+    n_tall = n_tall_tiles(batch)
+    for k in range(0, n_in, _TERMS):
+        n_terms = min(_TERMS, n_in - k)
+        for group in range(0, n_out, _GROUP):
+            stop = min(group + _GROUP, n_out)
+            if packs:
+                _pack_columns(at(weight, k * n_out), n_out, n_terms, group, stop, panels)
+            for j in range(group, stop, WIDE):
+                panel = at(panels, (j - group) * n_terms) if packs else at(weight, k * n_out + j)
+                step = WIDE if packs else n_out
+                i = 0
+                while i < batch:
+                    height = TALL if i < n_tall * TALL else SHORT
+                    multiply_tile(
+                        at(x, i * n_in + k), n_in, 1, panel, step, n_terms,
+                        at(out, i * n_out + j), n_out, min(height, batch - i), min(WIDE, n_out - j),
+                        k > 0, scratch,
+                    )  # fmt: skip
+                    i += height
 
 
 @kernel("gemm_input")
 def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_IN) ← A (batch, N_OUT) @ B (N_IN, N_OUT).T: the input's gradient."""
+    """C (batch, N_IN) ← A (batch, N_OUT) @ B (N_IN, N_OUT).T: the input's gradient; work at D.
+
+    Computed transposed, as B @ A.T: so the weight, which is the largest, is read where it lies.
+    """
     batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
-    gradient = carray(at(arena, row[A]), (batch, n_out))
-    weight = carray(at(arena, row[B]), (n_in, n_out))
-    np.dot(gradient, weight.T, carray(at(arena, row[C]), (batch, n_in)))
+    gradient, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
+    scratch, transposed = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    n_columns = -(-batch // WIDE) * WIDE
+    panels = at(transposed, (n_in + TALL) * n_columns)
+    n_tall = n_tall_tiles(n_in)
+    for k in range(0, n_out, _COLUMNS):
+        n_terms = min(_COLUMNS, n_out - k)
+        for b in range(0, n_columns, WIDE):
+            panel = at(panels, b * n_terms)
+            for half in range(0, min(WIDE, batch - b), LANES):
+                for t in range(0, n_terms, LANES):
+                    transpose_block(
+                        at(gradient, (b + half) * n_out + k + t), n_out,
+                        at(panel, t * WIDE + half), WIDE,
+                        LANES, min(LANES, n_terms - t), scratch,
+                    )  # fmt: skip
+        i = 0
+        while i < n_in:
+            height = TALL if i < n_tall * TALL else SHORT
+            for b in range(0, n_columns, WIDE):
+                multiply_tile(
+                    at(weight, i * n_out + k), n_out, 1, at(panels, b * n_terms), WIDE, n_terms,
+                    at(transposed, i * n_columns + b), n_columns, height, WIDE, k > 0, scratch,
+                )  # fmt: skip
+            i += height
+    for b in range(0, batch, LANES):
+        for i in range(0, n_in, LANES):
+            transpose_block(
+                at(transposed, i * n_columns + b), n_columns, at(out, b * n_in + i), n_in,
+                min(LANES, n_in - i), min(LANES, batch - b), scratch,
+            )  # fmt: skip
+
+
+def weight_kernel(
+    name: str, prepare: Callable[..., Any], finish: Callable[..., None]
+) -> Callable[..., None]:
+    """Register a kernel that computes A (batch, N_IN).T @ B (batch, N_OUT), the weight's gradient.
+
+    Parameters
+    ----------
+    name : str
+        Of the kernel; its work space is at D.
+    prepare : callable
+        ``prepare(row, counters, scalars, arena)`` is done once and returns a tuple for `finish`.
+    finish : callable
+        ``finish(prepared, gradient, offset, size)`` takes `size` entries of the gradient, those
+        from `offset` on.
+    """
+
+    @kernel(name)
+    def weight_gradient(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+        prepared = prepare(row, counters, scalars, arena)
+        batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
+        x, gradient = at(arena, row[A]), at(arena, row[B])
+        scratch, lines = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+        stacks = at(lines, TALL * _COLUMNS)
+        panels = at(stacks, batch * _STACKED)
+        packs_x, packs_gradient = batch * n_in > _SMALL, batch * n_out > _SMALL
+        n_tall = n_tall_tiles(n_in)
+        for group in range(0, n_out, _COLUMNS):
+            stop = min(group + _COLUMNS, n_out)
+            if packs_gradient:
+                _pack_columns(gradient, n_out, batch, group, stop, panels)
+            stacked = 0  # columns of x that are or have been stacked
+            i = 0
+            while i < n_in:
+                height = TALL if i < n_tall * TALL else SHORT
+                left, left_step = at(x, i), n_in
+                if packs_x:
+                    if i == stacked:
+                        first = i
+                        stacked = _stack_columns(x, n_in, batch, n_tall, first, stacks)
+                    left, left_step = at(stacks, (i - first) * batch), np.int64(height)
+                for j in range(group, stop, WIDE):
+                    right = at(panels, (j - group) * batch) if packs_gradient else at(gradient, j)
+                    right_step = WIDE if packs_gradient else n_out
+                    width = WIDE if n_out - j > LANES else LANES
+                    multiply_tile(
+                        left, 1, left_step, right, right_step, batch,
+                        at(lines, j - group), _COLUMNS, height, width, False, scratch,
+                    )  # fmt: skip
+                for line in range(min(height, n_in - i)):
+                    offset = (i + line) * n_out + group
+                    finish(prepared, at(lines, line * _COLUMNS), offset, stop - group)
+                i += height
+
+    return weight_gradient
+
+
+def _prepare_copy(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
+    return (at(arena, row[C]),)
+
+
+@inlined
+def _copy_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
+    _copy_floats(gradient, at(prepared[0], offset), size)
+
+
+weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN, N_OUT)
+
+
+@inlined
+def _pack_columns(
+    matrix: Any, row_length: Any, n_rows: Any, start: Any, stop: Any, panels: Any
+) -> None:
+    """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side."""
+    for k in range(n_rows):
+        for j in range(start, stop, WIDE):
+            panel = at(panels, (j - start) * n_rows + k * WIDE)
+            if stop - j >= WIDE:
+                _copy_floats(at(matrix, k * row_length + j), panel, WIDE)
+            else:
+                _copy_floats(at(matrix, k * row_length + j), panel, stop - j)
+
+
+@inlined
+def _stack_columns(
+    matrix: Any, row_length: Any, n_rows: Any, n_tall: Any, start: Any, stacks: Any
+) -> Any:
+    """Copy columns from `start` on into stacks as wide as the tiles they are for; return the end.
+
+    A stack's rows are side by side. The last one is filled up with what follows in memory.
+    """
+    edge = n_tall * TALL
+    stop = min(start + _STACKED, edge) if start < edge else min(start + 8 * SHORT, row_length)
+    height = TALL if start < edge else SHORT
+    for k in range(n_rows):
+        for i in range(start, stop, height):
+            stack = at(stacks, (i - start) * n_rows + k * height)
+            if height == TALL:
+                _copy_floats(at(matrix, k * row_length + i), stack, TALL)
+            else:
+                _copy_floats(at(matrix, k * row_length + i), stack, SHORT)
+    return start + -(-(stop - start) // height) * height
+
+
+@inlined
+def _copy_floats(source: Any, target: Any, size: Any) -> None:
+    read, written = carray(source, (size,)), carray(target, (size,))
+    for i in range(size):
+        written[i] = read[i]

@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from dask_horn.kernels.compile import compiled, scalar
+from dask_horn.kernels.compile import compiled, inlined
 
 __all__ = ["LAYOUT", "outer_step", "put_constant", "put_slice", "take_slice"]
 
@@ -28,7 +28,7 @@ _READ_ONLY_FLOATS = types.Array(types.float32, 1, "C", readonly=True, aligned=Fa
 _LAYOUT_TYPE, _UNITS_TYPE = types.int64[:, ::1], types.int64[::1]
 
 
-@scalar
+@inlined
 def _line(row: Any, units: Any, a: Any, b: Any, c: Any) -> Any:
     """Where the line (a, b, c) of the slice begins in the whole vector."""
     line = (units[row[10] + a] * row[7] + units[row[11] + b]) * row[8] + units[row[12] + c]

@@ -2,29 +2,107 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dask_horn.kernels.cpu.gemm import work_size
 from tests.kernels.runner import run_kernel
 
-SHAPES = [(1, 1, 1), (3, 5, 7), (16, 33, 2), (7, 129, 65)]
+# One entry; less and more than a tile; packed and not; sums and columns of several groups.
+SHAPES = [
+    (1, 1, 1),
+    (3, 5, 7),
+    (16, 33, 2),
+    (7, 129, 65),
+    (64, 300, 100),
+    (130, 150, 1100),
+    (33, 1100, 40),
+]
 
 
-@pytest.mark.parametrize(("batch", "n_in", "n_out"), SHAPES)
-def test_products(batch, n_in, n_out):
-    rng = np.random.default_rng(0)
+def _random(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("f4")
 
-    def random(*shape):
-        return rng.normal(size=shape).astype("f4")
 
-    x, weight, gradient = random(batch, n_in), random(n_in, n_out), random(batch, n_out)
-    old = np.full(2000 * 20, 5, np.float32)  # what the result overwrites
+def _work(batch, n_in, n_out):
+    return np.zeros(work_size(batch, n_in, n_out, trains=True, to_input=True), np.float32)
+
+
+def _check(batch, n_in, n_out, seed=0):
+    x, weight = _random(batch, n_in, seed=seed), _random(n_in, n_out, seed=seed + 1)
+    gradient = _random(batch, n_out, seed=seed + 2)
     sizes = {"batch": batch, "n_in": n_in, "n_out": n_out}
     for kernel, a, b, expected in (
         ("gemm_forward", x, weight, x.astype(float) @ weight),
         ("gemm_weight", x, gradient, x.T.astype(float) @ gradient),
         ("gemm_input", gradient, weight, gradient.astype(float) @ weight.T),
     ):
-        result = old[: expected.size].reshape(expected.shape)
-        ran = run_kernel(kernel, a, b, result, **sizes)
-        np.testing.assert_allclose(ran.buffers[2], expected, rtol=1e-5, atol=1e-5)
+        old = np.full(expected.shape, 5, np.float32)  # what the result overwrites
+        ran = run_kernel(kernel, a, b, old, _work(batch, n_in, n_out), **sizes)
+        terms = a.size * expected.size / max(a.size, 1) / max(expected.shape[1], 1)
+        tolerance = 1e-5 * max(1.0, np.sqrt(terms / 100))
+        np.testing.assert_allclose(ran.buffers[2], expected, rtol=tolerance, atol=10 * tolerance)
         np.testing.assert_array_equal(ran.buffers[0], a)
         np.testing.assert_array_equal(ran.buffers[1], b)
+
+
+@pytest.mark.parametrize(("batch", "n_in", "n_out"), SHAPES)
+def test_products(batch, n_in, n_out):
+    _check(batch, n_in, n_out)
+
+
+@given(st.integers(1, 70), st.integers(1, 150), st.integers(1, 150), st.integers(0, 99))
+@settings(max_examples=60)
+def test_products_of_any_shape(batch, n_in, n_out, seed):
+    _check(batch, n_in, n_out, seed)
+
+
+def _fused_sum(a, b):
+    """Σ a b in float32 with one rounding per term, in order: float64 holds each product exactly."""
+    total = np.zeros(a.shape[:-1], np.float32)
+    for k in range(a.shape[-1]):
+        total = (total.astype(np.longdouble) + a[..., k].astype(float) * b[..., k]).astype("f4")
+    return total
+
+
+@pytest.mark.parametrize(("batch", "n_in", "n_out"), [(7, 200, 40), (20, 90, 300)])
+def test_every_entry_is_one_sum_in_order(batch, n_in, n_out):
+    x, weight = _random(batch, n_in), _random(n_in, n_out, seed=1)
+    sizes = {"batch": batch, "n_in": n_in, "n_out": n_out}
+    out = np.zeros((batch, n_out), np.float32)
+    ran = run_kernel("gemm_forward", x, weight, out, _work(**sizes), **sizes)
+    expected = _fused_sum(x[:, None, :], weight.T[None, :, :])
+    # All but those few whose exact sum lies so near the middle that longdouble rounds it twice.
+    assert np.mean(ran.buffers[2] == expected) > 0.999
+
+
+def test_a_row_is_the_same_whatever_rows_are_beside_it():
+    x, weight = _random(37, 500), _random(500, 90, seed=1)
+
+    def product(rows):
+        sizes = {"batch": len(rows), "n_in": 500, "n_out": 90}
+        out = np.zeros((len(rows), 90), np.float32)
+        return run_kernel("gemm_forward", rows, weight, out, _work(**sizes), **sizes).buffers[2]
+
+    whole = product(x)
+    for start, stop in ((0, 1), (5, 17), (36, 37)):
+        np.testing.assert_array_equal(product(x[start:stop]), whole[start:stop])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize(("batch", "n_in", "n_out"), [(3, 5, 7), (33, 150, 70), (20, 40, 1100)])
+def test_a_weight_that_is_updated_at_once(batch, n_in, n_out, name):
+    """To the same bits as by its gradient first and the optimizer then."""
+    x, gradient = _random(batch, n_in), _random(batch, n_out, seed=1)
+    weight = _random(n_in, n_out, seed=2)
+    states = [np.abs(_random(n_in, n_out, seed=3 + i)) for i in range(1 + (name == "adamw"))]
+    constants = [0.9, 1.0, 0.01] if name == "sgd" else [0.9, 0.999, 1e-8, 0.01]
+    sizes = {"batch": batch, "n_in": n_in, "n_out": n_out}
+    work = _work(**sizes)
+    options = {"constants": constants, "rate": 0.1, "step": 2, "clip": 0.7}
+    fused = run_kernel(f"{name}_weight", x, gradient, weight, work, *states, **sizes, **options)
+    whole = run_kernel("gemm_weight", x, gradient, np.zeros_like(weight), work, **sizes).buffers[2]
+    apart = run_kernel(name, weight, whole, *states, n_out=weight.size, **options)
+    np.testing.assert_array_equal(fused.buffers[2], apart.buffers[0])
+    for found, expected in zip(fused.buffers[4:], apart.buffers[2:], strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,279 @@
+"""A tile of a matrix product, whose sums stay in the processor's registers.
+
+The products of `gemm.py` are made of tiles of TALL or SHORT rows and WIDE or NARROW columns. Every
+entry is one sum, ``((0 + a₀ b₀) + a₁ b₁) + …``, in this order and with one rounding per term,
+whatever tile it falls into: so a row of a product is the same to the bit whichever rows are beside
+it, and on every processor that has fused multiply-add.
+
+References
+----------
+Goto, van de Geijn (2008), "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3).
+Van Zee, van de Geijn (2015), "BLIS: a framework for rapidly instantiating BLAS functionality",
+ACM TOMS 41(3), section 4: the loops around such a tile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from dask_horn.kernels.compile import inlined, target
+from dask_horn.kernels.cpu.pointers import at
+
+__all__ = [
+    "LANES",
+    "SCRATCH",
+    "SHORT",
+    "TALL",
+    "WIDE",
+    "multiply_tile",
+    "n_tall_tiles",
+    "prefetch",
+    "transpose_block",
+]
+
+#: float32 numbers in a vector register.
+LANES = 16 if "+avx512f" in target()[2] else 8 if "+avx" in target()[2] else 4
+#: Rows of a tile: with two vectors of columns, as many sums as there are registers for, with some
+#: left for the factors; and fewer, so that most heights are made up of both without a rest.
+TALL, SHORT = (12, 8) if LANES == 16 else (6, 4)
+#: Columns of a tile: two vectors; where fewer are left, one.
+WIDE = 2 * LANES
+#: Elements of the work space in which an incomplete tile or block is kept.
+SCRATCH = max(TALL * WIDE, LANES * LANES)
+
+_FLOAT, _INT = ir.FloatType(), ir.IntType(64)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_FLOATS = types.CPointer(types.float32)
+
+
+def _tile(rows: int, n_vectors: int) -> Any:
+    """Make the function that computes a complete tile of so many rows and vectors of columns."""
+
+    @intrinsic
+    def tile(
+        typingctx: Any,
+        a: Any, a_row: Any, a_step: Any,
+        b: Any, b_step: Any,
+        n_steps: Any,
+        out: Any, out_row: Any,
+        accumulate: Any,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Out[i, j] ← [out[i, j] +] Σ_k a[i, k] b[k, j], for n_steps of k, at least one.
+
+        a[i, k] lies at ``a + i a_row + k a_step``, b[k, j] at ``b + k b_step + j``, out[i, j] at
+        ``out + i out_row + j``.
+        """
+        integer = types.int64
+        signature = types.void(
+            _FLOATS, integer, integer, _FLOATS, integer, integer, _FLOATS, integer, types.boolean
+        )
+        return signature, lambda context, builder, _, args: _emit_tile(
+            context, builder, args, rows, n_vectors
+        )
+
+    return tile
+
+
+def _emit_tile(context: Any, builder: Any, args: Any, rows: int, n_vectors: int) -> Any:
+    """Write a tile's instructions: load or clear the sums, add all products, store."""
+    a, a_row, a_step, b, b_step, n_steps, out, out_row, accumulate = args
+    entry = builder.block
+    load, head, loop, done = (
+        builder.append_basic_block(f"tile_{name}") for name in ("load", "head", "loop", "done")
+    )
+    fused = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    multiply_add = cgutils.get_or_insert_function(
+        builder.module, fused, f"llvm.fmuladd.v{LANES}f32"
+    )
+    cells = [(i, v) for i in range(rows) for v in range(n_vectors)]
+    # Only every third row has a pointer of its own: more would not fit the registers.
+    twice = builder.mul(a_row, _INT(2))
+    row_pointers = [
+        builder.gep(a, [builder.mul(a_row, _INT(first))]) for first in range(0, rows, 3)
+    ]
+
+    def place(i: int, v: int) -> Any:
+        return builder.gep(out, [builder.add(builder.mul(out_row, _INT(i)), _INT(v * LANES))])
+
+    builder.cbranch(accumulate, load, head)
+    builder.position_at_end(load)
+    before = [_load(builder, place(i, v)) for i, v in cells]
+    builder.branch(head)
+
+    builder.position_at_end(head)
+    begun = [_phi(builder, (_VECTOR([0.0] * LANES), entry), (value, load)) for value in before]
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    step = _phi(builder, (_INT(0), head))
+    b_now = _phi(builder, (b, head))
+    a_now = [_phi(builder, (pointer, head)) for pointer in row_pointers]
+    sums = [_phi(builder, (value, head)) for value in begun]
+    right = [_load(builder, builder.gep(b_now, [_INT(v * LANES)])) for v in range(n_vectors)]
+    added = []
+    for i in range(rows):
+        pointer = a_now[i // 3]
+        if i % 3:
+            pointer = builder.gep(pointer, [a_row if i % 3 == 1 else twice])
+        left = _spread(builder, builder.load(pointer))
+        for v in range(n_vectors):
+            added.append(builder.call(multiply_add, [left, right[v], sums[i * n_vectors + v]]))
+    for phi, value in zip(sums, added, strict=True):
+        phi.add_incoming(value, loop)
+    next_step = builder.add(step, _INT(1))
+    step.add_incoming(next_step, loop)
+    b_now.add_incoming(builder.gep(b_now, [b_step]), loop)
+    for phi in a_now:
+        phi.add_incoming(builder.gep(phi, [a_step]), loop)
+    builder.cbranch(builder.icmp_signed("<", next_step, n_steps), loop, done)
+
+    builder.position_at_end(done)
+    for (i, v), value in zip(cells, added, strict=True):
+        _store(builder, value, place(i, v))
+    return context.get_dummy_value()
+
+
+def _phi(builder: Any, *incoming: tuple[Any, Any]) -> Any:
+    phi = builder.phi(incoming[0][0].type)
+    for value, block in incoming:
+        phi.add_incoming(value, block)
+    return phi
+
+
+def _load(builder: Any, pointer: Any) -> Any:
+    vector = builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()))
+    vector.align = 4
+    return vector
+
+
+def _store(builder: Any, vector: Any, pointer: Any) -> None:
+    builder.store(vector, builder.bitcast(pointer, _VECTOR.as_pointer())).align = 4
+
+
+def _spread(builder: Any, value: Any) -> Any:
+    """Fill a vector with one value."""
+    undefined = _VECTOR(ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
+    return builder.shuffle_vector(
+        first, undefined, ir.VectorType(ir.IntType(32), LANES)([0] * LANES)
+    )
+
+
+_tall_wide, _tall_narrow = _tile(TALL, 2), _tile(TALL, 1)
+_short_wide, _short_narrow = _tile(SHORT, 2), _tile(SHORT, 1)
+
+
+@inlined
+def n_tall_tiles(n_rows: Any) -> Any:
+    """How many tiles of TALL rows come first; SHORT ones follow, and only the last may be cut."""
+    grain = TALL - SHORT
+    n_short = (-n_rows // grain * grain) % TALL // grain
+    whole = -(-n_rows // grain) * grain
+    return max(0, (whole - SHORT * n_short) // TALL)
+
+
+@inlined
+def multiply_tile(
+    a: Any, a_row: Any, a_step: Any,
+    b: Any, b_step: Any,
+    n_steps: Any,
+    out: Any, out_row: Any, n_rows: Any, n_columns: Any,
+    accumulate: Any, scratch: Any,
+) -> None:  # fmt: skip
+    """Out (n_rows, n_columns) ← [out +] a b, for at most TALL rows and WIDE columns.
+
+    A complete tile is computed whatever the size: beyond the last row of a and the last column of
+    b there must be memory, whose contents do not matter.
+    """
+    tall, wide = n_rows > SHORT, n_columns > LANES
+    height, width = TALL if tall else SHORT, WIDE if wide else LANES
+    complete = n_rows == height and n_columns == width
+    target, target_row = (out, out_row) if complete else (scratch, width)
+    if accumulate and not complete:
+        _copy(out, out_row, scratch, width, n_rows, n_columns)
+    if tall and wide:
+        _tall_wide(a, a_row, a_step, b, b_step, n_steps, target, target_row, accumulate)
+    elif tall:
+        _tall_narrow(a, a_row, a_step, b, b_step, n_steps, target, target_row, accumulate)
+    elif wide:
+        _short_wide(a, a_row, a_step, b, b_step, n_steps, target, target_row, accumulate)
+    else:
+        _short_narrow(a, a_row, a_step, b, b_step, n_steps, target, target_row, accumulate)
+    if not complete:
+        _copy(scratch, width, out, out_row, n_rows, n_columns)
+
+
+@inlined
+def _copy(source: Any, source_row: Any, target: Any, target_row: Any, n: Any, width: Any) -> None:
+    for i in range(n):
+        read = carray(at(source, i * source_row), (width,))
+        written = carray(at(target, i * target_row), (width,))
+        for j in range(width):
+            written[j] = read[j]
+
+
+@intrinsic
+def _transpose(
+    typingctx: Any, source: Any, source_row: Any, target: Any, target_row: Any
+) -> tuple[Any, Any]:
+    """target[j, i] ← source[i, j] of a complete block of LANES × LANES."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source, source_row, target, target_row = args
+        rows = [
+            _load(builder, builder.gep(source, [builder.mul(source_row, _INT(i))]))
+            for i in range(LANES)
+        ]
+        # Each stage exchanges the halves of pairs of rows: 1 apart, then 2, 4, 8.
+        index = ir.VectorType(ir.IntType(32), LANES)
+        distance = 1
+        while distance < LANES:
+            low = [j if not j & distance else j - distance + LANES for j in range(LANES)]
+            high = [j + distance if not j & distance else j + LANES for j in range(LANES)]
+            for i in range(LANES):
+                if not i & distance:
+                    first, second = rows[i], rows[i + distance]
+                    rows[i] = builder.shuffle_vector(first, second, index(low))
+                    rows[i + distance] = builder.shuffle_vector(first, second, index(high))
+            distance *= 2
+        for j, column in enumerate(rows):
+            _store(builder, column, builder.gep(target, [builder.mul(target_row, _INT(j))]))
+        return context.get_dummy_value()
+
+    return types.void(_FLOATS, types.int64, _FLOATS, types.int64), codegen
+
+
+@inlined
+def transpose_block(
+    source: Any, source_row: Any, target: Any, target_row: Any, n_rows: Any, n_columns: Any,
+    scratch: Any,
+) -> None:  # fmt: skip
+    """target[j, i] ← source[i, j], for n_rows of i and n_columns of j, each at most LANES.
+
+    A complete block is read whatever the size.
+    """
+    if n_rows == LANES and n_columns == LANES:
+        _transpose(source, source_row, target, target_row)
+    else:
+        _transpose(source, source_row, scratch, LANES)
+        _copy(scratch, LANES, target, target_row, n_columns, n_rows)
+
+
+@intrinsic
+def prefetch(typingctx: Any, pointer: Any) -> tuple[Any, Any]:
+    """Ask for the cache line at `pointer`, which will be read soon."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.bitcast(args[0], byte), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(_FLOATS), codegen
