@@ -35,7 +35,7 @@ _SMALL = 16_384
 # Terms of the sums that are added before the next ones: a panel of so many rows is half of an
 # ordinary first cache, and a group of panels a quarter of an ordinary second one.
 _TERMS = 128
-_GROUP = 4 * WIDE
+_GROUP = 8 * WIDE
 # Columns of a gradient, or terms of an input's gradient, that stay in the second cache.
 _COLUMNS = 1024
 # Columns of the samples that are stacked at a time.
@@ -169,6 +169,7 @@ def weight_kernel(
         panels = at(stacks, batch * _STACKED)
         packs_x, packs_gradient = batch * n_in > _SMALL, batch * n_out > _SMALL
         n_tall = n_tall_tiles(n_in)
+        line = min(n_out, _COLUMNS)
         for group in range(0, n_out, _COLUMNS):
             stop = min(group + _COLUMNS, n_out)
             if packs_gradient:
@@ -186,14 +187,15 @@ def weight_kernel(
                 for j in range(group, stop, WIDE):
                     right = at(panels, (j - group) * batch) if packs_gradient else at(gradient, j)
                     right_step = WIDE if packs_gradient else n_out
-                    width = WIDE if n_out - j > LANES else LANES
                     multiply_tile(
                         left, 1, left_step, right, right_step, batch,
-                        at(lines, j - group), _COLUMNS, height, width, False, scratch,
+                        at(lines, j - group), line, height, min(WIDE, stop - j), False, scratch,
                     )  # fmt: skip
-                for line in range(min(height, n_in - i)):
-                    offset = (i + line) * n_out + group
-                    finish(prepared, at(lines, line * _COLUMNS), offset, stop - group)
+                n_rows = min(height, n_in - i)
+                # Whole rows follow one another: then it is one long run.
+                n_runs, size = (1, n_rows * n_out) if line == n_out else (n_rows, stop - group)
+                for run in range(n_runs):
+                    finish(prepared, at(lines, run * line), (i + run) * n_out + group, size)
                 i += height
 
     return weight_gradient

@@ -32,7 +32,6 @@ __all__ = [
     "WIDE",
     "multiply_tile",
     "n_tall_tiles",
-    "prefetch",
     "transpose_block",
 ]
 
@@ -262,18 +261,3 @@ def transpose_block(
     else:
         _transpose(source, source_row, scratch, LANES)
         _copy(scratch, LANES, target, target_row, n_columns, n_rows)
-
-
-@intrinsic
-def prefetch(typingctx: Any, pointer: Any) -> tuple[Any, Any]:
-    """Ask for the cache line at `pointer`, which will be read soon."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        flag = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [builder.bitcast(args[0], byte), flag(0), flag(3), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(_FLOATS), codegen
