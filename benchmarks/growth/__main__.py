@@ -1,0 +1,5 @@
+"""The benchmark as a command."""
+
+from benchmarks.growth import BENCHMARK
+
+BENCHMARK.command()()

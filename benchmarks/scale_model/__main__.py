@@ -1,0 +1,5 @@
+"""The benchmark as a command."""
+
+from benchmarks.scale_model import BENCHMARK
+
+BENCHMARK.command()()

@@ -1,0 +1,258 @@
+"""What the model is fed with, measured: the tasks themselves, Dask's share, and real rounds.
+
+The training tasks are the library's own, called one by one on a worker of a local cluster; Dask's
+share is that of a graph of the same shape whose tasks do nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from dask.delayed import Delayed, delayed
+from distributed import Client, LocalCluster, wait
+
+import dask_horn as horn
+from benchmarks.scale_model.methods import Costs
+from dask_horn.cluster import current_executor, limit_blas
+from dask_horn.training import Known, TrainingOptions
+from dask_horn.training.division import partition_of
+from dask_horn.training.graph import initial_parent, put_slices, take_slice, train_slice
+from dask_horn.training.merge import ARITY, PartialSum, add_partial_sums, step_parent
+from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.spec import RunSpec
+
+__all__ = [
+    "BATCH",
+    "bandwidth_between",
+    "busy_costs",
+    "cluster_of",
+    "costs_of",
+    "empty_rounds",
+    "real_rounds",
+    "seconds_of_chain",
+]
+
+N_INPUTS, N_CLASSES, BATCH = 784, 10, 128
+_ROWS = 32 * BATCH
+_LONG, _SHORT = 12, 2  # steps of the two trainings whose difference is that of ten steps
+
+
+@contextmanager
+def cluster_of(n_workers: int) -> Iterator[Client]:
+    """Start workers of one thread on this machine."""
+    with (
+        LocalCluster(n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
+    """Time the tasks of 784-width-width-10 in this process; return what makes a `Costs`.
+
+    Medians of so many turns, in each of which everything is timed once, after one that is not
+    counted.
+    """
+    with limit_blas():
+        short, long = (_spec(width, n_submodels, steps) for steps in (_SHORT, _LONG))
+        timed: dict[str, list[float]] = {}
+        for turn in range(turns + 1):
+            for name, seconds in _timed_tasks(short, long, n_submodels).items():
+                timed.setdefault(name, []).extend([seconds] if turn else [])
+    median = {name: float(np.median(values)) for name, values in timed.items()}
+    step = (median["long"] - median["short"]) / (_LONG - _SHORT)
+    partition = partition_of(short, 0, 0)
+    table = short.network.parameters
+    slices = [partition.slice_map(table, i).table.size for i in range(n_submodels)]
+    costs = Costs(
+        parent_size=table.size,
+        slice_size=round(sum(slices) / n_submodels),
+        partition_bytes=len(pickle.dumps(partition)),
+        step=step,
+        train=max(0.0, median["short"] - _SHORT * step),
+        partition=median["partition"],
+        take=median["take"],
+        put=median["put"],
+        add=median["add"],
+        parent=max(0.0, median["parent"] - (median["parents"] - median["parent"]) / 2),
+        count=(median["parents"] - median["parent"]) / 2,
+    )
+    return dataclasses.asdict(costs)
+
+
+def _timed_tasks(short: RunSpec, long: RunSpec, n_submodels: int) -> dict[str, float]:
+    """Do each task of a round once; return the seconds of each kind."""
+    table, seconds = short.network.parameters, {}
+
+    def timed(name: str, call: Callable[[], Any]) -> Any:
+        began = time.perf_counter()
+        result = call()
+        seconds[name] = time.perf_counter() - began
+        return result
+
+    parent = initial_parent(short, 0)
+    partition = timed("partition", lambda: partition_of(short, 0, 0))
+    start = timed("take", lambda: take_slice(short, parent, partition, 0))
+    trained = timed("short", lambda: train_slice(short, start, partition, 0, 0, 0))
+    timed("long", lambda: train_slice(long, start, partition, 0, 0, 0))
+    report = trained.report
+    others = [
+        dataclasses.replace(
+            trained,
+            delta=take_slice(short, parent, partition, i),
+            report=dataclasses.replace(report, submodel=i),
+        )
+        for i in range(n_submodels)
+    ]
+    total = timed("put", lambda: put_slices(short, partition, others))
+    timed("add", lambda: add_partial_sums([total] * ARITY))
+    reports = [result.report for result in others]
+    thrice = [dataclasses.replace(report, group=group) for group in range(3) for report in reports]
+    outer = short.rounds[0].outer_step
+    for name, sums in (
+        ("parent", total),
+        ("parents", PartialSum(total.total, tuple(thrice))),
+    ):
+        timed(name, lambda sums=sums: step_parent(table, parent, sums, [partition] * 3, outer))
+    return seconds
+
+
+def _spec(width: int, n_submodels: int, steps: int) -> RunSpec:
+    network = _network(width)
+    options = TrainingOptions.of(**settings(1, n_submodels, steps, 1))
+    X, y = _samples(_ROWS)
+    data = prepare_data(network, X, y, None, options, Known(), current_executor(), None)
+    return make_spec(network, data, options, Known())
+
+
+def settings(n_groups: int, n_submodels: int, steps: int, n_rounds: int) -> dict[str, Any]:
+    """Settings of rounds that are all alike, with equal parts."""
+    return {
+        "n_groups": n_groups,
+        "n_submodels": [n_submodels],
+        "n_rounds": n_rounds,
+        "steps_per_round": steps,
+        "batch_size": BATCH,
+        "concentration": None,
+        "checkpoint_every": 1000,  # between the rounds that are timed nothing is saved
+    }
+
+
+def _network(width: int) -> horn.Network:
+    hidden = [horn.Dense(width, activation="relu") for _ in range(2)]
+    return horn.Network([*hidden, horn.Dense(N_CLASSES)], input_shape=N_INPUTS)
+
+
+def _samples(n: int) -> tuple[Any, Any]:
+    generator = np.random.default_rng(0)
+    X = generator.integers(0, 256, (n, N_INPUTS), dtype=np.uint8)
+    return X, np.arange(n) % N_CLASSES
+
+
+def real_rounds(
+    width: int, n_groups: int, n_submodels: int, steps: int, n_rounds: int
+) -> list[float]:
+    """Train on the current cluster; return the seconds of each round."""
+    X, y = _samples(n_groups * 8 * BATCH)
+    result = horn.train(_network(width), X, y, **settings(n_groups, n_submodels, steps, n_rounds))
+    return [record.seconds for record in result.history]
+
+
+def empty_rounds(client: Client, n_groups: int, n_submodels: int, n_rounds: int) -> dict[str, Any]:
+    """Compute rounds whose tasks do nothing; return seconds per task, of several kinds.
+
+    ``wall`` is what a round takes, the workers being on the same cores; ``busy`` what this
+    process, where scheduler and client are, computes for it; ``build`` what the client needs to
+    write the graph and to hand it in, before anything runs.
+    """
+    kinds: dict[str, list[float]] = {"wall": [], "busy": [], "build": []}
+    n_tasks = 0
+    for round in range(n_rounds + 1):
+        began = time.perf_counter()
+        graph = _empty_round(n_groups, n_submodels, f"{round}-{time.time_ns()}")
+        n_tasks = len(graph.__dask_graph__())
+        built, used_to_build = time.perf_counter(), time.process_time()
+        future = client.compute(graph, optimize_graph=False)
+        submitted = time.perf_counter()
+        future.result()
+        done, all_used = time.perf_counter(), time.process_time()
+        if round:  # in the first, connections are made
+            kinds["build"].append((submitted - began) / n_tasks)
+            kinds["wall"].append((done - built) / n_tasks)
+            kinds["busy"].append((all_used - used_to_build) / n_tasks)
+    return {"tasks": n_tasks, **kinds}
+
+
+def _empty_round(n_groups: int, n_submodels: int, run: str) -> Delayed:
+    """A round's graph, with the library's shape and keys, of tasks that do nothing."""
+
+    def task(name: str, place: tuple[int, ...], *inputs: Any) -> Delayed:
+        key = (f"{name}-{run}", *place)
+        return delayed(nothing, pure=False, traverse=False)(*inputs, dask_key_name=key)
+
+    parent = task("start", (0,))
+    partitions, sums = [], []
+    for group in range(n_groups):
+        partitions.append(task("partition", (group,)))
+        takes = [task("take", (group, i), parent, partitions[-1]) for i in range(n_submodels)]
+        trained = [task("train", (group, i), take) for i, take in enumerate(takes)]
+        sums.append(task("put", (group,), partitions[-1], trained))
+    level = 0
+    while len(sums) > 1:
+        level += 1
+        sums = [
+            task(f"merge-level-{level}", (i,), sums[i : i + ARITY])
+            for i in range(0, len(sums), ARITY)
+        ]
+    return task("parent", (0,), parent, sums[0], partitions)
+
+
+def nothing(*inputs: Any) -> None:
+    """Do nothing."""
+
+
+def seconds_of_chain(client: Client, n: int) -> float:
+    """Return the seconds of a task that waits for the one before and does nothing."""
+    link: Delayed | None = None
+    for _ in range(n):
+        link = delayed(nothing, pure=False)(link)
+    began = time.perf_counter()
+    client.compute(link, optimize_graph=False).result()
+    return (time.perf_counter() - began) / n
+
+
+def bandwidth_between(client: Client, n_bytes: int, turns: int) -> list[float]:
+    """Send an array from one worker to another; return bytes per second of each turn."""
+    one, other = sorted(client.scheduler_info()["workers"])
+    measured = []
+    for _ in range(turns):
+        array = client.submit(np.ones, n_bytes // 8, workers=[one], pure=False)
+        wait(array)
+        began = time.perf_counter()
+        wait(client.submit(nothing, array, workers=[other], pure=False))
+        measured.append(n_bytes / (time.perf_counter() - began))
+    return measured
+
+
+def busy_costs(
+    client: Client, cases: Sequence[tuple[int, int]], turns: int, together: bool
+) -> dict[str, dict[str, float]]:
+    """Measure costs on one worker while the others idle, or on all of them at the same time."""
+    workers = sorted(client.scheduler_info()["workers"])
+    measured = {}
+    for width, n_submodels in cases:
+        futures = [
+            client.submit(costs_of, width, n_submodels, turns, workers=[worker], pure=False)
+            for worker in (workers if together else workers[:1])
+        ]
+        results = client.gather(futures)
+        measured[f"{width}/{n_submodels}"] = {
+            name: float(np.mean([result[name] for result in results])) for name in results[0]
+        }
+    return measured
