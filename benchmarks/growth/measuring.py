@@ -35,9 +35,10 @@ QUICK_AXES: dict[str, tuple[int, ...]] = {
     "samples": (16384, 65536, 262144),
     "workers": (1, 2),
 }
-#: Where something else is the base: dividing pays, and shows, in wide networks; many samples
+#: Where something else is the base: parents are what counts in wide networks only; many samples
 #: would take long in them.
 _OWN_BASE = {
+    "groups": {"width": 1024},
     "submodels": {"width": 1024},
     "samples": {"width": 128},
     "workers": {"width": 1024},
@@ -82,7 +83,9 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     hidden = [horn.Dense(settings["width"], activation="relu") for _ in range(2)]
     network = horn.Network([*hidden, horn.Dense(10)], input_shape=784)
     with (
-        LocalCluster(settings["workers"], threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(
+            n_workers=settings["workers"], threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
         Client(cluster) as client,
     ):
         small = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(10)], input_shape=784)

@@ -9,21 +9,23 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
+import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
 from distributed import Client, LocalCluster, wait
 
 import dask_horn as horn
-from benchmarks.scale_model.methods import Costs
+from benchmarks.scale_model.methods import Costs, placed
 from dask_horn.cluster import current_executor, limit_blas
 from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.division import partition_of
 from dask_horn.training.graph import initial_parent, put_slices, take_slice, train_slice
-from dask_horn.training.merge import ARITY, PartialSum, add_partial_sums, step_parent
+from dask_horn.training.merge import ARITY, add_partial_sums, step_parent
 from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.spec import RunSpec
 
@@ -36,18 +38,22 @@ __all__ = [
     "empty_rounds",
     "real_rounds",
     "seconds_of_chain",
+    "sleeping_rounds",
 ]
 
 N_INPUTS, N_CLASSES, BATCH = 784, 10, 128
 _ROWS = 32 * BATCH
-_LONG, _SHORT = 12, 2  # steps of the two trainings whose difference is that of ten steps
+_N_SLEEPING = 4
+_SHORT = 2  # steps of one training; another has more, and their difference is steps alone
+_SECONDS, _FEWEST, _MOST = 0.3, 10, 300  # of those steps
+_PARENT_BYTES = 8 * 2**20  # of the sleeping rounds: enough that takes stay beside the parent
 
 
 @contextmanager
 def cluster_of(n_workers: int) -> Iterator[Client]:
     """Start workers of one thread on this machine."""
     with (
-        LocalCluster(n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -56,17 +62,20 @@ def cluster_of(n_workers: int) -> Iterator[Client]:
 def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
     """Time the tasks of 784-width-width-10 in this process; return what makes a `Costs`.
 
-    Medians of so many turns, in each of which everything is timed once, after one that is not
-    counted.
+    Medians of so many turns, in each of which everything is timed once; the kernels are loaded
+    and the caches filled before.
     """
     with limit_blas():
-        short, long = (_spec(width, n_submodels, steps) for steps in (_SHORT, _LONG))
+        short = _spec(width, n_submodels, _SHORT)
+        guess = _timed_tasks(short, short, n_submodels)["short"] / _SHORT
+        n_steps = _SHORT + int(np.clip(_SECONDS / guess, _FEWEST, _MOST))
+        long = _spec(width, n_submodels, n_steps)
         timed: dict[str, list[float]] = {}
-        for turn in range(turns + 1):
+        for _ in range(turns):
             for name, seconds in _timed_tasks(short, long, n_submodels).items():
-                timed.setdefault(name, []).extend([seconds] if turn else [])
+                timed.setdefault(name, []).append(seconds)
     median = {name: float(np.median(values)) for name, values in timed.items()}
-    step = (median["long"] - median["short"]) / (_LONG - _SHORT)
+    step = (median["long"] - median["short"]) / (n_steps - _SHORT)
     partition = partition_of(short, 0, 0)
     table = short.network.parameters
     slices = [partition.slice_map(table, i).table.size for i in range(n_submodels)]
@@ -80,8 +89,8 @@ def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
         take=median["take"],
         put=median["put"],
         add=median["add"],
-        parent=max(0.0, median["parent"] - (median["parents"] - median["parent"]) / 2),
-        count=(median["parents"] - median["parent"]) / 2,
+        parent=max(0.0, median["parent"] - median["count"]),
+        count=median["count"],
     )
     return dataclasses.asdict(costs)
 
@@ -112,14 +121,15 @@ def _timed_tasks(short: RunSpec, long: RunSpec, n_submodels: int) -> dict[str, f
     ]
     total = timed("put", lambda: put_slices(short, partition, others))
     timed("add", lambda: add_partial_sums([total] * ARITY))
-    reports = [result.report for result in others]
-    thrice = [dataclasses.replace(report, group=group) for group in range(3) for report in reports]
     outer = short.rounds[0].outer_step
-    for name, sums in (
-        ("parent", total),
-        ("parents", PartialSum(total.total, tuple(thrice))),
-    ):
-        timed(name, lambda sums=sums: step_parent(table, parent, sums, [partition] * 3, outer))
+    timed("parent", lambda: step_parent(table, parent, total, [partition], outer))
+    count = np.zeros(table.size, np.float32)
+
+    def count_holders() -> None:
+        for submodel in range(n_submodels):
+            partition.slice_map(table, submodel).count(count, 1.0)
+
+    timed("count", count_holders)
     return seconds
 
 
@@ -189,28 +199,71 @@ def empty_rounds(client: Client, n_groups: int, n_submodels: int, n_rounds: int)
     return {"tasks": n_tasks, **kinds}
 
 
-def _empty_round(n_groups: int, n_submodels: int, run: str) -> Delayed:
-    """A round's graph, with the library's shape and keys, of tasks that do nothing."""
+def sleeping_rounds(
+    client: Client, n_groups: int, n_submodels: int, sleep: Mapping[str, float], first: bool
+) -> float:
+    """Compute rounds whose tasks sleep, so that cores do not matter; return seconds per round.
 
-    def task(name: str, place: tuple[int, ...], *inputs: Any) -> Delayed:
+    `first` gives takes a priority over trainings.
+    """
+    parent = None
+    began = time.perf_counter()
+    for round in range(_N_SLEEPING):
+        run = f"{round}-{time.time_ns()}"
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        graph = _empty_round(n_groups, n_submodels, run, parent, sleep, workers, first)
+        parent = client.compute(graph, optimize_graph=False)
+    wait(parent)
+    return (time.perf_counter() - began) / _N_SLEEPING
+
+
+def _empty_round(
+    n_groups: int,
+    n_submodels: int,
+    run: str,
+    parent: Any = None,
+    sleep: Mapping[str, float] = MappingProxyType({}),
+    workers: Sequence[str] = (),
+    takes_first: bool = False,
+) -> Delayed:
+    """A round's graph, with the library's shape and keys, of tasks that at most sleep."""
+
+    def task(name: str, place: tuple[int, ...], *inputs: Any, on: str = "") -> Delayed:
+        near: dict[str, Any] = {"workers": [on], "allow_other_workers": True} if on else {}
+        if takes_first and name == "take":
+            near = {"priority": 1}
+        n_bytes = _PARENT_BYTES if sleep and name in ("start", "parent") else 0
         key = (f"{name}-{run}", *place)
-        return delayed(nothing, pure=False, traverse=False)(*inputs, dask_key_name=key)
+        with dask.annotate(**near):
+            return delayed(_sleep, pure=False, traverse=False)(
+                sleep.get(name, 0.0), n_bytes, inputs, dask_key_name=key
+            )
 
-    parent = task("start", (0,))
+    parent = task("start", (0,)) if parent is None else parent
     partitions, sums = [], []
     for group in range(n_groups):
         partitions.append(task("partition", (group,)))
-        takes = [task("take", (group, i), parent, partitions[-1]) for i in range(n_submodels)]
-        trained = [task("train", (group, i), take) for i, take in enumerate(takes)]
-        sums.append(task("put", (group,), partitions[-1], trained))
+        trained = []
+        for i in range(n_submodels):
+            take = task("take", (group, i), parent, partitions[-1])
+            on = workers[placed(group, i, n_groups, len(workers))] if workers else ""
+            trained.append(task("train", (group, i), take, partitions[-1], on=on))
+        sums.append(task("put", (group,), partitions[-1], *trained))
     level = 0
     while len(sums) > 1:
         level += 1
         sums = [
-            task(f"merge-level-{level}", (i,), sums[i : i + ARITY])
+            task(f"merge-level-{level}", (i,), *sums[i : i + ARITY])
             for i in range(0, len(sums), ARITY)
         ]
-    return task("parent", (0,), parent, sums[0], partitions)
+    return task("parent", (0,), parent, sums[0], *partitions)
+
+
+def _sleep(seconds: float, n_bytes: int, inputs: Sequence[Any]) -> Any:
+    """Do nothing for some time."""
+    if seconds:
+        time.sleep(seconds)
+    return np.zeros(n_bytes, np.uint8) if n_bytes else None
 
 
 def nothing(*inputs: Any) -> None:

@@ -13,6 +13,9 @@ from benchmarks.scale_model import inputs
 #: Width and sub-models of what is predicted; the first number of each is local SGD's.
 PREDICTED = {800: (1, 2, 4, 8), 4096: (1, 4, 8, 16)}
 _N_BYTES = 2**26
+#: Seconds of tasks that sleep: the takes of a round together well below a training, each well
+#: above a message.
+SLEEP = {"take": 0.02, "train": 0.6}
 
 #: Width, groups, sub-models, steps of the real rounds that predictions are compared with.
 _CHECKED = (
@@ -40,22 +43,52 @@ def work(settings: dict[str, bool]) -> dict[str, Any]:
     full = settings["full"]
     checked = sorted(_CHECKED + (_CHECKED_IN_FULL if full else ()))
     turns, n_rounds = (9, 8) if full else (3, 4)
-    divisions = sorted({(width, n_submodels) for width, _, n_submodels, _ in checked})
     measured: dict[str, Any] = {"turns": turns, "checks": []}
     for n_workers in (1, 2):
         with inputs.cluster_of(n_workers) as client:
             inputs.real_rounds(64, n_workers, 2, 4, 2)  # compiles and loads the kernels
             measured[f"dask_{n_workers}"] = _dask(client, 10 if full else 4)
             if n_workers == 1:
-                wanted = sorted({(w, k) for w, ks in PREDICTED.items() for k in ks} | {*divisions})
+                wanted = [(width, k) for width, ks in PREDICTED.items() for k in ks]
                 measured["costs"] = inputs.busy_costs(client, wanted, turns, together=False)
                 measured["blas"] = client.submit(_blas).result()
             else:
                 measured["bandwidth"] = inputs.bandwidth_between(client, _N_BYTES, turns)
-                measured["costs_2"] = inputs.busy_costs(client, divisions, turns, together=True)
             for case in checked:
-                seconds = inputs.real_rounds(*case, n_rounds)
-                measured["checks"].append({"case": [n_workers, *case], "seconds": seconds})
+                measured["checks"].append(_check(client, (n_workers, *case), turns, n_rounds))
+    measured["sleeping"] = _sleeping(full)
+    return measured
+
+
+def _check(client: Client, case: tuple[int, ...], turns: int, n_rounds: int) -> dict[str, Any]:
+    """Train for some rounds; measure the costs before and after, as machines drift."""
+    _, width, _, n_submodels, _ = case
+    costs = []
+    for turn in range(2):
+        if turn:
+            seconds = inputs.real_rounds(*case[1:], n_rounds)
+        found = inputs.busy_costs(client, [(width, n_submodels)], turns, together=True)
+        costs.extend(found.values())
+    mean = {name: float(np.mean([one[name] for one in costs])) for name in costs[0]}
+    return {"case": list(case), "seconds": seconds, "costs": mean}
+
+
+def _sleeping(full: bool) -> dict[str, Any]:
+    """Let more workers than there are cores sleep: what the order of tasks costs."""
+    n_workers = 8
+    measured: dict[str, Any] = {"workers": n_workers, "sleep": SLEEP, "rounds": []}
+    with inputs.cluster_of(n_workers) as client:
+        client.wait_for_workers(n_workers)
+        measured["dask"] = _dask(client, 4)
+        for n_groups, n_submodels in ((8, 1), (2, 4), (8, 4)):
+            for first in (False, True):
+                turns = [
+                    inputs.sleeping_rounds(client, n_groups, n_submodels, SLEEP, first)
+                    for _ in range(3 if full else 1)
+                ]
+                measured["rounds"].append(
+                    {"case": [n_groups, n_submodels, first], "seconds": float(np.median(turns))}
+                )
     return measured
 
 

@@ -113,6 +113,7 @@ def predict(measured: Mapping[str, Any], full: bool) -> dict[str, Any]:
     workers, gbits_looked_at = (WORKERS, GBITS) if full else (WORKERS[::2], GBITS[-1:])
     return {
         "checks": [check(measured, one) for one in measured["checks"]],
+        "sleepers": [sleepers(measured["sleeping"], one) for one in measured["sleeping"]["rounds"]],
         "curves": [
             {"scaling": scaling, "width": width, "gbits": gbits, "method": method,
              "workers": list(workers), "seconds": seconds}
@@ -131,9 +132,9 @@ def predict(measured: Mapping[str, Any], full: bool) -> dict[str, Any]:
 
 def check(measured: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any]:
     """Predict a real round on this machine, from its own costs with as many workers."""
-    n_workers, width, n_groups, n_submodels, steps = real["case"]
+    n_workers, _, n_groups, n_submodels, steps = real["case"]
     dask = measured[f"dask_{n_workers}"]
-    costs = Costs(**measured["costs" if n_workers == 1 else "costs_2"][f"{width}/{n_submodels}"])
+    costs = Costs(**real["costs"])
     platform = Platform(
         scheduler_seconds=dask["wall"],
         overhead_seconds=max(0.0, dask["chain"] - dask["wall"]),
@@ -156,6 +157,27 @@ def check(measured: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any
         "kernels": kernels,
         "tasks": (len(tasks) - 1) // len(real["seconds"]),
     }
+
+
+def sleepers(sleeping: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any]:
+    """Predict rounds of sleeping tasks, which tell of order and of Dask alone."""
+    n_groups, n_submodels, first = real["case"]
+    nothing = dict.fromkeys((field.name for field in dataclasses.fields(Costs)), 0)
+    own = {"take": sleeping["sleep"]["take"], "train": sleeping["sleep"]["train"]}
+    tasks = divided_rounds(
+        Costs(**{**nothing, **own}),
+        n_groups,
+        n_submodels,
+        sleeping["workers"],
+        0,
+        design=Design(takes_first=first),
+        build_seconds=sleeping["dask"]["build"],
+    )
+    platform = Platform(
+        scheduler_seconds=sleeping["dask"]["wall"],
+        overhead_seconds=max(0.0, sleeping["dask"]["chain"] - sleeping["dask"]["wall"]),
+    )
+    return {**real, "predicted": round_seconds(tasks, platform)}
 
 
 def situation(measured: Mapping[str, Any], width: int, n_submodels: int, gbits: float) -> Situation:
