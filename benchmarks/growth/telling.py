@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
 from benchmarks.growth.measuring import AXES, BASE, BATCH, STEPS, Point
 from benchmarks.report import markdown_table
@@ -18,8 +18,8 @@ from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
 
 QUANTITIES = {
     "time": "seconds of a round",
-    "bytes": "MB of slices and deltas in a round",
-    "memory": "MB of a worker's peak, beyond idle",
+    "bytes": "MB of slices and deltas",
+    "memory": "MB of a worker, beyond idle",
 }
 _NAMES = {
     "groups": "groups G",
@@ -175,7 +175,7 @@ def _panel(axes: Axes, along: Sequence[Point], axis: str, quantity: str) -> None
         axes.set_title(f"last ÷ first {y[-1] / y[0]:.2f}", fontsize=10)
     axes.set_xticks(x, [f"{v:,.0f}" if v < 10000 else f"{v / 1024:,.0f} Ki" for v in x],
                     rotation=40 if axis == "samples" else 0, fontsize=8)  # fmt: skip
-    axes.xaxis.set_minor_locator(LogLocator(subs=()))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
@@ -189,8 +189,8 @@ def _introduction(measured: Mapping[str, Any]) -> str:
     points = measured["points"]
     blas = "/".join(sorted({name for point in points for name in point["blas"]}))
     rounds = len(points[0]["seconds"])
-    bases = ", ".join(
-        f"{_NAMES[axis]}: {_base_of(points, axis)}" for axis in AXES if _along(points, axis)
+    bases = "; ".join(
+        f"along {_NAMES[axis]} {_base_of(points, axis)}" for axis in AXES if _along(points, axis)
     )
     return (
         f"784-width-width-10 on MNIST's images (repeated where there are more), equal parts, batch "
@@ -211,7 +211,7 @@ def _introduction(measured: Mapping[str, Any]) -> str:
 def _base_of(points: Sequence[Point], axis: str) -> str:
     one = _along(points, axis)[0]
     short = {"groups": "G", "submodels": "K"}
-    return " ".join(f"{short.get(name, name)} {one[name]:,}" for name in BASE if name != axis)
+    return ", ".join(f"{short.get(name, name)} {one[name]:,}" for name in BASE if name != axis)
 
 
 def _reading(points: Sequence[Point]) -> str:
@@ -255,6 +255,5 @@ def _workers(along: Sequence[Point]) -> str:
         f"held {value(two, 'memory') / 1e6:.0f} MB where the one had "
         f"{value(one, 'memory') / 1e6:.0f}; {two['sent'] / 1e6:.1f} MB a round left a worker, by "
         f"the workers' own counters, of {value(two, 'bytes') / 1e6:.1f} MB of slices and deltas "
-        f"(with one worker {one['sent'] / 1e6:.1f}: the final model goes to the client, here in "
-        "both)."
+        f"(with one worker {one['sent'] / 1e6:.1f})."
     )

@@ -119,8 +119,8 @@ def _checks(checks: Sequence[Measured]) -> str:
         "Seconds a round of real training on a local cluster here, mean of all rounds of a run, "
         "and the model's for the same run, with costs measured on all of its workers at a time "
         f"before and after. The error: {said}. Two cores say nothing about thousands of workers: "
-        "what the model adds up is checked here, how its sums behave in the large only by closed forms "
-        f"(`tests/benchmarks/test_scale_model.py`).\n\n{markdown_table(header, rows)}"
+        "what the model adds up is checked here, how its sums behave in the large only by closed "
+        f"forms (`tests/benchmarks/test_scale_model.py`).\n\n{markdown_table(header, rows)}"
     )
 
 
@@ -249,7 +249,8 @@ def figure(curves: Sequence[Measured], scaling: str) -> Figure:
                             **style)  # fmt: skip
             axes.set_title(f"784-{width}-{width}-10, links of {link} Gbit/s")
             axes.grid(alpha=0.3)
-            axes.legend(fontsize=8)
+            axes.margins(y=0.3)  # room for the legend
+            axes.legend(fontsize=7, ncols=2)
         grid[row, 0].set_ylabel("seconds of a round")
     for axes in grid[-1]:
         axes.set_xlabel("workers")

@@ -232,9 +232,9 @@ def test_limit_is_what_was_made_dear() -> None:
     }
     for limit, situation in dear.items():
         assert limit in LIMITS
-        (found, seconds), *_ = waterfall(situation, 256, 2)
+        (found, seconds), *_ = waterfall(situation, 128, 1)
         assert found == limit
-        assert seconds < situation.seconds(256) / 2
+        assert seconds < situation.seconds(128) / 2
 
 
 def test_workers_at_half_lie_where_half_is_crossed() -> None:

@@ -1,0 +1,49 @@
+"""Fits of power laws, and what is counted beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dask_horn as horn
+from benchmarks.growth.measuring import BASE, points
+from benchmarks.growth.telling import expected, fit
+
+
+def test_fit_finds_a_power_law() -> None:
+    x = [1, 2, 4, 8]
+    law = fit(x, [3 * value**1.5 for value in x])
+    assert law.exponent == pytest.approx(1.5)
+    assert law.factor == pytest.approx(3)
+    assert law.r2 == pytest.approx(1)
+    assert law.worst == pytest.approx(1)
+
+
+def test_fit_says_how_far_the_farthest_point_is() -> None:
+    law = fit([1, 2, 4], [1.0, 2.0, 1.0])
+    assert law.exponent == pytest.approx(0)
+    assert law.r2 == pytest.approx(0)
+    assert law.worst == pytest.approx(2 ** (2 / 3))
+
+
+def test_counted_bytes_are_the_librarys() -> None:
+    y = np.arange(64) % 10
+    hidden = [horn.Dense(12, activation="relu") for _ in range(2)]
+    network = horn.Network([*hidden, horn.Dense(10)], input_shape=784)
+    result = horn.train(
+        network, np.zeros((64, 784), np.uint8), y, n_groups=2, n_submodels=[3], n_rounds=1,
+        steps_per_round=1, concentration=None,
+    )  # fmt: skip
+    (record,) = result.history
+    point = {**BASE, "groups": 2, "submodels": 3, "width": 12, "axis": "width"}
+    counted = expected(point, "bytes")
+    assert record.bytes_to_workers + record.bytes_from_workers == counted
+
+
+def test_each_axis_is_varied_alone() -> None:
+    for full in (False, True):
+        for axis in BASE:
+            along = [point for point in points(full) if point["axis"] == axis]
+            assert len({point[axis] for point in along}) == len(along) >= 2
+            for other in set(BASE) - {axis}:
+                assert len({point[other] for point in along}) == 1
