@@ -2,15 +2,18 @@
 
     partition → take → train → put → merge-level-i → parent → report ( → evaluate → validation )
 
-Keys are tuples whose first element is the stage and the run, ``("train-<run>", round, group,
-submodel)``, so that the dashboard names and colours the stages.
+Takes stay beside their parent, so that slices travel and parents do not; deltas travel to where
+they are added up, and only sums of many groups from there to the parent. Keys are tuples whose
+first element is the stage and the run, ``("train-<run>", round, group, submodel)``, so that the
+dashboard names and colours the stages.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dask
@@ -34,7 +37,7 @@ from dask_horn.training.merge import (
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.submodel import SubmodelReport, Trained, train_submodel
 
-__all__ = ["RoundGraph", "RoundReport", "round_graph", "start_graph"]
+__all__ = ["RoundGraph", "RoundReport", "near", "round_graph", "start_graph"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,16 @@ class RoundGraph:
     report: Delayed
 
 
-def start_graph(spec: RunSpec, shared: Delayed) -> tuple[Delayed, ...]:
+def start_graph(
+    spec: RunSpec, shared: Delayed, homes: Placement | None = None
+) -> tuple[Delayed, ...]:
     """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
-    return tuple(
-        _task(initial_parent, (f"start-{spec.run}", lineage), shared, lineage)
-        for lineage in range(spec.n_parents)
-    )
+    parents = []
+    for lineage in range(spec.n_parents):
+        with near(homes, lineage):
+            key = (f"start-{spec.run}", lineage)
+            parents.append(_task(initial_parent, key, shared, lineage))
+    return tuple(parents)
 
 
 def round_graph(
@@ -79,6 +86,7 @@ def round_graph(
     round: int,
     *,
     placement: Placement | None = None,
+    homes: Placement | None = None,
 ) -> RoundGraph:
     """Build one round: every lineage's groups, sub-models, and reduction.
 
@@ -93,9 +101,11 @@ def round_graph(
         Counted from 0.
     placement : callable, optional
         From (group, sub-model) to the workers that its training prefers.
+    homes : callable, optional
+        From (lineage, 0) to the workers where its parent stays.
     """
     after = tuple(
-        _lineage_graph(spec, shared, parent, round, lineage, placement)
+        _lineage_graph(spec, shared, parent, round, lineage, placement, homes)
         for lineage, parent in enumerate(parents)
     )
     score = None
@@ -105,7 +115,8 @@ def round_graph(
             for i, blocks in enumerate(spec.validation_blocks)
         ]
         score = _task(add_scores, (f"validation-{spec.run}", round), parts)
-    report = _task(collect_report, (f"report-{spec.run}", round), round, score, *after)
+    with near(homes, 0):
+        report = _task(collect_report, (f"report-{spec.run}", round), round, score, *after)
     return RoundGraph(after, report)
 
 
@@ -116,35 +127,47 @@ def _lineage_graph(
     round: int,
     lineage: int,
     placement: Placement | None,
+    homes: Placement | None,
 ) -> Delayed:
     """Build one parent's round: its groups are divided, trained and merged into it."""
     run, plan = spec.run, spec.rounds[round]
+    groups = plan.lineages[lineage]
+    at_home = partial(near, homes, lineage)
     partitions, sums = [], []
-    for group in plan.lineages[lineage]:
-        partition = _task(partition_of, (f"partition-{run}", round, group), shared, round, group)
+    for number, group in enumerate(groups):
+        with at_home():
+            partition = _task(
+                partition_of, (f"partition-{run}", round, group), shared, round, group
+            )
         trained = []
         for submodel in range(plan.n_submodels):
             place = (round, group, submodel)
-            part = _task(take_slice, (f"take-{run}", *place), shared, parent, partition, submodel)
-            with _near(placement(group, submodel) if placement else ()):
+            # Before any training here: others wait for their slices.
+            with at_home(), dask.annotate(priority=1):
+                part = _task(
+                    take_slice, (f"take-{run}", *place), shared, parent, partition, submodel
+                )
+            with near(placement, group, submodel):
                 trained.append(
                     _task(train_slice, (f"train-{run}", *place), shared, part, partition, *place)
                 )
         partitions.append(partition)
-        sums.append(_task(put_slices, (f"put-{run}", round, group), shared, partition, trained))
-    level = 0
+        # A group's deltas are smaller than their sum: put them where the sums are added up.
+        first = number - number % ARITY
+        with near(placement, groups[first]) if first else at_home():
+            sums.append(_task(put_slices, (f"put-{run}", round, group), shared, partition, trained))
+    level, stride = 0, 1
     while len(sums) > 1:
-        level += 1
-        sums = [
-            _task(
-                add_partial_sums,
-                (f"merge-level-{level}-{run}", round, lineage, i // ARITY),
-                sums[i : i + ARITY],
-            )
-            for i in range(0, len(sums), ARITY)
-        ]
+        level, stride = level + 1, stride * ARITY
+        merged = []
+        for i in range(0, len(sums), ARITY):
+            level_key = (f"merge-level-{level}-{run}", round, lineage, i // ARITY)
+            with near(placement, groups[i // ARITY * stride]) if i else at_home():
+                merged.append(_task(add_partial_sums, level_key, sums[i : i + ARITY]))
+        sums = merged
     key = (f"parent-{run}", round, lineage)
-    return _task(next_parent, key, shared, parent, sums[0], partitions, round)
+    with at_home():
+        return _task(next_parent, key, shared, parent, sums[0], partitions, round)
 
 
 def _task(function: Callable[..., Any], key: tuple[Any, ...], *args: Any) -> Delayed:
@@ -152,12 +175,15 @@ def _task(function: Callable[..., Any], key: tuple[Any, ...], *args: Any) -> Del
     return delayed(function, pure=False, traverse=False)(*args, dask_key_name=key)
 
 
-def _near(workers: Sequence[str]) -> contextlib.AbstractContextManager[Any]:
-    """Prefer these workers, softly: any other may take the task too."""
-    near: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-    if workers:
-        near = dask.annotate(workers=list(workers), allow_other_workers=True)
-    return near
+@contextlib.contextmanager
+def near(placement: Placement | None, group: int, submodel: int = 0) -> Iterator[None]:
+    """Prefer the workers of that place, softly: any other may take the tasks too."""
+    workers = placement(group, submodel) if placement else ()
+    if not workers:
+        yield
+        return
+    with dask.annotate(workers=list(workers), allow_other_workers=True):
+        yield
 
 
 # The tasks themselves: thin, pure, and none changes what it is given.

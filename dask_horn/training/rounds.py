@@ -11,12 +11,12 @@ from typing import Any
 
 from dask.delayed import Delayed, delayed
 
-from dask_horn.cluster import Executor, remove_folder
+from dask_horn.cluster import Executor, Placement, remove_folder
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
 from dask_horn.training.checkpoint import Checkpoint, load_parent, models_of, save_parents
 from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.graph import RoundReport, round_graph, start_graph
+from dask_horn.training.graph import RoundReport, near, round_graph, start_graph
 from dask_horn.training.history import History, RoundRecord, TrainingResult
 from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
@@ -100,7 +100,7 @@ class Rounds:
                 self._note_best(record, self.checkpoint.best_location(record.round))
             return first, self._load(self.checkpoint.round_location(first), first)
         if initial is None:
-            return 0, self.executor.submit(*start_graph(self.spec, self.shared))
+            return 0, self.executor.submit(*start_graph(self.spec, self.shared, self._homes()))
         start = ParentState.start(initial.parameters)
         if self.scratch is not None:  # parameters reach the workers through a store
             location = save_parents(self.spec, f"{self.scratch}/initial.zarr", start)
@@ -109,18 +109,19 @@ class Rounds:
 
     def _load(self, location: str, round: int) -> tuple[Any, ...]:
         """Tasks that read saved parents: what comes after depends on nothing before."""
-        return self.executor.submit(
-            *(
-                delayed(load_parent, pure=False)(
-                    location,
-                    round,
-                    lineage,
-                    # The best round's may be saved apart: a key of the round alone is not unique.
-                    dask_key_name=(f"load-{self.spec.run}", location, lineage),
+        homes, tasks = self._homes(), []
+        for lineage in range(self.spec.n_parents):
+            # The best round's may be saved apart: a key of the round alone is not unique.
+            key = (f"load-{self.spec.run}", location, lineage)
+            with near(homes, lineage):
+                tasks.append(
+                    delayed(load_parent, pure=False)(location, round, lineage, dask_key_name=key)
                 )
-                for lineage in range(self.spec.n_parents)
-            )
-        )
+        return self.executor.submit(*tasks)
+
+    def _homes(self) -> Placement:
+        """Say where each parent stays from round to round."""
+        return self.executor.placement(self.spec.n_parents)
 
     def _may_submit(self, waiting: deque[_Submitted]) -> bool:
         """Whether one more round may be submitted: not beyond a cut that is not made yet."""
@@ -137,7 +138,9 @@ class Rounds:
 
     def _submit(self, round: int, parents: tuple[Any, ...]) -> _Submitted:
         placement = self.executor.placement(self.spec.rounds[round].n_groups)
-        graph = round_graph(self.spec, self.shared, parents, round, placement=placement)
+        graph = round_graph(
+            self.spec, self.shared, parents, round, placement=placement, homes=self._homes()
+        )
         *after, report = self.executor.submit(*graph.parents, graph.report)
         return _Submitted(round, tuple(after), report)
 
@@ -186,7 +189,9 @@ class Rounds:
     def _store(self, location: str, parents: tuple[Any, ...]) -> str:
         """Have a worker write parents; wait until they are there."""
         key = (f"save-{self.spec.run}", location)
-        task = delayed(save_parents, pure=False)(self.shared, location, *parents, dask_key_name=key)
+        save = delayed(save_parents, pure=False)
+        with near(self._homes(), 0):
+            task = save(self.shared, location, *parents, dask_key_name=key)
         written: str = self.executor.result(self.executor.submit(task)[0])
         return written
 

@@ -65,6 +65,9 @@ class Trained:
     delta: NDArray[np.float32]
     report: SubmodelReport
 
+    def __sizeof__(self) -> int:  # what Dask takes its size for
+        return int(self.delta.nbytes)
+
 
 class _Window(NamedTuple):
     """Decoded blocks, and the order in which a sub-model takes their rows."""
@@ -95,7 +98,7 @@ def train_submodel(
     rates = spec.rates(round, group)
     loss, samples = take_steps(spec, execution, rates, round, group, submodel)
     delta = execution.parameters - start
-    largest = float(np.abs(delta).max())
+    largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
     if not largest * samples < np.finfo(np.float32).max:  # the last step's, which no loss has seen
         what = f"a parameter had changed by {largest:g}"
         raise _diverged(spec, what, round, group, submodel, rates.size)
