@@ -12,6 +12,7 @@ pytest.importorskip("benchmarks", reason="a source distribution has no benchmark
 
 from distributed import Client, LocalCluster
 
+from benchmarks.baselines import BENCHMARK
 from benchmarks.baselines.data_parallel import DataParallel
 from benchmarks.baselines.model_parallel import ModelParallel, cuts
 from benchmarks.baselines.parameter_server import ParameterServer
@@ -206,3 +207,29 @@ def test_a_message_that_never_comes_is_an_error(monkeypatch):
     peer = DataParallel(_spec(), 0, 2)
     with pytest.raises(TimeoutError, match="worker 0"):
         peer.receive("never")
+
+
+def _run(method, payload, accuracy=98.1):
+    return {
+        "method": method, "passes": 3, "accuracy": accuracy, "seconds": 9.0, "payload": payload,
+        "messages": 10, "steps": 5, "waiting": 0.1, "read": 10**6, "sockets": 1.01 * payload,
+        "fetched": 0, "files_read": 10**6, "files_written": 0, "peak_memory": 10**8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "ours, accuracy, verdict",
+    [
+        (10**6, 98.1, "moves 1000 times as many"),
+        (10**6, 98.1, "at least 200 times is reached"),
+        (10**8, 98.1, "at least 200 times is NOT reached"),
+        (10**6, 97.9, "are not compared"),
+    ],
+)
+def test_the_verdict_follows_from_what_was_measured(tmp_path, ours, accuracy, verdict):
+    memory = [{"submodels": 2, "slice": 100, "must": 500, "peak": 600}]
+    runs = [_run("data-parallel", 2 * 10**9 - 10**6), _run("ours-1-2", ours, accuracy)]
+    text = BENCHMARK.render({"target": 98.0, "seeds": 1, "runs": runs, "memory": memory}, tmp_path)
+    assert verdict in text
+    assert "are within 5 % of each other: the largest difference is +1.0 %" in text
+    assert "The bound of 1.25 is kept: the largest is 1.20." in text
