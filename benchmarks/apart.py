@@ -19,6 +19,8 @@ UNSET: Mapping[str, str | None] = {
     "MKL_ENABLE_INSTRUCTIONS": None,
     "ATEN_CPU_CAPABILITY": None,
     "ONEDNN_MAX_CPU_ISA": None,
+    "NUMBA_CPU_NAME": None,
+    "NUMBA_CPU_FEATURES": None,
 }
 HASWELL: Mapping[str, str | None] = {
     "OPENBLAS_CORETYPE": "Haswell",
@@ -26,6 +28,8 @@ HASWELL: Mapping[str, str | None] = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+popcnt,+sse4.2",
 }
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _MARK = "result: "

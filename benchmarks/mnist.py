@@ -32,7 +32,7 @@ def main(folder: Path, seeds: int, workers: int) -> None:
     rows = []
     with (
         tempfile.TemporaryDirectory() as scratch,
-        LocalCluster(workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
     ):
         train, _ = store_mnist(folder, Path(scratch))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer
 from dask_horn.kernels import opcodes as op
+from dask_horn.kernels.cpu.gemm import work_size
 from dask_horn.network import Dense, Network, ParameterTable
 from dask_horn.program import Execution, Optimizer, Program
 from dask_horn.program.assembler import Assembler
@@ -90,6 +91,13 @@ def part_of(
     slopes = [assembler.batch_buffer(width) for width in widths]
     no_bias = assembler.buffer(max(widths))  # zeros, and where their gradients go
     spare = assembler.buffer(max(widths))
+    shapes = [(weight.shape, layers.start + i > 0) for i, weight in enumerate(weights)]
+    work = assembler.buffer(
+        max(
+            work_size(batch_size, *shape, trains=True, to_input=to_input)
+            for shape, to_input in shapes
+        )
+    )
     one = assembler.constants(1.0)
 
     def bias(layer: Dense, vector: int, instead: int) -> int:
@@ -99,7 +107,7 @@ def part_of(
         assembler.emit(f"gather_{sample_dtype}", n_in=widths[0], operands=(values[0],))
     for i, (layer, weight) in enumerate(zip(dense, weights, strict=True)):
         shape = {"n_in": widths[i], "n_out": widths[i + 1]}
-        operands = (values[i], weight.offset, values[i + 1])
+        operands = (values[i], weight.offset, values[i + 1], work)
         assembler.emit("gemm_forward", operands=operands, **shape)
         operands = (values[i + 1], bias(layer, 0, no_bias), values[i + 1])
         assembler.emit(
@@ -115,10 +123,10 @@ def part_of(
         assembler.emit(
             f"{layer.activation}_backward", n_out=widths[i + 1], operands=operands, constant=one
         )
-        operands = (values[i], slopes[i + 1], gradients + weight.offset)
+        operands = (values[i], slopes[i + 1], gradients + weight.offset, work)
         assembler.emit("gemm_weight", operands=operands, **shape)
         if layers.start + i > 0:
-            operands = (slopes[i + 1], weight.offset, slopes[i])
+            operands = (slopes[i + 1], weight.offset, slopes[i], work)
             assembler.emit("gemm_input", operands=operands, **shape)
     backward = assembler.n_rows
     _emit_update(assembler, table, optimizer, gradients)

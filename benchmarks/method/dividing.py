@@ -42,7 +42,7 @@ def work(folder: Path, settings: Settings) -> dict[str, Any]:
     options["random_state"] = settings["seed"]
     with (
         tempfile.TemporaryDirectory() as scratch,
-        LocalCluster(N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         _warm_up(client)

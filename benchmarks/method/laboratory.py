@@ -25,7 +25,7 @@ from benchmarks.method.activations import (
 )
 from dask_horn.cluster import current_executor, limit_blas
 from dask_horn.data import DecodedBlock, read_block
-from dask_horn.kernels.opcodes import OP, STEP, C
+from dask_horn.kernels.opcodes import STEP
 from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
@@ -315,11 +315,7 @@ class _Laboratory:
         if not self.state:
             return []
         program = execution.program
-        kernel = program.kernels.index(self.spec.optimizer.name)
-        # The first of the update's rows, one for each stretch of equal decay, begins at 0.
-        update = program.rows[program.rows[:, OP] == kernel][0]
-        first = [int(offset) for offset in update[C : C + len(self.state)]]
-        vectors = [execution._arena[at : at + program.n_parameters] for at in first]
+        vectors = [execution._arena[at : at + program.n_parameters] for at in program.states]
         for vector, carried in zip(vectors, self.state, strict=True):
             vector[:] = places.take(carried)
         execution._counters[STEP] = self.steps_done

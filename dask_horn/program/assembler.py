@@ -39,6 +39,8 @@ class Program:
         Width of the network's output.
     filled : tuple of (int, ndarray of float32)
         Regions of the arena that do not start as zeros: offset and values.
+    states : tuple of int
+        Offsets of the optimizer's vectors, laid out like the parameters.
     """
 
     rows: NDArray[np.int64]
@@ -49,6 +51,7 @@ class Program:
     batch_size: int
     n_outputs: int
     filled: tuple[tuple[int, NDArray[np.float32]], ...]
+    states: tuple[int, ...]
 
 
 class Assembler:
@@ -101,8 +104,8 @@ class Assembler:
         offsets = [*operands, *(0 for _ in range(op.N_OPERANDS - len(operands)))]
         self._rows.append([index, n_in, n_out, *offsets, constant, stream])
 
-    def program(self, n_outputs: int) -> Program:
-        """Finish."""
+    def program(self, n_outputs: int, states: Sequence[int] = ()) -> Program:
+        """Finish; `states` are the offsets of the optimizer's vectors."""
         return Program(
             rows=np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS),
             kernels=tuple(self._kernels),
@@ -112,4 +115,5 @@ class Assembler:
             batch_size=self.batch_size,
             n_outputs=n_outputs,
             filled=tuple(self._filled),
+            states=tuple(states),
         )

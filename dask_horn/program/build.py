@@ -101,7 +101,7 @@ def training_program(
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
     update.emit_rest()
-    return assembler.program(network.n_outputs)
+    return assembler.program(network.n_outputs, update.states)
 
 
 def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:

@@ -182,7 +182,7 @@ def test_a_corrupt_chunk_is_named(network, store, clustered):
         if not clustered:
             horn.train(network, store)
         with (
-            LocalCluster(1, dashboard_address=":0", silence_logs=50) as cluster,
+            LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as cluster,
             Client(cluster),
         ):
             horn.train(network, store)
@@ -220,7 +220,7 @@ def test_a_learning_rate_that_diverges_keeps_the_last_good_model(network, sample
 
     if clustered:
         with (
-            LocalCluster(1, dashboard_address=":0", silence_logs=50) as cluster,
+            LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as cluster,
             Client(cluster),
         ):
             error = diverge()

@@ -63,7 +63,7 @@ def test_fifty_rounds_leave_tasks_and_memory_flat():
     X, y = load_digits(return_X_y=True)
     settings = {"n_groups": 2, "n_rounds": 50, "steps_per_round": 5}
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         watch = Watch(client)
@@ -80,7 +80,9 @@ def test_a_lost_worker_reruns_at_most_the_rounds_since_the_cut():
     settings = {"n_groups": 2, "n_rounds": 12, "steps_per_round": 5, "checkpoint_every": 4}
     expected = horn.train(NETWORK, X, y, **settings).model.parameters
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        ) as cluster,
         Client(cluster) as client,
     ):
         client.register_plugin(CountTrainings())

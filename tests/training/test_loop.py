@@ -129,7 +129,7 @@ def test_a_callback_may_stop_a_run_on_a_cluster_that_goes_on_to_serve(digits):
     X, y, *_ = digits
     expected = horn.train(NETWORK, X, y, n_rounds=8, callbacks=[Listen(3)])
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         for _ in range(3):
@@ -156,7 +156,10 @@ def test_early_stopping_keeps_the_best_round(digits, clustered, checkpoint_every
         return horn.train(NETWORK, X, y, validation_data=(Xv, yv), **settings)
 
     if clustered:
-        with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as c, Client(c):
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as c,
+            Client(c),
+        ):
             result = run()
     else:
         result = run()

@@ -156,6 +156,6 @@ def test_a_run_goes_on_across_its_regrouping(network, store, regrouped, tmp_path
 def test_spooled_arrays_train_alike_on_threads_and_on_a_cluster(network):
     X, y = load_digits(return_X_y=True)
     here = horn.train(network, X, y, **SETTINGS).model.parameters
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as c, Client(c):
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as c, Client(c):
         there = horn.train(network, X, y, **SETTINGS).model.parameters
     assert np.array_equal(here, there)
