@@ -1,0 +1,195 @@
+"""The section of RESULTS.md, and its picture, from what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import markdown_table
+from benchmarks.time_to_accuracy.settings import RACES, TRIED, Race
+from benchmarks.time_to_accuracy.task import Course
+
+__all__ = ["render"]
+
+_OURS = "dask_horn, cluster"
+_INTRODUCTION = """\
+How long until a network is as accurate as wanted, on two cores. All train 784-N-N-10 with relu on
+the same 55,000 of MNIST's training images; the other 5,000, drawn once, are held out. The rule
+that stops a training is the same for all: {rule} % of the held-out images are classified right.
+The test images have no say in it. dask_horn reads uint8 from Zarr, and its time runs from the call
+of `train`: opening and surveying the store counts. PyTorch has all samples in memory, standardized
+float32, and its time is that of its steps alone. For all of them kernels are compiled or loaded,
+threads and processes are up, and what it takes to score a model does not count: dask_horn, whose
+runs repeat bit for bit, trains once on the clock and once more for the models of its rounds (their
+losses are checked to be equal); PyTorch's clock stands still meanwhile. dask_horn's curve has a
+point after each round, PyTorch's ten in a pass over the samples. Each run has a process of its
+own; contestants take turns, seed after seed; medians are given, and the least and the most.
+"""
+_PEERS = """\
+PyTorch has the better of eager and compiled, by the time of a step; fused optimizers, denormals
+flushed, a learning rate that warms up and follows a cosine. DDP's batch is that of both processes
+together. Every contestant's settings, the length of its schedule among them, were chosen by the
+same rule on seed 100, which is not among those of the table.
+"""
+
+
+def render(measured: dict[str, Any], plots: Path) -> str:
+    """Write the section."""
+    rules = " and ".join(sorted({f"{RACES[name].target:g}" for name in measured}))
+    parts = [_INTRODUCTION.format(rule=rules) + "\n" + _PEERS]
+    for name, runs in measured.items():
+        race = RACES[name]
+        runs = {contestant: done for contestant, done in runs.items() if done}
+        parts.append(f"### 784-{race.hidden}-{race.hidden}-10")
+        parts.append(_table(race, runs))
+        parts.extend([_verdict(race, runs), _startup(runs), _chosen(name, race, runs)])
+        picture = f"time_to_accuracy_{name}.png"
+        _plot(race, runs, plots / picture)
+        parts.append(f"![Accuracy on the test samples against seconds](plots/{picture})")
+    return "\n\n".join(part for part in parts if part)
+
+
+def courses(done: list[dict[str, Any]]) -> list[Course]:
+    """The curves of a contestant's runs."""
+    return [Course(one["seconds"], one["held_out"], one["test"]) for one in done]
+
+
+def _table(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
+    header = [
+        "",
+        f"s until stopped ({race.target:g} % of held-out)",
+        "its test accuracy, %",
+        *(f"s to {mark:g} % on test" for mark in race.marks),
+        "peak memory of a process, MB",
+        "seeds",
+    ]
+    rows = []
+    for contestant, done in runs.items():
+        curves = courses(done)
+        marks = ([curve.time_to(mark, "test") for curve in curves] for mark in race.marks)
+        rows.append(
+            [
+                contestant,
+                _spread([curve.time_to(race.target, "held_out") for curve in curves]),
+                _spread([curve.test_when_stopped(race.target) for curve in curves], 2),
+                *map(_spread, marks),
+                _spread([one["peak_rss"] for one in done], 0),
+                len(done),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def _verdict(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Say how many times faster, and whether the goals are reached."""
+    sentences = []
+    for peer, goal in race.goals.items():
+        if peer not in runs or _OURS not in runs:
+            continue
+        ours, theirs = (_median_time(race, runs[name]) for name in (_OURS, peer))
+        if math.isnan(ours) or math.isnan(theirs):
+            sentences.append(f"Against {peer} there is no ratio: not all runs were stopped.")
+            continue
+        ratio = theirs / ours
+        reached = "reached" if ratio >= goal else "not reached"
+        sentences.append(
+            f"On the cluster dask_horn is stopped {ratio:.2f} times as early as {peer} "
+            f"(goal: {goal:g} times, {reached})."
+        )
+    return " ".join(sentences)
+
+
+def _median_time(race: Race, done: list[dict[str, Any]]) -> float:
+    """The median over all seeds; NaN where a run was never stopped."""
+    return float(np.median([curve.time_to(race.target, "held_out") for curve in courses(done)]))
+
+
+def _startup(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Tell what happened before the clocks began."""
+    sentences = []
+    for contestant, done in runs.items():
+        known = sorted({what for one in done for what in one["startup"]})
+        parts = []
+        for what in known:
+            seconds = [one["startup"][what] for one in done if what in one["startup"]]
+            parts.append(f"{what} {np.median(seconds):.1f} s")
+        if parts:
+            sentences.append(f"{contestant}: {', '.join(parts)}")
+    text = f"Before the clock began: {'; '.join(sentences)}." if sentences else ""
+    ours = [one["notes"] for one in runs.get(_OURS, [])]
+    if ours:
+        before = np.median([notes["seconds before the first round"] for notes in ours])
+        share = np.median([notes["share in training tasks"] for notes in ours])
+        text += (
+            f" Within the clock, dask_horn's first round began after {before:.2f} s; training "
+            f"tasks took {100 * share:.0f} % of the two workers' time."
+        )
+    steps = [
+        one["notes"]["ms of a step"]
+        for done in runs.values()
+        for one in done
+        if "ms of a step" in one["notes"]
+    ]
+    if steps:
+        eager, compiled = (np.median([s[kind] for s in steps]) for kind in ("eager", "compiled"))
+        text += f" A step of PyTorch took {eager:.1f} ms eager and {compiled:.1f} ms compiled."
+    return text
+
+
+def _chosen(name: str, race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Tell the settings, and among how many they were chosen."""
+    tried = json.loads(TRIED.read_text()).get(name, {}) if TRIED.exists() else {}
+    lines = []
+    for contestant in runs:
+        settings = ", ".join(f"{key} {value}" for key, value in race.settings[contestant].items())
+        n_tried = len(tried.get(contestant, []))
+        among = f" (of {n_tried} tried)" if n_tried else ""
+        lines.append(f"- {contestant}: {settings}{among}")
+    return "Settings:\n\n" + "\n".join(lines)
+
+
+def _plot(race: Race, runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """Draw test accuracy against training time, each seed a line."""
+    from matplotlib.figure import Figure  # not in the processes that are measured
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for number, (contestant, done) in enumerate(runs.items()):
+        for i, curve in enumerate(courses(done)):
+            label = contestant if i == 0 else None
+            axes.plot(curve.seconds, curve.test, f"C{number}", lw=1.2, alpha=0.7, label=label)
+            stopped = curve.time_to(race.target, "held_out")
+            if not math.isnan(stopped):
+                axes.plot(stopped, curve.test_when_stopped(race.target), f"C{number}o", ms=5)
+    for mark in race.marks:
+        axes.axhline(mark, color="0.7", lw=0.8, ls="--", zorder=0)
+    axes.set(
+        xscale="log",
+        ylim=(95.5, 98.8),
+        xlabel="seconds of training (a dot: stopped by the held-out samples)",
+        ylabel="accuracy on the test samples, %",
+        title=f"MNIST, 784-{race.hidden}-{race.hidden}-10, two cores",
+    )
+    ticks = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300]
+    longest = max(one["seconds"][-1] for done in runs.values() for one in done)
+    shown = [tick for tick in ticks if tick <= 1.5 * longest]
+    axes.set_xticks(shown, [str(tick) for tick in shown])
+    axes.legend(loc="lower right", frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def _spread(values: list[float], digits: int = 1) -> str:
+    """Format median, least and most; runs without a value are told."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return "–"
+    text = f"{np.median(known):.{digits}f}"
+    if len(known) > 1:
+        text += f" ({min(known):.{digits}f} – {max(known):.{digits}f})"
+    if len(known) < len(values):
+        text += f", {len(known)} of {len(values)} runs"
+    return text
