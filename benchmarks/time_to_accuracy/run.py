@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import importlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.apart import run_apart
-from benchmarks.time_to_accuracy.settings import CONTESTANTS, RACES
-from benchmarks.time_to_accuracy.task import Task, follow
+from benchmarks.apart import HASWELL, UNSET, run_apart
+from benchmarks.time_to_accuracy.settings import CONTESTANTS, RACES, Settings
+from benchmarks.time_to_accuracy.task import Course, Task, follow
 
-__all__ = ["measure", "run_once"]
+__all__ = ["AS_INSTALLED", "EQUAL", "Runs", "measure", "run_once"]
+
+AS_INSTALLED, EQUAL = "as installed", "AVX2 for all"
+_ENVIRONMENTS = {AS_INSTALLED: UNSET, EQUAL: HASWELL}
+
+Runs = dict[str, list[dict[str, Any]]]
 
 
-def measure(folder: Path, full: bool) -> dict[str, Any]:
-    """Let all contestants train in turn, seed after seed."""
-    measured: dict[str, Any] = {}
+def measure(folder: Path, full: bool) -> dict[str, dict[str, Runs]]:
+    """Let all contestants train in turn, seed after seed: by race, instructions, contestant."""
+    columns = {AS_INSTALLED: 1, EQUAL: 2} if full else {AS_INSTALLED: 0}
     with tempfile.TemporaryDirectory() as scratch:
-        for name, race in RACES.items():
-            runs: dict[str, list[Any]] = {contestant: [] for contestant in race.settings}
-            for turn in range(max(race.turns(one, full) for one in runs)):
-                for contestant, done in runs.items():
-                    if turn >= race.turns(contestant, full):
-                        continue
-                    done.append(
-                        run_once(name, contestant, turn, race.settings[contestant], folder, scratch)
-                    )
-            measured[name] = runs
-    return measured
+        return {
+            race: {
+                what: _race(race, what, column, folder, scratch) for what, column in columns.items()
+            }
+            for race in RACES
+        }
+
+
+def _race(name: str, what: str, column: int, folder: Path, scratch: str) -> Runs:
+    race = RACES[name]
+    seeds = {contestant: race.seeds[contestant][column] for contestant in race.settings}
+    runs: Runs = {contestant: [] for contestant, number in seeds.items() if number}
+    for seed in range(max(seeds.values())):
+        for contestant, done in runs.items():
+            if seed < seeds[contestant]:
+                settings = race.settings[contestant]
+                environment = _ENVIRONMENTS[what]
+                done.append(
+                    run_once(name, contestant, seed, settings, folder, scratch, environment)
+                )
+    return runs
 
 
 def run_once(
-    race: str, contestant: str, seed: int, settings: dict[str, Any], folder: Path, scratch: str
+    race: str,
+    contestant: str,
+    seed: int,
+    settings: Settings,
+    folder: Path,
+    scratch: str,
+    environment: Mapping[str, str | None] = UNSET,
 ) -> dict[str, Any]:
     """Train once; BLAS and OpenMP have two threads where a contestant does not set them."""
     asked = {
@@ -45,13 +67,10 @@ def run_once(
         "folder": str(folder),
         "scratch": scratch,
     }
-    done: dict[str, Any] = run_apart("benchmarks.time_to_accuracy.run:work", asked, threads=2)
-    reached = [
-        f"{seconds:.1f} s"
-        for seconds, accuracy in zip(done["seconds"], done["held_out"], strict=True)
-        if accuracy >= RACES[race].target
-    ]
-    click.echo(f"{race}, {contestant}, seed {seed}: {reached[0] if reached else 'not reached'}")
+    work = "benchmarks.time_to_accuracy.run:work"
+    done: dict[str, Any] = run_apart(work, asked, environment, threads=2)
+    stopped = Course.of(done).time_to(RACES[race].target, "held_out")
+    click.echo(f"{race}, {contestant}, seed {seed}: stopped after {stopped:.1f} s")
     return done
 
 

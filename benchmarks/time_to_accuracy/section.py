@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import markdown_table
+from benchmarks.time_to_accuracy.run import AS_INSTALLED, EQUAL, Runs
 from benchmarks.time_to_accuracy.settings import RACES, TRIED, Race
 from benchmarks.time_to_accuracy.task import Course
 
@@ -37,28 +38,26 @@ same rule on seed 100, which is not among those of the table.
 """
 
 
-def render(measured: dict[str, Any], plots: Path) -> str:
+def render(measured: dict[str, dict[str, Runs]], plots: Path) -> str:
     """Write the section."""
     rules = " and ".join(sorted({f"{RACES[name].target:g}" for name in measured}))
     parts = [_INTRODUCTION.format(rule=rules) + "\n" + _PEERS]
-    for name, runs in measured.items():
-        race = RACES[name]
-        runs = {contestant: done for contestant, done in runs.items() if done}
+    for name, by_instructions in measured.items():
+        race, runs = RACES[name], by_instructions[AS_INSTALLED]
         parts.append(f"### 784-{race.hidden}-{race.hidden}-10")
-        parts.append(_table(race, runs))
-        parts.extend([_verdict(race, runs), _startup(runs), _chosen(name, race, runs)])
+        parts.extend([_table(race, runs), _verdict(race, runs), _startup(runs)])
+        equal = by_instructions.get(EQUAL)
+        if equal:
+            parts.append("With AVX2 for all (OpenBLAS's Haswell kernels, MKL and oneDNN likewise):")
+            parts.extend([_table(race, equal), _verdict(race, equal)])
+        parts.append(_chosen(name, race, runs))
         picture = f"time_to_accuracy_{name}.png"
         _plot(race, runs, plots / picture)
         parts.append(f"![Accuracy on the test samples against seconds](plots/{picture})")
     return "\n\n".join(part for part in parts if part)
 
 
-def courses(done: list[dict[str, Any]]) -> list[Course]:
-    """The curves of a contestant's runs."""
-    return [Course(one["seconds"], one["held_out"], one["test"]) for one in done]
-
-
-def _table(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
+def _table(race: Race, runs: Runs) -> str:
     header = [
         "",
         f"s until stopped ({race.target:g} % of held-out)",
@@ -69,7 +68,7 @@ def _table(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
     ]
     rows = []
     for contestant, done in runs.items():
-        curves = courses(done)
+        curves = [Course.of(one) for one in done]
         marks = ([curve.time_to(mark, "test") for curve in curves] for mark in race.marks)
         rows.append(
             [
@@ -84,7 +83,7 @@ def _table(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
     return markdown_table(header, rows)
 
 
-def _verdict(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
+def _verdict(race: Race, runs: Runs) -> str:
     """Say how many times faster, and whether the goals are reached."""
     sentences = []
     for peer, goal in race.goals.items():
@@ -105,10 +104,12 @@ def _verdict(race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
 
 def _median_time(race: Race, done: list[dict[str, Any]]) -> float:
     """The median over all seeds; NaN where a run was never stopped."""
-    return float(np.median([curve.time_to(race.target, "held_out") for curve in courses(done)]))
+    return float(
+        np.median([curve.time_to(race.target, "held_out") for curve in map(Course.of, done)])
+    )
 
 
-def _startup(runs: dict[str, list[dict[str, Any]]]) -> str:
+def _startup(runs: Runs) -> str:
     """Tell what happened before the clocks began."""
     sentences = []
     for contestant, done in runs.items():
@@ -140,7 +141,7 @@ def _startup(runs: dict[str, list[dict[str, Any]]]) -> str:
     return text
 
 
-def _chosen(name: str, race: Race, runs: dict[str, list[dict[str, Any]]]) -> str:
+def _chosen(name: str, race: Race, runs: Runs) -> str:
     """Tell the settings, and among how many they were chosen."""
     tried = json.loads(TRIED.read_text()).get(name, {}) if TRIED.exists() else {}
     lines = []
@@ -152,14 +153,14 @@ def _chosen(name: str, race: Race, runs: dict[str, list[dict[str, Any]]]) -> str
     return "Settings:\n\n" + "\n".join(lines)
 
 
-def _plot(race: Race, runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
+def _plot(race: Race, runs: Runs, path: Path) -> None:
     """Draw test accuracy against training time, each seed a line."""
     from matplotlib.figure import Figure  # not in the processes that are measured
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     for number, (contestant, done) in enumerate(runs.items()):
-        for i, curve in enumerate(courses(done)):
+        for i, curve in enumerate(map(Course.of, done)):
             label = contestant if i == 0 else None
             axes.plot(curve.seconds, curve.test, f"C{number}", lw=1.2, alpha=0.7, label=label)
             stopped = curve.time_to(race.target, "held_out")

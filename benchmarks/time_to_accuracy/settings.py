@@ -1,20 +1,22 @@
-"""What each contestant trains with, chosen by `tuning.py`, and the tasks it is chosen for."""
+"""The races, what each contestant trains with in them, and among what that was chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.benchmark import HERE
 
-__all__ = ["CONTESTANTS", "RACES", "TRIED", "Race"]
+__all__ = ["CONTESTANTS", "RACES", "TRIED", "Race", "Settings"]
+
+Settings: TypeAlias = dict[str, Any]
 
 #: What `tuning.py` has tried.
 TRIED = HERE / "records" / "time_to_accuracy_tuning.json"
 
 #: Names in tables, and where the contestants are: ``module:function`` as `task.Contestant` says.
-#: Others are added here, and to `Race.settings`.
+#: One more is added here, and to the settings and seeds of the races that it takes part in.
 CONTESTANTS: Mapping[str, str] = {
     "dask_horn, cluster": "benchmarks.time_to_accuracy.ours:on_a_cluster",
     "dask_horn, threads": "benchmarks.time_to_accuracy.ours:on_threads",
@@ -39,36 +41,37 @@ class Race:
         How many times faster than that contestant dask_horn is to be.
     settings : dict of str to dict
         Of each contestant, in the order of the tables.
-    seeds : dict of str to (int, int)
-        How many each contestant trains with, in the quick form and in the full one.
+    seeds : dict of str to (int, int, int)
+        How many each contestant trains with: in the quick form, in the full one, and in the full
+        one once more with AVX2 for all.
     """
 
     hidden: int
     target: float
     marks: tuple[float, ...]
     goals: dict[str, float]
-    settings: dict[str, dict[str, Any]]
-    seeds: dict[str, tuple[int, int]]
-
-    def turns(self, contestant: str, full: bool) -> int:
-        """How many seeds a contestant trains with."""
-        return self.seeds[contestant][full]
+    settings: dict[str, Settings]
+    seeds: dict[str, tuple[int, int, int]]
 
 
 _OURS_800 = {
     "n_submodels": [4],
-    "n_rounds": 15,
-    "steps_per_round": 86,
-    "learning_rate": 0.003,
+    "concentration": None,
+    "n_rounds": 16,
+    "steps_per_round": 172,
+    "batch_size": 64,
+    "learning_rate": 0.002,
 }
 _TORCH_800 = {"optimizer": "adamw", "learning_rate": 0.001, "batch_size": 128, "passes": 3}
 _OURS_4096 = {
-    "n_submodels": [8],
-    "n_rounds": 15,
-    "steps_per_round": 86,
-    "learning_rate": 0.001,
+    "n_submodels": [16],
+    "concentration": None,
+    "n_rounds": 8,
+    "steps_per_round": 172,
+    "batch_size": 64,
+    "learning_rate": 0.002,
 }
-_TORCH_4096 = {"optimizer": "adamw", "learning_rate": 0.0005, "batch_size": 128, "passes": 3}
+_TORCH_4096 = {"optimizer": "adamw", "learning_rate": 0.0005, "batch_size": 128, "passes": 2}
 
 RACES: Mapping[str, Race] = {
     "800": Race(
@@ -83,10 +86,10 @@ RACES: Mapping[str, Race] = {
             "PyTorch DDP": _TORCH_800,
         },
         seeds={
-            "dask_horn, cluster": (1, 5),
-            "dask_horn, threads": (1, 5),
-            "PyTorch, one process": (1, 5),
-            "PyTorch DDP": (1, 5),
+            "dask_horn, cluster": (1, 5, 2),
+            "dask_horn, threads": (1, 5, 0),
+            "PyTorch, one process": (1, 5, 2),
+            "PyTorch DDP": (1, 5, 0),
         },
     ),
     "4096": Race(
@@ -98,6 +101,6 @@ RACES: Mapping[str, Race] = {
             "dask_horn, cluster": _OURS_4096,
             "PyTorch, one process": _TORCH_4096,
         },
-        seeds={"dask_horn, cluster": (1, 3), "PyTorch, one process": (0, 1)},
+        seeds={"dask_horn, cluster": (1, 3, 0), "PyTorch, one process": (0, 1, 0)},
     ),
 }

@@ -112,6 +112,11 @@ class Course:
     held_out: list[float]
     test: list[float]
 
+    @classmethod
+    def of(cls, done: dict[str, Any]) -> Course:
+        """The curve in what `follow` returns."""
+        return cls(done["seconds"], done["held_out"], done["test"])
+
     def time_to(self, accuracy: float, of: str) -> float:
         """Seconds at which the curve first is that high; NaN if it never is."""
         reached = [i for i, value in enumerate(getattr(self, of)) if value >= accuracy]
