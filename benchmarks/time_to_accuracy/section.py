@@ -21,14 +21,17 @@ _INTRODUCTION = """\
 How long until a network is as accurate as wanted, on two cores. All train 784-N-N-10 with relu on
 the same 55,000 of MNIST's training images; the other 5,000, drawn once, are held out. The rule
 that stops a training is the same for all: {rule} % of the held-out images are classified right.
-The test images have no say in it. dask_horn reads uint8 from Zarr, and its time runs from the call
-of `train`: opening and surveying the store counts. PyTorch has all samples in memory, standardized
-float32, and its time is that of its steps alone. For all of them kernels are compiled or loaded,
-threads and processes are up, and what it takes to score a model does not count: dask_horn, whose
-runs repeat bit for bit, trains once on the clock and once more for the models of its rounds (their
-losses are checked to be equal); PyTorch's clock stands still meanwhile. dask_horn's curve has a
-point after each round, PyTorch's ten in a pass over the samples. Each run has a process of its
-own; contestants take turns, seed after seed; medians are given, and the least and the most.
+The test images have no say in it.
+
+dask_horn reads uint8 from Zarr, and its time runs from the call of `train`: opening and surveying
+the store counts. PyTorch has all samples in memory as float32, standardized by the mean and the
+deviation of all pixels, and its time is that of its steps alone. For all of them kernels are
+compiled or loaded, threads and processes are up, and what it takes to score a model does not
+count: PyTorch's clock stands still meanwhile; dask_horn, whose runs repeat bit for bit, trains
+once on the clock and once more for the models of its rounds (their losses are checked to be
+equal). dask_horn's curve has a point after each round, PyTorch's ten in a pass over the samples.
+Each run has a process of its own; contestants take turns, seed after seed; medians are given, and
+the least and the most. What was never reached counts as later than all else.
 """
 _PEERS = """\
 PyTorch has the better of eager and compiled, by the time of a step; fused optimizers, denormals
@@ -74,7 +77,7 @@ def _table(race: Race, runs: Runs) -> str:
             [
                 contestant,
                 _spread([curve.time_to(race.target, "held_out") for curve in curves]),
-                _spread([curve.test_when_stopped(race.target) for curve in curves], 2),
+                _accuracies([curve.test_when_stopped(race.target) for curve in curves]),
                 *map(_spread, marks),
                 _spread([one["peak_rss"] for one in done], 0),
                 len(done),
@@ -90,8 +93,11 @@ def _verdict(race: Race, runs: Runs) -> str:
         if peer not in runs or _OURS not in runs:
             continue
         ours, theirs = (_median_time(race, runs[name]) for name in (_OURS, peer))
-        if math.isnan(ours) or math.isnan(theirs):
-            sentences.append(f"Against {peer} there is no ratio: not all runs were stopped.")
+        if math.isinf(ours):
+            sentences.append(f"{_OURS} was not stopped: no ratio to {peer}.")
+            continue
+        if math.isinf(theirs):
+            sentences.append(f"{peer} was not stopped by the end of its schedule.")
             continue
         ratio = theirs / ours
         reached = "reached" if ratio >= goal else "not reached"
@@ -103,10 +109,9 @@ def _verdict(race: Race, runs: Runs) -> str:
 
 
 def _median_time(race: Race, done: list[dict[str, Any]]) -> float:
-    """The median over all seeds; NaN where a run was never stopped."""
-    return float(
-        np.median([curve.time_to(race.target, "held_out") for curve in map(Course.of, done)])
-    )
+    """The median over all seeds; infinite where fewer than half were stopped."""
+    times = [curve.time_to(race.target, "held_out") for curve in map(Course.of, done)]
+    return float(np.median(np.nan_to_num(times, nan=math.inf)))
 
 
 def _startup(runs: Runs) -> str:
@@ -183,14 +188,20 @@ def _plot(race: Race, runs: Runs, path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _spread(values: list[float], digits: int = 1) -> str:
-    """Format median, least and most; runs without a value are told."""
+def _accuracies(values: list[float]) -> str:
+    """Format the median of those that there are."""
     known = [value for value in values if not math.isnan(value)]
-    if not known:
-        return "–"
-    text = f"{np.median(known):.{digits}f}"
+    return _spread(known, 2) if known else "–"
+
+
+def _spread(values: list[float], digits: int = 1) -> str:
+    """Format median, least and most; NaN, what was never reached, is later than all."""
+    ordered = sorted(math.inf if math.isnan(value) else value for value in values)
+    known = [value for value in ordered if value < math.inf]
+    middle = float(np.median(ordered))
+    text = f"{middle:.{digits}f}" if middle < math.inf else "not reached"
     if len(known) > 1:
-        text += f" ({min(known):.{digits}f} – {max(known):.{digits}f})"
-    if len(known) < len(values):
-        text += f", {len(known)} of {len(values)} runs"
+        text += f" ({known[0]:.{digits}f} – {known[-1]:.{digits}f})"
+    if known and len(known) < len(values):
+        text += f", by {len(known)} of {len(values)}"
     return text
