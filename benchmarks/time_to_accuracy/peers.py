@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import resource
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -40,15 +41,14 @@ def one_process(task: Task, seed: int, settings: dict[str, Any], log: Log) -> It
     if compiled is None:
         compiled = _compiled_is_faster(task.hidden, X, y, settings, log)
     trainer = _Trainer(task.hidden, seed, len(y), settings)
-    step = _step_function(trainer, compiled)
     if compiled:
-        began = time.perf_counter()
-        _warm(step, trainer, X, y, settings)
-        log.startup["compile"] = time.perf_counter() - began
-        trainer.restart(seed)
-    else:
-        _warm(step, trainer, X, y, settings)
-        trainer.restart(seed)
+        trainer.compile()
+    began = time.perf_counter()
+    _warm(trainer, X, y)
+    log.startup["first steps, compiled" if compiled else "first steps"] = (
+        time.perf_counter() - began
+    )
+    trainer.restart(seed)
     log.notes["compiled"] = compiled
     batches = _Batches(len(y), settings["batch_size"], seed)
     seconds = 0.0
@@ -56,7 +56,7 @@ def one_process(task: Task, seed: int, settings: dict[str, Any], log: Log) -> It
         began = time.perf_counter()
         while trainer.done < until:
             rows = batches.rows(trainer.done)
-            step(X[rows], y[rows])
+            trainer.step(X[rows], y[rows])
         seconds += time.perf_counter() - began
         log.peak_rss = _rss()
         yield Checkpoint(seconds, trainer.predictor(to_float))
@@ -64,22 +64,21 @@ def one_process(task: Task, seed: int, settings: dict[str, Any], log: Log) -> It
 
 def ddp(task: Task, seed: int, settings: dict[str, Any], log: Log) -> Iterator[Checkpoint]:
     """Train with two processes of one thread; `batch_size` is that of both together."""
-    import tempfile
-
     began = time.perf_counter()
     context = torch.multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    with tempfile.NamedTemporaryFile() as meeting:
+    with tempfile.TemporaryDirectory() as meeting:
         ranks = [
             context.Process(
                 target=_ddp_rank,
-                args=(rank, f"file://{meeting.name}-ddp", task, seed, settings, there),
+                args=(rank, f"file://{meeting}/store", task, seed, settings, there),
                 daemon=True,
             )
             for rank in range(2)
         ]
         for rank in ranks:
             rank.start()
+        there.close()  # so that we hear when both are gone
         _, _, to_float = _samples(task)
         trainer = _Trainer(task.hidden, seed, 1, settings)  # only to predict with
         torch.set_num_threads(2)
@@ -150,7 +149,7 @@ class _Trainer:
             nn.Linear(hidden, 10),
         )  # fmt: skip
         self.forward: Any = self.model
-        self.loss = nn.CrossEntropyLoss()
+        self.loss_of: Any = lambda x, y: nn.functional.cross_entropy(self.forward(x), y)
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
@@ -168,13 +167,13 @@ class _Trainer:
             self.optimizer = torch.optim.SGD(weights, rate, momentum=0.9, fused=True)
         self.done = 0
 
-    def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        """Take one step."""
-        self.loss(self.forward(x), y).backward()
-        self.update()
+    def compile(self) -> None:
+        """Compile forward pass and loss, and with them the backward pass."""
+        self.loss_of = torch.compile(self.loss_of)
 
-    def update(self) -> None:
-        """Move the weights along the gradient at the schedule's rate."""
+    def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Take one step, at the schedule's rate."""
+        self.loss_of(x, y).backward()
         warm_up = max(1, min(100, self.n_steps // 5))
         rate = 0.5 * (1 + math.cos(math.pi * self.done / self.n_steps))
         rate *= min(1.0, (self.done + 1) / warm_up) * self.settings["learning_rate"]
@@ -230,18 +229,10 @@ def _samples(task: Task) -> tuple[torch.Tensor, torch.Tensor, Any]:
     return to_float(X), torch.from_numpy(y.astype(np.int64)), to_float
 
 
-def _step_function(trainer: _Trainer, compiled: bool) -> Any:
-    if not compiled:
-        return trainer.step
-
-    trainer.forward = torch.compile(trainer.model)
-    return trainer.step
-
-
-def _warm(step: Any, trainer: _Trainer, X: torch.Tensor, y: torch.Tensor, settings: Any) -> None:
-    rows = torch.arange(settings["batch_size"])
+def _warm(trainer: _Trainer, X: torch.Tensor, y: torch.Tensor) -> None:
+    rows = torch.arange(trainer.settings["batch_size"])
     for _ in range(5):
-        step(X[rows], y[rows])
+        trainer.step(X[rows], y[rows])
 
 
 def _compiled_is_faster(
@@ -249,18 +240,17 @@ def _compiled_is_faster(
 ) -> bool:
     """Time steps of both in turn; note the medians."""
     began = time.perf_counter()
-    steps = {}
-    for compiled in (False, True):
-        trainer = _Trainer(hidden, 0, len(y), settings)
-        steps[compiled] = _step_function(trainer, compiled)
-        _warm(steps[compiled], trainer, X, y, settings)
-    log.startup["compile, trial"] = time.perf_counter() - began
+    trainers = {compiled: _Trainer(hidden, 0, len(y), settings) for compiled in (False, True)}
+    trainers[True].compile()
+    for trainer in trainers.values():
+        _warm(trainer, X, y)
+    log.startup["trying eager and compiled"] = time.perf_counter() - began
     times: dict[bool, list[float]] = {False: [], True: []}
     rows = torch.randperm(len(y))[: settings["batch_size"]]
     for _ in range(_TRIAL_STEPS):
-        for compiled, step in steps.items():
+        for compiled, trainer in trainers.items():
             began = time.perf_counter()
-            step(X[rows], y[rows])
+            trainer.step(X[rows], y[rows])
             times[compiled].append(time.perf_counter() - began)
     eager, fast = (float(np.median(times[compiled])) for compiled in (False, True))
     log.notes["ms of a step"] = {"eager": 1000 * eager, "compiled": 1000 * fast}
