@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +71,8 @@ def run_once(
     work = "benchmarks.time_to_accuracy.run:work"
     done: dict[str, Any] = run_apart(work, asked, environment, threads=2)
     stopped = Course.of(done).time_to(RACES[race].target, "held_out")
-    click.echo(f"{race}, {contestant}, seed {seed}: stopped after {stopped:.1f} s")
+    after = "not stopped" if math.isnan(stopped) else f"stopped after {stopped:.1f} s"
+    click.echo(f"{race}, {contestant}, seed {seed}: {after}")
     return done
 
 

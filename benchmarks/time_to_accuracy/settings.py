@@ -61,17 +61,19 @@ _OURS_800 = {
     "steps_per_round": 172,
     "batch_size": 64,
     "learning_rate": 0.002,
+    "checkpoint_every": 100,  # never: no parent is saved in between
 }
-_TORCH_800 = {"optimizer": "adamw", "learning_rate": 0.001, "batch_size": 128, "passes": 3}
+_TORCH_800 = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 128, "passes": 3}
 _OURS_4096 = {
     "n_submodels": [16],
     "concentration": None,
-    "n_rounds": 8,
-    "steps_per_round": 172,
+    "n_rounds": 5,
+    "steps_per_round": 344,
     "batch_size": 64,
     "learning_rate": 0.002,
+    "checkpoint_every": 100,
 }
-_TORCH_4096 = {"optimizer": "adamw", "learning_rate": 0.0005, "batch_size": 128, "passes": 2}
+_TORCH_4096 = {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": 128, "passes": 3}
 
 RACES: Mapping[str, Race] = {
     "800": Race(

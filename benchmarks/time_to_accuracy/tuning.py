@@ -25,46 +25,36 @@ from benchmarks.time_to_accuracy.task import Course
 
 SEED = 100
 
-_TORCH: list[dict[str, list[Any]]] = [
-    {
-        "optimizer": ["adamw"],
-        "learning_rate": [0.0005, 0.001, 0.002],
-        "batch_size": [64, 128],
-        "passes": [2, 3],
-    },
+_Grid = dict[str, list[Any]]
+_TORCH: list[_Grid] = [
     {
         "optimizer": ["sgd"],
         "learning_rate": [0.05, 0.1],
         "batch_size": [64, 128],
-        "passes": [2, 4],
+        "passes": [3],
+        "compile": [False],
     },
-]
-_OURS: list[dict[str, list[Any]]] = [
-    {
-        "n_submodels": [[2], [4], [8]],
-        "n_rounds": [12, 16],
-        "steps_per_round": [172],
-        "batch_size": [64],
-        "learning_rate": [0.0015, 0.002, 0.003],
-    }
-]
-_WIDE_TORCH: list[dict[str, list[Any]]] = [
+    {"optimizer": ["sgd"], "learning_rate": [0.1], "passes": [2, 4], "compile": [False]},
     {
         "optimizer": ["adamw"],
-        "learning_rate": [0.0003, 0.0006],
+        "learning_rate": [0.0005, 0.001, 0.002],
         "batch_size": [128],
-        "passes": [2],
+        "passes": [3],
+        "compile": [False],
     },
-    {"optimizer": ["sgd"], "learning_rate": [0.05], "batch_size": [64, 128], "passes": [2]},
 ]
-_WIDE_OURS: list[dict[str, list[Any]]] = [
-    {
-        "n_submodels": [[8], [16], [32]],
-        "n_rounds": [8, 12],
-        "steps_per_round": [172],
-        "batch_size": [64],
-        "learning_rate": [0.001, 0.002],
-    }
+_OURS: list[_Grid] = [
+    {"n_submodels": [[2], [4], [6], [8]], "learning_rate": [0.002, 0.003]},
+    {"n_submodels": [[4], [6]], "learning_rate": [0.0025], "n_rounds": [13]},
+    {"n_submodels": [[4]], "steps_per_round": [86], "batch_size": [128], "learning_rate": [0.003]},
+]
+_WIDE_TORCH: list[_Grid] = [
+    {"optimizer": ["sgd"], "learning_rate": [0.05, 0.1], "passes": [3], "compile": [False]},
+    {"optimizer": ["adamw"], "learning_rate": [0.0003], "passes": [3], "compile": [False]},
+]
+_WIDE_OURS: list[_Grid] = [
+    {"n_submodels": [[8], [16], [32]], "learning_rate": [0.0015, 0.0025]},
+    {"n_submodels": [[16]], "n_rounds": [4, 6], "learning_rate": [0.002]},
 ]
 _GRIDS = {"800": {"dask_horn": _OURS, "PyTorch": _TORCH},
           "4096": {"dask_horn": _WIDE_OURS, "PyTorch": _WIDE_TORCH}}  # fmt: skip
