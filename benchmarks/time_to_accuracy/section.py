@@ -31,7 +31,8 @@ count: PyTorch's clock stands still meanwhile; dask_horn, whose runs repeat bit 
 once on the clock and once more for the models of its rounds (their losses are checked to be
 equal). dask_horn's curve has a point after each round, PyTorch's ten in a pass over the samples.
 Each run has a process of its own; contestants take turns, seed after seed; medians are given, and
-the least and the most. What was never reached counts as later than all else.
+the least and the most. What was never reached counts as later than all else. Memory is the
+resident peak; PyTorch's holds all samples as float32, and what compiling took.
 """
 _PEERS = """\
 PyTorch has the better of eager and compiled, by the time of a step; fused optimizers, denormals
@@ -66,7 +67,7 @@ def _table(race: Race, runs: Runs) -> str:
         f"s until stopped ({race.target:g} % of held-out)",
         "its test accuracy, %",
         *(f"s to {mark:g} % on test" for mark in race.marks),
-        "peak memory of a process, MB",
+        "peak memory of a training process, MB (before it trained)",
         "seeds",
     ]
     rows = []
@@ -79,7 +80,7 @@ def _table(race: Race, runs: Runs) -> str:
                 _spread([curve.time_to(race.target, "held_out") for curve in curves]),
                 _accuracies([curve.test_when_stopped(race.target) for curve in curves]),
                 *map(_spread, marks),
-                _spread([one["peak_rss"] for one in done], 0),
+                _memory(done),
                 len(done),
             ]
         )
@@ -186,6 +187,12 @@ def _plot(race: Race, runs: Runs, path: Path) -> None:
     axes.set_xticks(shown, [str(tick) for tick in shown])
     axes.legend(loc="lower right", frameon=False)
     figure.savefig(path, dpi=150)
+
+
+def _memory(done: list[dict[str, Any]]) -> str:
+    """Format median peaks of resident memory, after training and before."""
+    peak, idle = (np.median([one[what] for one in done]) for what in ("peak_rss", "idle_rss"))
+    return f"{peak:.0f} ({idle:.0f})"
 
 
 def _accuracies(values: list[float]) -> str:

@@ -56,8 +56,10 @@ _WIDE_OURS: list[_Grid] = [
     {"n_submodels": [[8], [16], [32]], "learning_rate": [0.0015, 0.0025]},
     {"n_submodels": [[16]], "n_rounds": [4, 6], "learning_rate": [0.002]},
 ]
-_GRIDS = {"800": {"dask_horn": _OURS, "PyTorch": _TORCH},
-          "4096": {"dask_horn": _WIDE_OURS, "PyTorch": _WIDE_TORCH}}  # fmt: skip
+_GRIDS = {
+    "800": {"dask_horn": _OURS, "PyTorch": _TORCH},
+    "4096": {"dask_horn": _WIDE_OURS, "PyTorch": _WIDE_TORCH},
+}
 
 
 @click.command()
