@@ -20,6 +20,8 @@ __all__ = ["AS_INSTALLED", "EQUAL", "Runs", "measure", "run_once"]
 AS_INSTALLED, EQUAL = "as installed", "AVX2 for all"
 _ENVIRONMENTS = {AS_INSTALLED: UNSET, EQUAL: HASWELL}
 
+_FIRST_SEED = 10  # those below served to choose settings
+
 Runs = dict[str, list[dict[str, Any]]]
 
 
@@ -39,14 +41,13 @@ def _race(name: str, what: str, column: int, folder: Path, scratch: str) -> Runs
     race = RACES[name]
     seeds = {contestant: race.seeds[contestant][column] for contestant in race.settings}
     runs: Runs = {contestant: [] for contestant, number in seeds.items() if number}
-    for seed in range(max(seeds.values())):
+    for turn in range(max(seeds.values())):
         for contestant, done in runs.items():
-            if seed < seeds[contestant]:
-                settings = race.settings[contestant]
+            if turn < seeds[contestant]:
+                settings, seed = race.settings[contestant], _FIRST_SEED + turn
                 environment = _ENVIRONMENTS[what]
-                done.append(
-                    run_once(name, contestant, seed, settings, folder, scratch, environment)
-                )
+                one = run_once(name, contestant, seed, settings, folder, scratch, environment)
+                done.append(one)
     return runs
 
 

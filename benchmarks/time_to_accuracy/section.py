@@ -37,8 +37,8 @@ resident peak; PyTorch's holds all samples as float32, and what compiling took.
 _PEERS = """\
 PyTorch has the better of eager and compiled, by the time of a step; fused optimizers, denormals
 flushed, a learning rate that warms up and follows a cosine. DDP's batch is that of both processes
-together. Every contestant's settings, the length of its schedule among them, were chosen by the
-same rule on seed 100, which is not among those of the table.
+together. Everybody's settings, the length of the schedule among them, were chosen by the time to
+the same rule, on other seeds than those of the table; the test images had no say in that either.
 """
 
 

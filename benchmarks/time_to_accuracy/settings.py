@@ -55,12 +55,13 @@ class Race:
 
 
 _OURS_800 = {
-    "n_submodels": [4],
+    "n_submodels": [6],
     "concentration": None,
     "n_rounds": 16,
     "steps_per_round": 172,
     "batch_size": 64,
-    "learning_rate": 0.002,
+    "learning_rate": 0.0025,
+    "weight_decay": 0.15,
     "checkpoint_every": 100,  # never: no parent is saved in between
 }
 _TORCH_800 = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 128, "passes": 3}
