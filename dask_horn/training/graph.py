@@ -1,4 +1,4 @@
-"""The training graph: groups, sub-models and reduction, built with `dask.delayed`.
+"""The training graph: groups, sub-models and reduction, as lazy objects of Dask.
 
     partition → take → train → put → merge-level-i → parent → report ( → evaluate → validation )
 
@@ -10,15 +10,13 @@ dashboard names and colours the stages.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import dask
 import numpy as np
-from dask.delayed import Delayed, delayed
+from dask.delayed import Delayed
+from dask.task_spec import TaskRef
 from numpy.typing import NDArray
 
 from dask_horn.cluster import Placement
@@ -26,6 +24,7 @@ from dask_horn.data import Block
 from dask_horn.partition import Partition
 from dask_horn.training.division import first_values, partition_of
 from dask_horn.training.evaluate import Score, add_scores, score_blocks
+from dask_horn.training.layers import TaskLayers
 from dask_horn.training.merge import (
     ARITY,
     ParentState,
@@ -37,7 +36,12 @@ from dask_horn.training.merge import (
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.submodel import SubmodelReport, Trained, train_submodel
 
-__all__ = ["RoundGraph", "RoundReport", "near", "round_graph", "start_graph"]
+__all__ = ["RoundGraph", "RoundReport", "round_graph", "start_graph"]
+
+
+def nowhere(group: int, submodel: int) -> Sequence[str]:
+    """Prefer no worker: a placement."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -68,32 +72,35 @@ class RoundGraph:
 
 
 def start_graph(
-    spec: RunSpec, shared: Delayed, homes: Placement | None = None
+    spec: RunSpec, shared: Any, homes: Placement = nowhere
 ) -> tuple[Delayed, ...]:
     """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
-    parents = []
-    for lineage in range(spec.n_parents):
-        with near(homes, lineage):
-            key = (f"start-{spec.run}", lineage)
-            parents.append(_task(initial_parent, key, shared, lineage))
-    return tuple(parents)
+    tasks = TaskLayers()
+    common = tasks.use(shared)
+    starts = [
+        tasks.call(
+            initial_parent, (f"start-{spec.run}", lineage), common, lineage, near=homes(lineage, 0)
+        )
+        for lineage in range(spec.n_parents)
+    ]
+    return tasks.delayed(*starts)
 
 
 def round_graph(
     spec: RunSpec,
-    shared: Delayed,
+    shared: Any,
     parents: Sequence[Any],
     round: int,
     *,
-    placement: Placement | None = None,
-    homes: Placement | None = None,
+    placement: Placement = nowhere,
+    homes: Placement = nowhere,
 ) -> RoundGraph:
     """Build one round: every lineage's groups, sub-models, and reduction.
 
     Parameters
     ----------
     spec : RunSpec
-    shared : Delayed
+    shared : Delayed or Future
         The same, as the task that all others take it from.
     parents : sequence of Delayed or Future
         What the round starts from: one parent, or one for each member.
@@ -104,86 +111,113 @@ def round_graph(
     homes : callable, optional
         From (lineage, 0) to the workers where its parent stays.
     """
-    after = tuple(
-        _lineage_graph(spec, shared, parent, round, lineage, placement, homes)
+    tasks = TaskLayers()
+    common = tasks.use(shared)
+    after = [
+        _add_lineage(
+            tasks, spec, common, tasks.use(parent), round, lineage, placement, homes(lineage, 0)
+        )
         for lineage, parent in enumerate(parents)
-    )
+    ]
+    merged = tasks.delayed(*after)  # before scoring, which no later round needs
     score = None
     if spec.validation is not None:
         parts = [
-            _task(evaluate_blocks, (f"evaluate-{spec.run}", round, i), shared, blocks, *after)
+            tasks.call(evaluate_blocks, (f"evaluate-{spec.run}", round, i), common, blocks, *after)
             for i, blocks in enumerate(spec.validation_blocks)
         ]
-        score = _task(add_scores, (f"validation-{spec.run}", round), parts)
-    with near(homes, 0):
-        report = _task(collect_report, (f"report-{spec.run}", round), round, score, *after)
-    return RoundGraph(after, report)
+        score = tasks.call(add_scores, (f"validation-{spec.run}", round), parts)
+    key = (f"report-{spec.run}", round)
+    report = tasks.call(collect_report, key, round, score, *after, near=homes(0, 0))
+    return RoundGraph(merged, *tasks.delayed(report))
 
 
-def _lineage_graph(
+def _add_lineage(
+    tasks: TaskLayers,
     spec: RunSpec,
-    shared: Delayed,
-    parent: Any,
+    common: TaskRef,
+    parent: TaskRef,
     round: int,
     lineage: int,
-    placement: Placement | None,
-    homes: Placement | None,
-) -> Delayed:
-    """Build one parent's round: its groups are divided, trained and merged into it."""
+    placement: Placement,
+    home: Sequence[str],
+) -> TaskRef:
+    """Add one parent's round: its groups are divided, trained and merged into it."""
     run, plan = spec.run, spec.rounds[round]
     groups = plan.lineages[lineage]
-    at_home = partial(near, homes, lineage)
-    partitions, sums = [], []
-    for number, group in enumerate(groups):
-        with at_home():
-            partition = _task(
-                partition_of, (f"partition-{run}", round, group), shared, round, group
+    divided = groups if spec.redraw else groups[:1]
+    divisions = [
+        _add_division(tasks, spec, common, parent, round, group, plan.n_submodels, home)
+        for group in divided
+    ]
+    sums = []
+    for i, group in enumerate(groups):
+        partition, slices = divisions[i if spec.redraw else 0]
+        trained = [
+            tasks.call(
+                train_slice,
+                (f"train-{run}", round, group, submodel),
+                *(common, start, partition, round, group, submodel),
+                near=placement(group, submodel),
             )
-        trained = []
-        for submodel in range(plan.n_submodels):
-            place = (round, group, submodel)
-            # Before any training here: others wait for their slices.
-            with at_home(), dask.annotate(priority=1):
-                part = _task(
-                    take_slice, (f"take-{run}", *place), shared, parent, partition, submodel
-                )
-            with near(placement, group, submodel):
-                trained.append(
-                    _task(train_slice, (f"train-{run}", *place), shared, part, partition, *place)
-                )
-        partitions.append(partition)
+            for submodel, start in enumerate(slices)
+        ]
         # A group's deltas are smaller than their sum: put them where the sums are added up.
-        first = number - number % ARITY
-        with near(placement, groups[first]) if first else at_home():
-            sums.append(_task(put_slices, (f"put-{run}", round, group), shared, partition, trained))
+        first = i - i % ARITY
+        sums.append(
+            tasks.call(
+                put_slices,
+                (f"put-{run}", round, group),
+                *(common, partition, trained),
+                near=placement(groups[first], 0) if first else home,
+            )
+        )
     level, stride = 0, 1
     while len(sums) > 1:
         level, stride = level + 1, stride * ARITY
-        merged = []
-        for i in range(0, len(sums), ARITY):
-            level_key = (f"merge-level-{level}-{run}", round, lineage, i // ARITY)
-            with near(placement, groups[i // ARITY * stride]) if i else at_home():
-                merged.append(_task(add_partial_sums, level_key, sums[i : i + ARITY]))
-        sums = merged
+        sums = [
+            tasks.call(
+                add_partial_sums,
+                (f"merge-level-{level}-{run}", round, lineage, i // ARITY),
+                sums[i : i + ARITY],
+                near=placement(groups[i // ARITY * stride], 0) if i else home,
+            )
+            for i in range(0, len(sums), ARITY)
+        ]
+    partitions = [partition for partition, _ in divisions]
     key = (f"parent-{run}", round, lineage)
-    with at_home():
-        return _task(next_parent, key, shared, parent, sums[0], partitions, round)
+    return tasks.call(next_parent, key, common, parent, sums[0], partitions, round, near=home)
 
 
-def _task(function: Callable[..., Any], key: tuple[Any, ...], *args: Any) -> Delayed:
-    """Delay a call, with a key of our own choice."""
-    return delayed(function, pure=False, traverse=False)(*args, dask_key_name=key)
+def _add_division(
+    tasks: TaskLayers,
+    spec: RunSpec,
+    common: TaskRef,
+    parent: TaskRef,
+    round: int,
+    group: int,
+    n_submodels: int,
+    home: Sequence[str],
+) -> tuple[TaskRef, list[TaskRef]]:
+    """Add a partition and the slices that it cuts a parent into.
 
-
-@contextlib.contextmanager
-def near(placement: Placement | None, group: int, submodel: int = 0) -> Iterator[None]:
-    """Prefer the workers of that place, softly: any other may take the tasks too."""
-    workers = placement(group, submodel) if placement else ()
-    if not workers:
-        yield
-        return
-    with dask.annotate(workers=list(workers), allow_other_workers=True):
-        yield
+    Groups that share the partition share the slices too: each is cut once, and comes to a worker
+    once, however many of the groups it trains.
+    """
+    run = spec.run
+    key = (f"partition-{run}", round, group)
+    partition = tasks.call(partition_of, key, common, round, group, near=home)
+    slices = [
+        tasks.call(
+            take_slice,
+            (f"take-{run}", round, group, submodel),
+            *(common, parent, partition, submodel),
+            near=home,
+            priority=1,  # before any training here: others wait for their slices
+        )
+        for submodel in range(n_submodels)
+    ]
+    return partition, slices
 
 
 # The tasks themselves: thin, pure, and none changes what it is given.

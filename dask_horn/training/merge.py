@@ -99,14 +99,12 @@ def step_parent(
 ) -> ParentState:
     """Divide by the holders' samples and take the outer step; the root of the tree.
 
-    `partitions` are those of the parent's groups, in the order of the reports' groups. Entries
-    without a holder keep their value and their outer momentum.
+    `partitions` are those of the parent's groups, in the order of the reports' groups, or the one
+    that all groups have. Entries without a holder keep their value and their outer momentum.
     """
     count = np.zeros(table.size, np.float32)
-    groups = sorted({report.group for report in partial_sum.reports})
-    for report in partial_sum.reports:
-        partition = partitions[groups.index(report.group)]
-        partition.slice_map(table, report.submodel).count(count, report.samples)
+    for (number, submodel), samples in _samples_seen(partial_sum, len(partitions)).items():
+        partitions[number].slice_map(table, submodel).count(count, samples)
     parameters, momentum = parent.parameters.copy(), parent.momentum.copy()
     outer_step(
         parameters,
@@ -117,3 +115,14 @@ def step_parent(
         np.float32(step.momentum),
     )
     return ParentState(parent.round + 1, parameters, momentum, partial_sum.reports)
+
+
+def _samples_seen(partial_sum: PartialSum, n_partitions: int) -> dict[tuple[int, int], int]:
+    """Samples that the holders of each sub-model of each partition have seen."""
+    groups = sorted({report.group for report in partial_sum.reports})
+    number_of = {group: i if n_partitions > 1 else 0 for i, group in enumerate(groups)}
+    seen: dict[tuple[int, int], int] = {}
+    for report in partial_sum.reports:
+        key = number_of[report.group], report.submodel
+        seen[key] = seen.get(key, 0) + report.samples
+    return seen

@@ -53,7 +53,7 @@ class Rounds:
         self.checkpoint = checkpoint
         self.scratch = scratch
         self.history = History()
-        self.shared = shared_spec(spec)
+        self.shared = executor.submit(shared_spec(spec))[0]  # once, not with every round's graph
         self.done: tuple[Any, ...] = ()  # the last parents that are known to be good
         self.best: _Best | None = None
         self._spilled: dict[str, str] = {}  # what lies in the scratch folder, by its name
