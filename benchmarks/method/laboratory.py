@@ -30,7 +30,12 @@ from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.division import first_partition, first_values, partition_of
+from dask_horn.training.division import (
+    first_partition,
+    first_values,
+    partition_of,
+    steps_of,
+)
 from dask_horn.training.merge import (
     ARITY,
     ParentState,
@@ -285,26 +290,25 @@ class _Laboratory:
             spec, start * factors, partition, trained_scales, round, group, submodel
         )
         state = self._begin_state(begin, places)
-        rates = self._rates(round, group)
+        rates = self._rates(round, steps_of(spec, partition, round, group, submodel))
         loss, samples = take_steps(spec, begin, rates, round, group, submodel)
         delta = begin.parameters / factors - start
         report = SubmodelReport(group, submodel, loss, samples, 0.0, 0, 0)
         own = [vector.copy() for vector in state]
         return _Part(Trained(delta, report), own, places.table, start + delta, scales)
 
-    def _rates(self, round: int, group: int) -> NDArray[np.float64]:
+    def _rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
         floor, numbers = self.variant.rate_floor, self._numbers
         spec, first = self.spec, numbers.count(max(numbers))
         if self.variant.decay == "ending" and round >= first:
-            n_steps = spec.rounds[round].steps[group]
             left = len(numbers) - round - np.arange(n_steps) / n_steps
             flat = dataclasses.replace(spec.schedule, name="constant")
             spec = dataclasses.replace(spec, schedule=flat)
-            return floor * spec.rates(round, group) * left / (len(numbers) - first)
+            return floor * spec.rates(round, n_steps) * left / (len(numbers) - first)
         if self.variant.decay == "ending":
             shorter = dataclasses.replace(spec.schedule, n_rounds=first)
             spec = dataclasses.replace(spec, schedule=shorter)
-        rates = spec.rates(round, group)
+        rates = spec.rates(round, n_steps)
         if not floor:
             return rates
         peak = spec.schedule.peak * spec.rounds[round].rate_factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +14,9 @@ from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
 from dask_horn.training.spec import RunSpec
 
-__all__ = ["first_partition", "first_values", "partition_of"]
+__all__ = ["first_partition", "first_values", "partition_of", "steps_of"]
+
+_MOST_STEPS = 2.0  # times those of a mean part, for the smallest; and a half at least
 
 
 def partition_of(spec: RunSpec, round: int, group: int) -> Partition:
@@ -35,6 +38,29 @@ def partition_of(spec: RunSpec, round: int, group: int) -> Partition:
 def first_partition(spec: RunSpec, lineage: int) -> Partition:
     """Divide one parent for the run, into as many parts as any round has."""
     return _draw(spec, max(plan.n_submodels for plan in spec.rounds), 0, lineage)
+
+
+def steps_of(spec: RunSpec, partition: Partition, round: int, group: int, submodel: int) -> int:
+    """Return a sub-model's steps: the larger its part the fewer, so that all take equally long.
+
+    A worker would else wait for the largest part at the end of each round. A step takes about as
+    long as the sub-model has weights; the mean part takes the round's number of steps, and what is
+    computed in all is the same. The merge weighs by the samples seen. Sizes alone decide, never a
+    worker's speed, so the result is the same wherever it is computed.
+    """
+    n_parts = partition.n_submodels
+    weights = [_weights(spec, partition.fractions(part)) for part in range(n_parts)]
+    factor = sum(weights) / n_parts / weights[submodel]
+    factor = min(max(factor, 1 / _MOST_STEPS), _MOST_STEPS)
+    return max(1, int(spec.rounds[round].steps[group] * factor + 0.5))
+
+
+def _weights(spec: RunSpec, fractions: Mapping[str, float]) -> float:
+    """Parameters of a sub-model that has these shares of the unit axes."""
+    return sum(
+        tensor.size * math.prod(fractions.get(str(axis), 1.0) for axis in tensor.axes)
+        for tensor in spec.network.parameters.tensors
+    )
 
 
 def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:

@@ -118,7 +118,7 @@ def step_parent(
 
 
 def _samples_seen(partial_sum: PartialSum, n_partitions: int) -> dict[tuple[int, int], int]:
-    """Samples that the holders of each sub-model of each partition have seen."""
+    """Sum up the samples that the holders of each sub-model of each partition have seen."""
     groups = sorted({report.group for report in partial_sum.reports})
     number_of = {group: i if n_partitions > 1 else 0 for i, group in enumerate(groups)}
     seen: dict[tuple[int, int], int] = {}

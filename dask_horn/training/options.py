@@ -47,9 +47,10 @@ class TrainingOptions:
         Of the Dirichlet distribution of the parts' sizes; None makes them equal.
     n_rounds : int, default 30
     steps_per_round : int or None, default None
-        Optimizer steps of each sub-model in a round; None: one pass over the group's rows, but
-        never fewer than 50, since the optimizer's state starts anew in each round, or than 200
-        in redrawn rounds of four sub-models or more.
+        Optimizer steps of a sub-model in a round, on average: the larger its part, the fewer, so
+        that all take equally long. None: one pass over the group's rows, but never fewer than
+        50, since the optimizer's state starts anew in each round, or than 200 in redrawn rounds
+        of four sub-models or more.
     batch_size : int or None, default None
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"

@@ -68,7 +68,7 @@ class RoundPlan:
     group_blocks : tuple of tuple of Block
         The row blocks of each group.
     steps : tuple of int
-        Optimizer steps of each group's sub-models.
+        Optimizer steps of each group's mean sub-model.
     rate_factor : float
         On the schedule's learning rates.
     outer_step : OuterStep
@@ -142,7 +142,6 @@ class RunSpec:
         """Number of parents: one, or each member of an ensemble."""
         return len(self.rounds[0].lineages)
 
-    def rates(self, round: int, group: int) -> NDArray[np.float64]:
-        """Return the learning rate of each step of a group's sub-models in one round."""
-        plan = self.rounds[round]
-        return plan.rate_factor * self.schedule.rates(round, plan.steps[group])
+    def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
+        """Return the learning rate of each of a sub-model's steps in one round, (n_steps,)."""
+        return self.rounds[round].rate_factor * self.schedule.rates(round, n_steps)

@@ -17,6 +17,7 @@ from dask_horn.errors import DivergedError
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, Program, submodel_scales, training_program
+from dask_horn.training.division import steps_of
 from dask_horn.training.spec import RunSpec
 
 __all__ = [
@@ -95,7 +96,7 @@ def train_submodel(
     began = time.perf_counter()
     scales = submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent)
     execution = begin_round(spec, start, partition, scales, round, group, submodel)
-    rates = spec.rates(round, group)
+    rates = spec.rates(round, steps_of(spec, partition, round, group, submodel))
     loss, samples = take_steps(spec, execution, rates, round, group, submodel)
     delta = execution.parameters - start
     largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values

@@ -69,4 +69,4 @@ def test_only_redrawn_parts_get_out_of_tune():
     for ratio, shift in joined.values():
         assert ratio == pytest.approx(1, abs=0.01)
         assert shift == pytest.approx(0, abs=0.01)
-    assert abs(redrawn["dense_2"][1]) > 0.1
+    assert abs(redrawn["dense_2"][1]) > 0.05

@@ -10,7 +10,12 @@ from sklearn.datasets import load_digits
 
 import dask_horn as horn
 from dask_horn.program import submodel_scales
-from dask_horn.training.division import first_partition, first_values, partition_of
+from dask_horn.training.division import (
+    first_partition,
+    first_values,
+    partition_of,
+    steps_of,
+)
 from tests import oracle
 from tests.training.specs import settled
 
@@ -46,6 +51,28 @@ def test_all_groups_and_rounds_join_parts_of_one_partition(n_submodels, n_groups
                 pairs = set(zip(before.parts[axis], parts, strict=True))
                 assert len(pairs) == before.n_submodels  # no part is cut
         before = partition
+
+
+@given(
+    n_submodels=st.integers(1, 8),
+    concentration=st.none() | st.sampled_from([5.0, 20.0, 100.0]),
+    seed=st.integers(0, 2**31),
+    redraw=st.booleans(),
+)
+def test_a_larger_part_takes_fewer_steps(n_submodels, concentration, seed, redraw):
+    settings = {"concentration": concentration, "random_state": seed, "redraw": redraw}
+    spec = _spec(n_submodels=[n_submodels], n_rounds=1, steps_per_round=1000, **settings)
+    partition, table = partition_of(spec, 0, 0), NETWORK.parameters
+    steps = np.array([steps_of(spec, partition, 0, 0, k) for k in range(n_submodels)])
+    weights = np.array(
+        [
+            sum(t.size for t in partition.slice_map(table, k).table.tensors)
+            for k in range(n_submodels)
+        ]
+    )
+    assert np.all((steps >= 500) & (steps <= 2000))
+    free = (steps > 500) & (steps < 2000)
+    np.testing.assert_allclose((steps * weights)[free], 1000 * weights.mean(), rtol=1e-2)
 
 
 def test_members_of_an_ensemble_are_divided_each_in_its_own_way():

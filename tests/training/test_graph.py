@@ -38,6 +38,17 @@ def test_two_rounds_have_a_task_for_each_stage(graph):
     }
 
 
+def test_groups_that_share_a_partition_share_its_slices():
+    X, y = load_digits(return_X_y=True)
+    network = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(10)], 64)
+    settings = {"n_groups": 5, "n_submodels": [3], "n_rounds": 2}
+    graph = horn.training_graph(network, X, y, **settings)
+    found = stages(graph)
+    assert (found["partition"], found["take"], found["train"]) == (2, 2 * 3, 2 * 5 * 3)
+    members = horn.training_graph(network, X, y, merge="ensemble", **settings)
+    assert stages(members)["take"] == 2 * 5 * 3
+
+
 def test_keys_name_round_group_and_submodel(graph):
     trains = {key[1:] for key in graph.dask if key[0].startswith("train-")}
     first = {(0, group, submodel) for group in range(5) for submodel in range(2)}

@@ -16,6 +16,7 @@ from dask_horn.network import Dense, Dropout, Network
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.training import submodel as module
+from dask_horn.training.division import steps_of
 from dask_horn.training.merge import ParentState, add_partial_sums, put_group, step_parent
 from dask_horn.training.spec import OuterStep, Schedule
 from dask_horn.training.submodel import count_steps, train_submodel
@@ -66,12 +67,12 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     connected = table.as_dict(held.astype(float))
     start = {name: connected[name] * p for name, p in table.as_dict(parent.astype(float)).items()}
     scales = submodel_scales(network, partition.fractions(submodel), spec.hidden_exponent)
-    plan = spec.rounds[round]
-    rows = rows_of(plan.group_blocks[group])
+    n_steps = steps_of(spec, partition, round, group, submodel)
+    rows = rows_of(spec.rounds[round].group_blocks[group])
     x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
-    for rate in spec.schedule.rates(round, plan.steps[group]):
+    for rate in spec.schedule.rates(round, n_steps):
         grads = oracle.gradients(
             network, params, x, Y[rows], scales, class_weight=spec.class_weights
         )
@@ -88,7 +89,7 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     delta = np.zeros(table.size)
     for name, tensor in table.as_dict(delta).items():
         tensor[...] = params[name] - start[name]
-    return delta, held, len(rows) * plan.steps[group]
+    return delta, held, len(rows) * n_steps
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_the_report():
     start = partition.slice_map(NETWORK.parameters, 1).take(_parameters())
     report = _train(spec, start, partition, round=3, group=1, submodel=1).report
     assert (report.group, report.submodel) == (1, 1)
-    assert report.samples == 30
+    assert report.samples == 30 + 7  # the smaller part takes a fifth step
     assert report.bytes_to_worker == report.bytes_from_worker == start.nbytes
     assert 0 < report.loss < 5
     assert report.seconds > 0
