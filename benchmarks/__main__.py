@@ -19,7 +19,17 @@ from benchmarks.benchmark import QUICK, Benchmark
 from benchmarks.datasets import data_option
 from benchmarks.report import RESULTS
 
-NAMES: tuple[str, ...] = ("throughput", "time_to_accuracy", "baselines", "growth", "scale_model", "startup", "overhead", "utilization", "reading")
+NAMES: tuple[str, ...] = (
+    "throughput",
+    "time_to_accuracy",
+    "baselines",
+    "growth",
+    "scale_model",
+    "startup",
+    "overhead",
+    "utilization",
+    "reading",
+)
 
 
 @click.command()

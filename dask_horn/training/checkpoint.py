@@ -29,7 +29,14 @@ from dask_horn.training.history import History, RoundRecord
 from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
 
-__all__ = ["Checkpoint", "load_parent", "models_of", "save_parents"]
+__all__ = [
+    "Checkpoint",
+    "load_parent",
+    "load_spilled",
+    "models_of",
+    "save_parents",
+    "spill_parents",
+]
 
 _KEPT = 2  # checkpoints: the last, and the one before it
 
@@ -59,6 +66,24 @@ def load_parent(location: str, round: int, lineage: int) -> ParentState:
     member = model.members[lineage] if isinstance(model, Ensemble) else model
     momentum = zarr.open_array(f"{location}/momentum/{lineage}", mode="r")[...]
     return ParentState(round, member.parameters, np.asarray(momentum))
+
+
+def spill_parents(location: str, *parents: ParentState) -> str:
+    """Write parents to a folder for this run alone: no model, so in a tenth of the time."""
+    filesystem, path = fsspec.url_to_fs(location)
+    filesystem.makedirs(path, exist_ok=True)
+    for lineage, parent in enumerate(parents):
+        with filesystem.open(f"{path}/{lineage}.npy", "wb") as file:
+            np.save(file, np.stack([parent.parameters, parent.momentum]))
+    return location
+
+
+def load_spilled(location: str, round: int, lineage: int) -> ParentState:
+    """Read one parent that `spill_parents` has written."""
+    filesystem, path = fsspec.url_to_fs(location)
+    with filesystem.open(f"{path}/{lineage}.npy", "rb") as file:
+        parameters, momentum = np.load(file)
+    return ParentState(round, parameters, momentum)
 
 
 @dataclass(frozen=True)

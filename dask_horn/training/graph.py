@@ -71,9 +71,7 @@ class RoundGraph:
     report: Delayed
 
 
-def start_graph(
-    spec: RunSpec, shared: Any, homes: Placement = nowhere
-) -> tuple[Delayed, ...]:
+def start_graph(spec: RunSpec, shared: Any, homes: Placement = nowhere) -> tuple[Delayed, ...]:
     """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
     tasks = TaskLayers()
     common = tasks.use(shared)

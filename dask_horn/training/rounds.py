@@ -14,10 +14,18 @@ from dask.delayed import Delayed, delayed
 from dask_horn.cluster import Executor, Placement, remove_folder
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
-from dask_horn.training.checkpoint import Checkpoint, load_parent, models_of, save_parents
+from dask_horn.training.checkpoint import (
+    Checkpoint,
+    load_parent,
+    load_spilled,
+    models_of,
+    save_parents,
+    spill_parents,
+)
 from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.graph import RoundReport, near, round_graph, start_graph
+from dask_horn.training.graph import RoundReport, round_graph, start_graph
 from dask_horn.training.history import History, RoundRecord, TrainingResult
+from dask_horn.training.layers import TaskLayers
 from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.spec import RunSpec
@@ -103,21 +111,25 @@ class Rounds:
             return 0, self.executor.submit(*start_graph(self.spec, self.shared, self._homes()))
         start = ParentState.start(initial.parameters)
         if self.scratch is not None:  # parameters reach the workers through a store
-            location = save_parents(self.spec, f"{self.scratch}/initial.zarr", start)
+            location = spill_parents(f"{self.scratch}/initial", start)
             return 0, self._load(location, 0)
         return 0, self.executor.submit(delayed(start, name=f"start-{self.spec.run}"))
 
     def _load(self, location: str, round: int) -> tuple[Any, ...]:
         """Tasks that read saved parents: what comes after depends on nothing before."""
-        homes, tasks = self._homes(), []
-        for lineage in range(self.spec.n_parents):
+        load = load_spilled if self._is_scratch(location) else load_parent
+        homes, tasks = self._homes(), TaskLayers()
+        loaded = [
             # The best round's may be saved apart: a key of the round alone is not unique.
-            key = (f"load-{self.spec.run}", location, lineage)
-            with near(homes, lineage):
-                tasks.append(
-                    delayed(load_parent, pure=False)(location, round, lineage, dask_key_name=key)
-                )
-        return self.executor.submit(*tasks)
+            tasks.call(
+                load,
+                (f"load-{self.spec.run}", location, lineage),
+                *(location, round, lineage),
+                near=homes(lineage, 0),
+            )
+            for lineage in range(self.spec.n_parents)
+        ]
+        return self.executor.submit(*tasks.delayed(*loaded))
 
     def _homes(self) -> Placement:
         """Say where each parent stays from round to round."""
@@ -189,15 +201,24 @@ class Rounds:
     def _store(self, location: str, parents: tuple[Any, ...]) -> str:
         """Have a worker write parents; wait until they are there."""
         key = (f"save-{self.spec.run}", location)
-        save = delayed(save_parents, pure=False)
-        with near(self._homes(), 0):
-            task = save(self.shared, location, *parents, dask_key_name=key)
+        tasks = TaskLayers()
+        given = [tasks.use(parent) for parent in parents]
+        home = self._homes()(0, 0)
+        if self._is_scratch(location):
+            saved = tasks.call(spill_parents, key, location, *given, near=home)
+        else:
+            common = tasks.use(self.shared)
+            saved = tasks.call(save_parents, key, common, location, *given, near=home)
+        (task,) = tasks.delayed(saved)
         written: str = self.executor.result(self.executor.submit(task)[0])
         return written
 
+    def _is_scratch(self, location: str) -> bool:
+        return self.scratch is not None and location.startswith(f"{self.scratch}/")
+
     def _spill(self, name: str, rounds: int) -> str:
         """Store the parents that are done in the scratch folder, instead of those before."""
-        location = self._store(f"{self.scratch}/{name}-{rounds:05d}.zarr", self.done)
+        location = self._store(f"{self.scratch}/{name}-{rounds:05d}", self.done)
         if name in self._spilled:
             remove_folder(self._spilled[name])
         self._spilled[name] = location
