@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import dask
 import fsspec
 from dask.delayed import Delayed
-from threadpoolctl import threadpool_limits
 
 from dask_horn.data import forget
 from dask_horn.errors import HornError, ScratchError, WorkerLostError
@@ -35,7 +34,6 @@ __all__ = [
     "LocalExecutor",
     "Placement",
     "current_executor",
-    "limit_blas",
 ]
 
 _PATIENCE = 15.0  # seconds without a worker before that is said
@@ -76,7 +74,7 @@ class Executor(Protocol):
         """Drop what was decoded for a run, wherever its tasks were done."""
 
     def running(self, kernels: Sequence[str]) -> contextlib.AbstractContextManager[None]:
-        """Set BLAS threads and warm `kernels` up for the time of a run."""
+        """Have `kernels` warmed up on every worker, for the time of a run."""
 
 
 def current_executor() -> Executor:
@@ -108,64 +106,30 @@ def _inside_task() -> bool:
     return True
 
 
-@contextlib.contextmanager
-def limit_blas() -> Iterator[None]:
-    """One BLAS thread: tasks are the parallelism, and more threads give other bits."""
-    import scipy.linalg.cython_blas  # noqa: F401  (limits reach only libraries that are loaded)
-
-    with threadpool_limits(1, user_api="blas"):
-        yield
-
-
 _settings = contextlib.ExitStack()
 _n_runs = 0
 _settings_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def _process_settings(scheduler: Any) -> Iterator[None]:
-    """BLAS threads and Dask's scheduler hold for the whole process, which may have several runs.
+def _scheduled_by(scheduler: Any) -> Iterator[None]:
+    """Dask's scheduler holds for the whole process, which may have several runs.
 
-    The first of them sets both and the last restores them: a worker's threads may each fit one
-    of a grid search's estimators, and end in any order.
+    The first of them sets it and the last restores it: a worker's threads may each fit one of a
+    grid search's estimators, and end in any order.
     """
     global _n_runs
     with _settings_lock:
         if not _n_runs:
-            _settings.enter_context(_limit_blas_everywhere())
             _settings.enter_context(dask.config.set(scheduler=scheduler))
         _n_runs += 1
     try:
-        with limit_blas():  # some builds of BLAS count for each thread alone
-            yield
+        yield
     finally:
         with _settings_lock:
             _n_runs -= 1
             if not _n_runs:
                 _settings.close()
-
-
-@contextlib.contextmanager
-def _limit_blas_everywhere() -> Iterator[None]:
-    """Hold the limit in a thread of its own: only the thread that has set it can lift it."""
-    limited, over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        try:
-            with limit_blas():
-                limited.set()
-                over.wait()
-        finally:
-            limited.set()
-
-    holder = threading.Thread(target=hold, name="dask-horn-blas", daemon=True)
-    holder.start()
-    limited.wait()
-    try:
-        yield
-    finally:
-        over.set()
-        holder.join()
 
 
 class LocalExecutor:
@@ -221,8 +185,8 @@ class LocalExecutor:
 
     @contextlib.contextmanager
     def running(self, kernels: Sequence[str]) -> Iterator[None]:
-        """Limit BLAS to one thread in this process, until the run is over."""
-        with _process_settings(self._scheduler):
+        """Let this scheduler be Dask's own, until the run is over."""
+        with _scheduled_by(self._scheduler):
             yield
 
 
@@ -358,7 +322,7 @@ class ClusterExecutor:
 
 
 def worker_setup(kernels: Sequence[str]) -> Any:
-    """Return a worker plugin that sets BLAS threads and has the kernels compiled or loaded."""
+    """Return a worker plugin that has the kernels compiled or loaded."""
     from distributed import WorkerPlugin
 
     class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
@@ -374,12 +338,9 @@ def worker_setup(kernels: Sequence[str]) -> Any:
 
 
 def prepare_worker(kernels: Sequence[str]) -> None:
-    """Set BLAS to one thread for this process' life, and warm the kernels up."""
-    import scipy.linalg.cython_blas  # noqa: F401  (limits reach only libraries that are loaded)
-
+    """Compile or load the kernels; they start no threads of their own."""
     from dask_horn.program import warm_up
 
-    threadpool_limits(1, user_api="blas")
     warm_up(kernels)
 
 

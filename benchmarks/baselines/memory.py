@@ -10,7 +10,6 @@ from typing import Any
 from benchmarks.baselines.rows import spec_of
 from benchmarks.baselines.runs import network
 from benchmarks.baselines.wire import reset_peak
-from dask_horn.cluster import limit_blas
 from dask_horn.data import decoded, forget
 from dask_horn.partition import Partition
 from dask_horn.program import warm_up
@@ -29,17 +28,16 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one of so many sub-models for some steps, as a worker's task does."""
     n_submodels = int(settings["submodels"])
     whole = network(WIDTH)
-    with limit_blas():
-        spec = spec_of(whole, settings["location"], n_passes=1, steps_per_round=STEPS)
-        partition = Partition.draw(whole, n_submodels, concentration=None)
-        places = partition.slice_map(whole.parameters, 0)
-        warm_up(kernels_of(spec))
-        start = places.take(first_values(spec, 0))
-        forget(spec.run)
-        reset_peak()
-        idle = _status("VmRSS") - start.nbytes  # the slice has come with the task
-        trained = train_submodel(spec, start, partition, 0, 0, 0)
-        peak = _status("VmHWM") - idle
+    spec = spec_of(whole, settings["location"], n_passes=1, steps_per_round=STEPS)
+    partition = Partition.draw(whole, n_submodels, concentration=None)
+    places = partition.slice_map(whole.parameters, 0)
+    warm_up(kernels_of(spec))
+    start = places.take(first_values(spec, 0))
+    forget(spec.run)
+    reset_peak()
+    idle = _status("VmRSS") - start.nbytes  # the slice has come with the task
+    trained = train_submodel(spec, start, partition, 0, 0, 0)
+    peak = _status("VmHWM") - idle
     # What it must hold.
     widths = [
         whole.n_inputs,

@@ -23,7 +23,7 @@ from benchmarks.method.activations import (
     recalibrate,
     unit_means,
 )
-from dask_horn.cluster import current_executor, limit_blas
+from dask_horn.cluster import current_executor
 from dask_horn.data import DecodedBlock, read_block
 from dask_horn.kernels.opcodes import STEP
 from dask_horn.network import Network, ParameterTable
@@ -142,8 +142,7 @@ def train(
     with executor.running(()):
         data = prepare_data(network, X, y, None, options, Known(), executor, None)
         spec = make_spec(network, data, options, Known())
-    with limit_blas():
-        return _Laboratory(spec, variant, watch).run()
+    return _Laboratory(spec, variant, watch).run()
 
 
 class _Laboratory:

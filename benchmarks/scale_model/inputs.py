@@ -21,7 +21,7 @@ from distributed import Client, LocalCluster, wait
 
 import dask_horn as horn
 from benchmarks.scale_model.methods import Costs, placed
-from dask_horn.cluster import current_executor, limit_blas
+from dask_horn.cluster import current_executor
 from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.division import partition_of
 from dask_horn.training.graph import initial_parent, put_slices, take_slice, train_slice
@@ -65,15 +65,14 @@ def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
     Medians of so many turns, in each of which everything is timed once; the kernels are loaded
     and the caches filled before.
     """
-    with limit_blas():
-        short = _spec(width, n_submodels, _SHORT)
-        guess = _timed_tasks(short, short, n_submodels)["short"] / _SHORT
-        n_steps = _SHORT + int(np.clip(_SECONDS / guess, _FEWEST, _MOST))
-        long = _spec(width, n_submodels, n_steps)
-        timed: dict[str, list[float]] = {}
-        for _ in range(turns):
-            for name, seconds in _timed_tasks(short, long, n_submodels).items():
-                timed.setdefault(name, []).append(seconds)
+    short = _spec(width, n_submodels, _SHORT)
+    guess = _timed_tasks(short, short, n_submodels)["short"] / _SHORT
+    n_steps = _SHORT + int(np.clip(_SECONDS / guess, _FEWEST, _MOST))
+    long = _spec(width, n_submodels, n_steps)
+    timed: dict[str, list[float]] = {}
+    for _ in range(turns):
+        for name, seconds in _timed_tasks(short, long, n_submodels).items():
+            timed.setdefault(name, []).append(seconds)
     median = {name: float(np.median(values)) for name, values in timed.items()}
     step = (median["long"] - median["short"]) / (n_steps - _SHORT)
     partition = partition_of(short, 0, 0)

@@ -17,7 +17,7 @@ from dask_horn.program.optimizers import Optimizer, Update
 
 __all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
 
-#: Rows that are predicted together: BLAS multiplies them at nearly full speed.
+#: Rows that are predicted together: enough for the products' full speed.
 PREDICTION_BATCH = 64
 
 

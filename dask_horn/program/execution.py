@@ -107,17 +107,14 @@ class Execution:
     def predict(self, samples: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return the outputs of every row of a block, (rows, n_outputs).
 
-        A row's outputs are the same to the bit whatever rows are beside it: the last batch is
-        filled up with its last row, for BLAS rounds products of other sizes in other ways.
+        A row's outputs are the same to the bit whatever rows are beside it.
         """
         n_rows, batch_size = samples.shape[0], self.program.batch_size
-        n_filled = -(-n_rows // batch_size) * batch_size
-        outputs = np.empty((n_filled, self.program.n_outputs), np.float32)
+        outputs = np.empty((n_rows, self.program.n_outputs), np.float32)
         self._counters[op.RESULT] = outputs.ctypes.data
-        starts = np.arange(0, n_filled + 1, batch_size)
-        order = np.minimum(np.arange(n_filled), n_rows - 1)
-        self._run([samples], order, starts, np.zeros(starts.size - 1))
-        return outputs[:n_rows]
+        starts = np.append(np.arange(0, n_rows, batch_size), n_rows)
+        self._run([samples], np.arange(n_rows), starts, np.zeros(starts.size - 1))
+        return outputs
 
     def _run(
         self,
