@@ -80,10 +80,11 @@ def expected(point: Point, quantity: str) -> float:
     data = point["samples"] * (784 + 4)
     whole = parameters(width)
     # Decoded rows; a training task's start, values, gradient, two moments and delta, and its
-    # activations with their gradients; a group's slices and deltas; two parents with momentum;
-    # a group's sum, and those of the other groups until four are there to be added up.
+    # activations with their gradients; the slices, which all groups share, and each group's
+    # deltas; two parents with momentum; a group's sum, and those of the other groups until four
+    # are there to be added up.
     training = 4 * (6 * own + 4 * BATCH * (784 + 2 * width / submodels))
-    merging = 4 * (4 + min(groups, 5)) * whole + 2 * 4 * submodels * own * groups
+    merging = 4 * (4 + min(groups, 5)) * whole + 4 * submodels * own * (1 + groups)
     return min(data, CACHE_BYTES + 2 * WINDOW_BYTES) + training + merging / point["workers"]
 
 
@@ -199,7 +200,8 @@ def _introduction(measured: Mapping[str, Any]) -> str:
         f"a fresh local cluster of one-thread workers, in random order; kernels are loaded before. "
         f"BLAS kernels {blas}, OPENBLAS_CORETYPE unset. Time is the run's over its {rounds} "
         "rounds. Bytes are those of the slices that sub-models take and of the deltas that they "
-        "give, whether or not they cross the network. Memory is a worker's peak (VmHWM) beyond "
+        "give, whether or not they cross the network; groups share their slices, which come to a "
+        "worker once and are counted for each group. Memory is a worker's peak (VmHWM) beyond "
         "what it had with its kernels loaded, "
         f"{min(p['idle'] for p in points) / 1e6:.0f} to {max(p['idle'] for p in points) / 1e6:.0f} "
         "MB. Lines are least squares of the logarithms; dashed is what is counted: operations of "
