@@ -14,7 +14,8 @@ core, and each worker's link to the network, which sends and receives at the sam
   a task has a priority.
 
 What is left out makes the model hopeful: memory, failures, the cost of sending on the sender's
-core, work stealing, and a network whose middle is slower than its ends.
+core, work stealing, and a network whose middle is slower than its ends. One thing makes it
+pessimistic: Dask also fetches an input from workers that have fetched it before.
 """
 
 from __future__ import annotations
