@@ -1,7 +1,7 @@
 """What the model is fed with, measured: the tasks themselves, Dask's share, and real rounds.
 
 The training tasks are the library's own, called one by one on a worker of a local cluster; Dask's
-share is that of a graph of the same shape whose tasks do nothing.
+share is that of the library's graph with tasks in it that do nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,25 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
-import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.task_spec import List, Task, TaskRef
 from distributed import Client, LocalCluster, wait
 
 import dask_horn as horn
-from benchmarks.scale_model.methods import Costs, placed
-from dask_horn.cluster import current_executor
+from benchmarks.scale_model.methods import Costs
+from dask_horn.cluster import ClusterExecutor, LocalExecutor
 from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.division import partition_of
-from dask_horn.training.graph import initial_parent, put_slices, take_slice, train_slice
+from dask_horn.training.graph import (
+    initial_parent,
+    put_slices,
+    round_graph,
+    start_graph,
+    take_slice,
+    train_slice,
+)
 from dask_horn.training.merge import ARITY, add_partial_sums, step_parent
 from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.spec import RunSpec
@@ -42,11 +50,11 @@ __all__ = [
 ]
 
 N_INPUTS, N_CLASSES, BATCH = 784, 10, 128
+_NARROW = 64  # width where nothing is trained
 _ROWS = 32 * BATCH
-_N_SLEEPING = 4
+_N_SLEEPING = 3
 _SHORT = 2  # steps of one training; another has more, and their difference is steps alone
 _SECONDS, _FEWEST, _MOST = 0.3, 10, 300  # of those steps
-_PARENT_BYTES = 8 * 2**20  # of the sleeping rounds: enough that takes stay beside the parent
 
 
 @contextmanager
@@ -65,10 +73,10 @@ def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
     Medians of so many turns, in each of which everything is timed once; the kernels are loaded
     and the caches filled before.
     """
-    short = _spec(width, n_submodels, _SHORT)
+    short = _spec(width, 1, n_submodels, _SHORT)
     guess = _timed_tasks(short, short, n_submodels)["short"] / _SHORT
     n_steps = _SHORT + int(np.clip(_SECONDS / guess, _FEWEST, _MOST))
-    long = _spec(width, n_submodels, n_steps)
+    long = _spec(width, 1, n_submodels, n_steps)
     timed: dict[str, list[float]] = {}
     for _ in range(turns):
         for name, seconds in _timed_tasks(short, long, n_submodels).items():
@@ -88,8 +96,7 @@ def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
         take=median["take"],
         put=median["put"],
         add=median["add"],
-        parent=max(0.0, median["parent"] - median["count"]),
-        count=median["count"],
+        parent=median["parent"],
     )
     return dataclasses.asdict(costs)
 
@@ -122,21 +129,14 @@ def _timed_tasks(short: RunSpec, long: RunSpec, n_submodels: int) -> dict[str, f
     timed("add", lambda: add_partial_sums([total] * ARITY))
     outer = short.rounds[0].outer_step
     timed("parent", lambda: step_parent(table, parent, total, [partition], outer))
-    count = np.zeros(table.size, np.float32)
-
-    def count_holders() -> None:
-        for submodel in range(n_submodels):
-            partition.slice_map(table, submodel).count(count, 1.0)
-
-    timed("count", count_holders)
     return seconds
 
 
-def _spec(width: int, n_submodels: int, steps: int) -> RunSpec:
+def _spec(width: int, n_groups: int, n_submodels: int, steps: int) -> RunSpec:
     network = _network(width)
-    options = TrainingOptions.of(**settings(1, n_submodels, steps, 1))
+    options = TrainingOptions.of(**settings(n_groups, n_submodels, steps, 1))
     X, y = _samples(_ROWS)
-    data = prepare_data(network, X, y, None, options, Known(), current_executor(), None)
+    data = prepare_data(network, X, y, None, options, Known(), LocalExecutor("sync"), None)
     return make_spec(network, data, options, Known())
 
 
@@ -180,89 +180,77 @@ def empty_rounds(client: Client, n_groups: int, n_submodels: int, n_rounds: int)
     process, where scheduler and client are, computes for it; ``build`` what the client needs to
     write the graph and to hand it in, before anything runs.
     """
+    spec = _spec(_NARROW, n_groups, n_submodels, 1)
     kinds: dict[str, list[float]] = {"wall": [], "busy": [], "build": []}
     n_tasks = 0
     for round in range(n_rounds + 1):
         began = time.perf_counter()
-        graph = _empty_round(n_groups, n_submodels, f"{round}-{time.time_ns()}")
-        n_tasks = len(graph.__dask_graph__())
-        built, used_to_build = time.perf_counter(), time.process_time()
-        future = client.compute(graph, optimize_graph=False)
+        graph = _round(client, dataclasses.replace(spec, run=_new_run()))
+        written = time.perf_counter()
+        emptied = _emptied(graph)
+        n_tasks = len(emptied.dask)
+        handed_in, used_before = time.perf_counter(), time.process_time()
+        future = client.compute(emptied, optimize_graph=False)
         submitted = time.perf_counter()
         future.result()
         done, all_used = time.perf_counter(), time.process_time()
         if round:  # in the first, connections are made
-            kinds["build"].append((submitted - began) / n_tasks)
-            kinds["wall"].append((done - built) / n_tasks)
-            kinds["busy"].append((all_used - used_to_build) / n_tasks)
+            kinds["build"].append((written - began + submitted - handed_in) / n_tasks)
+            kinds["wall"].append((done - handed_in) / n_tasks)
+            kinds["busy"].append((all_used - used_before) / n_tasks)
     return {"tasks": n_tasks, **kinds}
 
 
 def sleeping_rounds(
-    client: Client, n_groups: int, n_submodels: int, sleep: Mapping[str, float], first: bool
+    client: Client, n_groups: int, n_submodels: int, sleep: Mapping[str, float]
 ) -> float:
-    """Compute rounds whose tasks sleep, so that cores do not matter; return seconds per round.
-
-    `first` gives takes a priority over trainings.
-    """
+    """Compute rounds whose tasks sleep, so that cores do not matter; return seconds per round."""
+    spec = _spec(_NARROW, n_groups, n_submodels, 1)
     parent = None
     began = time.perf_counter()
-    for round in range(_N_SLEEPING):
-        run = f"{round}-{time.time_ns()}"
-        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
-        graph = _empty_round(n_groups, n_submodels, run, parent, sleep, workers, first)
-        parent = client.compute(graph, optimize_graph=False)
+    for _ in range(_N_SLEEPING):
+        graph = _round(client, dataclasses.replace(spec, run=_new_run()), parent)
+        parent = client.compute(_emptied(graph, sleep), optimize_graph=False)
     wait(parent)
     return (time.perf_counter() - began) / _N_SLEEPING
 
 
-def _empty_round(
-    n_groups: int,
-    n_submodels: int,
-    run: str,
-    parent: Any = None,
-    sleep: Mapping[str, float] = MappingProxyType({}),
-    workers: Sequence[str] = (),
-    takes_first: bool = False,
-) -> Delayed:
-    """A round's graph, with the library's shape and keys, of tasks that at most sleep."""
-
-    def task(name: str, place: tuple[int, ...], *inputs: Any, on: str = "") -> Delayed:
-        near: dict[str, Any] = {"workers": [on], "allow_other_workers": True} if on else {}
-        if takes_first and name == "take":
-            near = {"priority": 1}
-        n_bytes = _PARENT_BYTES if sleep and name in ("start", "parent") else 0
-        key = (f"{name}-{run}", *place)
-        with dask.annotate(**near):
-            return delayed(_sleep, pure=False, traverse=False)(
-                sleep.get(name, 0.0), n_bytes, inputs, dask_key_name=key
-            )
-
-    parent = task("start", (0,)) if parent is None else parent
-    partitions, sums = [], []
-    for group in range(n_groups):
-        partitions.append(task("partition", (group,)))
-        trained = []
-        for i in range(n_submodels):
-            take = task("take", (group, i), parent, partitions[-1])
-            on = workers[placed(group, i, n_groups, len(workers))] if workers else ""
-            trained.append(task("train", (group, i), take, partitions[-1], on=on))
-        sums.append(task("put", (group,), partitions[-1], *trained))
-    level = 0
-    while len(sums) > 1:
-        level += 1
-        sums = [
-            task(f"merge-level-{level}", (i,), *sums[i : i + ARITY])
-            for i in range(0, len(sums), ARITY)
-        ]
-    return task("parent", (0,), parent, sums[0], *partitions)
+def _round(client: Client, spec: RunSpec, parent: Any = None) -> Delayed:
+    """Return the library's graph of a round, up to its parent, as a run on the cluster has it."""
+    executor = ClusterExecutor(client)
+    shared, homes = delayed(None, name=f"run-{spec.run}"), executor.placement(1)
+    parents = start_graph(spec, shared, homes) if parent is None else (parent,)
+    placement = executor.placement(spec.rounds[0].n_groups)
+    (after,) = round_graph(spec, shared, parents, 0, placement=placement, homes=homes).parents
+    return after
 
 
-def _sleep(seconds: float, n_bytes: int, inputs: Sequence[Any]) -> Any:
+def _emptied(graph: Delayed, sleep: Mapping[str, float] = MappingProxyType({})) -> Delayed:
+    """Return a graph with the same keys, needs, places and priorities, of tasks that only sleep."""
+    layers = {
+        name: MaterializedLayer(
+            {key: _sleeper(key, task, sleep) for key, task in layer.items()},
+            annotations=layer.annotations,
+        )
+        for name, layer in graph.dask.layers.items()
+    }
+    (last,) = graph.__dask_layers__()
+    return Delayed(graph.key, HighLevelGraph(layers, graph.dask.dependencies), layer=last)
+
+
+def _sleeper(key: Any, task: Any, sleep: Mapping[str, float]) -> Task:
+    stage = (key[0] if isinstance(key, tuple) else key).partition("-")[0]
+    return Task(key, _sleep, sleep.get(stage, 0.0), List(*map(TaskRef, task.dependencies)))
+
+
+def _new_run() -> str:
+    return f"{time.time_ns():x}"
+
+
+def _sleep(seconds: float, inputs: Sequence[Any]) -> None:
     """Do nothing for some time."""
     if seconds:
         time.sleep(seconds)
-    return np.zeros(n_bytes, np.uint8) if n_bytes else None
 
 
 def nothing(*inputs: Any) -> None:

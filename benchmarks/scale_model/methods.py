@@ -4,13 +4,13 @@ The graph is that of `dask_horn.training.graph`,
 
     partition → take → train → put → merge-level-i → parent,
 
-and tasks run where Dask puts them: what needs the parent beside the parent, training where the
-placement prefers it, sums where most of what they add up lies.
+with one partition for all groups, and tasks run on the workers that they prefer there: what needs
+the parent at its home, training where the placement says, sums beside the first of the groups that
+they add up.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -42,11 +42,9 @@ class Costs:
         Of a partition, as it is sent.
     step, train : float
         Seconds of an optimizer step, and of a training task beyond its steps.
-    partition, take, put, add : float
-        Seconds of drawing a partition, taking one slice, putting a group's slices, and adding up
-        `ARITY` partial sums.
-    parent, count : float
-        Seconds of the outer step, and, in the same task, of counting one group's holders.
+    partition, take, put, add, parent : float
+        Seconds of drawing the partition, taking one slice, putting a group's deltas, adding up
+        `ARITY` partial sums, and of the outer step, for which holders are counted once.
     """
 
     parent_size: int
@@ -59,7 +57,6 @@ class Costs:
     put: float
     add: float
     parent: float
-    count: float
 
 
 @dataclass(frozen=True)
@@ -68,19 +65,12 @@ class Design:
 
     Attributes
     ----------
-    takes_first : bool
-        Whether the parent's worker takes all slices before it trains its own. As it is built, its
-        own training has come before the slices of later groups, which then wait for its end.
     relay : bool
-        Whether the parent goes down a tree to one worker of each group, which takes the group's
-        slices there, in place of all slices being taken, and sent, by the parent's worker.
-    count_once : bool
-        Whether holders are counted for one group and multiplied, as one partition for all allows.
+        Whether each slice goes down a tree of the workers that train it, in place of being sent
+        to all of them by the parent's home. The partition travels with it.
     """
 
-    takes_first: bool = False
     relay: bool = False
-    count_once: bool = False
 
 
 def placed(group: int, submodel: int, n_groups: int, n_workers: int) -> int:
@@ -137,61 +127,73 @@ class _Graph:
     def add(
         self, stage: str, worker: int, seconds: float, inputs: Sequence[int], n_bytes: float
     ) -> int:
-        first = int(self.design.takes_first and stage in ("relay", "take"))
+        first = int(stage in ("relay", "take"))
         self.tasks.append(Task(stage, worker, seconds, tuple(inputs), n_bytes, priority=first))
         return len(self.tasks) - 1
 
     def add_round(self, parent: int, n_groups: int, n_submodels: int, steps: float) -> int:
         costs = self.costs
-        partitions, sums, parents = [], [], [parent]
+        home, slice_bytes = self.tasks[parent].worker, 4 * costs.slice_size
+        partition = self.add("partition", home, costs.partition, (), costs.partition_bytes)
+        slices = [
+            self.add("take", home, costs.take, (parent, partition), slice_bytes)
+            for _ in range(n_submodels)
+        ]
+        given = [[(start, partition) for start in slices] for _ in range(n_groups)]
+        if self.design.relay:
+            given = self._relayed(slices, partition, n_groups)
+        seconds = costs.train + steps * costs.step
+        sums = []
         for group in range(n_groups):
-            near = placed(group, 0, n_groups, self.n_workers)
-            if self.design.relay:
-                above = parents[(group + ARITY - 1) // ARITY]
-                parents.append(self.add("relay", near, 0.0, [above], 4 * costs.parent_size))
-            own = parents[-1]
-            partition = self.add("partition", near, costs.partition, (), costs.partition_bytes)
-            trained = []
-            for submodel in range(n_submodels):
-                slice_bytes = 4 * costs.slice_size
-                beside = self.tasks[own].worker
-                take = self.add("take", beside, costs.take, (own, partition), slice_bytes)
-                place = placed(group, submodel, n_groups, self.n_workers)
-                seconds = costs.train + steps * costs.step
-                trained.append(self.add("train", place, seconds, (take, partition), slice_bytes))
-            inputs = (*trained, partition)
-            sums.append(
-                self.add("put", self._most(trained), costs.put, inputs, 4 * costs.parent_size)
-            )
-            partitions.append(partition)
-        counted = 1 if self.design.count_once else n_groups
-        seconds = costs.parent + counted * costs.count
-        inputs = (parent, self._add_up(sums), *partitions)
-        beside = self.tasks[parent].worker
-        merged = self.add("parent", beside, seconds, inputs, 8 * costs.parent_size)
+            trained = [
+                self.add("train", self._placed(group, i, n_groups), seconds, inputs, slice_bytes)
+                for i, inputs in enumerate(given[group])
+            ]
+            beside = self._placed(group - group % ARITY, 0, n_groups)
+            inputs = (partition, *trained)
+            sums.append(self.add("put", beside, costs.put, inputs, 4 * costs.parent_size))
+        inputs = (parent, self._add_up(sums), partition)
+        merged = self.add("parent", home, costs.parent, inputs, 8 * costs.parent_size)
         self.ends_of_rounds.append(merged)
         return merged
 
+    def _relayed(
+        self, slices: Sequence[int], partition: int, n_groups: int
+    ) -> list[list[tuple[int, ...]]]:
+        """Pass slices from group to group; return what each group's trainings get."""
+        n_bytes = 4 * self.costs.slice_size + self.costs.partition_bytes
+        held = [[(start, partition) for start in slices]]  # by whom groups get it from, in turn
+        given = []
+        for group in range(n_groups):
+            inputs = held[(group + ARITY - 1) // ARITY]
+            if ARITY * group + 1 < n_groups:  # else nobody is below
+                inputs = [
+                    (self.add("relay", self._placed(group, i, n_groups), 0.0, above, n_bytes),)
+                    for i, above in enumerate(inputs)
+                ]
+                held.append(inputs)
+            given.append(inputs)
+        return given
+
     def _add_up(self, sums: list[int]) -> int:
-        level = 0
+        n_groups, level, stride = len(sums), 0, 1
         while len(sums) > 1:
-            level += 1
+            level, stride = level + 1, stride * ARITY
             parts = [sums[i : i + ARITY] for i in range(0, len(sums), ARITY)]
             sums = [
                 self.add(
                     f"merge-level-{level}",
-                    self._most(part),
+                    self._placed(i * stride, 0, n_groups),
                     self.costs.add * len(part) / ARITY,
                     part,
                     4 * self.costs.parent_size,
                 )
-                for part in parts
+                for i, part in enumerate(parts)
             ]
         return sums[0]
 
-    def _most(self, inputs: Sequence[int]) -> int:
-        """Return the worker where most of the inputs lie, the first of them if several do."""
-        return Counter(self.tasks[number].worker for number in inputs).most_common(1)[0][0]
+    def _placed(self, group: int, submodel: int, n_groups: int) -> int:
+        return placed(group, submodel, n_groups, self.n_workers)
 
     def released(self) -> list[Task]:
         """Return the tasks, each released when the client has built its whole round."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.scale_model.inputs import BATCH
-from benchmarks.scale_model.measuring import PREDICTED
 from benchmarks.scale_model.methods import (
     Costs,
     Design,
@@ -33,18 +33,16 @@ HALF = 0.5
 AS_BUILT = Design()
 
 _FREE_COSTS = {
-    "taking the slices on the parent's worker": ("take",),
-    "counting the holders in the parent's task": ("count",),
+    "taking the slices": ("take",),
     "putting and adding up deltas": ("put", "add"),
     "the outer step": ("parent",),
-    "partitions, and the training tasks' own set-up": ("partition", "train"),
+    "the partition, and the training tasks' own set-up": ("partition", "train"),
 }
 _FREE_PLATFORM = {
     "the scheduler": {"scheduler_seconds": 0.0},
     "the workers' links": {"bandwidth": float("inf")},
     "latency": {"latency": 0.0, "overhead_seconds": 0.0},
 }
-_WAITING = "the parent's worker training before it has taken all slices"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +86,6 @@ class Situation:
         """Share of the round that a worker spends in optimizer steps."""
         return self.steps * self.costs.step / self.seconds(n_workers)
 
-    def designed(self, **changes: bool) -> Situation:
-        """Return the same, built otherwise."""
-        return dataclasses.replace(self, design=dataclasses.replace(self.design, **changes))
-
     def without(self, limit: str) -> Situation:
         """Return the same, had one thing no cost."""
         if limit in _FREE_COSTS:
@@ -100,17 +94,16 @@ class Situation:
         if limit in _FREE_PLATFORM:
             platform = dataclasses.replace(self.platform, **_FREE_PLATFORM[limit])
             return dataclasses.replace(self, platform=platform)
-        if limit == _WAITING:
-            return self.designed(takes_first=True)
         return dataclasses.replace(self, build=0.0)
 
 
-LIMITS = (*_FREE_PLATFORM, *_FREE_COSTS, _WAITING, "building the graph")
+LIMITS = (*_FREE_PLATFORM, *_FREE_COSTS, "building the graph")
 
 
 def predict(measured: Mapping[str, Any], full: bool) -> dict[str, Any]:
     """Make all predictions from what was measured."""
     workers, gbits_looked_at = (WORKERS, GBITS) if full else (WORKERS[::2], GBITS[-1:])
+    networks = _networks(measured)
     return {
         "checks": [check(measured, one) for one in measured["checks"]],
         "sleepers": [sleepers(measured["sleeping"], one) for one in measured["sleeping"]["rounds"]],
@@ -118,16 +111,25 @@ def predict(measured: Mapping[str, Any], full: bool) -> dict[str, Any]:
             {"scaling": scaling, "width": width, "gbits": gbits, "method": method,
              "workers": list(workers), "seconds": seconds}
             for scaling in ("strong", "weak")
-            for width in PREDICTED
+            for width in networks
             for gbits in gbits_looked_at
             for method, seconds in curves(measured, scaling, width, gbits, workers).items()
         ],
         "limits": [
-            limits(measured, width, gbits, (100, 1000, 10000) if full else (100, 1000))
-            for width in PREDICTED
+            limits(measured, width, gbits, (100, 1000) if full else (1000,), full)
+            for width in (networks if full else list(networks)[-1:])
             for gbits in gbits_looked_at
         ],
     }  # fmt: skip
+
+
+def _networks(measured: Mapping[str, Any]) -> dict[int, list[int]]:
+    """Return the widths that costs were measured of, and the sub-models of each."""
+    found: dict[int, list[int]] = {}
+    for name in measured["costs"]:
+        width, n_submodels = map(int, name.split("/"))
+        found.setdefault(width, []).append(n_submodels)
+    return found
 
 
 def check(measured: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,16 +163,14 @@ def check(measured: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any
 
 def sleepers(sleeping: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any]:
     """Predict rounds of sleeping tasks, which tell of order and of Dask alone."""
-    n_groups, n_submodels, first = real["case"]
+    n_groups, n_submodels = real["case"]
     nothing = dict.fromkeys((field.name for field in dataclasses.fields(Costs)), 0)
-    own = {"take": sleeping["sleep"]["take"], "train": sleeping["sleep"]["train"]}
     tasks = divided_rounds(
-        Costs(**{**nothing, **own}),
+        Costs(**{**nothing, **sleeping["sleep"]}),
         n_groups,
         n_submodels,
         sleeping["workers"],
         0,
-        design=Design(takes_first=first),
         build_seconds=sleeping["dask"]["build"],
     )
     platform = Platform(
@@ -201,7 +201,7 @@ def curves(
     whole = situation(measured, width, 1, gbits)
     n_bytes = 4 * whole.costs.parent_size
     found: dict[str, list[float]] = {}
-    for n_submodels in PREDICTED[width]:
+    for n_submodels in _networks(measured)[width]:
         one = situation(measured, width, n_submodels, gbits)
         label = (
             f"divided, K = {n_submodels}" if n_submodels > 1 else "local SGD, same graph (K = 1)"
@@ -225,27 +225,18 @@ def curves(
 
 
 def limits(
-    measured: Mapping[str, Any], width: int, gbits: float, workers: Sequence[int]
+    measured: Mapping[str, Any], width: int, gbits: float, workers: Sequence[int], full: bool
 ) -> dict[str, Any]:
     """Find what limits the divided network as workers grow, and what lifts that, weakly scaled."""
     built = situation(measured, width, LOOKED_AT[width], gbits)
-    designs = {
-        "as built": built,
-        "slices taken before any training": built.designed(takes_first=True),
-        "and the parent relayed": built.designed(takes_first=True, relay=True),
-        "and holders counted once": built.designed(takes_first=True, relay=True, count_once=True),
-    }
-    best = designs["and holders counted once"]
-    designs["and a tenth of Dask's cost"] = dataclasses.replace(
-        best,
-        platform=dataclasses.replace(
-            best.platform, scheduler_seconds=best.platform.scheduler_seconds / 10
-        ),
-        build=best.build / 10,
-    )
-    designs["as built, rounds ten times as long"] = dataclasses.replace(
-        built, steps=10 * built.steps
-    )
+    relayed = dataclasses.replace(built, design=Design(relay=True))
+    designs = {"as built": built, "slices relayed": relayed}
+    if full:
+        designs["Dask at a tenth of its cost"] = _with_quicker_dask(built)
+        designs["both"] = _with_quicker_dask(relayed)
+        designs["as built, rounds ten times as long"] = dataclasses.replace(
+            built, steps=10 * built.steps
+        )
     half = {name: workers_at_half(one) for name, one in designs.items()}
     return {
         "width": width,
@@ -254,9 +245,19 @@ def limits(
         "steps": STEPS,
         "training": built.steps * built.costs.step,
         "half": half,
-        "limits": {name: waterfall(one, half[name], 2) for name, one in designs.items()},
+        "limits": {
+            name: [one.seconds(half[name]), waterfall(one, half[name], 2)]
+            for name, one in designs.items()
+            if half[name] < WORKERS[-1]
+        },
         "at": {str(n): [built.seconds(n), waterfall(built, n, 2)] for n in workers},
     }
+
+
+def _with_quicker_dask(one: Situation) -> Situation:
+    platform = one.platform
+    quicker = dataclasses.replace(platform, scheduler_seconds=platform.scheduler_seconds / 10)
+    return dataclasses.replace(one, platform=quicker, build=one.build / 10)
 
 
 def workers_at_half(one: Situation, most: int = WORKERS[-1]) -> int:
@@ -268,7 +269,7 @@ def workers_at_half(one: Situation, most: int = WORKERS[-1]) -> int:
     if one.efficiency(high * one.n_submodels) > HALF:
         return most
     while high - low > max(1, low // 20):
-        middle = (low + high) // 2
+        middle = min(max(math.isqrt(low * high), low + 1), high - 1)  # few workers take less long
         if one.efficiency(middle * one.n_submodels) > HALF:
             low = middle
         else:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dask_horn as horn
+from benchmarks.scale_model import inputs, telling
 from benchmarks.scale_model.methods import (
     Costs,
     Design,
@@ -25,7 +26,7 @@ from dask_horn.cluster import ClusterExecutor
 
 COSTS = Costs(
     parent_size=1000, slice_size=100, partition_bytes=50.0, step=0.01, train=0.02, partition=0.001,
-    take=0.002, put=0.003, add=0.004, parent=0.005, count=0.0005,
+    take=0.002, put=0.003, add=0.004, parent=0.005,
 )  # fmt: skip
 PERFECT = Platform()
 
@@ -48,9 +49,10 @@ def test_a_worker_each_takes_the_longest_task() -> None:
 
 
 def test_free_round_takes_its_longest_path() -> None:
-    costs = replace(COSTS, take=0.0, count=0.0)  # else the parent's worker takes them in turn
-    tasks = divided_rounds(costs, 16, 4, 64, 10, design=Design(takes_first=True))
-    path = (costs.train + 10 * costs.step) + costs.put + 2 * costs.add + costs.parent
+    tasks = divided_rounds(COSTS, 16, 4, 64, 10)
+    training = 4 * COSTS.take + COSTS.train + 10 * COSTS.step  # home takes all, then trains
+    puts = 4 * COSTS.put  # of four groups beside the first of them, one after the other
+    path = training + puts + 2 * COSTS.add + COSTS.parent
     assert round_seconds(tasks, PERFECT) == pytest.approx(path)  # partitions are drawn meanwhile
 
 
@@ -184,35 +186,60 @@ def test_training_runs_where_the_library_prefers(n_groups: int, n_workers: int) 
             assert prefer(group, submodel) == [f"worker-{worker}"]
 
 
-def test_parents_worker_sends_every_slice() -> None:
-    """The hot spot: all slices but its own leave the parent's worker; relayed, few parents do."""
+def test_home_sends_each_slice_to_each_worker_unless_they_are_relayed() -> None:
     platform = Platform(bandwidth=1e6)
-    n_groups, n_submodels = 64, 8
-    for design, n_bytes in (
-        (Design(), 4 * COSTS.slice_size * (n_groups * n_submodels - 1)),
-        (Design(relay=True), 4 * COSTS.parent_size * 4 + 4 * COSTS.slice_size * 7),
-    ):
+    for design, n_slices in ((Design(), 64 * 8 - 1), (Design(relay=True), 7 + 4)):
         tasks = divided_rounds(
-            replace(COSTS, partition_bytes=0.0), n_groups, n_submodels, 512, 1,
-            design=design, n_rounds=1,
-        )  # fmt: skip
-        outcome = simulate(tasks, platform)
-        sent = outcome.sending[0] * platform.bandwidth
-        assert sent == pytest.approx(n_bytes, rel=0.15)  # it may send a sum besides
-
-
-def test_takes_wait_for_the_parents_workers_own_training_unless_they_go_first() -> None:
-    """Depth first, the training of group 0 comes before the slices of the groups after it."""
-    training = COSTS.train + 100 * COSTS.step
-    platform = Platform(overhead_seconds=2 * COSTS.take)  # later than some takes, before others
-    late, early = (
-        round_seconds(
-            divided_rounds(COSTS, 16, 4, 64, 100, design=Design(takes_first=first)), platform
+            replace(COSTS, partition_bytes=0.0), 64, 8, 512, 1, design=design, n_rounds=1
         )
-        for first in (False, True)
+        sent = simulate(tasks, platform).sending[0] * platform.bandwidth
+        assert sent == pytest.approx(4 * COSTS.slice_size * n_slices)
+
+
+def test_worker_gets_a_slice_once_for_all_groups_that_it_trains() -> None:
+    platform = Platform(bandwidth=1e6)
+    costs = replace(COSTS, partition_bytes=0.0, parent_size=0)  # so that sums weigh nothing
+    tasks = divided_rounds(costs, 32, 1, 2, 1, n_rounds=1)
+    assert simulate(tasks, platform).receiving[1] * platform.bandwidth == pytest.approx(
+        4 * COSTS.slice_size * (1 + _deltas_received(tasks, 1))
     )
-    assert training < early < 1.3 * training
-    assert late > early + 0.9 * training
+
+
+def _deltas_received(tasks: list[Task], worker: int) -> int:
+    return sum(
+        tasks[number].worker != worker
+        for task in tasks
+        if task.stage == "put" and task.worker == worker
+        for number in task.inputs
+        if tasks[number].stage == "train"
+    )
+
+
+@pytest.mark.parametrize("platform", [PERFECT, Platform(0.01, 0.02, 1e6, 0.001)])
+def test_takes_never_wait_for_the_homes_own_training(platform: Platform) -> None:
+    tasks = divided_rounds(COSTS, 16, 4, 64, 100)
+    ends = simulate(tasks, platform).ends
+    last_take = max(end for task, end in zip(tasks, ends, strict=True) if task.stage == "take")
+    at_home = [
+        end for task, end in zip(tasks, ends, strict=True)
+        if task.stage == "train" and task.worker == 0
+    ]  # fmt: skip
+    second = at_home[-1]  # of the second round, as is the last take
+    assert second - (COSTS.train + 100 * COSTS.step) >= last_take - 1e-9
+
+
+def test_sums_are_where_the_library_prefers() -> None:
+    """Of block i of four groups beside its first group, and so at every level of the tree."""
+    n_groups, n_workers = 21, 63
+    found = [
+        (task.stage, task.worker)
+        for task in divided_rounds(COSTS, n_groups, 3, n_workers, 1, n_rounds=1)
+        if task.stage.startswith(("put", "merge", "parent"))
+    ]
+    puts = [("put", group - group % 4) for group in range(n_groups)]
+    level_1 = [("merge-level-1", group) for group in (0, 4, 8, 12, 16, 20)]
+    upper = [("merge-level-2", 0), ("merge-level-2", 16), ("merge-level-3", 0), ("parent", 0)]
+    assert found == puts + level_1 + upper
 
 
 def test_same_answer_each_time() -> None:
@@ -225,9 +252,7 @@ def test_limit_is_what_was_made_dear() -> None:
     dear = {
         "the scheduler": Situation(COSTS, 4, Platform(scheduler_seconds=0.1), 0.0, 1.0),
         "the workers' links": Situation(COSTS, 4, Platform(bandwidth=1e4), 0.0, 1.0),
-        "counting the holders in the parent's task": Situation(
-            replace(COSTS, count=1.0), 4, PERFECT, 0.0, 1.0
-        ),
+        "the outer step": Situation(replace(COSTS, parent=9.0), 4, PERFECT, 0.0, 1.0),
         "building the graph": Situation(COSTS, 4, PERFECT, 0.1, 1.0),
     }
     for limit, situation in dear.items():
@@ -243,3 +268,43 @@ def test_workers_at_half_lie_where_half_is_crossed() -> None:
     assert one.efficiency(found) >= 0.5 > one.efficiency(int(1.2 * found))
     assert 50 < found < 1000
     assert workers_at_half(one, most=8) == 8
+
+
+def test_emptied_round_keeps_keys_needs_places_and_priorities() -> None:
+    class Executor:
+        def __init__(self, client: object) -> None: ...
+
+        def placement(self, n_groups: int):
+            return lambda group, submodel: [f"worker-{(group + submodel) % 3}"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "ClusterExecutor", Executor)
+        graph = inputs._round(None, inputs._spec(64, 5, 2, 1))
+    emptied = inputs._emptied(graph)
+    before, after = dict(graph.dask), dict(emptied.dask)
+    assert set(before) == set(after)
+    for key, task in before.items():
+        assert after[key].dependencies == task.dependencies
+    for name, layer in graph.dask.layers.items():
+        assert emptied.dask.layers[name].annotations == layer.annotations
+    assert emptied.compute(scheduler="sync", optimize_graph=False) is None
+
+
+def test_only_what_shortens_a_round_is_said_to_limit_it() -> None:
+    found = {
+        "one": [2.0, [["the scheduler", 1.0], ["latency", 0.9]]],
+        "two": [2.0, [["the scheduler", 1.9], ["latency", 1.0]]],
+        "none": [2.0, [["the scheduler", 1.99], ["latency", 1.98]]],
+    }
+    said = [telling._first({"limits": found}, name) for name in (*found, "more workers")]
+    assert said == [
+        "the scheduler (2 s, without 1 s)",
+        "the scheduler and latency (2 s, without 1.9 s, without both 1 s)",
+        "no one thing",
+        "nothing yet",
+    ]
+
+
+def test_waiting_takes_are_told_from_measured_rounds() -> None:
+    assert "none waited" in telling._waiting(0.6, [{"seconds": 1.0, "predicted": 0.9}])
+    assert "too hopeful" in telling._waiting(0.6, [{"seconds": 1.5, "predicted": 0.9}])
