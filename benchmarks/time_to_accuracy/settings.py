@@ -55,23 +55,22 @@ class Race:
 
 
 _OURS_800 = {
-    "n_submodels": [6],
+    "n_submodels": [4],
     "concentration": None,
-    "n_rounds": 16,
+    "n_rounds": 8,
     "steps_per_round": 172,
-    "batch_size": 64,
-    "learning_rate": 0.0025,
-    "weight_decay": 0.15,
+    "batch_size": 128,
+    "learning_rate": 0.003,
     "checkpoint_every": 100,  # never: no parent is saved in between
 }
 _TORCH_800 = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 128, "passes": 3}
 _OURS_4096 = {
     "n_submodels": [16],
     "concentration": None,
-    "n_rounds": 5,
-    "steps_per_round": 344,
-    "batch_size": 64,
-    "learning_rate": 0.002,
+    "n_rounds": 6,
+    "steps_per_round": 215,
+    "batch_size": 128,
+    "learning_rate": 0.003,
     "checkpoint_every": 100,
 }
 _TORCH_4096 = {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": 128, "passes": 3}
@@ -90,9 +89,9 @@ RACES: Mapping[str, Race] = {
         },
         seeds={
             "dask_horn, cluster": (1, 5, 2),
-            "dask_horn, threads": (1, 5, 0),
+            "dask_horn, threads": (1, 3, 0),
             "PyTorch, one process": (1, 5, 2),
-            "PyTorch DDP": (1, 5, 0),
+            "PyTorch DDP": (1, 3, 0),
         },
     ),
     "4096": Race(

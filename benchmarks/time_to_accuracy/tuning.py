@@ -46,15 +46,16 @@ _TORCH: list[_Grid] = [
 _OURS: list[_Grid] = [
     {"n_submodels": [[2], [4], [6], [8]], "learning_rate": [0.002, 0.003]},
     {"n_submodels": [[4], [6]], "n_rounds": [13, 16], "weight_decay": [0.15, None]},
-    {"n_submodels": [[4]], "steps_per_round": [86], "batch_size": [128], "learning_rate": [0.003]},
+    {"n_submodels": [[2], [4], [8]], "learning_rate": [0.003, 0.004], "batch_size": [64, 128]},
+    {"n_rounds": [6, 7, 8, 10], "steps_per_round": [86, 172, 215]},
 ]
 _WIDE_TORCH: list[_Grid] = [
     {"optimizer": ["sgd"], "learning_rate": [0.05, 0.1], "passes": [3], "compile": [False]},
     {"optimizer": ["adamw"], "learning_rate": [0.0003], "passes": [3], "compile": [False]},
 ]
 _WIDE_OURS: list[_Grid] = [
-    {"n_submodels": [[8], [16], [32]], "learning_rate": [0.0015, 0.0025]},
-    {"n_submodels": [[16]], "n_rounds": [4, 6], "learning_rate": [0.002]},
+    {"n_submodels": [[8], [16], [32]], "learning_rate": [0.0015, 0.003]},
+    {"n_rounds": [4, 6], "batch_size": [64, 128]},
 ]
 _GRIDS = {
     "800": {"dask_horn": _OURS, "PyTorch": _TORCH},
