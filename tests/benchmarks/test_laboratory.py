@@ -65,8 +65,8 @@ def test_groups_may_have_partitions_of_their_own():
 
 def test_only_redrawn_parts_get_out_of_tune():
     joined = train(NETWORK, X, Y, **SETTINGS).tune
-    redrawn = train(NETWORK, X, Y, redraw=True, **SETTINGS).tune
+    redrawn = train(NETWORK, X, Y, redraw=True, **{**SETTINGS, "random_state": 0}).tune
     for ratio, shift in joined.values():
         assert ratio == pytest.approx(1, abs=0.01)
         assert shift == pytest.approx(0, abs=0.01)
-    assert abs(redrawn["dense_2"][1]) > 0.05
+    assert abs(redrawn["dense_2"][1]) > 0.1

@@ -32,16 +32,17 @@ def _check(batch, n_in, n_out, seed=0):
     x, weight = _random(batch, n_in, seed=seed), _random(n_in, n_out, seed=seed + 1)
     gradient = _random(batch, n_out, seed=seed + 2)
     sizes = {"batch": batch, "n_in": n_in, "n_out": n_out}
-    for kernel, a, b, expected in (
-        ("gemm_forward", x, weight, x.astype(float) @ weight),
-        ("gemm_weight", x, gradient, x.T.astype(float) @ gradient),
-        ("gemm_input", gradient, weight, gradient.astype(float) @ weight.T),
+    for kernel, n_terms, shape, a, b, left, right in (
+        ("gemm_forward", n_in, (batch, n_out), x, weight, x, weight),
+        ("gemm_weight", batch, (n_in, n_out), x, gradient, x.T, gradient),
+        ("gemm_input", n_out, (batch, n_in), gradient, weight, gradient, weight.T),
     ):
-        old = np.full(expected.shape, 5, np.float32)  # what the result overwrites
+        old = np.full(shape, 5, np.float32)  # what the result overwrites
         ran = run_kernel(kernel, a, b, old, _work(batch, n_in, n_out), **sizes)
-        terms = a.size * expected.size / max(a.size, 1) / max(expected.shape[1], 1)
-        tolerance = 1e-5 * max(1.0, np.sqrt(terms / 100))
-        np.testing.assert_allclose(ran.buffers[2], expected, rtol=tolerance, atol=10 * tolerance)
+        error = np.abs(ran.buffers[2] - left.astype(float) @ right)
+        # Higham (2002), "Accuracy and stability of numerical algorithms", equation 3.13.
+        bound = n_terms * 2.0**-24 * (np.abs(left).astype(float) @ np.abs(right))
+        assert (error <= 1.001 * bound).all()
         np.testing.assert_array_equal(ran.buffers[0], a)
         np.testing.assert_array_equal(ran.buffers[1], b)
 
