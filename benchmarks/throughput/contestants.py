@@ -20,7 +20,7 @@ import dask_horn as horn
 from dask_horn.kernels.opcodes import OP
 from dask_horn.program import Execution, Optimizer, Program, training_program
 
-STEPS = 8
+STEPS = 4
 N_SAMPLES = 4096
 RATE = 1e-4
 
