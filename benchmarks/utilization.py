@@ -72,7 +72,7 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
         "concentration": settings["concentration"],
     }
     with (
-        LocalCluster(N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         client.run(watch_kernels)
