@@ -201,8 +201,12 @@ class ClusterExecutor:
         self._pending: list[Future] = []
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
-        """Submit the tasks together; return their futures."""
-        futures = self.client.compute(list(tasks), optimize_graph=False)
+        """Submit the tasks together, to be done before any that is submitted later.
+
+        Else what is submitted within a minute is one lot to Dask, and a round's report may wait
+        for the next round's training.
+        """
+        futures = self.client.compute(list(tasks), optimize_graph=False, fifo_timeout="0s")
         self._pending = [future for future in self._pending if not future.done()]
         self._pending.extend(futures)
         return tuple(futures)

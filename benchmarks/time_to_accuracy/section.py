@@ -37,8 +37,10 @@ resident peak; PyTorch's holds all samples as float32, and what compiling took.
 _PEERS = """\
 PyTorch has the better of eager and compiled, by the time of a step; fused optimizers, denormals
 flushed, a learning rate that warms up and follows a cosine. DDP's batch is that of both processes
-together. Everybody's settings, the length of the schedule among them, were chosen by the time to
-the same rule, on other seeds than those of the table; the test images had no say in that either.
+together. Settings, the length of the schedule among them, were chosen on other seeds than those
+of the table: dask_horn's by the time to the same rule, PyTorch's for 800 units by the number of
+passes to it; DDP has those of one process, and 4096 units have half the learning rate. The test
+images had no say in that.
 """
 
 
@@ -52,7 +54,7 @@ def render(measured: dict[str, dict[str, Runs]], plots: Path) -> str:
         parts.extend([_table(race, runs), _verdict(race, runs), _startup(runs)])
         equal = by_instructions.get(EQUAL)
         if equal:
-            parts.append("With AVX2 for all (OpenBLAS's Haswell kernels, MKL and oneDNN likewise):")
+            parts.append("With AVX2 for all (our kernels, MKL and oneDNN):")
             parts.extend([_table(race, equal), _verdict(race, equal)])
         parts.append(_chosen(name, race, runs))
         picture = f"time_to_accuracy_{name}.png"
