@@ -39,7 +39,7 @@ __all__ = [
 LANES = 16 if "+avx512f" in target()[2] else 8 if "+avx" in target()[2] else 4
 #: Rows of a tile: with two vectors of columns, as many sums as there are registers for, with some
 #: left for the factors; and fewer, so that most heights are made up of both without a rest.
-TALL, SHORT = (12, 8) if LANES == 16 else (6, 4)
+TALL, SHORT = (12, 8) if LANES == 16 else (5, 4)
 #: Columns of a tile: two vectors; where fewer are left, one.
 WIDE = 2 * LANES
 #: Elements of the work space in which an incomplete tile or block is kept.
