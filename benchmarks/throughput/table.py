@@ -203,7 +203,7 @@ def _plot(rows: Sequence[Row]) -> Figure:
     above.legend(frameon=False, ncols=len(kinds))
     below.axhline(1, color="black", linewidth=0.8)
     below.set_ylabel("time of BLAS' products alone\nover our whole step")
-    below.set_xticks(range(len(labels)), labels)
+    below.set_xticks(range(len(labels)), labels, fontsize=7.5)
     below.set_xlabel("widths of the network's layers")
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
