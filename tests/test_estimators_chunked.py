@@ -156,7 +156,8 @@ def test_zarr_arrays_are_used_in_place(location, monkeypatch):
     # The module, not the function of the same name that its package exports.
     monkeypatch.setattr(importlib.import_module("dask_horn.data.spool"), "create_rows", refuse)
     group = zarr.open_group(location, mode="r")
-    HornClassifier(**SETTINGS).fit(group["X"], group["y"])
+    classifier = HornClassifier(**SETTINGS).fit(group["X"], group["y"])
+    assert classifier.score(X, NAMES) > 0.8
 
 
 def test_images_in_chunks_need_not_be_flattened():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Outcome:
     waiting: float
 
 
-class Peer:
+class Peer(ABC):
     """One of several workers: it sends arrays to others, and receives theirs.
 
     Parameters
@@ -119,9 +120,9 @@ class Peer:
             self.waiting,
         )
 
+    @abstractmethod
     def steps(self) -> tuple[int, NDArray[np.float32], list[float]]:
         """Take all steps; return where the parameters begin, they themselves, and the losses."""
-        raise NotImplementedError
 
 
 def train_with(

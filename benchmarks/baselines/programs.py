@@ -84,50 +84,19 @@ def part_of(
     whole = [[network.parameters[name] for name in _tensors(layer)] for layer in dense]
     table = ParameterTable.lay_out(tensor for tensors in whole for tensor in tensors)
     assembler = _Rows(table.size, batch_size)
-    gradients = assembler.buffer(table.size)
-    weights = [table[f"{layer.name}/W"] for layer in dense]
-    widths = [weights[0].shape[0], *(weight.shape[1] for weight in weights)]
-    values = [assembler.batch_buffer(width) for width in widths]
-    slopes = [assembler.batch_buffer(width) for width in widths]
-    no_bias = assembler.buffer(max(widths))  # zeros, and where their gradients go
-    spare = assembler.buffer(max(widths))
-    shapes = [(weight.shape, layers.start + i > 0) for i, weight in enumerate(weights)]
-    work = assembler.buffer(
-        max(
-            work_size(batch_size, *shape, trains=True, to_input=to_input)
-            for shape, to_input in shapes
-        )
-    )
-    one = assembler.constants(1.0)
-
-    def bias(layer: Dense, vector: int, instead: int) -> int:
-        return vector + table[f"{layer.name}/b"].offset if layer.use_bias else instead
-
+    buffers = _Buffers.reserve(assembler, table, dense)
+    values, slopes, gradients = buffers.values, buffers.slopes, buffers.gradients
+    widths = buffers.widths
     if layers.start == 0:
         assembler.emit(f"gather_{sample_dtype}", n_in=widths[0], operands=(values[0],))
-    for i, (layer, weight) in enumerate(zip(dense, weights, strict=True)):
-        shape = {"n_in": widths[i], "n_out": widths[i + 1]}
-        operands = (values[i], weight.offset, values[i + 1], work)
-        assembler.emit("gemm_forward", operands=operands, **shape)
-        operands = (values[i + 1], bias(layer, 0, no_bias), values[i + 1])
-        assembler.emit(
-            f"{layer.activation}_forward", n_out=widths[i + 1], operands=operands, constant=one
-        )
+    for i in range(len(dense)):
+        _emit_layer_forward(assembler, table, dense[i], buffers, i)
     if layers.stop == len(network.layers):
         _emit_loss(network, assembler, values[-1], slopes[-1])
     forward = assembler.n_rows
     for i in reversed(range(len(dense))):
-        layer, weight = dense[i], weights[i]
-        shape = {"n_in": widths[i], "n_out": widths[i + 1]}
-        operands = (slopes[i + 1], values[i + 1], bias(layer, gradients, spare))
-        assembler.emit(
-            f"{layer.activation}_backward", n_out=widths[i + 1], operands=operands, constant=one
-        )
-        operands = (values[i], slopes[i + 1], gradients + weight.offset, work)
-        assembler.emit("gemm_weight", operands=operands, **shape)
-        if layers.start + i > 0:
-            operands = (slopes[i + 1], weight.offset, slopes[i], work)
-            assembler.emit("gemm_input", operands=operands, **shape)
+        to_input = layers.start + i > 0
+        _emit_layer_backward(assembler, table, dense[i], buffers, i, to_input)
     backward = assembler.n_rows
     _emit_update(assembler, table, optimizer, gradients)
     return Part(
@@ -146,6 +115,103 @@ def part_of(
         n_in=widths[0],
         n_out=widths[-1],
     )
+
+
+@dataclass(frozen=True)
+class _Buffers:
+    """Where a part's batches lie in the arena.
+
+    Attributes
+    ----------
+    widths : list of int
+        Of the first layer's input, and of every layer's output.
+    values, slopes : list of int
+        Offsets of what has these widths, (batch, width), and of the loss' gradients.
+    gradients : int
+        Offset of the parameters' gradients.
+    no_bias, spare : int
+        Offsets of zeros, and of where their gradients go, for layers without a bias.
+    work : int
+        Offset of the products' work space.
+    one : int
+        Index of the constant 1.
+    """
+
+    widths: list[int]
+    values: list[int]
+    slopes: list[int]
+    gradients: int
+    no_bias: int
+    spare: int
+    work: int
+    one: int
+
+    @classmethod
+    def reserve(
+        cls, assembler: Assembler, table: ParameterTable, dense: Sequence[Dense]
+    ) -> _Buffers:
+        """Reserve them all."""
+        shapes = [table[f"{layer.name}/W"].shape for layer in dense]
+        widths = [shapes[0][0], *(shape[1] for shape in shapes)]
+        work = max(
+            work_size(assembler.batch_size, *shape, trains=True, to_input=True) for shape in shapes
+        )
+        return cls(
+            widths=widths,
+            gradients=assembler.buffer(table.size),
+            values=[assembler.batch_buffer(width) for width in widths],
+            slopes=[assembler.batch_buffer(width) for width in widths],
+            no_bias=assembler.buffer(max(widths)),
+            spare=assembler.buffer(max(widths)),
+            work=assembler.buffer(work),
+            one=assembler.constants(1.0),
+        )
+
+
+def _emit_layer_forward(
+    assembler: Assembler, table: ParameterTable, layer: Dense, buffers: _Buffers, i: int
+) -> None:
+    """Write the product and the activation of layer number `i`."""
+    n_in, n_out = buffers.widths[i : i + 2]
+    source, out = buffers.values[i : i + 2]
+    bias = table[f"{layer.name}/b"].offset if layer.use_bias else buffers.no_bias
+    operands = (source, table[f"{layer.name}/W"].offset, out, buffers.work)
+    assembler.emit("gemm_forward", n_in=n_in, n_out=n_out, operands=operands)
+    assembler.emit(
+        f"{layer.activation}_forward",
+        n_out=n_out,
+        operands=(out, bias, out),
+        constant=buffers.one,
+    )
+
+
+def _emit_layer_backward(
+    assembler: Assembler,
+    table: ParameterTable,
+    layer: Dense,
+    buffers: _Buffers,
+    i: int,
+    to_input: bool,
+) -> None:
+    """Write the gradients of layer number `i`."""
+    n_in, n_out = buffers.widths[i : i + 2]
+    source, out = buffers.values[i : i + 2]
+    below, slope = buffers.slopes[i : i + 2]
+    weight = table[f"{layer.name}/W"].offset
+    bias = buffers.spare
+    if layer.use_bias:
+        bias = buffers.gradients + table[f"{layer.name}/b"].offset
+    assembler.emit(
+        f"{layer.activation}_backward",
+        n_out=n_out,
+        operands=(slope, out, bias),
+        constant=buffers.one,
+    )
+    operands = (source, slope, buffers.gradients + weight, buffers.work)
+    assembler.emit("gemm_weight", n_in=n_in, n_out=n_out, operands=operands)
+    if to_input:
+        operands = (slope, weight, below, buffers.work)
+        assembler.emit("gemm_input", n_in=n_in, n_out=n_out, operands=operands)
 
 
 class Machine(Execution):

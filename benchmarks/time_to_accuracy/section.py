@@ -80,7 +80,7 @@ def _table(race: Race, runs: Runs) -> str:
             [
                 contestant,
                 _spread([curve.time_to(race.target, "held_out") for curve in curves]),
-                _accuracies([curve.test_when_stopped(race.target) for curve in curves]),
+                _accuracies([curve.accuracy_when_stopped(race.target) for curve in curves]),
                 *map(_spread, marks),
                 _memory(done),
                 len(done),
@@ -173,7 +173,7 @@ def _plot(race: Race, runs: Runs, path: Path) -> None:
             axes.plot(curve.seconds, curve.test, f"C{number}", lw=1.2, alpha=0.7, label=label)
             stopped = curve.time_to(race.target, "held_out")
             if not math.isnan(stopped):
-                axes.plot(stopped, curve.test_when_stopped(race.target), f"C{number}o", ms=5)
+                axes.plot(stopped, curve.accuracy_when_stopped(race.target), f"C{number}o", ms=5)
     for mark in race.marks:
         axes.axhline(mark, color="0.7", lw=0.8, ls="--", zorder=0)
     axes.set(

@@ -122,7 +122,7 @@ class Course:
         reached = [i for i, value in enumerate(getattr(self, of)) if value >= accuracy]
         return self.seconds[reached[0]] if reached else float("nan")
 
-    def test_when_stopped(self, accuracy: float) -> float:
+    def accuracy_when_stopped(self, accuracy: float) -> float:
         """Test accuracy of the model at which the rule stops; NaN if it never does."""
         reached = [i for i, value in enumerate(self.held_out) if value >= accuracy]
         return self.test[reached[0]] if reached else float("nan")

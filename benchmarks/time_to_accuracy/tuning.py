@@ -95,7 +95,7 @@ def _candidates(
 
 def _row(race: str, settings: Settings, course: Course) -> dict[str, Any]:
     target = RACES[race].target
-    times = [course.time_to(target, "held_out"), course.test_when_stopped(target)]
+    times = [course.time_to(target, "held_out"), course.accuracy_when_stopped(target)]
     times += [course.time_to(mark, "test") for mark in RACES[race].marks]
     stopped, test, *marks = (None if math.isnan(value) else value for value in times)
     return {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels.cpu.gemm import work_size
-from dask_horn.network import Dense, Dropout, Layer, Network, ParameterTable
+from dask_horn.network import Dense, Dropout, Layer, Network, ParameterTable, TensorSpec
 from dask_horn.program.assembler import Assembler, Program
 from dask_horn.program.dense import emit_dense
 from dask_horn.program.dropout import emit_dropout
@@ -73,8 +73,8 @@ def training_program(
         Factor on each class' loss, for the cross entropy; ones by default.
     """
     assembler = Assembler(table.size, batch_size)
-    weights = {tensor.name for tensor in table.tensors if tensor.name.endswith("/W")}
-    update = Update.plan(assembler, table, optimizer, weights)
+    fused = {weight.name for weight in _weights(table)}
+    update = Update.plan(assembler, table, optimizer, fused)
     widest = max(tensor.shape[-1] for tensor in table.tensors)
     scratch = (assembler.batch_buffer(widest), assembler.batch_buffer(widest))
     work = assembler.buffer(_work_size(table, batch_size, trains=True))
@@ -116,11 +116,15 @@ def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) 
 
 def _work_size(table: ParameterTable, batch_size: int, *, trains: bool) -> int:
     """Find the work space of the layer that needs most; the samples' gradient is not wanted."""
-    weights = [tensor for tensor in table.tensors if tensor.name.endswith("/W")]
     return max(
         work_size(batch_size, *weight.shape, trains=trains, to_input=trains and i > 0)
-        for i, weight in enumerate(weights)
+        for i, weight in enumerate(_weights(table))
     )
+
+
+def _weights(table: ParameterTable) -> list[TensorSpec]:
+    """Return the dense layers' weights, in the order of the layers."""
+    return [tensor for tensor in table.tensors if tensor.name.endswith("/W")]
 
 
 def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:

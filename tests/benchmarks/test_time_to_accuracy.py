@@ -35,10 +35,10 @@ class SmallTask:
 def test_time_to_is_that_of_the_first_checkpoint_which_is_as_good():
     course = Course([1.0, 2.0, 3.0, 4.0], [96.0, 98.1, 97.9, 98.3], [97.0, 97.8, 98.0, 98.4])
     assert course.time_to(98.0, "held_out") == 2.0
-    assert course.test_when_stopped(98.0) == 97.8
+    assert course.accuracy_when_stopped(98.0) == 97.8
     assert course.time_to(98.0, "test") == 3.0
     assert math.isnan(course.time_to(99.0, "test"))
-    assert math.isnan(course.test_when_stopped(99.0))
+    assert math.isnan(course.accuracy_when_stopped(99.0))
 
 
 def test_nobody_is_followed_beyond_the_rule_and_the_marks(tmp_path):

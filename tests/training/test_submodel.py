@@ -143,7 +143,12 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
 # ------------------------------------------------------------------------- what a task sees
 
 
-def test_one_pass_takes_every_row_once():
+@pytest.mark.parametrize("window_rows", [None, 12])  # all blocks together, or a few
+def test_one_pass_takes_every_row_once(monkeypatch, window_rows):
+    if window_rows is not None:
+        row_bytes = X[0].nbytes + 4
+        few = partial(windows, window_bytes=window_rows * row_bytes)
+        monkeypatch.setattr(module, "windows", few)
     params = NETWORK.parameters.as_dict(_parameters().astype(float))
     still = {"batch_size": 5, "schedule": Schedule("constant", 0.0, 10, 0)}
     for passes in (1, 2, 3):
@@ -155,12 +160,6 @@ def test_one_pass_takes_every_row_once():
         assert result.report.loss == pytest.approx(oracle.loss(NETWORK, outputs, Y[rows]), rel=1e-5)
         assert result.report.samples == 30 * passes
         assert not result.delta.any()
-
-
-def test_windows_of_a_few_blocks_take_every_row_once(monkeypatch):
-    row_bytes = X[0].nbytes + 4
-    monkeypatch.setattr(module, "windows", partial(windows, window_bytes=12 * row_bytes))
-    test_one_pass_takes_every_row_once()
 
 
 def test_samples_are_counted_where_a_round_ends_within_a_pass():
