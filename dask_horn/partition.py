@@ -189,6 +189,10 @@ class Partition:
             for axis, part in self.parts.items()
         }
 
+    def table_of(self, table: ParameterTable, submodel: int) -> ParameterTable:
+        """Return the table of the parameters of `submodel`."""
+        return table.restrict({axis: int(self.sizes(axis)[submodel]) for axis in self.parts})
+
     def slice_map(self, table: ParameterTable, submodel: int) -> SliceMap:
         """Where the parameters of `submodel` lie in the parent's."""
         return SliceMap.build(table, self.index_sets(submodel))

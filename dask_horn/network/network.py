@@ -128,6 +128,17 @@ class Network:
         return tuple(axis for axis in self.unit_axes if axis not in (INPUT, OUTPUT))
 
     @property
+    def shared_tensors(self) -> tuple[str, ...]:
+        """The tensors that every sub-model holds whole, such as the output layer's bias.
+
+        All others span a divided axis: no two sub-models of a partition hold the same entry.
+        """
+        divided = set(self.divided_axes)
+        return tuple(
+            tensor.name for tensor in self.parameters.tensors if divided.isdisjoint(tensor.axes)
+        )
+
+    @property
     def n_inputs(self) -> int:
         """Number of values in one sample."""
         return math.prod(self.input_shape)

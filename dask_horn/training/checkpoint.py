@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import fsspec
@@ -25,6 +25,7 @@ import zarr
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.model import Ensemble, Model, load
+from dask_horn.partition import Partition
 from dask_horn.training.history import History, RoundRecord
 from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
@@ -35,7 +36,7 @@ __all__ = [
     "load_spilled",
     "models_of",
     "save_parents",
-    "spill_parents",
+    "spill_state",
 ]
 
 _KEPT = 2  # checkpoints: the last, and the one before it
@@ -56,7 +57,8 @@ def save_parents(spec: RunSpec, location: str, *parents: ParentState) -> str:
     group = zarr.open_group(location, mode="w")
     model.write_to(group.create_group("model"))
     for lineage, parent in enumerate(parents):
-        group.create_array(f"momentum/{lineage}", data=parent.momentum)
+        if parent.momentum.size:
+            group.create_array(f"momentum/{lineage}", data=parent.momentum)
     return location
 
 
@@ -64,26 +66,28 @@ def load_parent(location: str, round: int, lineage: int) -> ParentState:
     """Read one parent that `save_parents` has written."""
     model = load(f"{location}/model")
     member = model.members[lineage] if isinstance(model, Ensemble) else model
+    parent = ParentState.start(member.parameters, round, momentum=False)
+    if "momentum" not in zarr.open_group(location, mode="r"):
+        return parent
     momentum = zarr.open_array(f"{location}/momentum/{lineage}", mode="r")[...]
-    return ParentState(round, member.parameters, np.asarray(momentum))
+    return replace(parent, momentum=np.asarray(momentum))
 
 
-def spill_parents(location: str, *parents: ParentState) -> str:
-    """Write parents to a folder for this run alone: no model, so in a tenth of the time."""
+def spill_state(location: str, name: str, state: ParentState) -> str:
+    """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
     filesystem, path = fsspec.url_to_fs(location)
     filesystem.makedirs(path, exist_ok=True)
-    for lineage, parent in enumerate(parents):
-        with filesystem.open(f"{path}/{lineage}.npy", "wb") as file:
-            np.save(file, np.stack([parent.parameters, parent.momentum]))
+    with filesystem.open(f"{path}/{name}.npy", "wb") as file:
+        np.save(file, state.parameters)
+        np.save(file, state.momentum)
     return location
 
 
-def load_spilled(location: str, round: int, lineage: int) -> ParentState:
-    """Read one parent that `spill_parents` has written."""
+def load_spilled(location: str, name: str, round: int, partition: Partition | None) -> ParentState:
+    """Read what `spill_state` has written; `partition` where that is a part."""
     filesystem, path = fsspec.url_to_fs(location)
-    with filesystem.open(f"{path}/{lineage}.npy", "rb") as file:
-        parameters, momentum = np.load(file)
-    return ParentState(round, parameters, momentum)
+    with filesystem.open(f"{path}/{name}.npy", "rb") as file:
+        return ParentState(round, np.load(file), np.load(file), partition=partition)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
 from dask_horn.training.checkpoint import Checkpoint
 from dask_horn.training.events import Callback, CallbackList
-from dask_horn.training.graph import round_graph, start_graph
+from dask_horn.training.graph import RoundReport, round_graph, start_graph
 from dask_horn.training.history import TrainingResult
+from dask_horn.training.layers import TaskLayers
 from dask_horn.training.memory import kernels_of, memory_needed
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.prepare import Known, make_spec, prepare_data
@@ -186,11 +187,18 @@ def training_graph(
         data = prepare_data(network, X, y, None, options, Known(), executor, folder)
     spec = make_spec(network, data, options, Known())
     shared = shared_spec(spec)
-    parents: Sequence[Any] = start_graph(spec, shared)
+    parents = start_graph(spec, shared)
     for round in range(options.n_rounds):
         graph = round_graph(spec, shared, parents, round)
         parents = graph.parents
-    return graph.report
+    tasks = TaskLayers()
+    needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]
+    return tasks.delayed(tasks.call(_first, (f"result-{spec.run}", 0), *needed))[0]
+
+
+def _first(report: RoundReport, *parents: Any) -> RoundReport:
+    """Return the report, once the parents are there too."""
+    return report
 
 
 def _check_initial(initial: Model, network: Network, options: TrainingOptions) -> None:

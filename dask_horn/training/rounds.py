@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from collections import deque
@@ -14,20 +15,21 @@ from dask.delayed import Delayed, delayed
 from dask_horn.cluster import Executor, Placement, remove_folder
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
-from dask_horn.training.checkpoint import (
-    Checkpoint,
-    load_parent,
-    load_spilled,
-    models_of,
-    save_parents,
-    spill_parents,
-)
+from dask_horn.training.checkpoint import Checkpoint, models_of, spill_state
 from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.graph import RoundReport, round_graph, start_graph
+from dask_horn.training.graph import (
+    Parent,
+    Parents,
+    RoundReport,
+    begin,
+    round_graph,
+    start_graph,
+    whole_parents,
+)
 from dask_horn.training.history import History, RoundRecord, TrainingResult
-from dask_horn.training.layers import TaskLayers
 from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
+from dask_horn.training.saving import Saved, load_graph, part_name, save_graph, spill_graph
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["Rounds", "shared_spec"]
@@ -38,7 +40,7 @@ class _Submitted:
     """A round that is submitted: the handles of its parents and of its report."""
 
     round: int
-    parents: tuple[Any, ...]
+    parents: Parents
     report: Any
 
 
@@ -62,9 +64,10 @@ class Rounds:
         self.scratch = scratch
         self.history = History()
         self.shared = executor.submit(shared_spec(spec))[0]  # once, not with every round's graph
-        self.done: tuple[Any, ...] = ()  # the last parents that are known to be good
+        self.done: Parents = ()  # the last that are known to be good
         self.best: _Best | None = None
         self._spilled: dict[str, str] = {}  # what lies in the scratch folder, by its name
+        self._numbers = itertools.count()  # of the times that parents are put together
         self._before = 0.0
 
     def train(self, initial: Model | None) -> TrainingResult:
@@ -99,41 +102,39 @@ class Rounds:
         self.listeners.on_run_end(result)
         return result
 
-    def _start(self, initial: Model | None) -> tuple[int, tuple[Any, ...]]:
+    def _start(self, initial: Model | None) -> tuple[int, Parents]:
         """Find the first round to do, and the parents it starts from."""
         found = self.checkpoint.latest() if self.checkpoint else None
         if found is not None and self.checkpoint is not None:
             first, self.history = found
             for record in self.history:
-                self._note_best(record, self.checkpoint.best_location(record.round))
-            return first, self._load(self.checkpoint.round_location(first), first)
+                location = self.checkpoint.best_location(record.round)
+                self._note_best(record, Saved(location, record.round))
+            return first, self._load(Saved(self.checkpoint.round_location(first), first))
         if initial is None:
-            return 0, self.executor.submit(*start_graph(self.spec, self.shared, self._homes()))
-        start = ParentState.start(initial.parameters)
+            return 0, begin(self.executor, start_graph(self.spec, self.shared, self._homes()))[0]
+        start = ParentState.start(initial.parameters, momentum=self.spec.has_outer_momentum)
         if self.scratch is not None:  # parameters reach the workers through a store
-            location = spill_parents(f"{self.scratch}/initial", start)
-            return 0, self._load(location, 0)
-        return 0, self.executor.submit(delayed(start, name=f"start-{self.spec.run}"))
+            location = spill_state(f"{self.scratch}/initial", part_name(0, 0), start)
+            return 0, self._load(Saved(location, 0, n_parts=1))
+        lazy = delayed(start, name=f"start-{self.spec.run}")
+        return 0, begin(self.executor, (Parent((lazy,)),))[0]
 
-    def _load(self, location: str, round: int) -> tuple[Any, ...]:
-        """Tasks that read saved parents: what comes after depends on nothing before."""
-        load = load_spilled if self._is_scratch(location) else load_parent
-        homes, tasks = self._homes(), TaskLayers()
-        loaded = [
-            # The best round's may be saved apart: a key of the round alone is not unique.
-            tasks.call(
-                load,
-                (f"load-{self.spec.run}", location, lineage),
-                *(location, round, lineage),
-                near=homes(lineage, 0),
-            )
-            for lineage in range(self.spec.n_parents)
-        ]
-        return self.executor.submit(*tasks.delayed(*loaded))
+    def _load(self, saved: Saved) -> Parents:
+        """Read saved parents: what comes after depends on nothing before."""
+        placement = self._places(saved.round) if saved.divided else self._homes()
+        loaded = load_graph(self.spec, self.shared, saved, placement)
+        return begin(self.executor, tuple(Parent(parts, saved.divided) for parts in loaded))[0]
 
     def _homes(self) -> Placement:
-        """Say where each parent stays from round to round."""
+        """Say where each parent is put together."""
         return self.executor.placement(self.spec.n_parents)
+
+    def _places(self, rounds: int) -> Placement:
+        """Say where each part stays: from (lineage, sub-model), after that many rounds."""
+        plan = self.spec.rounds[rounds - 1]
+        placement = self.executor.placement(plan.n_groups)
+        return lambda lineage, submodel: placement(plan.lineages[lineage][0], submodel)
 
     def _may_submit(self, waiting: deque[_Submitted]) -> bool:
         """Whether one more round may be submitted: not beyond a cut that is not made yet."""
@@ -148,13 +149,13 @@ class Rounds:
         due = rounds % self.options.checkpoint_every == 0
         return due and (self.checkpoint is not None or self.executor.cuts_lineage)
 
-    def _submit(self, round: int, parents: tuple[Any, ...]) -> _Submitted:
+    def _submit(self, round: int, parents: Parents) -> _Submitted:
         placement = self.executor.placement(self.spec.rounds[round].n_groups)
         graph = round_graph(
             self.spec, self.shared, parents, round, placement=placement, homes=self._homes()
         )
-        *after, report = self.executor.submit(*graph.parents, graph.report)
-        return _Submitted(round, tuple(after), report)
+        after, (report,) = begin(self.executor, graph.parents, graph.report)
+        return _Submitted(round, after, report)
 
     def _finish(self, submitted: _Submitted) -> bool:
         """Wait for a round, record it, and save it where due; return whether to stop."""
@@ -176,7 +177,8 @@ class Rounds:
 
     def _stop(self) -> None:
         """Give up the rounds that are submitted, and save the last one that is done."""
-        self.executor.cancel(keep=self.done)  # these may be on their way from the checkpoint
+        # These may be on their way from the checkpoint.
+        self.executor.cancel(keep=[part for parent in self.done for part in parent.parts])
         self._save(len(self.history))
 
     def _save(self, rounds: int) -> None:
@@ -187,85 +189,85 @@ class Rounds:
             latest = self.checkpoint.latest()
             if latest is not None and latest[0] == rounds:
                 return
-            if self.best is not None and self.best.location is None:
+            if self.best is not None and self.best.saved is None:
                 self._keep_best()  # Ctrl-C came while it was being saved
-            location = self._store(self.checkpoint.round_location(rounds), self.done)
+            saved = self._save_whole(self.checkpoint.round_location(rounds), rounds)
             self.checkpoint.commit(rounds, self.history, self.best.round if self.best else None)
         elif self.executor.cuts_lineage:
-            location = self._spill("rounds", rounds)
+            saved = self._spill("rounds", rounds)
         else:
             return  # nobody would read it
         if self.executor.cuts_lineage and rounds < self.options.n_rounds:
-            self.done = self._load(location, rounds)
+            self.done = self._load(saved)
 
-    def _store(self, location: str, parents: tuple[Any, ...]) -> str:
-        """Have a worker write parents; wait until they are there."""
-        key = (f"save-{self.spec.run}", location)
-        tasks = TaskLayers()
-        given = [tasks.use(parent) for parent in parents]
-        home = self._homes()(0, 0)
-        if self._is_scratch(location):
-            saved = tasks.call(spill_parents, key, location, *given, near=home)
-        else:
-            common = tasks.use(self.shared)
-            saved = tasks.call(save_parents, key, common, location, *given, near=home)
-        (task,) = tasks.delayed(saved)
-        written: str = self.executor.result(self.executor.submit(task)[0])
-        return written
+    def _save_whole(self, location: str, rounds: int) -> Saved:
+        """Have a worker write the parents that are done; wait until they are there."""
+        wholes = self._wholes(self.done)
+        task = save_graph(self.spec, self.shared, location, wholes, self._homes())
+        self.executor.result(self.executor.submit(task)[0])
+        return Saved(location, rounds)
 
-    def _is_scratch(self, location: str) -> bool:
-        return self.scratch is not None and location.startswith(f"{self.scratch}/")
-
-    def _spill(self, name: str, rounds: int) -> str:
+    def _spill(self, name: str, rounds: int) -> Saved:
         """Store the parents that are done in the scratch folder, instead of those before."""
-        location = self._store(f"{self.scratch}/{name}-{rounds:05d}", self.done)
+        location, parent = f"{self.scratch}/{name}-{rounds:05d}", self.done[0]
+        saved = Saved(location, rounds, len(parent.parts), parent.divided)
+        placement = self._places(rounds) if parent.divided else self._homes()
+        tasks = spill_graph(self.spec, saved, self.done, placement)
+        for written in self.executor.submit(*tasks):
+            self.executor.result(written)
         if name in self._spilled:
             remove_folder(self._spilled[name])
         self._spilled[name] = location
-        return location
+        return saved
 
-    def _note_best(self, record: RoundRecord, location: str | None = None) -> bool:
+    def _wholes(self, parents: Parents) -> tuple[Any, ...]:
+        """Put parents together."""
+        if all(len(parent.parts) == 1 for parent in parents):
+            return tuple(part for parent in parents for part in parent.parts)
+        number, homes = next(self._numbers), self._homes()
+        return self.executor.submit(*whole_parents(self.spec, self.shared, parents, number, homes))
+
+    def _note_best(self, record: RoundRecord, saved: Saved | None = None) -> bool:
         """Remember the round with the best validation score; return whether it is this one.
 
-        `location` is where its parents are saved, where they are already.
+        `saved` are its parents, where they are saved already.
         """
         score = record.validation_score
         if not self.options.early_stopping or score is None:
             return False
         if not score > (self.best.score if self.best else -math.inf):  # no NaN is ever the best
             return False
-        self.best = _Best(record.round, score, None, location)
+        self.best = _Best(record.round, score, None, saved)
         return True
 
     def _keep_best(self) -> None:
         """Save the best parents, those of the last round, where this process would not do."""
         assert self.best is not None, "a best round was noted"
         if self.checkpoint is not None:
-            location = self._store(self.checkpoint.best_location(self.best.round), self.done)
+            location = self.checkpoint.best_location(self.best.round)
+            saved = self._save_whole(location, self.best.round)
         elif self.executor.cuts_lineage:
-            location = self._spill("best", self.best.round)
+            saved = self._spill("best", self.best.round)
         else:
             self.best = dataclasses.replace(self.best, parents=self.done)
             return
-        self.best = dataclasses.replace(self.best, location=location)
+        self.best = dataclasses.replace(self.best, saved=saved)
 
     def _has_stalled(self, rounds: int) -> bool:
         if self.best is None:
             return False
         return rounds - self.best.round >= self.options.n_iter_no_change
 
-    def _model(self, parents: tuple[Any, ...]) -> Any:
-        return models_of(self.spec, [self.executor.result(parent) for parent in parents])
+    def _model(self, parents: Parents) -> Any:
+        wholes = self._wholes(parents)
+        return models_of(self.spec, [self.executor.result(whole) for whole in wholes])
 
     def _result(self) -> TrainingResult:
         """Fetch the parents as a model: the best, with early stopping, else the last."""
         best = self.best
         if best is None:
             return TrainingResult(self._model(self.done), self.history)
-        if best.location is not None:
-            parents = self._load(best.location, best.round)
-        else:
-            parents = best.parents or self.done
+        parents = self._load(best.saved) if best.saved else best.parents or self.done
         return TrainingResult(self._model(parents), self.history, best.round)
 
 
@@ -280,14 +282,14 @@ class _Best:
     score : float
     parents : tuple or None
         Handles of its parents, where they are kept in this process.
-    location : str or None
+    saved : Saved or None
         Where they are saved, else.
     """
 
     round: int
     score: float
-    parents: tuple[Any, ...] | None
-    location: str | None = None
+    parents: Parents | None
+    saved: Saved | None = None
 
 
 def shared_spec(spec: RunSpec) -> Delayed:

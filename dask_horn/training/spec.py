@@ -142,6 +142,11 @@ class RunSpec:
         """Number of parents: one, or each member of an ensemble."""
         return len(self.rounds[0].lineages)
 
+    @property
+    def has_outer_momentum(self) -> bool:
+        """Whether any round's outer step has momentum, so that parents carry it along."""
+        return any(plan.outer_step.momentum for plan in self.rounds)
+
     def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
         """Return the learning rate of each of a sub-model's steps in one round, (n_steps,)."""
         return self.rounds[round].rate_factor * self.schedule.rates(round, n_steps)

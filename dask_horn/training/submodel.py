@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,8 @@ class SubmodelReport:
     seconds : float
         Wall time in the task.
     bytes_to_worker, bytes_from_worker : int
-        Of the slice that came and the delta that goes.
+        Of the slice that came and the delta that goes; 0 where the part of the parent that they
+        belong to stays on the worker between rounds.
     """
 
     group: int
@@ -68,6 +69,11 @@ class Trained:
 
     def __sizeof__(self) -> int:  # what Dask takes its size for
         return int(self.delta.nbytes)
+
+    def counted(self, bytes_to_worker: int, bytes_from_worker: int) -> Trained:
+        """Return the same with the bytes that travelled in its report."""
+        counts = {"bytes_to_worker": bytes_to_worker, "bytes_from_worker": bytes_from_worker}
+        return Trained(self.delta, replace(self.report, **counts))
 
 
 class _Window(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
@@ -23,7 +24,7 @@ def stages(graph) -> Counter:
     return Counter(name.rsplit("-", 1)[0] for name in names)
 
 
-def test_two_rounds_have_a_task_for_each_stage(graph):
+def test_two_redrawn_rounds_have_a_task_for_each_stage(graph):
     assert stages(graph) == {
         "run": 1,
         "start": 1,
@@ -35,18 +36,44 @@ def test_two_rounds_have_a_task_for_each_stage(graph):
         "merge-level-2": 2,
         "parent": 2,
         "report": 1,
+        "result": 1,
     }
 
 
-def test_groups_that_share_a_partition_share_its_slices():
+def test_groups_that_share_a_partition_keep_the_parent_in_parts():
     X, y = load_digits(return_X_y=True)
     network = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(10)], 64)
-    settings = {"n_groups": 5, "n_submodels": [3], "n_rounds": 2}
+    settings = {"n_groups": 5, "n_submodels": [3], "n_rounds": 4}
     graph = horn.training_graph(network, X, y, **settings)
-    found = stages(graph)
-    assert (found["partition"], found["take"], found["train"]) == (2, 2 * 3, 2 * 5 * 3)
+    assert stages(graph) == {
+        "run": 1,
+        "start": 1,
+        "partition": 1,  # and cut once: from then on the parts stay where they are
+        "take": 3,
+        "slice": 4 * 3,
+        "train": 4 * 5 * 3,
+        "merge-level-1": 4 * 2 * 3,
+        "share": 4 * 3,
+        "part": 4 * 3,
+        "parent": 1,  # put together at the end
+        "report": 1,
+        "result": 1,
+    }
     members = horn.training_graph(network, X, y, merge="ensemble", **settings)
-    assert stages(members)["take"] == 2 * 5 * 3
+    found = stages(members)
+    assert (found["take"], found["train"], found["parent"]) == (5 * 3, 4 * 5 * 3, 5)
+    assert not any("merge" in stage for stage in found)
+
+
+def test_a_parent_that_is_scored_is_put_together_in_each_round():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 4)), np.arange(200) % 2
+    network = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(2)], 4)
+    alone = horn.train(network, X, y, n_submodels=[2], n_rounds=3)
+    scored = horn.train(network, X, y, n_submodels=[2], n_rounds=3, validation_data=(X, y))
+    assert np.array_equal(alone.model.parameters, scored.model.parameters)
+    accuracy = np.mean(scored.model.predict(X) == y)
+    assert scored.history[-1].validation_score == pytest.approx(accuracy)
 
 
 def test_keys_name_round_group_and_submodel(graph):
@@ -65,8 +92,8 @@ def test_a_round_of_fewer_submodels_has_more_groups():
         (1, group, 0) for group in range(8)
     }
     members = horn.training_graph(network, X, y, merge="ensemble", **settings)
-    assert stages(members)["parent"] == 2 * 2
-    assert stages(members)["merge-level-1"] == 2  # of each member's four groups, in the last round
+    assert stages(members)["parent"] == 2  # put together to be divided otherwise
+    assert stages(members)["train"] == 2 * 4 + 8
 
 
 def test_computing_it_trains(graph):

@@ -12,9 +12,14 @@ from dask_horn.partition import Partition
 from dask_horn.training.merge import (
     ARITY,
     ParentState,
+    add_deltas,
     add_partial_sums,
+    join_parts,
     put_group,
+    share_of,
     step_parent,
+    step_part,
+    take_part,
 )
 from dask_horn.training.spec import OuterStep
 from dask_horn.training.submodel import SubmodelReport, Trained
@@ -195,3 +200,67 @@ def test_sums_from_another_process():
         step_parent(TABLE, parent, frozen, partitions, step).parameters.tobytes()
         == step_parent(TABLE, parent, expected, partitions, step).parameters.tobytes()
     )
+
+
+def _merged_in_parts(parent, partition, trained, step):
+    """As `_merged` where all groups have one partition, but for the entries that no part holds."""
+    shared = NETWORK.shared_tensors
+    parts, found = [], []
+    for k in range(partition.n_submodels):
+        parts.append(take_part(TABLE, parent, partition, k))
+        sums = [results[k] for results in trained]
+        while len(sums) > ARITY:
+            sums = [add_deltas(sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]
+        found.append(sums)
+    tables = [partition.table_of(TABLE, k) for k in range(partition.n_submodels)]
+    shares = [share_of(*both) for both in zip(tables, [shared] * len(tables), found, strict=True)]
+    after = [
+        step_part(tables[k], shared, parts[k], found[k], shares, step) for k in range(len(parts))
+    ]
+    reports = [report for share in shares for report in share.reports]
+    return join_parts(TABLE, shared, after), reports
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.sampled_from([(0.7, 0.7), (1.0, 0.0)]))
+@settings(max_examples=30)
+def test_a_parent_in_parts_is_merged_as_a_whole_one(groups, k, outer):
+    rng, step = np.random.default_rng(groups), OuterStep(*outer)
+    partition = Partition.draw(NETWORK, k, seed=groups)
+    trained = [_trained(rng, partition, group) for group in range(groups)]
+    parent = _parent(rng)
+    whole = _merged(parent, [partition] * groups, trained, step)
+    joined, reports = _merged_in_parts(parent, partition, trained, step)
+    held = partition.holders(TABLE) > 0
+    np.testing.assert_allclose(joined.parameters[held], whole.parameters[held], 1e-5, 3e-6)
+    np.testing.assert_allclose(joined.momentum[held], whole.momentum[held], 1e-5, 3e-6)
+    assert not joined.parameters[~held].any() and not joined.momentum[~held].any()
+    assert joined.round == whole.round
+    assert sorted(reports, key=lambda r: (r.group, r.submodel)) == list(whole.reports)
+    if groups == 1:  # nothing is summed up in another order but what all parts hold
+        own = partition.holders(TABLE) == 1
+        np.testing.assert_array_equal(joined.parameters[own], whole.parameters[own])
+
+
+def test_parts_from_another_process():
+    rng, step = np.random.default_rng(4), OuterStep(0.7, 0.7)
+    partition = Partition.draw(NETWORK, 3, seed=1)
+    trained = [_trained(rng, partition, group) for group in range(5)]
+    received = [[Trained(_received(r.delta), r.report) for r in group] for group in trained]
+    parent = _parent(rng)
+    far = ParentState(4, _received(parent.parameters), _received(parent.momentum))
+    expected, _ = _merged_in_parts(parent, partition, trained, step)
+    found, _ = _merged_in_parts(far, partition, received, step)  # writing to these would raise
+    assert found.parameters.tobytes() == expected.parameters.tobytes()
+    assert found.momentum.tobytes() == expected.momentum.tobytes()
+
+
+def test_without_outer_momentum_none_is_kept():
+    partitions, trained = _round(1, 2, seed=3)
+    parameters = _parent(np.random.default_rng(0)).parameters
+    light = ParentState.start(parameters, momentum=False)
+    full = ParentState.start(parameters)
+    step = OuterStep(1.0, 0.0)
+    after = _merged(light, partitions, trained, step)
+    assert not after.momentum.size
+    expected = _merged(full, partitions, trained, step)
+    assert after.parameters.tobytes() == expected.parameters.tobytes()
