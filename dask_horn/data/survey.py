@@ -8,31 +8,33 @@ in the order of the store, so that the scheduler changes no bit.
 from __future__ import annotations
 
 import hashlib
-import uuid
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
 from dask import config
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import check_target_shape, first_not_finite, plain_labels
+from dask_horn.data.arrays import check_target_shape, first_not_finite
 from dask_horn.data.blocks import Block
 from dask_horn.data.moments import Moments
-from dask_horn.data.reading import open_rows, read_rows
 from dask_horn.data.standardize import Standardizer, scale_of
 from dask_horn.data.stores import SampleStore
 from dask_horn.data.targets import TargetKind, Targets, check_kind, check_labels
 from dask_horn.data.tasks import call, compute
+from dask_horn.data.windows import decoded, stored_targets
 
 __all__ = ["Survey", "survey"]
 
 # Summaries that one task combines: few levels, and none holds many.
 _ARITY = 16
+
+# Smaller chunks are surveyed several by a task: another one costs milliseconds.
+_TASK_BYTES = 4 * 2**20
 
 # Share of the classes' variance that lies between blocks, above which rows count as sorted.
 _SORTED_SHARE = 0.5
@@ -97,11 +99,15 @@ class Survey:
         return Targets.of_values(self.y_mean, scale_of(self.y_mean, self.y_variance), self.flat)
 
 
-def survey(store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind) -> Survey:
+def survey(
+    run: str, store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind
+) -> Survey:
     """Look at every row of some blocks once.
 
     Parameters
     ----------
+    run : str
+        The run's id: what is decoded stays in the cache for it, until `forget`.
     store : SampleStore
         Samples and targets. What lies in this process' memory is read here, by threads;
         all else on the Dask scheduler that is configured.
@@ -130,11 +136,12 @@ def survey(store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind)
 
     Examples
     --------
-    >>> from dask_horn.data.spool import spool
+    >>> from dask_horn.data import forget, spool
     >>> store = spool([[1.0], [2.0], [6.0]], ["a", "b", "b"], target_kind="classes")
-    >>> found = survey(store, [Block(0, 3)], "classes")
+    >>> found = survey("run", store, [Block(0, 3)], "classes")
     >>> found.x_mean, found.classes, found.class_counts
     (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
+    >>> forget("run")
     """
     check_kind(target_kind)
     if not blocks:
@@ -144,7 +151,7 @@ def survey(store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind)
             f"The store {store.location} holds no targets; store them beside the samples as y."
         )
     check_target_shape((store.n_samples, *store.y_shape), target_kind)
-    found = _summarize_all(store, sorted(blocks), target_kind)
+    found = _summarize_all(run, store, sorted(blocks), target_kind)
     if found.fault is not None:
         raise ValueError(found.fault)
     classes, counts = _class_counts(store, found)
@@ -191,26 +198,35 @@ class _Summary:
     fault: str | None
 
 
-def _summarize_all(store: SampleStore, blocks: list[Block], kind: TargetKind) -> _Summary:
-    """Run the tasks: one per unit of reading, then a tree of fixed order and arity."""
+def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: TargetKind) -> _Summary:
+    """Run the tasks: some units of reading to each, then a tree of fixed order and arity."""
     units = [
         tuple(unit) for _, unit in groupby(blocks, lambda block: block.start // store.chunk_rows)
     ]
-    token = uuid.uuid4().hex[:12]
-    level = [
-        # Bound beforehand: Dask would walk through every block in search of collections.
-        call(partial(_summarize_unit, store, unit, kind), key=(f"survey-{token}", i))
-        for i, unit in enumerate(units)
-    ]
-    depth = 0
+    together = max(1, _TASK_BYTES // (store.chunk_rows * store.row_bytes))
+    n_tasks = 0
+    level = []
+    for first in range(0, len(units), _ARITY):
+        branch = units[first : first + _ARITY]
+        parts = [
+            # Bound beforehand: Dask would walk through every block in search of collections.
+            call(
+                partial(_summarize_units, run, store, branch[i : i + together], kind),
+                key=(f"survey-{run}", first + i),
+            )
+            for i in range(0, len(branch), together)
+        ]
+        n_tasks += len(parts)
+        level.append(call(_combine_units, parts, key=(f"survey-merge-{run}", 1, first)))
+    depth = 1
     while len(level) > 1:
         depth += 1
         level = [
-            call(_combine_all, level[i : i + _ARITY], key=(f"survey-merge-{token}", depth, i))
+            call(_combine_all, level[i : i + _ARITY], key=(f"survey-merge-{run}", depth, i))
             for i in range(0, len(level), _ARITY)
         ]
     summary: _Summary
-    (summary,) = compute(level[0], scheduler=_scheduler(store, len(units)))
+    (summary,) = compute(level[0], scheduler=_scheduler(store, n_tasks))
     return summary
 
 
@@ -223,12 +239,20 @@ def _scheduler(store: SampleStore, n_tasks: int) -> str | None:
     return "synchronous" if serial else "threads"
 
 
-def _summarize_unit(store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind) -> _Summary:
+def _summarize_units(
+    run: str, store: SampleStore, units: Sequence[tuple[Block, ...]], kind: TargetKind
+) -> list[_Summary]:
+    """Summarize units of reading one by one: their summaries, not their sum, to keep the order."""
+    return [_summarize_unit(run, store, blocks, kind) for blocks in units]
+
+
+def _summarize_unit(
+    run: str, store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind
+) -> _Summary:
     """Read the blocks of one chunk at once, and summarize them one by one."""
-    assert store.y is not None  # `survey` has checked
     first, last = blocks[0].start, max(block.stop for block in blocks)
-    x = read_rows(open_rows(store.x), store.x, first, last).reshape(last - first, -1)
-    y = plain_labels(read_rows(open_rows(store.y), store.y, first, last))
+    x = decoded(run, store, Block(first, last), None).x
+    y = stored_targets(run, store, Block(first, last))
     y = y.reshape(-1) if kind == "classes" else y.reshape(last - first, -1)
     return _combine_all(
         [
@@ -264,6 +288,11 @@ def _summarize(x: NDArray[Any], y: NDArray[Any], first_row: int, kind: TargetKin
         except ValueError as error:
             fault = str(error)
     return _Summary(x_moments, y_moments, None, None, 0.0, 1, fault)
+
+
+def _combine_units(parts: Sequence[Sequence[_Summary]]) -> _Summary:
+    """Combine the summaries of several tasks as if each unit had had its own."""
+    return _combine_all(list(chain.from_iterable(parts)))
 
 
 def _combine_all(parts: Sequence[_Summary]) -> _Summary:

@@ -6,6 +6,7 @@ bounded size. Rows keep their order here; shuffling within a window is the calle
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,15 @@ from dask_horn.data.reading import open_rows, read_rows
 from dask_horn.data.stores import SampleStore
 from dask_horn.data.targets import Targets
 
-__all__ = ["DecodedBlock", "decoded", "forget", "read_block", "window_spans", "windows"]
+__all__ = [
+    "DecodedBlock",
+    "decoded",
+    "forget",
+    "read_block",
+    "stored_targets",
+    "window_spans",
+    "windows",
+]
 
 CACHE_BYTES = 256 * 2**20
 WINDOW_BYTES = 32 * 2**20
@@ -137,6 +146,35 @@ def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None)
     rows = store.y_chunk_rows or store.n_samples
     y = _cached_rows(key, block, rows, store.n_samples, 4 * targets.n_columns, load_y)
     return DecodedBlock(x, y)
+
+
+def stored_targets(run: str, store: SampleStore, block: Block) -> NDArray[Any]:
+    """Return the targets of one block as they are stored, from the cache likewise.
+
+    Parameters
+    ----------
+    run, store, block
+        As for `decoded`; the store holds targets.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows, ...)
+        Numbers, or text of fixed width; read-only.
+
+    Raises
+    ------
+    ChunkReadError, ValueError
+        If a chunk cannot be read, or holds neither numbers nor text.
+    """
+    location, shape, rows = store.y, store.y_shape, store.y_chunk_rows
+    assert location is not None and shape is not None and rows is not None, "there are targets"
+
+    def load(start: int, stop: int) -> NDArray[Any]:
+        return plain_labels(read_rows(_opened(run, location), location, start, stop))
+
+    key = (run, location.key, "stored")
+    row_bytes = 8 * math.prod(shape)  # at most, but for text
+    return _cached_rows(key, block, rows, store.n_samples, row_bytes, load)
 
 
 def forget(run: str) -> None:

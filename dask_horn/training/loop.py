@@ -7,7 +7,7 @@ import dataclasses
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dask.delayed import Delayed
@@ -133,8 +133,9 @@ def run(
         options = dataclasses.replace(options, redraw=True)
     listeners = CallbackList(callbacks)
     executor = current_executor()
-    with _scratch_folder(executor, scratch) as folder, executor.running(()):
+    with _scratch_folder(executor, scratch) as folder, executor.running(()), ExitStack() as stack:
         data = prepare_data(network, X, y, validation_data, options, known, executor, folder)
+        stack.callback(executor.forget, data.run)
         spec = make_spec(network, data, options, known)
         executor.check_memory(memory_needed(spec))
         kept = None
@@ -150,8 +151,6 @@ def run(
                 executor.cancel()
                 listeners.on_run_failed(error)
                 raise
-            finally:
-                executor.forget(spec.run)
 
 
 def training_graph(
@@ -185,6 +184,7 @@ def training_graph(
         atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
     with executor.running(()):
         data = prepare_data(network, X, y, None, options, Known(), executor, folder)
+        executor.forget(data.run)  # the graph may never be computed, or anywhere
     spec = make_spec(network, data, options, Known())
     shared = shared_spec(spec)
     parents = start_graph(spec, shared)

@@ -66,6 +66,8 @@ class TrainingData:
 
     Attributes
     ----------
+    run : str
+        The run's id, for which the workers keep what is decoded until it is forgotten.
     samples : SampleStore
     blocks : tuple of Block
         The rows to train on.
@@ -75,6 +77,7 @@ class TrainingData:
     found : Survey
     """
 
+    run: str
     samples: SampleStore
     blocks: tuple[Block, ...]
     validation: SampleStore | None
@@ -124,14 +127,19 @@ def prepare_data(
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
-    found = survey(samples, blocks, kind)
-    if validation_data is not None:
-        labels = found.classes if classes is None else classes
-        validation = _validation_store(validation_data, kind, labels, scratch)
-        _check_samples(network, validation, "validation_data")
+    run = secrets.token_hex(4)
+    try:
+        found = survey(run, samples, blocks, kind)
+        if validation_data is not None:
+            labels = found.classes if classes is None else classes
+            validation = _validation_store(validation_data, kind, labels, scratch)
+            _check_samples(network, validation, "validation_data")
+    except BaseException:
+        executor.forget(run)  # nobody will train on what was decoded
+        raise
     if validation is not None and not held:
         held = row_blocks(validation.n_samples, validation.chunk_rows, 1)
-    return TrainingData(samples, blocks, validation, held, found)
+    return TrainingData(run, samples, blocks, validation, held, found)
 
 
 def make_spec(
@@ -169,7 +177,7 @@ def make_spec(
         for round, plan in enumerate(rounds)
     )
     return RunSpec(
-        run=secrets.token_hex(4),
+        run=data.run,
         network=network,
         samples=data.samples,
         validation=data.validation,
