@@ -200,12 +200,12 @@ _READING = (
     "Between workers: arrays that one worker sends to another, as the method counts them, and all "
     "bytes on the workers' connections to each other, counted at the sockets. What a worker does "
     "for itself crosses nothing, so of two sub-models only one's slice and delta travel. Read: "
-    "compressed chunks, once for the survey that every method begins with, and then what training "
-    "needs: the baselines and groups share the rows out, so all is read once; the sub-models of a "
-    f"group all need its rows, so with G=1 they are read once on each of up to K workers (here "
-    f"{N_WORKERS}), and kept. Measured are all bytes that the workers read from files. The peak is "
-    "that of the worker with the most, beyond what it had before the run; all methods keep "
-    "the decoded samples."
+    "compressed chunks, once for the survey that every method begins with, and then what a worker "
+    "needs for training and has not kept from there: the baselines and groups share the rows out; "
+    "the sub-models of a group all need its rows, so with G=1 they come to each of up to K workers "
+    f"(here {N_WORKERS}) once, and are kept. Measured are all bytes that the workers read "
+    "from files. The peak is that of the worker with the most, beyond what it had "
+    "before the run; all methods keep the decoded samples."
 )
 
 _MEMORY_TEXT = (
