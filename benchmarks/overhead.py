@@ -24,7 +24,7 @@ from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
-from dask_horn.training import graph, rounds
+from dask_horn.training import graph, rounds, tasks
 from dask_horn.training.submodel import SubmodelReport, Trained
 
 N_SUBMODELS = 8
@@ -85,7 +85,7 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
 
 def replace_training() -> None:
     """Let the training tasks of this worker do nothing."""
-    graph.train_submodel = no_training
+    tasks.train_submodel = no_training
 
 
 def no_training(

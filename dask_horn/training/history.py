@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
 from dask_horn.model import Ensemble, Model
-from dask_horn.training.graph import RoundReport
+from dask_horn.training.tasks import RoundReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,20 +17,14 @@ from dask_horn.errors import DivergedError
 from dask_horn.model import Model
 from dask_horn.training.checkpoint import Checkpoint, models_of, spill_state
 from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.graph import (
-    Parent,
-    Parents,
-    RoundReport,
-    begin,
-    round_graph,
-    start_graph,
-    whole_parents,
-)
+from dask_horn.training.graph import Parents, begin, round_graph, start_graph, whole_parents
 from dask_horn.training.history import History, RoundRecord, TrainingResult
 from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.saving import Saved, load_graph, part_name, save_graph, spill_graph
 from dask_horn.training.spec import RunSpec
+from dask_horn.training.stages import Parent
+from dask_horn.training.tasks import RoundReport
 
 __all__ = ["Rounds", "shared_spec"]
 
