@@ -26,6 +26,7 @@ from dask_horn.training.submodel import SubmodelReport, Trained
 
 __all__ = [
     "ARITY",
+    "PART_ARITY",
     "ParentState",
     "PartialSum",
     "Share",
@@ -39,8 +40,10 @@ __all__ = [
     "take_part",
 ]
 
-#: Sums that one merge task adds up: fixed, since float addition is not associative.
+#: Whole parents' sums that one merge task adds up: fixed, since float addition is not associative.
 ARITY = 4
+#: Deltas of one sub-model, or their sums, that one task adds up: they are smaller, so more of them.
+PART_ARITY = 8
 
 _NO_MOMENTUM = np.zeros(0, np.float32)
 

@@ -11,7 +11,7 @@ from dask.task_spec import TaskRef
 from dask_horn.cluster import Placement
 from dask_horn.training.division import partition_of
 from dask_horn.training.layers import TaskLayers
-from dask_horn.training.merge import ARITY, add_deltas, add_partial_sums
+from dask_horn.training.merge import ARITY, PART_ARITY, add_deltas, add_partial_sums
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.tasks import (
     next_parent,
@@ -173,18 +173,18 @@ class Stages:
         return any(plan.n_submodels == self.n_submodels for plan in after)
 
     def _added_up(self, trained: list[TaskRef], submodel: int) -> list[TaskRef]:
-        """Add up one sub-model's deltas until `ARITY` sums at most are left."""
+        """Add up one sub-model's deltas until `PART_ARITY` sums at most are left."""
         level, stride, sums = 0, 1, trained
-        while len(sums) > ARITY:
-            level, stride = level + 1, stride * ARITY
+        while len(sums) > PART_ARITY:
+            level, stride = level + 1, stride * PART_ARITY
             sums = [
                 self.tasks.call(
                     add_deltas,
-                    self.key(f"merge-level-{level}", self.lineage, submodel, i // ARITY),
-                    sums[i : i + ARITY],
-                    near=self.placement(self.groups[i // ARITY * stride], submodel),
+                    self.key(f"merge-level-{level}", self.lineage, submodel, i // PART_ARITY),
+                    sums[i : i + PART_ARITY],
+                    near=self.placement(self.groups[i // PART_ARITY * stride], submodel),
                 )
-                for i in range(0, len(sums), ARITY)
+                for i in range(0, len(sums), PART_ARITY)
             ]
         return sums
 

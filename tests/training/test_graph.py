@@ -43,7 +43,7 @@ def test_two_redrawn_rounds_have_a_task_for_each_stage(graph):
 def test_groups_that_share_a_partition_keep_the_parent_in_parts():
     X, y = load_digits(return_X_y=True)
     network = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(10)], 64)
-    settings = {"n_groups": 5, "n_submodels": [3], "n_rounds": 4}
+    settings = {"n_groups": 9, "n_submodels": [3], "n_rounds": 4}
     graph = horn.training_graph(network, X, y, **settings)
     assert stages(graph) == {
         "run": 1,
@@ -51,7 +51,7 @@ def test_groups_that_share_a_partition_keep_the_parent_in_parts():
         "partition": 1,  # and cut once: from then on the parts stay where they are
         "take": 3,
         "slice": 4 * 3,
-        "train": 4 * 5 * 3,
+        "train": 4 * 9 * 3,
         "merge-level-1": 4 * 2 * 3,
         "share": 4 * 3,
         "part": 4 * 3,
@@ -61,7 +61,7 @@ def test_groups_that_share_a_partition_keep_the_parent_in_parts():
     }
     members = horn.training_graph(network, X, y, merge="ensemble", **settings)
     found = stages(members)
-    assert (found["take"], found["train"], found["parent"]) == (5 * 3, 4 * 5 * 3, 5)
+    assert (found["take"], found["train"], found["parent"]) == (9 * 3, 4 * 9 * 3, 9)
     assert not any("merge" in stage for stage in found)
 
 

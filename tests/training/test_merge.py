@@ -11,6 +11,7 @@ from dask_horn.network import Dense, Network
 from dask_horn.partition import Partition
 from dask_horn.training.merge import (
     ARITY,
+    PART_ARITY,
     ParentState,
     add_deltas,
     add_partial_sums,
@@ -209,8 +210,8 @@ def _merged_in_parts(parent, partition, trained, step):
     for k in range(partition.n_submodels):
         parts.append(take_part(TABLE, parent, partition, k))
         sums = [results[k] for results in trained]
-        while len(sums) > ARITY:
-            sums = [add_deltas(sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]
+        while len(sums) > PART_ARITY:
+            sums = [add_deltas(sums[i : i + PART_ARITY]) for i in range(0, len(sums), PART_ARITY)]
         found.append(sums)
     tables = [partition.table_of(TABLE, k) for k in range(partition.n_submodels)]
     shares = [share_of(*both) for both in zip(tables, [shared] * len(tables), found, strict=True)]
@@ -221,7 +222,7 @@ def _merged_in_parts(parent, partition, trained, step):
     return join_parts(TABLE, shared, after), reports
 
 
-@given(st.integers(1, 9), st.integers(1, 4), st.sampled_from([(0.7, 0.7), (1.0, 0.0)]))
+@given(st.integers(1, 17), st.integers(1, 4), st.sampled_from([(0.7, 0.7), (1.0, 0.0)]))
 @settings(max_examples=30)
 def test_a_parent_in_parts_is_merged_as_a_whole_one(groups, k, outer):
     rng, step = np.random.default_rng(groups), OuterStep(*outer)
@@ -244,7 +245,7 @@ def test_a_parent_in_parts_is_merged_as_a_whole_one(groups, k, outer):
 def test_parts_from_another_process():
     rng, step = np.random.default_rng(4), OuterStep(0.7, 0.7)
     partition = Partition.draw(NETWORK, 3, seed=1)
-    trained = [_trained(rng, partition, group) for group in range(5)]
+    trained = [_trained(rng, partition, group) for group in range(9)]
     received = [[Trained(_received(r.delta), r.report) for r in group] for group in trained]
     parent = _parent(rng)
     far = ParentState(4, _received(parent.parameters), _received(parent.momentum))
