@@ -40,6 +40,7 @@ from dask_horn.training.merge import (
     ARITY,
     ParentState,
     PartialSum,
+    add_deltas,
     add_partial_sums,
     put_group,
     step_parent,
@@ -190,7 +191,7 @@ class _Laboratory:
         means = unit_means(spec.network, self.table.as_dict(parent.parameters), self.probe)
         states = [_Sum(self.table) for _ in self.state]
         statistics = UnitStatistics()
-        sums: list[PartialSum] = []
+        found: list[list[Trained]] = []
         for group, partition in enumerate(partitions):
             trained = []
             for submodel in range(partition.n_submodels):
@@ -202,10 +203,8 @@ class _Laboratory:
                     places.count(merged.count, part.trained.report.samples)
                 if self._recalibrates(round) or self._looks(round):
                     statistics.add(self._network_sums(part), partition.index_sets(submodel))
-            sums.append(put_group(self.table, partition, trained))
-        while len(sums) > 1:
-            sums = [add_partial_sums(sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]
-        merged = self._outer_step(parent, sums[0], partitions, round)
+            found.append(trained)
+        merged = self._outer_step(parent, self._added_up(found, partitions), partitions, round)
         for vector, sum_of in zip(self.state, states, strict=True):
             held = sum_of.count > 0
             vector[held] = sum_of.total[held] / sum_of.count[held]
@@ -217,6 +216,29 @@ class _Laboratory:
             recalibrate(spec.network, self.table.as_dict(parameters), self.probe, statistics)
             merged = dataclasses.replace(merged, parameters=parameters)
         return merged
+
+    def _added_up(
+        self, found: Sequence[Sequence[Trained]], partitions: Sequence[Partition]
+    ) -> PartialSum:
+        """Add up all deltas in the library's order, on which their last bits depend."""
+        if self.spec.redraw or self.variant.own_partitions:
+            sums = [
+                put_group(self.table, partition, trained)
+                for partition, trained in zip(partitions, found, strict=True)
+            ]
+            while len(sums) > 1:
+                sums = [add_partial_sums(sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]
+            return sums[0]
+        total = np.zeros(self.table.size, np.float32)
+        reports: list[SubmodelReport] = []
+        for submodel, own in enumerate(zip(*found, strict=True)):  # a part stays by itself there
+            some: list[Trained | PartialSum] = list(own)
+            while len(some) > ARITY:
+                some = [add_deltas(some[i : i + ARITY]) for i in range(0, len(some), ARITY)]
+            added = add_deltas(some)
+            partitions[0].slice_map(self.table, submodel).put(added.total, total)
+            reports.extend(added.reports)
+        return PartialSum(total, tuple(reports))
 
     def _partition(self, round: int, group: int) -> Partition:
         if not self.variant.own_partitions:

@@ -17,7 +17,7 @@ NETWORK = horn.Network(
 SETTINGS = {"n_submodels": 4, "n_rounds": 6, "steps_per_round": 100, "random_state": 3}
 
 
-@pytest.mark.parametrize("n_groups", [1, 2])
+@pytest.mark.parametrize("n_groups", [1, 2, 6])
 def test_without_a_switch_it_gives_the_librarys_bits(n_groups):
     library = horn.train(NETWORK, X, Y, n_groups=n_groups, **SETTINGS).model
     here = train(NETWORK, X, Y, n_groups=n_groups, **SETTINGS).model
