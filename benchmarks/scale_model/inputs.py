@@ -26,16 +26,22 @@ from dask_horn.cluster import ClusterExecutor, LocalExecutor
 from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.division import partition_of
 from dask_horn.training.graph import (
+    Parent,
+    RoundGraph,
+    begin,
     initial_parent,
-    put_slices,
+    next_part,
     round_graph,
+    share_deltas,
+    slice_of,
     start_graph,
     take_slice,
-    train_slice,
+    train_part,
 )
-from dask_horn.training.merge import ARITY, add_partial_sums, step_parent
+from dask_horn.training.merge import ARITY, ParentState, add_deltas
 from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.spec import RunSpec
+from dask_horn.training.submodel import Trained
 
 __all__ = [
     "BATCH",
@@ -53,6 +59,7 @@ N_INPUTS, N_CLASSES, BATCH = 784, 10, 128
 _NARROW = 64  # width where nothing is trained
 _ROWS = 32 * BATCH
 _N_SLEEPING = 3
+_MANY = 1000  # reports
 _SHORT = 2  # steps of one training; another has more, and their difference is steps alone
 _SECONDS, _FEWEST, _MOST = 0.3, 10, 300  # of those steps
 
@@ -83,27 +90,51 @@ def costs_of(width: int, n_submodels: int, turns: int) -> dict[str, float]:
             timed.setdefault(name, []).append(seconds)
     median = {name: float(np.median(values)) for name, values in timed.items()}
     step = (median["long"] - median["short"]) / (n_steps - _SHORT)
-    partition = partition_of(short, 0, 0)
-    table = short.network.parameters
-    slices = [partition.slice_map(table, i).table.size for i in range(n_submodels)]
-    costs = Costs(
-        parent_size=table.size,
-        slice_size=round(sum(slices) / n_submodels),
-        partition_bytes=len(pickle.dumps(partition)),
-        step=step,
-        train=max(0.0, median["short"] - _SHORT * step),
-        partition=median["partition"],
-        take=median["take"],
-        put=median["put"],
-        add=median["add"],
-        parent=median["parent"],
+    return dataclasses.asdict(
+        Costs(
+            **_sizes(short, n_submodels),
+            step=step,
+            train=max(0.0, median["short"] - _SHORT * step),
+            slice=median["slice"],
+            add=median["add"],
+            share=median["share"],
+            part=median["part"],
+        )
     )
-    return dataclasses.asdict(costs)
+
+
+def _sizes(spec: RunSpec, n_submodels: int) -> dict[str, Any]:
+    """Return what a mean sub-model has and sends."""
+    partition, table = partition_of(spec, 0, 0), spec.network.parameters
+    sizes = [partition.table_of(table, i).size for i in range(n_submodels)]
+    part = take_slice(spec, initial_parent(spec, 0), partition, 0)
+    trained = train_part(spec, slice_of(part), 0, 0, 0, True, True)
+    few, many = (_share_bytes(spec, part, trained, n) for n in (1, _MANY + 1))
+    reports = (many - few) / _MANY
+    size = round(sum(sizes) / n_submodels)
+    n_bytes = 4.0 * size
+    return {
+        "size": size,
+        "slice_bytes": n_bytes,
+        "delta_bytes": n_bytes,
+        "share_bytes": few - reports,
+        "report_bytes": reports,
+    }
+
+
+def _share_bytes(spec: RunSpec, part: ParentState, trained: Trained, n_groups: int) -> int:
+    """Return the bytes of what a sub-model tells the others, as it is sent."""
+    report = trained.report
+    found = [
+        dataclasses.replace(trained, report=dataclasses.replace(report, group=group))
+        for group in range(n_groups)
+    ]
+    return len(pickle.dumps(share_deltas(spec, part, 0, found)))
 
 
 def _timed_tasks(short: RunSpec, long: RunSpec, n_submodels: int) -> dict[str, float]:
     """Do each task of a round once; return the seconds of each kind."""
-    table, seconds = short.network.parameters, {}
+    seconds = {}
 
     def timed(name: str, call: Callable[[], Any]) -> Any:
         began = time.perf_counter()
@@ -111,30 +142,21 @@ def _timed_tasks(short: RunSpec, long: RunSpec, n_submodels: int) -> dict[str, f
         seconds[name] = time.perf_counter() - began
         return result
 
-    parent = initial_parent(short, 0)
-    partition = timed("partition", lambda: partition_of(short, 0, 0))
-    start = timed("take", lambda: take_slice(short, parent, partition, 0))
-    trained = timed("short", lambda: train_slice(short, start, partition, 0, 0, 0))
-    timed("long", lambda: train_slice(long, start, partition, 0, 0, 0))
-    report = trained.report
-    others = [
-        dataclasses.replace(
-            trained,
-            delta=take_slice(short, parent, partition, i),
-            report=dataclasses.replace(report, submodel=i),
-        )
-        for i in range(n_submodels)
-    ]
-    total = timed("put", lambda: put_slices(short, partition, others))
-    timed("add", lambda: add_partial_sums([total] * ARITY))
-    outer = short.rounds[0].outer_step
-    timed("parent", lambda: step_parent(table, parent, total, [partition], outer))
+    part = take_slice(short, initial_parent(short, 0), partition_of(short, 0, 0), 0)
+    start = timed("slice", lambda: slice_of(part))
+    trained = timed("short", lambda: train_part(short, start, 0, 0, 0, True, True))
+    timed("long", lambda: train_part(long, start, 0, 0, 0, True, True))
+    timed("add", lambda: add_deltas([trained] * ARITY))
+    share = timed("share", lambda: share_deltas(short, part, 0, [trained]))
+    shares = [share] * n_submodels
+    timed("part", lambda: next_part(short, part, 0, 0, [trained], shares))
     return seconds
 
 
-def _spec(width: int, n_groups: int, n_submodels: int, steps: int) -> RunSpec:
+def _spec(width: int, n_groups: int, n_submodels: int, steps: int, n_rounds: int = 2) -> RunSpec:
+    """Settle a run on a few samples; the last of its rounds is no steady one."""
     network = _network(width)
-    options = TrainingOptions.of(**settings(n_groups, n_submodels, steps, 1))
+    options = TrainingOptions.of(**settings(n_groups, n_submodels, steps, n_rounds))
     X, y = _samples(_ROWS)
     data = prepare_data(network, X, y, None, options, Known(), LocalExecutor("sync"), None)
     return make_spec(network, data, options, Known())
@@ -149,6 +171,8 @@ def settings(n_groups: int, n_submodels: int, steps: int, n_rounds: int) -> dict
         "steps_per_round": steps,
         "batch_size": BATCH,
         "concentration": None,
+        "outer_learning_rate": 0.7,  # the default of several groups; the costs' run has one
+        "outer_momentum": 0.7,
         "checkpoint_every": 1000,  # between the rounds that are timed nothing is saved
     }
 
@@ -167,10 +191,51 @@ def _samples(n: int) -> tuple[Any, Any]:
 def real_rounds(
     width: int, n_groups: int, n_submodels: int, steps: int, n_rounds: int
 ) -> list[float]:
-    """Train on the current cluster; return the seconds of each round."""
+    """Train on the current cluster; return the seconds of so many steady rounds."""
     X, y = _samples(n_groups * 8 * BATCH)
-    result = horn.train(_network(width), X, y, **settings(n_groups, n_submodels, steps, n_rounds))
-    return [record.seconds for record in result.history]
+    options = settings(n_groups, n_submodels, steps, n_rounds + 1)
+    result = horn.train(_network(width), X, y, **options)
+    return [record.seconds for record in result.history[1:]]  # in the first the parent is cut
+
+
+class _Emptied:
+    """The steady rounds of a run on the cluster, the tasks of which do nothing, or sleep."""
+
+    def __init__(self, client: Client, spec: RunSpec, sleep: Mapping[str, float]) -> None:
+        self.executor = ClusterExecutor(client)
+        self.spec = spec
+        self.sleep = sleep
+        self.shared = client.compute(delayed(None, name=f"run-{spec.run}"))
+        lazy = start_graph(spec, self.shared, self.executor.placement(1))
+        self.parents, _ = begin(self.executor, emptied(RoundGraph(lazy, *lazy[0].parts)).parents)
+        self.round = 0
+
+    def write(self) -> RoundGraph:
+        """Write the graph of the next round, as the library does."""
+        n_groups = self.spec.rounds[0].n_groups
+        return round_graph(
+            self.spec,
+            self.shared,
+            self.parents,
+            self.round,
+            placement=self.executor.placement(n_groups),
+            homes=self.executor.placement(1),
+        )
+
+    def submit(self, graph: RoundGraph) -> Any:
+        """Submit what `emptied` has made of it; return the future of its report."""
+        self.parents, (report,) = begin(self.executor, graph.parents, graph.report)
+        self.round += 1
+        return report
+
+    def begun(self) -> None:
+        """Do the first round, in which the parent is cut and connections are made."""
+        self.submit(emptied(self.write())).result()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for the parts."""
+        wait([part for parent in self.parents for part in parent.parts])
 
 
 def empty_rounds(client: Client, n_groups: int, n_submodels: int, n_rounds: int) -> dict[str, Any]:
@@ -180,24 +245,25 @@ def empty_rounds(client: Client, n_groups: int, n_submodels: int, n_rounds: int)
     process, where scheduler and client are, computes for it; ``build`` what the client needs to
     write the graph and to hand it in, before anything runs.
     """
-    spec = _spec(_NARROW, n_groups, n_submodels, 1)
+    spec = _spec(_NARROW, n_groups, n_submodels, 1, n_rounds + 2)
     kinds: dict[str, list[float]] = {"wall": [], "busy": [], "build": []}
+    rounds = _Emptied(client, spec, {})
+    rounds.begun()
     n_tasks = 0
-    for round in range(n_rounds + 1):
+    for _ in range(n_rounds):
         began = time.perf_counter()
-        graph = _round(client, dataclasses.replace(spec, run=_new_run()))
+        graph = rounds.write()
         written = time.perf_counter()
-        emptied = _emptied(graph)
-        n_tasks = len(emptied.dask)
+        graph = emptied(graph)
+        n_tasks = len(graph.report.dask)
         handed_in, used_before = time.perf_counter(), time.process_time()
-        future = client.compute(emptied, optimize_graph=False)
+        rounds.submit(graph)
         submitted = time.perf_counter()
-        future.result()
+        rounds.wait()
         done, all_used = time.perf_counter(), time.process_time()
-        if round:  # in the first, connections are made
-            kinds["build"].append((written - began + submitted - handed_in) / n_tasks)
-            kinds["wall"].append((done - handed_in) / n_tasks)
-            kinds["busy"].append((all_used - used_before) / n_tasks)
+        kinds["build"].append((written - began + submitted - handed_in) / n_tasks)
+        kinds["wall"].append((done - handed_in) / n_tasks)
+        kinds["busy"].append((all_used - used_before) / n_tasks)
     return {"tasks": n_tasks, **kinds}
 
 
@@ -205,46 +271,43 @@ def sleeping_rounds(
     client: Client, n_groups: int, n_submodels: int, sleep: Mapping[str, float]
 ) -> float:
     """Compute rounds whose tasks sleep, so that cores do not matter; return seconds per round."""
-    spec = _spec(_NARROW, n_groups, n_submodels, 1)
-    parent = None
+    spec = _spec(_NARROW, n_groups, n_submodels, 1, _N_SLEEPING + 2)
+    rounds = _Emptied(client, spec, sleep)
+    rounds.begun()
     began = time.perf_counter()
     for _ in range(_N_SLEEPING):
-        graph = _round(client, dataclasses.replace(spec, run=_new_run()), parent)
-        parent = client.compute(_emptied(graph, sleep), optimize_graph=False)
-    wait(parent)
+        rounds.submit(emptied(rounds.write(), sleep))
+    rounds.wait()
     return (time.perf_counter() - began) / _N_SLEEPING
 
 
-def _round(client: Client, spec: RunSpec, parent: Any = None) -> Delayed:
-    """Return the library's graph of a round, up to its parent, as a run on the cluster has it."""
-    executor = ClusterExecutor(client)
-    shared, homes = delayed(None, name=f"run-{spec.run}"), executor.placement(1)
-    parents = start_graph(spec, shared, homes) if parent is None else (parent,)
-    placement = executor.placement(spec.rounds[0].n_groups)
-    (after,) = round_graph(spec, shared, parents, 0, placement=placement, homes=homes).parents
-    return after
-
-
-def _emptied(graph: Delayed, sleep: Mapping[str, float] = MappingProxyType({})) -> Delayed:
-    """Return a graph with the same keys, needs, places and priorities, of tasks that only sleep."""
+def emptied(graph: RoundGraph, sleep: Mapping[str, float] = MappingProxyType({})) -> RoundGraph:
+    """Return a round with the same keys, needs, places and priorities, of tasks that only sleep."""
     layers = {
         name: MaterializedLayer(
             {key: _sleeper(key, task, sleep) for key, task in layer.items()},
             annotations=layer.annotations,
         )
-        for name, layer in graph.dask.layers.items()
+        for name, layer in graph.report.dask.layers.items()
     }
-    (last,) = graph.__dask_layers__()
-    return Delayed(graph.key, HighLevelGraph(layers, graph.dask.dependencies), layer=last)
+    asleep = HighLevelGraph(layers, graph.report.dask.dependencies)
+    return RoundGraph(
+        tuple(
+            Parent(tuple(_lazy(part, asleep) for part in parent.parts), parent.divided)
+            for parent in graph.parents
+        ),
+        _lazy(graph.report, asleep),
+    )
+
+
+def _lazy(handle: Delayed, graph: HighLevelGraph) -> Delayed:
+    (layer,) = handle.__dask_layers__()
+    return Delayed(handle.key, graph, layer=layer)
 
 
 def _sleeper(key: Any, task: Any, sleep: Mapping[str, float]) -> Task:
     stage = (key[0] if isinstance(key, tuple) else key).partition("-")[0]
     return Task(key, _sleep, sleep.get(stage, 0.0), List(*map(TaskRef, task.dependencies)))
-
-
-def _new_run() -> str:
-    return f"{time.time_ns():x}"
 
 
 def _sleep(seconds: float, inputs: Sequence[Any]) -> None:

@@ -14,9 +14,9 @@ from benchmarks.scale_model import inputs
 PREDICTED = {800: (1, 4, 8), 4096: (1, 8, 16)}
 _PREDICTED_QUICKLY = {800: (1, 4), 4096: (1, 8)}
 _N_BYTES = 2**26
-#: Seconds of tasks that sleep: the takes of a round together well below a training, each well
+#: Seconds of tasks that sleep: the slices of a round together well below a training, each well
 #: above a message.
-SLEEP = {"take": 0.02, "train": 0.6, "put": 0.05}
+SLEEP = {"slice": 0.02, "train": 0.6, "part": 0.05}
 #: Groups and sub-models of the rounds of tasks that sleep.
 _ASLEEP = ((8, 1), (2, 4), (8, 4))
 

@@ -1,12 +1,13 @@
 """Rounds of training as tasks for the simulation: ours, and what others do instead.
 
-The graph is that of `dask_horn.training.graph`,
+The graph is that of a steady round of `dask_horn.training.graph`, whose parent stays in parts,
 
-    partition → take → train → put → merge-level-i → parent,
+    slice → train → merge-level-i → share → part,
 
-with one partition for all groups, and tasks run on the workers that they prefer there: what needs
-the parent at its home, training where the placement says, sums beside the first of the groups that
-they add up.
+and tasks run on the workers that they prefer there: training where the placement says, sums beside
+the first of the groups that they add up, and all else of a sub-model beside the first group's,
+where its part stays. A slice, which is the part without its outer momentum, is there only where
+several groups train it. The first round's cut and the last one's parent are no part of it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = [
     "round_seconds",
 ]
 
-_N_ROUNDS = 2  # simulated: the second, which starts where the first has ended, is what counts
+_N_ROUNDS = 2  # simulated: the second, from the end of the first to its own, is what counts
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,30 @@ class Costs:
 
     Attributes
     ----------
-    parent_size, slice_size : int
-        Parameters of the parent, and of a sub-model.
-    partition_bytes : float
-        Of a partition, as it is sent.
+    size : int
+        Parameters of a sub-model.
+    slice_bytes, delta_bytes : float
+        Of a slice, and of a delta or a sum of deltas, as they are sent.
+    share_bytes, report_bytes : float
+        Of what a sub-model tells the others of a parent, and of each group's report in it.
     step, train : float
         Seconds of an optimizer step, and of a training task beyond its steps.
-    partition, take, put, add, parent : float
-        Seconds of drawing the partition, taking one slice, putting a group's deltas, adding up
-        `ARITY` partial sums, and of the outer step, for which holders are counted once.
+    slice, add, share, part : float
+        Seconds of leaving the outer momentum behind, of adding up `ARITY` deltas, of telling what
+        is shared, and of the outer step of one part from a single delta.
     """
 
-    parent_size: int
-    slice_size: int
-    partition_bytes: float
+    size: int
+    slice_bytes: float
+    delta_bytes: float
+    share_bytes: float
+    report_bytes: float
     step: float
     train: float
-    partition: float
-    take: float
-    put: float
+    slice: float
     add: float
-    parent: float
+    share: float
+    part: float
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,13 @@ class Design:
     ----------
     relay : bool
         Whether each slice goes down a tree of the workers that train it, in place of being sent
-        to all of them by the parent's home. The partition travels with it.
+        to all of them by the worker where its part is.
+    arity : int
+        Sums that one merge task adds up.
     """
 
     relay: bool = False
+    arity: int = ARITY
 
 
 def placed(group: int, submodel: int, n_groups: int, n_workers: int) -> int:
@@ -92,7 +99,7 @@ def divided_rounds(
     build_seconds: float = 0.0,
     n_rounds: int = _N_ROUNDS,
 ) -> list[Task]:
-    """Write rounds out, from a parent on worker 0.
+    """Write steady rounds out, from the parts of a parent, each beside its first sub-model.
 
     Parameters
     ----------
@@ -106,94 +113,113 @@ def divided_rounds(
         That the client is busy with each task before it submits the round.
     n_rounds : int
     """
-    graph = _Graph(costs, design or Design(), n_workers, build_seconds)
-    parent = graph.add("start", 0, 0.0, (), 8 * costs.parent_size)
+    graph = _Graph(costs, design or Design(), n_groups, n_workers, build_seconds)
+    parts = [
+        graph.add("start", (0, submodel), 0.0, (), 2 * costs.slice_bytes)
+        for submodel in range(n_submodels)
+    ]
     for _ in range(n_rounds):
-        parent = graph.add_round(parent, n_groups, n_submodels, steps)
+        parts = graph.add_round(parts, steps)
     return graph.released()
+
+
+#: What goes first on its worker: others wait for it.
+_FIRST = ("relay", "slice", "share", "part")
 
 
 class _Graph:
     """Tasks so far, and where they run."""
 
-    def __init__(self, costs: Costs, design: Design, n_workers: int, build: float) -> None:
+    def __init__(
+        self, costs: Costs, design: Design, n_groups: int, n_workers: int, build: float
+    ) -> None:
         self.costs = costs
         self.design = design
+        self.n_groups = n_groups
         self.n_workers = n_workers
         self.build = build
         self.tasks: list[Task] = []
         self.ends_of_rounds: list[int] = []
 
     def add(
-        self, stage: str, worker: int, seconds: float, inputs: Sequence[int], n_bytes: float
+        self,
+        stage: str,
+        beside: tuple[int, int],
+        seconds: float,
+        inputs: Sequence[int],
+        n_bytes: float,
     ) -> int:
-        first = int(stage in ("relay", "take"))
+        """Add a task beside the training of a group's sub-model; return its number."""
+        worker = placed(*beside, self.n_groups, self.n_workers)
+        first = int(stage in _FIRST)
         self.tasks.append(Task(stage, worker, seconds, tuple(inputs), n_bytes, priority=first))
         return len(self.tasks) - 1
 
-    def add_round(self, parent: int, n_groups: int, n_submodels: int, steps: float) -> int:
+    def add_round(self, parts: Sequence[int], steps: float) -> list[int]:
         costs = self.costs
-        home, slice_bytes = self.tasks[parent].worker, 4 * costs.slice_size
-        partition = self.add("partition", home, costs.partition, (), costs.partition_bytes)
-        slices = [
-            self.add("take", home, costs.take, (parent, partition), slice_bytes)
-            for _ in range(n_submodels)
+        found = [self._trained(part, m, steps) for m, part in enumerate(parts)]
+        told = costs.share_bytes + self.n_groups * costs.report_bytes
+        shares = [
+            self.add("share", (0, m), costs.share, (parts[m], *sums), told)
+            for m, sums in enumerate(found)
         ]
-        given = [[(start, partition) for start in slices] for _ in range(n_groups)]
+        after = [
+            self.add(
+                "part",
+                (0, m),
+                costs.part + self._adding(len(sums) - 1),  # it adds the last few up itself
+                (parts[m], *sums, *shares),
+                2 * costs.slice_bytes,
+            )
+            for m, sums in enumerate(found)
+        ]
+        self.ends_of_rounds.append(after[-1])
+        return after
+
+    def _adding(self, n: int) -> float:
+        """Return the seconds of adding up so many deltas."""
+        return self.costs.add * n / ARITY
+
+    def _trained(self, part: int, submodel: int, steps: float) -> list[int]:
+        """Train one sub-model in every group; return its deltas, or the few sums of them."""
+        costs, start = self.costs, part
+        if self.n_groups > 1:
+            start = self.add("slice", (0, submodel), costs.slice, (part,), costs.slice_bytes)
+        given = [start] * self.n_groups
         if self.design.relay:
-            given = self._relayed(slices, partition, n_groups)
+            given = self._relayed(start, submodel)
         seconds = costs.train + steps * costs.step
-        sums = []
-        for group in range(n_groups):
-            trained = [
-                self.add("train", self._placed(group, i, n_groups), seconds, inputs, slice_bytes)
-                for i, inputs in enumerate(given[group])
-            ]
-            beside = self._placed(group - group % ARITY, 0, n_groups)
-            inputs = (partition, *trained)
-            sums.append(self.add("put", beside, costs.put, inputs, 4 * costs.parent_size))
-        inputs = (parent, self._add_up(sums), partition)
-        merged = self.add("parent", home, costs.parent, inputs, 8 * costs.parent_size)
-        self.ends_of_rounds.append(merged)
-        return merged
-
-    def _relayed(
-        self, slices: Sequence[int], partition: int, n_groups: int
-    ) -> list[list[tuple[int, ...]]]:
-        """Pass slices from group to group; return what each group's trainings get."""
-        n_bytes = 4 * self.costs.slice_size + self.costs.partition_bytes
-        held = [[(start, partition) for start in slices]]  # by whom groups get it from, in turn
-        given = []
-        for group in range(n_groups):
-            inputs = held[(group + ARITY - 1) // ARITY]
-            if ARITY * group + 1 < n_groups:  # else nobody is below
-                inputs = [
-                    (self.add("relay", self._placed(group, i, n_groups), 0.0, above, n_bytes),)
-                    for i, above in enumerate(inputs)
-                ]
-                held.append(inputs)
-            given.append(inputs)
-        return given
-
-    def _add_up(self, sums: list[int]) -> int:
-        n_groups, level, stride = len(sums), 0, 1
-        while len(sums) > 1:
-            level, stride = level + 1, stride * ARITY
-            parts = [sums[i : i + ARITY] for i in range(0, len(sums), ARITY)]
+        sums = [
+            self.add("train", (group, submodel), seconds, (needed,), costs.delta_bytes)
+            for group, needed in enumerate(given)
+        ]
+        level, stride, arity = 0, 1, self.design.arity
+        while len(sums) > arity:
+            level, stride = level + 1, stride * arity
+            some = [sums[i : i + arity] for i in range(0, len(sums), arity)]
             sums = [
                 self.add(
                     f"merge-level-{level}",
-                    self._placed(i * stride, 0, n_groups),
-                    self.costs.add * len(part) / ARITY,
-                    part,
-                    4 * self.costs.parent_size,
+                    (i * stride, submodel),
+                    self._adding(len(own)),
+                    own,
+                    costs.delta_bytes,
                 )
-                for i, part in enumerate(parts)
+                for i, own in enumerate(some)
             ]
-        return sums[0]
+        return sums
 
-    def _placed(self, group: int, submodel: int, n_groups: int) -> int:
-        return placed(group, submodel, n_groups, self.n_workers)
+    def _relayed(self, start: int, submodel: int) -> list[int]:
+        """Pass a slice from group to group; return what each group's training gets."""
+        held = [start]  # by whom groups get it from, in turn
+        given = [start]
+        for group in range(1, self.n_groups):
+            above = held[(group - 1) // ARITY]
+            if ARITY * group + 1 < self.n_groups:  # else nobody is below
+                above = self.add("relay", (group, submodel), 0.0, (above,), self.costs.slice_bytes)
+                held.append(above)
+            given.append(above)
+        return given
 
     def released(self) -> list[Task]:
         """Return the tasks, each released when the client has built its whole round."""
@@ -207,10 +233,12 @@ class _Graph:
 
 
 def round_seconds(tasks: Sequence[Task], platform: Platform) -> float:
-    """Return the seconds from one parent to the next, in the last of the rounds."""
+    """Return the mean seconds from one round's end to the next, after the first of the rounds."""
     ends = simulate(tasks, platform).ends
-    parents = [end for task, end in zip(tasks, ends, strict=True) if task.stage == "parent"]
-    return parents[-1] - parents[-2]
+    parts = [end for task, end in zip(tasks, ends, strict=True) if task.stage == "part"]
+    n_submodels = sum(task.stage == "start" for task in tasks)
+    first, last = parts[:n_submodels], parts[-n_submodels:]
+    return (max(last) - max(first)) / (len(parts) // n_submodels - 1)
 
 
 def ring_seconds(n_bytes: float, n_workers: int, platform: Platform) -> float:

@@ -20,7 +20,7 @@ from benchmarks.scale_model.methods import (
     ring_seconds,
     round_seconds,
 )
-from benchmarks.scale_model.simulation import Platform, simulate
+from benchmarks.scale_model.simulation import Platform
 
 WORKERS = (10, 30, 100, 300, 1000, 3000, 10000)
 GBITS = (1, 10)
@@ -32,17 +32,20 @@ STEPS = 500
 #: Sub-models of the divided network whose limits are looked for.
 LOOKED_AT = {800: 4, 4096: 8}
 HALF = 0.5
+#: Sums that one task would add up in another design.
+WIDER = 16
 AS_BUILT = Design()
 
 _FREE_COSTS = {
-    "taking the slices": ("take",),
-    "putting and adding up deltas": ("put", "add"),
-    "the outer step": ("parent",),
-    "the partition, and the training tasks' own set-up": ("partition", "train"),
+    "sending slices to the groups": ("slice_bytes",),
+    "sending deltas and their sums": ("delta_bytes",),
+    "sending what is shared": ("share_bytes", "report_bytes"),
+    "adding up deltas": ("add",),
+    "the outer step": ("share", "part"),
+    "the training tasks' own set-up": ("slice", "train"),
 }
 _FREE_PLATFORM = {
     "the scheduler": {"scheduler_seconds": 0.0},
-    "the workers' links": {"bandwidth": float("inf")},
     "latency": {"latency": 0.0, "overhead_seconds": 0.0},
 }
 
@@ -166,15 +169,15 @@ def check(measured: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any
         n_workers,
         steps,
         build_seconds=dask["build"],
-        n_rounds=len(real["seconds"]),
+        n_rounds=len(real["seconds"]) + 1,
     )
     kernels = n_groups * n_submodels * steps * costs.step / n_workers
     return {
         "case": real["case"],
         "measured": real["seconds"],
-        "predicted": simulate(tasks, platform).seconds / len(real["seconds"]),
+        "predicted": round_seconds(tasks, platform),
         "kernels": kernels,
-        "tasks": (len(tasks) - 1) // len(real["seconds"]),
+        "tasks": (len(tasks) - n_submodels) // (len(real["seconds"]) + 1),
     }
 
 
@@ -216,7 +219,7 @@ def curves(
     """Predict the seconds of a round of each method, for each number of workers."""
     strong = scaling == "strong"
     whole = situation(measured, width, 1, gbits)
-    n_bytes = 4 * whole.costs.parent_size
+    n_bytes = whole.costs.slice_bytes
     found: dict[str, list[float]] = {}
     for n_submodels in _networks(measured)[width]:
         one = situation(measured, width, n_submodels, gbits)
@@ -231,7 +234,7 @@ def curves(
         ]
     steps = [ROWS / BATCH / n if strong else STEPS for n in workers]
     found["local SGD, ring at the round's end"] = [
-        many * whole.costs.step + whole.costs.parent + ring_seconds(n_bytes, n, whole.platform)
+        many * whole.costs.step + whole.costs.part + ring_seconds(n_bytes, n, whole.platform)
         for many, n in zip(steps, workers, strict=True)
     ]
     found["data-parallel, ring at each step"] = [
@@ -247,10 +250,15 @@ def limits(
     """Find what limits the divided network as workers grow, and what lifts that, weakly scaled."""
     built = situation(measured, width, LOOKED_AT[width], gbits)
     relayed = dataclasses.replace(built, design=Design(relay=True))
-    designs = {"as built": built, "slices relayed": relayed}
+    wider = dataclasses.replace(built, design=Design(relay=True, arity=WIDER))
+    designs = {
+        "as built": built,
+        "slices relayed": relayed,
+        f"slices relayed, sums of {WIDER}": wider,
+    }
     if full:
         designs["Dask at a tenth of its cost"] = _with_quicker_dask(built)
-        designs["both"] = _with_quicker_dask(relayed)
+        designs["slices relayed, Dask at a tenth"] = _with_quicker_dask(relayed)
         designs["as built, rounds ten times as long"] = dataclasses.replace(
             built, steps=10 * built.steps
         )

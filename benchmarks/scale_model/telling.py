@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.report import markdown_table
 from benchmarks.scale_model.inputs import BATCH
-from benchmarks.scale_model.predictions import HALF, LATENCY, ROWS, STEPS, WORKERS
+from benchmarks.scale_model.predictions import HALF, LATENCY, ROWS, STEPS, WIDER, WORKERS
+from dask_horn.training.merge import ARITY
 
 Measured = Mapping[str, Any]
 _SHORTER = 0.95  # of a round: what does not shorten it so far does not limit it
@@ -39,7 +40,9 @@ def _introduction(measured: Measured) -> str:
     return (
         "Tasks, a scheduler that handles one at a time, workers of one core, and each worker's "
         "link, by `benchmarks/scale_model/simulation.py`; rounds are the library's own graph "
-        "(a test compares them task by task), placed as the library places them. The costs of the "
+        "(a test compares them task by task), placed as the library places them: steady ones, "
+        "between which the parent stays in parts, so neither the first round's cut nor the "
+        "parent's putting together at the end is in them. The costs of the "
         f"tasks are measured, on one core ({'/'.join(measured['blas'])} kernels, "
         "OPENBLAS_CORETYPE unset); the network is stated: links of 1 or 10 Gbit/s and "
         f"{1e6 * LATENCY:.0f} µs. What is predicted is the second of two rounds, with equal parts "
@@ -57,26 +60,29 @@ def _inputs(measured: Measured) -> str:
     rows = []
     for name, costs in measured["costs"].items():
         width, n_submodels = name.split("/")
-        slice_bytes = 4 * costs["slice_size"]
+        n_bytes = costs["delta_bytes"]
         rows.append(
             (
                 f"784-{width}-{width}-10, K = {n_submodels}",
-                f"{costs['slice_size']:,.0f}",
+                f"{costs['size']:,.0f}",
                 f"{1e3 * costs['step']:.2f}",
                 f"{1e3 * costs['train']:.1f}",
-                _milliseconds(costs["take"], slice_bytes),
-                _milliseconds(costs["put"], int(n_submodels) * slice_bytes),
-                _milliseconds(costs["add"], 16 * costs["parent_size"]),
-                f"{1e3 * costs['parent']:.1f}",
+                f"{1e3 * costs['slice']:.2f}",
+                _milliseconds(costs["add"], ARITY * n_bytes),
+                f"{1e3 * costs['share']:.2f}",
+                _milliseconds(costs["part"], n_bytes),
+                f"{costs['share_bytes'] / 1e3:.1f} + {costs['report_bytes'] / 1e3:.2f} G",
             )
         )
     header = (
-        "network", "parameters of a sub-model", "step", "task beyond steps", "take (GB/s)",
-        "put a group's (GB/s)", "add up four (GB/s)", "outer step",
+        "network", "parameters of a sub-model", "step", "task beyond steps", "slice",
+        f"add up {ARITY} deltas (GB/s)", "share", "outer step of a part (GB/s)",
+        "kB that a share sends",
     )  # fmt: skip
     return (
         f"Milliseconds, medians of {measured['turns']}, batch {BATCH}, AdamW; the library's own "
-        "functions on one worker while another core idles.\n\n"
+        "functions on one worker while another core idles. GB/s are of the deltas that are read. A "
+        "slice is a part without its outer momentum, which is not copied.\n\n"
         f"{markdown_table(header, rows)}\n\n{_dask(measured)}"
     )
 
@@ -117,10 +123,11 @@ def _checks(checks: Sequence[Measured]) -> str:
         for n, some in errors.items()
     )
     return (
-        "Seconds a round of real training on a local cluster here, mean of all rounds of a run, "
-        "and the model's for the same run, with costs measured on all of its workers at a time "
-        f"before and after. The error: {said}. Two cores say nothing about thousands of workers: "
-        "what the model adds up is checked here, how its sums behave in the large only by closed "
+        "Seconds a round of real training on a local cluster here, mean of a run's rounds but the "
+        "first, in which the parent is cut, and the model's for the same run, with costs measured "
+        f"on all of its workers at a time before and after. The error: {said}. Two "
+        "cores say nothing about thousands of workers: what the model adds up is checked here, how "
+        "its sums behave in the large only by closed "
         f"forms (`tests/benchmarks/test_scale_model.py`).\n\n{markdown_table(header, rows)}"
     )
 
@@ -140,19 +147,19 @@ def _sleepers(sleeping: Measured, sleepers: Sequence[Measured]) -> str:
     return (
         "What the order and the place of tasks cost needs more workers than there are cores here, "
         f"so let their tasks sleep: {sleeping['workers']} workers, rounds of the library's graph "
-        f"whose takes last {1e3 * sleep['take']:.0f} ms, trainings {1e3 * sleep['train']:.0f} and "
-        f"puts {1e3 * sleep['put']:.0f}, all else nothing. Seconds a round; the model errs by "
-        f"{100 * error:.0f} % in the median. {_waiting(sleep['train'], sleepers)}\n\n"
+        f"whose slices last {1e3 * sleep['slice']:.0f} ms, trainings {1e3 * sleep['train']:.0f} "
+        f"and parts {1e3 * sleep['part']:.0f}, all else nothing. Seconds a round; the "
+        f"model errs by {100 * error:.0f} % in the median. {_waiting(sleep['train'], sleepers)}\n\n"
         + markdown_table(("G", "K", "measured", "predicted", "error"), rows)
     )
 
 
 def _waiting(training: float, sleepers: Sequence[Measured]) -> str:
-    """Say whether slices waited for their home worker's own training, which the model excludes."""
+    """Say whether slices waited for training where their part is."""
     beyond = max(one["seconds"] - one["predicted"] for one in sleepers)
     said = (
-        "In the model all takes, which have a priority, are done before their worker trains. Had "
-        f"one waited for a training there, a round would last {training:.2f} s longer than "
+        "What others wait for, slices, shares and parts, goes before training on its worker. Had "
+        f"one of them waited for a training there, a round would last {training:.2f} s longer than "
         f"predicted; the most that one did was {beyond:+.2f} s"
     )
     if beyond < training / 2:
@@ -197,12 +204,23 @@ def _limits(limits: Sequence[Measured]) -> str:
         + "\n\nFor each design, the number of workers up to which at least half of their time "
         f"goes into steps, in rounds of {STEPS} steps; and the one thing that, had it no cost, "
         "would shorten that round most, or the two where most of what both take is gained only "
-        "without both, as when they work at the same time. *Slices relayed*: each "
-        "goes down a tree of arity 4 of the workers that train it, in place of being sent to all "
-        "of them by the parent's home. Dask does some of that by itself, as a worker may fetch "
-        "from any that has a slice by then: as built, the model is pessimistic there.\n\n"
-        + markdown_table(header, rows)
+        "without both, as when they work at the same time. As built, the worker that has a part "
+        "sends its slice to the sub-models of all other groups, and their deltas come back by a "
+        f"tree of sums of {ARITY}. *Slices relayed*: each goes down such a tree too. Dask does "
+        "some of that by itself, as a worker may fetch from any that has a slice by then: as "
+        f"built, the model is pessimistic there. *Sums of {WIDER}* are fewer tasks for the "
+        "scheduler, on busier links. Whatever is built, a round is as long as its slowest "
+        "training, and no scheduler nor network lifts that: trainings that take 10 % longer on "
+        "one worker than on the others cost a round "
+        f"{_stragglers(limits)}.\n\n" + markdown_table(header, rows)
     )
+
+
+def _stragglers(limits: Sequence[Measured]) -> str:
+    """Say how long a tenth of a round's training is."""
+    found = [one["training"] / 10 for one in limits]
+    low, high = min(found), max(found)
+    return f"{_seconds(low)} s" if low == high else f"{_seconds(low)} to {_seconds(high)} s"
 
 
 def _first(one: Measured, name: str) -> str:

@@ -23,10 +23,12 @@ from benchmarks.scale_model.methods import (
 from benchmarks.scale_model.predictions import LIMITS, Situation, waterfall, workers_at_half
 from benchmarks.scale_model.simulation import Platform, Task, simulate
 from dask_horn.cluster import ClusterExecutor
+from dask_horn.training.graph import round_graph, start_graph
+from dask_horn.training.rounds import shared_spec
 
 COSTS = Costs(
-    parent_size=1000, slice_size=100, partition_bytes=50.0, step=0.01, train=0.02, partition=0.001,
-    take=0.002, put=0.003, add=0.004, parent=0.005,
+    size=100, slice_bytes=400.0, delta_bytes=400.0, share_bytes=0.0, report_bytes=0.0, step=0.01,
+    train=0.02, slice=0.001, add=0.004, share=0.003, part=0.005,
 )  # fmt: skip
 PERFECT = Platform()
 
@@ -50,10 +52,19 @@ def test_a_worker_each_takes_the_longest_task() -> None:
 
 def test_free_round_takes_its_longest_path() -> None:
     tasks = divided_rounds(COSTS, 16, 4, 64, 10)
-    training = 4 * COSTS.take + COSTS.train + 10 * COSTS.step  # home takes all, then trains
-    puts = 4 * COSTS.put  # of four groups beside the first of them, one after the other
-    path = training + puts + 2 * COSTS.add + COSTS.parent
-    assert round_seconds(tasks, PERFECT) == pytest.approx(path)  # partitions are drawn meanwhile
+    training = COSTS.slice + COSTS.train + 10 * COSTS.step
+    # Sixteen deltas are four sums, one of which the part's outer step begins with.
+    path = training + COSTS.add + COSTS.share + COSTS.part + 3 / 4 * COSTS.add
+    assert round_seconds(tasks, PERFECT) == pytest.approx(path)
+
+
+def test_one_group_needs_no_slices_and_sends_nothing_but_shares() -> None:
+    costs = replace(COSTS, share_bytes=7.0, report_bytes=2.0)
+    tasks = divided_rounds(costs, 1, 4, 4, 10)
+    assert Counter(task.stage for task in tasks) == {"start": 4, "train": 8, "share": 8, "part": 8}
+    outcome = simulate(tasks, Platform(bandwidth=1e6))
+    sent = {worker: seconds * 1e6 for worker, seconds in outcome.sending.items()}
+    assert sent == pytest.approx(dict.fromkeys(range(4), 2 * 3 * 9.0))  # two rounds, three others
 
 
 def test_scheduler_hands_out_one_task_after_the_other() -> None:
@@ -135,7 +146,7 @@ def test_data_parallel_hides_the_shorter_of_two() -> None:
 
 @pytest.mark.parametrize("n_groups, n_submodels", [(1, 1), (1, 3), (4, 2), (5, 3), (21, 1)])
 def test_graph_is_the_librarys(n_groups: int, n_submodels: int) -> None:
-    """As many tasks of each stage, which need as many of each other stage."""
+    """As many tasks of each stage, which need as many of each other stage, in a steady round."""
     network = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(2)], input_shape=2)
     y = np.arange(512) % 2
     graph = dict(
@@ -145,23 +156,22 @@ def test_graph_is_the_librarys(n_groups: int, n_submodels: int) -> None:
             y,
             n_groups=n_groups,
             n_submodels=[n_submodels],
-            n_rounds=1,
+            n_rounds=3,
             steps_per_round=1,
         ).dask
     )
     real: Counter[tuple[str, ...]] = Counter()
     for key, task in graph.items():
-        needed = Counter(map(_stage, task.dependencies))
-        real[(_stage(key), *map(str, sorted(needed.items())))] += 1
-    for unmodelled in ("run", "report"):
-        real = Counter({edges: n for edges, n in real.items() if edges[0] != unmodelled})
-    tasks = divided_rounds(COSTS, n_groups, n_submodels, n_groups * n_submodels, 1, n_rounds=1)
+        if isinstance(key, tuple) and key[1] == 1:  # neither the first round nor the last
+            needed = Counter(map(_stage, task.dependencies))
+            del needed["run"]  # what all tasks share is sent once: the model has it everywhere
+            real[(_stage(key), *map(str, sorted(needed.items())))] += 1
+    n_workers = n_groups * n_submodels
+    tasks = divided_rounds(COSTS, n_groups, n_submodels, n_workers, 1, n_rounds=2)
+    second = (len(tasks) + n_submodels) // 2  # a round is half of what begins with the parts
     modelled: Counter[tuple[str, ...]] = Counter()
-    for task in tasks:
+    for task in tasks[second:]:
         needed = Counter(tasks[number].stage for number in task.inputs)
-        needed["run"] += 1  # what all tasks share is sent once: the model has it everywhere
-        if task.stage.startswith("merge"):
-            del needed["run"]
         modelled[(task.stage, *map(str, sorted(needed.items())))] += 1
     assert modelled == real
 
@@ -186,46 +196,56 @@ def test_training_runs_where_the_library_prefers(n_groups: int, n_workers: int) 
             assert prefer(group, submodel) == [f"worker-{worker}"]
 
 
-def test_home_sends_each_slice_to_each_worker_unless_they_are_relayed() -> None:
+def test_slice_goes_from_its_part_to_each_worker_unless_it_is_relayed() -> None:
     platform = Platform(bandwidth=1e6)
-    for design, n_slices in ((Design(), 64 * 8 - 1), (Design(relay=True), 7 + 4)):
-        tasks = divided_rounds(
-            replace(COSTS, partition_bytes=0.0), 64, 8, 512, 1, design=design, n_rounds=1
-        )
-        sent = simulate(tasks, platform).sending[0] * platform.bandwidth
-        assert sent == pytest.approx(4 * COSTS.slice_size * n_slices)
+    for design, n_slices in ((Design(), 63), (Design(relay=True), 4)):
+        tasks = divided_rounds(COSTS, 64, 8, 512, 1, design=design, n_rounds=1)
+        for submodel in range(8):
+            home = placed(0, submodel, 64, 512)
+            sent = simulate(tasks, platform).sending[home] * platform.bandwidth
+            assert sent == pytest.approx(COSTS.slice_bytes * n_slices)
+
+
+def test_relayed_slices_reach_each_group_once() -> None:
+    n_groups = 40
+    tasks = divided_rounds(COSTS, n_groups, 2, 80, 1, design=Design(relay=True), n_rounds=1)
+    assert sum(task.stage == "train" for task in tasks) == 2 * n_groups
+    got = sum(simulate(tasks, Platform(bandwidth=1.0)).receiving.values())
+    deltas = 2 * (n_groups - 1)  # all but the first groups', by way of their sums
+    assert got == pytest.approx(COSTS.slice_bytes * 2 * (n_groups - 1) + COSTS.delta_bytes * deltas)
 
 
 def test_worker_gets_a_slice_once_for_all_groups_that_it_trains() -> None:
     platform = Platform(bandwidth=1e6)
-    costs = replace(COSTS, partition_bytes=0.0, parent_size=0)  # so that sums weigh nothing
-    tasks = divided_rounds(costs, 32, 1, 2, 1, n_rounds=1)
-    assert simulate(tasks, platform).receiving[1] * platform.bandwidth == pytest.approx(
-        4 * COSTS.slice_size * (1 + _deltas_received(tasks, 1))
-    )
+    tasks = divided_rounds(replace(COSTS, delta_bytes=0.0), 32, 1, 2, 1, n_rounds=1)
+    received = simulate(tasks, platform).receiving[1] * platform.bandwidth
+    assert received == pytest.approx(COSTS.slice_bytes)
 
 
-def _deltas_received(tasks: list[Task], worker: int) -> int:
-    return sum(
-        tasks[number].worker != worker
-        for task in tasks
-        if task.stage == "put" and task.worker == worker
-        for number in task.inputs
-        if tasks[number].stage == "train"
-    )
+def test_wider_sums_are_fewer_tasks() -> None:
+    stages = [
+        Counter(
+            task.stage
+            for task in divided_rounds(COSTS, 64, 2, 128, 1, design=Design(arity=n), n_rounds=1)
+        )
+        for n in (4, 16)
+    ]
+    assert (stages[0]["merge-level-1"], stages[0]["merge-level-2"]) == (2 * 16, 2 * 4)
+    assert (stages[1]["merge-level-1"], stages[1]["merge-level-2"]) == (2 * 4, 0)
 
 
 @pytest.mark.parametrize("platform", [PERFECT, Platform(0.01, 0.02, 1e6, 0.001)])
-def test_takes_never_wait_for_the_homes_own_training(platform: Platform) -> None:
-    tasks = divided_rounds(COSTS, 16, 4, 64, 100)
+def test_slices_never_wait_for_training_where_their_part_is(platform: Platform) -> None:
+    tasks = divided_rounds(COSTS, 16, 4, 16, 100)  # all parts on one worker, which trains four
     ends = simulate(tasks, platform).ends
-    last_take = max(end for task, end in zip(tasks, ends, strict=True) if task.stage == "take")
-    at_home = [
-        end for task, end in zip(tasks, ends, strict=True)
-        if task.stage == "train" and task.worker == 0
-    ]  # fmt: skip
-    second = at_home[-1]  # of the second round, as is the last take
-    assert second - (COSTS.train + 100 * COSTS.step) >= last_take - 1e-9
+    second = (len(tasks) + 4) // 2  # where the second round begins
+
+    def ended(stage: str) -> list[float]:
+        numbered = list(zip(tasks, ends, strict=True))[second:]
+        return [end for task, end in numbered if (task.stage, task.worker) == (stage, 0)]
+
+    assert len(ended("slice")) == len(ended("train")) == 4
+    assert max(ended("slice")) <= min(ended("train")) - (COSTS.train + 100 * COSTS.step) + 1e-9
 
 
 def test_sums_are_where_the_library_prefers() -> None:
@@ -234,12 +254,18 @@ def test_sums_are_where_the_library_prefers() -> None:
     found = [
         (task.stage, task.worker)
         for task in divided_rounds(COSTS, n_groups, 3, n_workers, 1, n_rounds=1)
-        if task.stage.startswith(("put", "merge", "parent"))
+        if task.stage.startswith(("merge", "share", "part"))
     ]
-    puts = [("put", group - group % 4) for group in range(n_groups)]
-    level_1 = [("merge-level-1", group) for group in (0, 4, 8, 12, 16, 20)]
-    upper = [("merge-level-2", 0), ("merge-level-2", 16), ("merge-level-3", 0), ("parent", 0)]
-    assert found == puts + level_1 + upper
+    sums = [
+        (stage, group + n_groups * submodel)
+        for submodel in range(3)
+        for stage, groups in (("merge-level-1", range(0, 21, 4)), ("merge-level-2", (0, 16)))
+        for group in groups
+    ]
+    assert found == [
+        *sums,
+        *((stage, n_groups * submodel) for stage in ("share", "part") for submodel in range(3)),
+    ]
 
 
 def test_same_answer_each_time() -> None:
@@ -251,8 +277,11 @@ def test_same_answer_each_time() -> None:
 def test_limit_is_what_was_made_dear() -> None:
     dear = {
         "the scheduler": Situation(COSTS, 4, Platform(scheduler_seconds=0.1), 0.0, 1.0),
-        "the workers' links": Situation(COSTS, 4, Platform(bandwidth=1e4), 0.0, 1.0),
-        "the outer step": Situation(replace(COSTS, parent=9.0), 4, PERFECT, 0.0, 1.0),
+        "sending slices to the groups": Situation(COSTS, 4, Platform(bandwidth=1e4), 0.0, 1.0),
+        "sending deltas and their sums": Situation(
+            replace(COSTS, delta_bytes=4e6), 4, Platform(bandwidth=1e6), 0.0, 1.0
+        ),
+        "the outer step": Situation(replace(COSTS, part=9.0), 4, PERFECT, 0.0, 1.0),
         "building the graph": Situation(COSTS, 4, PERFECT, 0.1, 1.0),
     }
     for limit, situation in dear.items():
@@ -263,7 +292,7 @@ def test_limit_is_what_was_made_dear() -> None:
 
 
 def test_workers_at_half_lie_where_half_is_crossed() -> None:
-    one = Situation(replace(COSTS, take=0.0), 4, Platform(0.01, overhead_seconds=0.01), 0.0, 300.0)
+    one = Situation(replace(COSTS, slice=0.0), 4, Platform(0.01, overhead_seconds=0.01), 0.0, 300.0)
     found = workers_at_half(one, most=1000)
     assert one.efficiency(found) >= 0.5 > one.efficiency(int(1.2 * found))
     assert 50 < found < 1000
@@ -271,23 +300,24 @@ def test_workers_at_half_lie_where_half_is_crossed() -> None:
 
 
 def test_emptied_round_keeps_keys_needs_places_and_priorities() -> None:
-    class Executor:
-        def __init__(self, client: object) -> None: ...
-
-        def placement(self, n_groups: int):
-            return lambda group, submodel: [f"worker-{(group + submodel) % 3}"]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inputs, "ClusterExecutor", Executor)
-        graph = inputs._round(None, inputs._spec(64, 5, 2, 1))
-    emptied = inputs._emptied(graph)
-    before, after = dict(graph.dask), dict(emptied.dask)
+    spec = inputs._spec(64, 5, 2, 1, n_rounds=3)
+    shared = shared_spec(spec)
+    cut = round_graph(spec, shared, start_graph(spec, shared), 0)
+    graph = round_graph(
+        spec, shared, cut.parents, 1, placement=lambda group, m: [f"worker-{(group + m) % 3}"]
+    )
+    assert len(graph.parents[0].parts) == 2
+    emptied = inputs.emptied(graph)
+    before, after = dict(graph.report.dask), dict(emptied.report.dask)
     assert set(before) == set(after)
     for key, task in before.items():
-        assert after[key].dependencies == task.dependencies
-    for name, layer in graph.dask.layers.items():
-        assert emptied.dask.layers[name].annotations == layer.annotations
-    assert emptied.compute(scheduler="sync", optimize_graph=False) is None
+        assert after[key].dependencies == getattr(task, "dependencies", frozenset())
+    for name, layer in graph.report.dask.layers.items():
+        assert emptied.report.dask.layers[name].annotations == layer.annotations
+    parts = [part.key for part in emptied.parents[0].parts]
+    assert parts == [part.key for part in graph.parents[0].parts]
+    for part in (*emptied.parents[0].parts, emptied.report):
+        assert part.compute(scheduler="sync", optimize_graph=False) is None
 
 
 def test_only_what_shortens_a_round_is_said_to_limit_it() -> None:
@@ -305,6 +335,6 @@ def test_only_what_shortens_a_round_is_said_to_limit_it() -> None:
     ]
 
 
-def test_waiting_takes_are_told_from_measured_rounds() -> None:
+def test_what_waits_is_told_from_measured_rounds() -> None:
     assert "none waited" in telling._waiting(0.6, [{"seconds": 1.0, "predicted": 0.9}])
     assert "too hopeful" in telling._waiting(0.6, [{"seconds": 1.5, "predicted": 0.9}])
