@@ -18,7 +18,7 @@ from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
 
 QUANTITIES = {
     "time": "seconds of a round",
-    "bytes": "MB of slices and deltas",
+    "bytes": "MB of slices and deltas in a round",
     "memory": "MB of a worker, beyond idle",
 }
 _NAMES = {
@@ -75,17 +75,25 @@ def expected(point: Point, quantity: str) -> float:
     steps = max(STEPS, -(-rows // BATCH)) if point["axis"] == "samples" else STEPS
     if quantity == "time":
         return groups * submodels * steps * own / point["workers"]
-    if quantity == "bytes":
-        return groups * submodels * 2 * 4 * own
+    if quantity == "bytes":  # the first group's sub-models train where the parent's parts stay
+        return (groups - 1) * submodels * 2 * 4 * own
+    # Decoded rows; and the larger of two: what a round holds, or the whole parent beside its parts
+    # where it is cut or put together, both with outer momentum where there are several groups.
     data = point["samples"] * (784 + 4)
-    whole = parameters(width)
-    # Decoded rows; a training task's start, values, gradient, two moments and delta, and its
-    # activations with their gradients; the slices, which all groups share, and each group's
-    # deltas; two parents with momentum; a group's sum, and those of the other groups until four
-    # are there to be added up.
-    training = 4 * (6 * own + 4 * BATCH * (784 + 2 * width / submodels))
-    merging = 4 * (4 + min(groups, 5)) * whole + 4 * submodels * own * (1 + groups)
-    return min(data, CACHE_BYTES + 2 * WINDOW_BYTES) + training + merging / point["workers"]
+    vectors = 2 if groups > 1 else 1
+    # The parts; each group's deltas until four are there to be added up, and their sums; a training
+    # task's values, gradient, two moments and delta, and its activations with their gradients.
+    parts = vectors * submodels * own
+    deltas = submodels * own * min(groups, 4) + own * min(groups, 4)
+    training = 5 * own + 4 * BATCH * (784 + 2 * width / submodels)
+    on_each = (parts + deltas) / point["workers"] + training
+    whole = vectors * parameters(width) + parts
+    return min(data, CACHE_BYTES + 2 * WINDOW_BYTES) + 4 * max(on_each, whole)
+
+
+def fitted(along: Sequence[Point], quantity: str) -> list[Point]:
+    """Return the points where there is something: with one group no slice and no delta travels."""
+    return [point for point in along if expected(point, quantity) > 0]
 
 
 def render(measured: Mapping[str, Any], plots: Path) -> str:
@@ -97,10 +105,11 @@ def render(measured: Mapping[str, Any], plots: Path) -> str:
         along = _along(points, axis)
         if len(along) < _FEW:
             continue
-        x = [point[axis] for point in along]
         for quantity in QUANTITIES:
-            law = fit(x, [value(point, quantity) for point in along])
-            theory = fit(x, [expected(point, quantity) for point in along])
+            some = fitted(along, quantity)
+            x = [point[axis] for point in some]
+            law = fit(x, [value(point, quantity) for point in some])
+            theory = fit(x, [expected(point, quantity) for point in some])
             rows.append(
                 (
                     _NAMES[axis],
@@ -110,7 +119,7 @@ def render(measured: Mapping[str, Any], plots: Path) -> str:
                     f"{theory.exponent:+.2f}",
                     f"{law.r2:.3f}",
                     f"{100 * (law.worst - 1):.0f} %",
-                    f"{fit_of_theory(along, quantity):.2f}",
+                    f"{fit_of_theory(some, quantity):.2f}",
                 )
             )
     header = (
@@ -149,7 +158,7 @@ def figure(points: Sequence[Point]) -> Figure:
     for column, axis in enumerate(AXES):
         along = _along(points, axis)
         for row, (quantity, label) in enumerate(QUANTITIES.items()):
-            _panel(grid[row, column], along, axis, quantity)
+            _panel(grid[row, column], fitted(along, quantity), axis, quantity)
             if column == 0:
                 grid[row, 0].set_ylabel(label)
         grid[-1, column].set_xlabel(_NAMES[axis])
@@ -199,14 +208,16 @@ def _introduction(measured: Mapping[str, Any]) -> str:
         f"grow. One axis at a time, the others fixed ({bases}). Each point is a fresh process and "
         f"a fresh local cluster of one-thread workers, in random order; kernels are loaded before. "
         f"BLAS kernels {blas}, OPENBLAS_CORETYPE unset. Time is the run's over its {rounds} "
-        "rounds. Bytes are those of the slices that sub-models take and of the deltas that they "
-        "give, whether or not they cross the network; groups share their slices, which come to a "
-        "worker once and are counted for each group. Memory is a worker's peak (VmHWM) beyond "
-        "what it had with its kernels loaded, "
+        "rounds. Bytes are those of the slices and deltas of a steady round, neither the first nor "
+        "the last: of all groups but the first, whose sub-models train where the parent's parts "
+        "stay. They are counted for each group, whether or not they cross the network; a slice "
+        "comes to a worker once for all groups that it trains. Memory is a worker's peak (VmHWM) "
+        "in the whole run, in which the parent is drawn and cut, and put together at the end, "
+        "beyond what the worker had with its kernels loaded, "
         f"{min(p['idle'] for p in points) / 1e6:.0f} to {max(p['idle'] for p in points) / 1e6:.0f} "
         "MB. Lines are least squares of the logarithms; dashed is what is counted: operations of "
         "all sub-models (the level fitted, as nothing says how long one takes), bytes of their "
-        "parameters, and bytes of all arrays that a round holds at a time, no fit."
+        "parameters, and bytes of all arrays that are held at a time, no fit."
     )
 
 
@@ -224,7 +235,8 @@ def _reading(points: Sequence[Point]) -> str:
         expected(first, "time") / expected(last, "time"),
         value(first, "time") / value(last, "time"),
     )
-    bytes_ok = max(abs(value(p, "bytes") / expected(p, "bytes") - 1) for p in points)
+    moving = fitted(points, "bytes")
+    bytes_ok = max(abs(value(p, "bytes") / expected(p, "bytes") - 1) for p in moving)
     memory = [value(p, "memory") / expected(p, "memory") for p in points]
     return (
         "A sub-model has width/K units in each hidden layer: its time goes as (width/K)² for the "
@@ -233,11 +245,23 @@ def _reading(points: Sequence[Point]) -> str:
         f"{last['submodels']} a round needs {count:.1f} times fewer operations and took "
         f"{took:.1f} times less long: what is missing are smaller, less efficient products and "
         "what each task costs besides. "
-        f"Bytes are as counted to {100 * bytes_ok:.2g} %. The peak of memory was "
+        f"Bytes are as counted to {100 * bytes_ok:.2g} %. {_alone(points)}The peak of memory was "
         f"{min(memory):.2f} to {max(memory):.2f} of the counted bytes. Exponents of memory are "
         "those of a sum of things that grow and things that do not, and say little beyond their "
         "range; samples cost memory until the cache of decoded rows is full "
         f"({CACHE_BYTES / 2**20:.0f} MiB), then no more."
+    )
+
+
+def _alone(points: Sequence[Point]) -> str:
+    """Say what moves where there is one group, which no exponent tells."""
+    alone = [value(point, "bytes") for point in points if point["groups"] == 1]
+    if not alone:
+        return ""
+    return (
+        f"With one group slices and deltas of a round were {max(alone) / 1e6:.1f} MB: all that its "
+        "sub-models tell each other are shares of what all of them hold, such as the output's "
+        "bias, so that point is in no fit of bytes. "
     )
 
 

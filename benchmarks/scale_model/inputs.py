@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
+import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
@@ -320,11 +321,16 @@ def nothing(*inputs: Any) -> None:
     """Do nothing."""
 
 
-def seconds_of_chain(client: Client, n: int) -> float:
-    """Return the seconds of a task that waits for the one before and does nothing."""
+def seconds_of_chain(client: Client, n: int, n_workers: int = 1) -> float:
+    """Return the seconds of a task that waits for the one before and does nothing.
+
+    With several workers it is never on the worker of the one before, whose result it fetches.
+    """
+    workers = sorted(client.scheduler_info()["workers"])[:n_workers]
     link: Delayed | None = None
-    for _ in range(n):
-        link = delayed(nothing, pure=False)(link)
+    for i in range(n):
+        with dask.annotate(workers=[workers[i % n_workers]]):
+            link = delayed(nothing, pure=False)(link)
     began = time.perf_counter()
     client.compute(link, optimize_graph=False).result()
     return (time.perf_counter() - began) / n

@@ -16,7 +16,7 @@ _PREDICTED_QUICKLY = {800: (1, 4), 4096: (1, 8)}
 _N_BYTES = 2**26
 #: Seconds of tasks that sleep: the slices of a round together well below a training, each well
 #: above a message.
-SLEEP = {"slice": 0.02, "train": 0.6, "part": 0.05}
+SLEEP = {"slice": 0.02, "train": 1.0, "part": 0.05}
 #: Groups and sub-models of the rounds of tasks that sleep.
 _ASLEEP = ((8, 1), (2, 4), (8, 4))
 
@@ -81,11 +81,16 @@ def _sleeping(full: bool) -> dict[str, Any]:
 
 
 def _dask(client: Client, n_rounds: int) -> dict[str, Any]:
-    """Measure what a task costs beyond its own work, and how long a chain's link takes."""
+    """Measure what a task costs beyond its own work, a link of a chain, and a fetched input."""
     empty = inputs.empty_rounds(client, 32, 8, n_rounds)
-    chains = [inputs.seconds_of_chain(client, 100) for _ in range(n_rounds)]
+    n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    chains = [
+        [inputs.seconds_of_chain(client, 100, n) for n in (1, min(2, n_workers))]
+        for _ in range(n_rounds)
+    ]
     kinds = {kind: float(np.median(empty[kind])) for kind in ("wall", "busy", "build")}
-    return {"tasks": empty["tasks"], **kinds, "chain": float(np.median(chains))}
+    chain, apart = np.median(chains, axis=0).tolist()
+    return {"tasks": empty["tasks"], **kinds, "chain": chain, "fetch": max(0.0, apart - chain)}
 
 
 def _blas() -> list[str]:

@@ -46,7 +46,7 @@ _FREE_COSTS = {
 }
 _FREE_PLATFORM = {
     "the scheduler": {"scheduler_seconds": 0.0},
-    "latency": {"latency": 0.0, "overhead_seconds": 0.0},
+    "latency": {"latency": 0.0, "overhead_seconds": 0.0, "fetch_seconds": 0.0},
 }
 
 
@@ -161,6 +161,7 @@ def check(measured: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any
         scheduler_seconds=dask["wall"],
         overhead_seconds=max(0.0, dask["chain"] - dask["wall"]),
         bandwidth=float(np.median(measured["bandwidth"])),
+        fetch_seconds=dask["fetch"],
     )
     tasks = divided_rounds(
         costs,
@@ -196,6 +197,7 @@ def sleepers(sleeping: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, 
     platform = Platform(
         scheduler_seconds=sleeping["dask"]["wall"],
         overhead_seconds=max(0.0, sleeping["dask"]["chain"] - sleeping["dask"]["wall"]),
+        fetch_seconds=sleeping["dask"]["fetch"],
     )
     return {**real, "predicted": round_seconds(tasks, platform)}
 
@@ -208,6 +210,7 @@ def situation(measured: Mapping[str, Any], width: int, n_submodels: int, gbits: 
         overhead_seconds=max(0.0, dask["chain"] - dask["wall"]),
         bandwidth=gbits * 1e9 / 8,
         latency=LATENCY,
+        fetch_seconds=dask["fetch"],
     )
     costs = Costs(**measured["costs"][f"{width}/{n_submodels}"])
     return Situation(costs, n_submodels, platform, dask["build"], STEPS)

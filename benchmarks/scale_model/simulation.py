@@ -6,10 +6,11 @@ core, and each worker's link to the network, which sends and receives at the sam
 - When the last input of a task is done, the scheduler is told, one latency later. It hands out one
   task after the other, each for `scheduler_seconds`; the task is at its worker one latency and the
   worker's own `overhead_seconds` later.
-- There it asks the workers that made its inputs for those that its worker does not have. Answers
-  leave a sender one after the other, travel for a latency, and arrive at a receiver one after the
-  other; both at the link's bandwidth, and at once where neither is busy. The network between
-  them is never the limit. What has arrived stays, for later tasks of that worker.
+- There it asks the workers that made its inputs for those that its worker does not have. After
+  `fetch_seconds` answers leave a sender one after the other, travel for a latency, and arrive at a
+  receiver one after the other; both at the link's bandwidth, and at once where neither is busy.
+  The network between them is never the limit. What has arrived stays, for later tasks of that
+  worker.
 - With all inputs there, it waits for the core; tasks that come earlier in the list go first, unless
   a task has a priority.
 
@@ -73,12 +74,15 @@ class Platform:
         Bytes per second of a worker's link, each way.
     latency : float
         Seconds from one machine to another.
+    fetch_seconds : float
+        From a worker's request for an input to its answer, at least, beside the latency.
     """
 
     scheduler_seconds: float = 0.0
     overhead_seconds: float = 0.0
     bandwidth: float = float("inf")
     latency: float = 0.0
+    fetch_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,8 @@ class _Simulation:
 
     def _send(self, now: float, number: int, to: int) -> None:
         sender = self.tasks[number].worker
-        start = max(now + self.platform.latency, self.sender_free[sender])
+        asked = now + self.platform.latency + self.platform.fetch_seconds
+        start = max(asked, self.sender_free[sender])
         seconds = self.tasks[number].output_bytes / self.platform.bandwidth
         self.sender_free[sender] = start + seconds
         self.busy[1][sender] += seconds

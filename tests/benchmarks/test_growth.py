@@ -7,7 +7,7 @@ import pytest
 
 import dask_horn as horn
 from benchmarks.growth.measuring import BASE, points
-from benchmarks.growth.telling import expected, fit
+from benchmarks.growth.telling import expected, fit, fitted
 
 
 def test_fit_finds_a_power_law() -> None:
@@ -26,19 +26,21 @@ def test_fit_says_how_far_the_farthest_point_is() -> None:
     assert law.worst == pytest.approx(2 ** (2 / 3))
 
 
-def test_counted_bytes_are_the_librarys() -> None:
-    y = np.arange(64) % 10
+@pytest.mark.parametrize("n_groups", [1, 2, 5])
+def test_counted_bytes_are_the_librarys(n_groups: int) -> None:
+    y = np.arange(128) % 10
     hidden = [horn.Dense(12, activation="relu") for _ in range(2)]
     network = horn.Network([*hidden, horn.Dense(10)], input_shape=784)
     result = horn.train(
-        network, np.zeros((64, 784), np.uint8), y, n_groups=2, n_submodels=[3], n_rounds=1,
+        network, np.zeros((128, 784), np.uint8), y, n_groups=n_groups, n_submodels=[3], n_rounds=3,
         steps_per_round=1, concentration=None,
     )  # fmt: skip
-    (record,) = result.history
-    point = {**BASE, "groups": 2, "submodels": 3, "width": 12, "axis": "width"}
+    record = result.history[1]
+    point = {**BASE, "groups": n_groups, "submodels": 3, "width": 12, "axis": "width"}
     counted = expected(point, "bytes")
     moved = record.bytes_to_workers + record.bytes_from_workers
     assert moved == pytest.approx(counted, rel=0.02)  # tensors begin at multiples of 64 bytes
+    assert bool(fitted([point], "bytes")) == (n_groups > 1)
 
 
 def test_each_axis_is_varied_alone() -> None:

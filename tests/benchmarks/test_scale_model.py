@@ -76,11 +76,11 @@ def test_scheduler_hands_out_one_task_after_the_other() -> None:
 
 def test_chain_pays_for_each_link() -> None:
     tasks = [Task("a", 0, 1.0, (), 100.0), Task("b", 1, 2.0, (0,), 100.0), Task("c", 2, 3.0, (1,))]
-    platform = Platform(0.01, 0.001, bandwidth=1000.0, latency=0.05)
+    platform = Platform(0.01, 0.001, bandwidth=1000.0, latency=0.05, fetch_seconds=0.02)
     # Per task: the scheduler, the way to the worker, its overhead; then the word back, and the
-    # request, the answer and its bytes.
+    # request, its handling, the answer and its bytes.
     handed_out = 3 * (0.01 + 0.05 + 0.001)
-    fetched = 2 * (0.05 + 2 * 0.05 + 0.1)
+    fetched = 2 * (0.05 + 2 * 0.05 + 0.02 + 0.1)
     assert simulate(tasks, platform).seconds == pytest.approx(6.0 + handed_out + fetched)
 
 
