@@ -61,7 +61,9 @@ def main(folder: Path, seeds: int, workers: int) -> None:
         f"{workers} workers of one thread; trained on all 60,000 rows from Zarr (uint8, chunks of "
         "1 MiB), tested on the 10,000 once, after the last round. Wall time from the call of "
         "`train` to the model: survey, training, merging; kernels compiled before.\n\n"
-        + markdown_table(("seed", "test accuracy, %", "seconds", "MB of slices moved"), formatted)
+        + markdown_table(
+            ("seed", "test accuracy, %", "seconds", "MB of slices and deltas moved"), formatted
+        )
     )
     write_section("mnist", "MNIST, two groups of two sub-models", body)
     click.echo(f"mean {mean[1]:.2f} % in {mean[2]:.1f} s")

@@ -236,7 +236,7 @@ _INTRODUCTION = (
     "client. The graph, the loop (three rounds ahead, the lineage cut every five rounds) and all "
     "other tasks are as in any run; the training itself is replaced, on the workers, by a function "
     "that returns zeros, and the network is tiny. *All tasks* counts every task of a round's "
-    "graph (partition, slices, training, the groups' sums, merges, the parent, the report). "
+    "graph (slices, training, sums of deltas, shares, the parent's parts, the report). "
     "Seconds are between the ends of successive rounds, the first left out: median and quartiles. "
     "Memory is the most that the process had after any round."
 )

@@ -286,7 +286,8 @@ _INTRODUCTION = (
     "fewer steps than smaller ones; the last rows of each division leave that out, which is a "
     "plain barrier. Kernels: the time within `Execution.train`, measured on the workers. Rest of "
     "training tasks: the program is set up, windows are waited for, the delta is taken. Other "
-    "tasks: slices, sums, the merge, the parent's checkpoint every five rounds. Shares are of "
+    "tasks: slices, sums of deltas, the outer step of the parent's parts, which are stored every "
+    "five rounds. Shares are of "
     "both workers' wall time from the end of the first round to the end of the last, by the "
     "workers' own clocks and Dask's task stream."
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dask.highlevelgraph import HighLevelGraph
 from distributed import Client, LocalCluster
 
 import dask_horn as horn
@@ -25,7 +26,9 @@ from dask_horn.model import Model
 from dask_horn.training import Callback
 from dask_horn.training.division import partition_of
 from dask_horn.training.events import RunStart
+from dask_horn.training.graph import round_graph, start_graph
 from dask_horn.training.memory import kernels_of
+from dask_horn.training.rounds import shared_spec
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["METHODS", "N_WORKERS", "Method", "network", "work"]
@@ -127,20 +130,52 @@ class _Watch(Callback):
 
 
 def crossing_bytes(spec: RunSpec, client: Client) -> list[int]:
-    """Bytes of each slice and each delta that the plan sends from one worker to another."""
-    executor = ClusterExecutor(client)
-    table = spec.network.parameters
-    home = executor.placement(spec.n_parents)(0, 0)
-    crossing = []
+    """Bytes of each array that one worker sends another, where all tasks are where they should be.
+
+    By the library's own graph of the run: an output crosses once to each other worker that needs
+    it. What is small is left out: partitions, and what sub-models share.
+    """
+    layers = _graph(spec, client).layers.values()
+    places = {
+        key: near(key)
+        for layer in layers
+        if (near := (layer.annotations or {}).get("workers"))
+        for key in layer
+    }
+    crossing = {
+        (needed, tuple(places[key]))
+        for layer in layers
+        for key, task in layer.items()
+        for needed in getattr(task, "dependencies", ())
+        if key in places and needed in places and places[key] != places[needed]
+    }
+    sizes = (_bytes_of(spec, key) for key, _ in crossing)
+    return [size for size in sizes if size]
+
+
+def _graph(spec: RunSpec, client: Client) -> HighLevelGraph:
+    """Write all rounds of a run, as they are submitted."""
+    executor, shared = ClusterExecutor(client), shared_spec(spec)
+    homes = executor.placement(spec.n_parents)
+    parents = start_graph(spec, shared, homes)
     for round, plan in enumerate(spec.rounds):
-        near = executor.placement(plan.n_groups)
-        for group in range(plan.n_groups):
-            partition = partition_of(spec, round, group)
-            for submodel in range(plan.n_submodels):
-                if near(group, submodel) != home:
-                    size = 4 * partition.slice_map(table, submodel).table.size
-                    crossing += [size, size]
-    return crossing
+        placement = executor.placement(plan.n_groups)
+        graph = round_graph(spec, shared, parents, round, placement=placement, homes=homes)
+        parents = graph.parents
+    return graph.report.dask
+
+
+def _bytes_of(spec: RunSpec, key: tuple[Any, ...]) -> int:
+    """Return the bytes of the parameters in a task's output."""
+    stage, table = key[0].removesuffix(f"-{spec.run}"), spec.network.parameters
+    whole = 4 * (1 + spec.has_outer_momentum)  # bytes of a parameter that the parent keeps
+    if stage in ("start", "parent"):
+        return whole * table.size
+    if stage in ("partition", "share", "report"):
+        return 0
+    round, submodel = key[1], key[3]
+    size = partition_of(spec, round, 0).table_of(table, submodel).size
+    return (whole if stage in ("take", "part") else 4) * size
 
 
 METHODS = {

@@ -118,8 +118,8 @@ def _agreement(last: Mapping[str, Mapping[str, Any]]) -> str:
     return (
         f"Counted and measured bytes between workers are {verdict} 5 % of each other: the largest "
         f"difference is {apart[worst]:+.1f} % ({METHODS[worst].title}). What is measured beyond "
-        "the arrays are Dask's headers, partitions, and the sums over the samples that a run "
-        "begins with."
+        "the arrays are Dask's headers, partitions, what sub-models share, and the sums over the "
+        "samples that a run begins with."
     )
 
 
@@ -199,7 +199,9 @@ _INTRODUCTION = (
 _READING = (
     "Between workers: arrays that one worker sends to another, as the method counts them, and all "
     "bytes on the workers' connections to each other, counted at the sockets. What a worker does "
-    "for itself crosses nothing, so of two sub-models only one's slice and delta travel. Read: "
+    "for itself crosses nothing. The parent stays in parts between rounds: a part crosses where the "
+    "parent is cut or put together, and in each round slices go to the other groups and deltas "
+    "come back; with one group neither does. Read: "
     "compressed chunks, once for the survey that every method begins with, and then what a worker "
     "needs for training and has not kept from there: the baselines and groups share the rows out; "
     "the sub-models of a group all need its rows, so with G=1 they come to each of up to K workers "

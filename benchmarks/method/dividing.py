@@ -144,7 +144,8 @@ _INTRODUCTION = (
     f"`HornClassifier` with its defaults but for G and K, {_DIGITS_SEEDS} seeds (mean ± standard "
     "deviation), tested on a stratified fifth; its seconds count the writing of the rows to a "
     "scratch folder. All else is default. The rows of K = 1, but for (1, 1) at 800 units, were "
-    "measured at another hour. MB moved are the slices to the sub-models and their deltas."
+    "measured at another hour. MB moved are slices that come to sub-models and deltas that go: "
+    "none where a part of the parent stays with its worker between rounds."
 )
 
 

@@ -12,12 +12,14 @@ pytest.importorskip("benchmarks", reason="a source distribution has no benchmark
 
 from distributed import Client, LocalCluster
 
+import dask_horn as horn
 from benchmarks.baselines import BENCHMARK
 from benchmarks.baselines.data_parallel import DataParallel
 from benchmarks.baselines.model_parallel import ModelParallel, cuts
 from benchmarks.baselines.parameter_server import ParameterServer
 from benchmarks.baselines.peers import train_with
 from benchmarks.baselines.rows import batch_bounds, read_rows, spec_of, step_rates, steps_of_pass
+from benchmarks.baselines.runs import _Watch, crossing_bytes
 from benchmarks.baselines.wire import SocketCounter, usage_between, worker_state
 from dask_horn.network import Dense, Dropout, Network
 from dask_horn.program import Execution, training_program
@@ -202,6 +204,33 @@ def test_actors_on_a_cluster_do_the_same():
         found, _ = train_with(ModelParallel, client, spec, 2)
         np.testing.assert_array_equal(found, layers)
         train_with(ParameterServer, client, spec, 2)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_groups": 1, "n_submodels": [2], "n_rounds": 3},
+        {"n_groups": 2, "n_submodels": [2], "n_rounds": 3},
+        {"n_groups": 2, "n_submodels": [2, 1], "n_rounds": 2},
+    ],
+    ids=["one group", "two groups", "joined parts"],
+)
+def test_crossing_bytes_are_what_the_workers_have_fetched(settings):
+    X = np.random.default_rng(0).normal(size=(640, 300)).astype(np.float32)
+    network, y = Network([Dense(300, activation="relu"), Dense(3)], 300), np.arange(640) % 3
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(2)
+        client.register_plugin(SocketCounter())
+        horn.train(Network([Dense(2), Dense(3)], 300), X, y, n_rounds=1)  # the survey, and so on
+        watch, before = _Watch(), worker_state(client)
+        horn.train(network, X, y, steps_per_round=60, callbacks=[watch], **settings)
+        used = usage_between(before, worker_state(client))
+        counted = crossing_bytes(watch.spec, client)
+    assert used.fetched == pytest.approx(sum(counted), rel=0.05)
+    assert used.sockets == pytest.approx(sum(counted), rel=0.15)
 
 
 def test_other_layers_are_refused():
