@@ -199,8 +199,8 @@ _INTRODUCTION = (
 _READING = (
     "Between workers: arrays that one worker sends to another, as the method counts them, and all "
     "bytes on the workers' connections to each other, counted at the sockets. What a worker does "
-    "for itself crosses nothing. The parent stays in parts between rounds: a part crosses where the "
-    "parent is cut or put together, and in each round slices go to the other groups and deltas "
+    "for itself crosses nothing. The parent stays in parts between rounds: a part crosses where "
+    "the parent is cut or put together, and in each round slices go to the other groups and deltas "
     "come back; with one group neither does. Read: "
     "compressed chunks, once for the survey that every method begins with, and then what a worker "
     "needs for training and has not kept from there: the baselines and groups share the rows out; "
