@@ -193,7 +193,8 @@ def real_rounds(
     width: int, n_groups: int, n_submodels: int, steps: int, n_rounds: int
 ) -> list[float]:
     """Train on the current cluster; return the seconds of so many steady rounds."""
-    X, y = _samples(n_groups * 8 * BATCH)
+    batches = max(8, min(steps, _ROWS // BATCH))  # of a group: as few passes as the costs' run has
+    X, y = _samples(n_groups * batches * BATCH)
     options = settings(n_groups, n_submodels, steps, n_rounds + 1)
     result = horn.train(_network(width), X, y, **options)
     return [record.seconds for record in result.history[1:]]  # in the first the parent is cut
