@@ -38,6 +38,7 @@ from dask_horn.training.division import (
 )
 from dask_horn.training.merge import (
     ARITY,
+    PART_ARITY,
     ParentState,
     PartialSum,
     add_deltas,
@@ -233,8 +234,9 @@ class _Laboratory:
         reports: list[SubmodelReport] = []
         for submodel, own in enumerate(zip(*found, strict=True)):  # a part stays by itself there
             some: list[Trained | PartialSum] = list(own)
-            while len(some) > ARITY:
-                some = [add_deltas(some[i : i + ARITY]) for i in range(0, len(some), ARITY)]
+            while len(some) > PART_ARITY:
+                starts = range(0, len(some), PART_ARITY)
+                some = [add_deltas(some[i : i + PART_ARITY]) for i in starts]
             added = add_deltas(some)
             partitions[0].slice_map(self.table, submodel).put(added.total, total)
             reports.extend(added.reports)

@@ -26,23 +26,20 @@ from benchmarks.scale_model.methods import Costs
 from dask_horn.cluster import ClusterExecutor, LocalExecutor
 from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.division import partition_of
-from dask_horn.training.graph import (
-    Parent,
-    RoundGraph,
-    begin,
+from dask_horn.training.graph import RoundGraph, begin, round_graph, start_graph
+from dask_horn.training.merge import PART_ARITY, ParentState, add_deltas
+from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.spec import RunSpec
+from dask_horn.training.stages import Parent
+from dask_horn.training.submodel import Trained
+from dask_horn.training.tasks import (
     initial_parent,
     next_part,
-    round_graph,
     share_deltas,
     slice_of,
-    start_graph,
     take_slice,
     train_part,
 )
-from dask_horn.training.merge import ARITY, ParentState, add_deltas
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.submodel import Trained
 
 __all__ = [
     "BATCH",
@@ -147,7 +144,7 @@ def _timed_tasks(short: RunSpec, long: RunSpec, n_submodels: int) -> dict[str, f
     start = timed("slice", lambda: slice_of(part))
     trained = timed("short", lambda: train_part(short, start, 0, 0, 0, True, True))
     timed("long", lambda: train_part(long, start, 0, 0, 0, True, True))
-    timed("add", lambda: add_deltas([trained] * ARITY))
+    timed("add", lambda: add_deltas([trained] * PART_ARITY))
     share = timed("share", lambda: share_deltas(short, part, 0, [trained]))
     shares = [share] * n_submodels
     timed("part", lambda: next_part(short, part, 0, 0, [trained], shares))

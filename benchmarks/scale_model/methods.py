@@ -5,8 +5,8 @@ The graph is that of a steady round of `dask_horn.training.graph`, whose parent 
     slice → train → merge-level-i → share → part,
 
 and tasks run on the workers that they prefer there: training where the placement says, sums beside
-the first of the groups that they add up, and all else of a sub-model beside the first group's,
-where its part stays. A slice, which is the part without its outer momentum, is there only where
+the first of the groups that they add up, and all else of a sub-model where its part stays.
+A slice, which is the part without its outer momentum, is there only where
 several groups train it. The first round's cut and the last one's parent are no part of it.
 """
 
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.scale_model.simulation import Platform, Task, simulate
-from dask_horn.training.merge import ARITY
+from dask_horn.training.merge import PART_ARITY
+from dask_horn.training.stages import turned
 
 __all__ = [
     "Costs",
@@ -46,8 +47,8 @@ class Costs:
     step, train : float
         Seconds of an optimizer step, and of a training task beyond its steps.
     slice, add, share, part : float
-        Seconds of leaving the outer momentum behind, of adding up `ARITY` deltas, of telling what
-        is shared, and of the outer step of one part from a single delta.
+        Seconds of leaving the outer momentum behind, of adding up `PART_ARITY` deltas, of telling
+        what is shared, and of the outer step of one part from a single delta.
     """
 
     size: int
@@ -77,7 +78,7 @@ class Design:
     """
 
     relay: bool = False
-    arity: int = ARITY
+    arity: int = PART_ARITY
 
 
 def placed(group: int, submodel: int, n_groups: int, n_workers: int) -> int:
@@ -115,7 +116,7 @@ def divided_rounds(
     """
     graph = _Graph(costs, design or Design(), n_groups, n_workers, build_seconds)
     parts = [
-        graph.add("start", (0, submodel), 0.0, (), 2 * costs.slice_bytes)
+        graph.add("start", graph.home(submodel), 0.0, (), 2 * costs.slice_bytes)
         for submodel in range(n_submodels)
     ]
     for _ in range(n_rounds):
@@ -155,18 +156,26 @@ class _Graph:
         self.tasks.append(Task(stage, worker, seconds, tuple(inputs), n_bytes, priority=first))
         return len(self.tasks) - 1
 
+    def home(self, submodel: int) -> tuple[int, int]:
+        """Return the group, and the sub-model, beside whose training a part stays."""
+        return self.turned(submodel)[0], submodel
+
+    def turned(self, submodel: int) -> Sequence[int]:
+        """Return the groups in the order of a sub-model, as the library does."""
+        return turned(range(self.n_groups), submodel)
+
     def add_round(self, parts: Sequence[int], steps: float) -> list[int]:
         costs = self.costs
         found = [self._trained(part, m, steps) for m, part in enumerate(parts)]
         told = costs.share_bytes + self.n_groups * costs.report_bytes
         shares = [
-            self.add("share", (0, m), costs.share, (parts[m], *sums), told)
+            self.add("share", self.home(m), costs.share, (parts[m], *sums), told)
             for m, sums in enumerate(found)
         ]
         after = [
             self.add(
                 "part",
-                (0, m),
+                self.home(m),
                 costs.part + self._adding(len(sums) - 1),  # it adds the last few up itself
                 (parts[m], *sums, *shares),
                 2 * costs.slice_bytes,
@@ -178,20 +187,20 @@ class _Graph:
 
     def _adding(self, n: int) -> float:
         """Return the seconds of adding up so many deltas."""
-        return self.costs.add * n / ARITY
+        return self.costs.add * n / PART_ARITY
 
     def _trained(self, part: int, submodel: int, steps: float) -> list[int]:
         """Train one sub-model in every group; return its deltas, or the few sums of them."""
         costs, start = self.costs, part
         if self.n_groups > 1:
-            start = self.add("slice", (0, submodel), costs.slice, (part,), costs.slice_bytes)
+            start = self.add("slice", self.home(submodel), costs.slice, (part,), costs.slice_bytes)
         given = [start] * self.n_groups
         if self.design.relay:
             given = self._relayed(start, submodel)
         seconds = costs.train + steps * costs.step
         sums = [
             self.add("train", (group, submodel), seconds, (needed,), costs.delta_bytes)
-            for group, needed in enumerate(given)
+            for group, needed in zip(self.turned(submodel), given, strict=True)
         ]
         level, stride, arity = 0, 1, self.design.arity
         while len(sums) > arity:
@@ -200,7 +209,7 @@ class _Graph:
             sums = [
                 self.add(
                     f"merge-level-{level}",
-                    (i * stride, submodel),
+                    (self.turned(submodel)[i * stride], submodel),
                     self._adding(len(own)),
                     own,
                     costs.delta_bytes,
@@ -213,9 +222,9 @@ class _Graph:
         """Pass a slice from group to group; return what each group's training gets."""
         held = [start]  # by whom groups get it from, in turn
         given = [start]
-        for group in range(1, self.n_groups):
-            above = held[(group - 1) // ARITY]
-            if ARITY * group + 1 < self.n_groups:  # else nobody is below
+        for number, group in enumerate(self.turned(submodel)[1:], 1):
+            above = held[(number - 1) // PART_ARITY]
+            if PART_ARITY * number + 1 < self.n_groups:  # else nobody is below
                 above = self.add("relay", (group, submodel), 0.0, (above,), self.costs.slice_bytes)
                 held.append(above)
             given.append(above)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from benchmarks.report import markdown_table
 from benchmarks.scale_model.inputs import BATCH
 from benchmarks.scale_model.predictions import HALF, LATENCY, ROWS, STEPS, WIDER, WORKERS
-from dask_horn.training.merge import ARITY
+from dask_horn.training.merge import PART_ARITY
 
 Measured = Mapping[str, Any]
 _SHORTER = 0.95  # of a round: what does not shorten it so far does not limit it
@@ -68,7 +68,7 @@ def _inputs(measured: Measured) -> str:
                 f"{1e3 * costs['step']:.2f}",
                 f"{1e3 * costs['train']:.1f}",
                 f"{1e3 * costs['slice']:.2f}",
-                _milliseconds(costs["add"], ARITY * n_bytes),
+                _milliseconds(costs["add"], PART_ARITY * n_bytes),
                 f"{1e3 * costs['share']:.2f}",
                 _milliseconds(costs["part"], n_bytes),
                 f"{costs['share_bytes'] / 1e3:.1f} + {costs['report_bytes'] / 1e3:.2f} G",
@@ -76,7 +76,7 @@ def _inputs(measured: Measured) -> str:
         )
     header = (
         "network", "parameters of a sub-model", "step", "task beyond steps", "slice",
-        f"add up {ARITY} deltas (GB/s)", "share", "outer step of a part (GB/s)",
+        f"add up {PART_ARITY} deltas (GB/s)", "share", "outer step of a part (GB/s)",
         "kB that a share sends",
     )  # fmt: skip
     return (
@@ -207,8 +207,8 @@ def _limits(limits: Sequence[Measured]) -> str:
         "would shorten that round most, or the two where most of what both take is gained only "
         "without both, as when they work at the same time. As built, the worker that has a part "
         "sends its slice to the sub-models of all other groups, and their deltas come back by a "
-        f"tree of sums of {ARITY}. *Slices relayed*: each goes down such a tree too. Dask does "
-        "some of that by itself, as a worker may fetch from any that has a slice by then: as "
+        f"tree of sums of {PART_ARITY}. *Slices relayed*: each goes down such a tree too. Dask "
+        "does some of that by itself, as a worker may fetch from any that has a slice by then: as "
         f"built, the model is pessimistic there. *Sums of {WIDER}* are fewer tasks for the "
         "scheduler, on busier links. Whatever is built, a round is as long as its slowest "
         "training, and no scheduler nor network lifts that: trainings that take 10 % longer on "

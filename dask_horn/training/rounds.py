@@ -23,7 +23,7 @@ from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.saving import Saved, load_graph, part_name, save_graph, spill_graph
 from dask_horn.training.spec import RunSpec
-from dask_horn.training.stages import Parent
+from dask_horn.training.stages import Parent, turned
 from dask_horn.training.tasks import RoundReport
 
 __all__ = ["Rounds", "shared_spec"]
@@ -128,7 +128,7 @@ class Rounds:
         """Say where each part stays: from (lineage, sub-model), after that many rounds."""
         plan = self.spec.rounds[rounds - 1]
         placement = self.executor.placement(plan.n_groups)
-        return lambda lineage, submodel: placement(plan.lineages[lineage][0], submodel)
+        return lambda lineage, m: placement(turned(plan.lineages[lineage], m)[0], m)
 
     def _may_submit(self, waiting: deque[_Submitted]) -> bool:
         """Whether one more round may be submitted: not beyond a cut that is not made yet."""

@@ -25,7 +25,7 @@ from dask_horn.training.tasks import (
     whole_parent,
 )
 
-__all__ = ["Parent", "Stages"]
+__all__ = ["Parent", "Stages", "turned"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,15 @@ class Parent:
 
     parts: tuple[Any, ...]
     divided: bool = False
+
+
+def turned(groups: Sequence[int], submodel: int) -> Sequence[int]:
+    """Return the groups in the order of a sub-model: beside the first one's training it stays.
+
+    So the groups, and with them the workers, have the parts of a parent in turn.
+    """
+    first = submodel % len(groups)
+    return (*groups[first:], *groups[:first])
 
 
 @dataclass(frozen=True)
@@ -143,8 +152,8 @@ class Stages:
         return Parent(tuple(after), divided=True), shares
 
     def _at(self, submodel: int) -> Sequence[str]:
-        """Say where a part stays: beside the first group's sub-model."""
-        return self.placement(self.groups[0], submodel)
+        """Say where a part stays."""
+        return self.placement(turned(self.groups, submodel)[0], submodel)
 
     def _trained_part(self, part: TaskRef, submodel: int, comes: bool) -> list[TaskRef]:
         """Train one sub-model in every group; return its deltas, as sums where there are many."""
@@ -153,9 +162,9 @@ class Stages:
             key = self.key("slice", self.lineage, submodel)
             start = self.tasks.call(slice_of, key, part, near=self._at(submodel), priority=1)
         goes = not self._stays_divided()
-        trained = []
-        for group in self.groups:
-            is_away = group != self.groups[0]
+        trained: list[TaskRef] = []
+        for group in turned(self.groups, submodel):
+            is_away = bool(trained)
             trained.append(
                 self.tasks.call(
                     train_part,
@@ -174,6 +183,7 @@ class Stages:
 
     def _added_up(self, trained: list[TaskRef], submodel: int) -> list[TaskRef]:
         """Add up one sub-model's deltas until `PART_ARITY` sums at most are left."""
+        groups = turned(self.groups, submodel)
         level, stride, sums = 0, 1, trained
         while len(sums) > PART_ARITY:
             level, stride = level + 1, stride * PART_ARITY
@@ -182,7 +192,7 @@ class Stages:
                     add_deltas,
                     self.key(f"merge-level-{level}", self.lineage, submodel, i // PART_ARITY),
                     sums[i : i + PART_ARITY],
-                    near=self.placement(self.groups[i // PART_ARITY * stride], submodel),
+                    near=self.placement(groups[i // PART_ARITY * stride], submodel),
                 )
                 for i in range(0, len(sums), PART_ARITY)
             ]

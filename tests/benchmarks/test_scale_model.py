@@ -54,7 +54,7 @@ def test_free_round_takes_its_longest_path() -> None:
     tasks = divided_rounds(COSTS, 16, 4, 64, 10)
     training = COSTS.slice + COSTS.train + 10 * COSTS.step
     # Sixteen deltas are four sums, one of which the part's outer step begins with.
-    path = training + COSTS.add + COSTS.share + COSTS.part + 3 / 4 * COSTS.add
+    path = training + COSTS.add + COSTS.share + COSTS.part + 1 / 8 * COSTS.add
     assert round_seconds(tasks, PERFECT) == pytest.approx(path)
 
 
@@ -198,10 +198,10 @@ def test_training_runs_where_the_library_prefers(n_groups: int, n_workers: int) 
 
 def test_slice_goes_from_its_part_to_each_worker_unless_it_is_relayed() -> None:
     platform = Platform(bandwidth=1e6)
-    for design, n_slices in ((Design(), 63), (Design(relay=True), 4)):
+    for design, n_slices in ((Design(), 63), (Design(relay=True), 8)):
         tasks = divided_rounds(COSTS, 64, 8, 512, 1, design=design, n_rounds=1)
         for submodel in range(8):
-            home = placed(0, submodel, 64, 512)
+            home = placed(submodel, submodel, 64, 512)
             sent = simulate(tasks, platform).sending[home] * platform.bandwidth
             assert sent == pytest.approx(COSTS.slice_bytes * n_slices)
 
@@ -236,20 +236,20 @@ def test_wider_sums_are_fewer_tasks() -> None:
 
 @pytest.mark.parametrize("platform", [PERFECT, Platform(0.01, 0.02, 1e6, 0.001)])
 def test_slices_never_wait_for_training_where_their_part_is(platform: Platform) -> None:
-    tasks = divided_rounds(COSTS, 16, 4, 16, 100)  # all parts on one worker, which trains four
+    tasks = divided_rounds(COSTS, 2, 8, 2, 100)  # four parts on each worker, which trains eight
     ends = simulate(tasks, platform).ends
-    second = (len(tasks) + 4) // 2  # where the second round begins
+    second = (len(tasks) + 8) // 2  # where the second round begins
 
     def ended(stage: str) -> list[float]:
         numbered = list(zip(tasks, ends, strict=True))[second:]
         return [end for task, end in numbered if (task.stage, task.worker) == (stage, 0)]
 
-    assert len(ended("slice")) == len(ended("train")) == 4
+    assert (len(ended("slice")), len(ended("train"))) == (4, 8)
     assert max(ended("slice")) <= min(ended("train")) - (COSTS.train + 100 * COSTS.step) + 1e-9
 
 
 def test_sums_are_where_the_library_prefers() -> None:
-    """Of block i of four groups beside its first group, and so at every level of the tree."""
+    """Beside the first of the groups that they add up, which come in an order of the part's own."""
     n_groups, n_workers = 21, 63
     found = [
         (task.stage, task.worker)
@@ -257,14 +257,13 @@ def test_sums_are_where_the_library_prefers() -> None:
         if task.stage.startswith(("merge", "share", "part"))
     ]
     sums = [
-        (stage, group + n_groups * submodel)
+        ("merge-level-1", (submodel + number) % n_groups + n_groups * submodel)
         for submodel in range(3)
-        for stage, groups in (("merge-level-1", range(0, 21, 4)), ("merge-level-2", (0, 16)))
-        for group in groups
+        for number in (0, 8, 16)
     ]
     assert found == [
         *sums,
-        *((stage, n_groups * submodel) for stage in ("share", "part") for submodel in range(3)),
+        *((stage, m + n_groups * m) for stage in ("share", "part") for m in range(3)),
     ]
 
 
