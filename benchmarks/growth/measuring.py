@@ -29,7 +29,7 @@ AXES: dict[str, tuple[int, ...]] = {
     "workers": (1, 2),
 }
 QUICK_AXES: dict[str, tuple[int, ...]] = {
-    "groups": (1, 4, 16),
+    "groups": (1, 2, 4, 16),
     "submodels": (1, 4, 16),
     "width": (128, 512, 2048),
     "samples": (16384, 65536, 262144),

@@ -77,8 +77,9 @@ def expected(point: Point, quantity: str) -> float:
         return groups * submodels * steps * own / point["workers"]
     if quantity == "bytes":  # the first group's sub-models train where the parent's parts stay
         return (groups - 1) * submodels * 2 * 4 * own
-    # Decoded rows; and the larger of two: what a round holds, or the whole parent beside its parts
-    # where it is cut or put together, both with outer momentum where there are several groups.
+    # Decoded rows; and the larger of two: what a round holds, or the end, where the whole parent is
+    # put together beside its parts and the last deltas, and copied twice as it is sent to the
+    # client. Parents and parts have outer momentum where there are several groups.
     data = point["samples"] * (784 + 4)
     vectors = 2 if groups > 1 else 1
     # The parts; each group's deltas until four are there to be added up, and their sums; a training
@@ -87,7 +88,7 @@ def expected(point: Point, quantity: str) -> float:
     deltas = submodels * own * min(groups, 4) + own * min(groups, 4)
     training = 5 * own + 4 * BATCH * (784 + 2 * width / submodels)
     on_each = (parts + deltas) / point["workers"] + training
-    whole = vectors * parameters(width) + parts
+    whole = 3 * vectors * parameters(width) + parts + deltas
     return min(data, CACHE_BYTES + 2 * WINDOW_BYTES) + 4 * max(on_each, whole)
 
 
@@ -107,6 +108,8 @@ def render(measured: Mapping[str, Any], plots: Path) -> str:
             continue
         for quantity in QUANTITIES:
             some = fitted(along, quantity)
+            if len(some) < _FEW:
+                continue
             x = [point[axis] for point in some]
             law = fit(x, [value(point, quantity) for point in some])
             theory = fit(x, [expected(point, quantity) for point in some])
@@ -243,8 +246,8 @@ def _reading(points: Sequence[Point]) -> str:
         "matrix between hidden layers and as width/K for the first and the last, and so do its "
         f"bytes; the counted exponents mix the two. From K = {first['submodels']} to "
         f"{last['submodels']} a round needs {count:.1f} times fewer operations and took "
-        f"{took:.1f} times less long: what is missing are smaller, less efficient products and "
-        "what each task costs besides. "
+        f"{took:.1f} times less long: what is missing is lost to smaller, less efficient products "
+        "and to what each task costs besides. "
         f"Bytes are as counted to {100 * bytes_ok:.2g} %. {_alone(points)}The peak of memory was "
         f"{min(memory):.2f} to {max(memory):.2f} of the counted bytes. Exponents of memory are "
         "those of a sum of things that grow and things that do not, and say little beyond their "
@@ -280,6 +283,7 @@ def _workers(along: Sequence[Point]) -> str:
         f"{100 * share[0]:.0f} and {100 * share[1]:.0f} % of their time in training tasks. Each "
         f"held {value(two, 'memory') / 1e6:.0f} MB where the one had "
         f"{value(one, 'memory') / 1e6:.0f}; {two['sent'] / 1e6:.1f} MB a round left a worker, by "
-        f"the workers' own counters, of {value(two, 'bytes') / 1e6:.1f} MB of slices and deltas "
-        f"(with one worker {one['sent'] / 1e6:.1f})."
+        f"the workers' own counters, where a steady round has {value(two, 'bytes') / 1e6:.1f} MB "
+        f"of slices and deltas (with one worker {one['sent'] / 1e6:.1f}: the parent that goes to "
+        f"the client at the end counts for all {len(one['seconds'])} rounds)."
     )
