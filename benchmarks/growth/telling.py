@@ -104,8 +104,6 @@ def render(measured: Mapping[str, Any], plots: Path) -> str:
     rows = []
     for axis in AXES:
         along = _along(points, axis)
-        if len(along) < _FEW:
-            continue
         for quantity in QUANTITIES:
             some = fitted(along, quantity)
             if len(some) < _FEW:
