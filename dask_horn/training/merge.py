@@ -234,8 +234,10 @@ def _reports(found: Sequence[Trained | PartialSum]) -> tuple[SubmodelReport, ...
 
 def add_deltas(found: Sequence[Trained | PartialSum]) -> PartialSum:
     """Add up what several groups have found for one sub-model, in its own layout."""
-    total = np.zeros(_weighted(found[0]).size, np.float32)
-    for one in found:
+    total = _weighted(found[0])
+    if isinstance(found[0], PartialSum):
+        total = total.copy()  # which is somebody's result
+    for one in found[1:]:
         total += _weighted(one)
     return PartialSum(total, _reports(found))
 
