@@ -32,10 +32,12 @@ __all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
 
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
-# Terms of the sums that are added before the next ones: a panel of so many rows is half of an
-# ordinary first cache, and a group of panels a quarter of an ordinary second one.
-_TERMS = 128
-_GROUP = 8 * WIDE
+# Terms of the sums that are added before the next ones: a tile's rows of so many stay in the first
+# cache while all panels of a group pass by.
+_TERMS = 256
+# Columns of a group of panels: it stays in the second cache, and is packed from runs long enough
+# for the processor to read ahead.
+_GROUP = 256
 # Columns of a gradient, or terms of an input's gradient, that stay in the second cache.
 _COLUMNS = 1024
 # Columns of the samples that are stacked at a time.
@@ -62,7 +64,7 @@ def work_size(batch_size: int, n_in: int, n_out: int, *, trains: bool, to_input:
     to_input : bool
         Whether the input's gradient is.
     """
-    size = _TERMS * _GROUP
+    size = min(n_in, _TERMS) * _padded(min(n_out, _GROUP))
     if trains:
         size = max(size, TALL * _COLUMNS + batch_size * (_STACKED + _padded(min(n_out, _COLUMNS))))
     if to_input:
@@ -89,18 +91,18 @@ def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
             stop = min(group + _GROUP, n_out)
             if packs:
                 _pack_columns(at(weight, k * n_out), n_out, n_terms, group, stop, panels)
-            for j in range(group, stop, WIDE):
-                panel = at(panels, (j - group) * n_terms) if packs else at(weight, k * n_out + j)
-                step = WIDE if packs else n_out
-                i = 0
-                while i < batch:
-                    height = TALL if i < n_tall * TALL else SHORT
+            i = 0
+            while i < batch:
+                height = TALL if i < n_tall * TALL else SHORT
+                for j in range(group, stop, WIDE):
+                    lies = at(weight, k * n_out + j)
+                    panel = at(panels, (j - group) * n_terms) if packs else lies
                     multiply_tile(
-                        at(x, i * n_in + k), n_in, 1, panel, step, n_terms,
+                        at(x, i * n_in + k), n_in, 1, panel, WIDE if packs else n_out, n_terms,
                         at(out, i * n_out + j), n_out, min(height, batch - i), min(WIDE, n_out - j),
                         k > 0, scratch,
                     )  # fmt: skip
-                    i += height
+                i += height
 
 
 @kernel("gemm_input")
