@@ -22,6 +22,7 @@ from dask_horn.kernels.cpu.tiles import (
     SHORT,
     TALL,
     WIDE,
+    copy_wide,
     multiply_tile,
     n_tall_tiles,
     transpose_block,
@@ -219,14 +220,14 @@ weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN
 def _pack_columns(
     matrix: Any, row_length: Any, n_rows: Any, start: Any, stop: Any, panels: Any
 ) -> None:
-    """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side."""
+    """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side.
+
+    The last one is filled up with what follows in memory.
+    """
     for k in range(n_rows):
         for j in range(start, stop, WIDE):
             panel = at(panels, (j - start) * n_rows + k * WIDE)
-            if stop - j >= WIDE:
-                _copy_floats(at(matrix, k * row_length + j), panel, WIDE)
-            else:
-                _copy_floats(at(matrix, k * row_length + j), panel, stop - j)
+            copy_wide(at(matrix, k * row_length + j), panel)
 
 
 @inlined

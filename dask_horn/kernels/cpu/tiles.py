@@ -30,6 +30,7 @@ __all__ = [
     "SHORT",
     "TALL",
     "WIDE",
+    "copy_wide",
     "multiply_tile",
     "n_tall_tiles",
     "transpose_block",
@@ -214,6 +215,21 @@ def _copy(source: Any, source_row: Any, target: Any, target_row: Any, n: Any, wi
         written = carray(at(target, i * target_row), (width,))
         for j in range(width):
             written[j] = read[j]
+
+
+@intrinsic
+def copy_wide(typingctx: Any, source: Any, target: Any) -> tuple[Any, Any]:
+    """target[j] ← source[j] for WIDE of j: a plain loop would be checked for overlap each time."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source, target = args
+        places = [_INT(j) for j in range(0, WIDE, LANES)]
+        vectors = [_load(builder, builder.gep(source, [place])) for place in places]
+        for vector, place in zip(vectors, places, strict=True):
+            _store(builder, vector, builder.gep(target, [place]))
+        return context.get_dummy_value()
+
+    return types.void(_FLOATS, _FLOATS), codegen
 
 
 @intrinsic
