@@ -14,6 +14,7 @@ ACM TOMS 41(3), section 4: the loops around such a tile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -45,7 +46,8 @@ TALL, SHORT = (12, 8) if LANES == 16 else (5, 4)
 WIDE = 2 * LANES
 #: Elements of the work space in which an incomplete tile or block is kept.
 SCRATCH = max(TALL * WIDE, LANES * LANES)
-
+# Steps in a turn of a tile's loop: with one, counting takes issue slots that the products need.
+_UNROLLED = 4
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _FLOATS = types.CPointer(types.float32)
@@ -83,22 +85,18 @@ def _emit_tile(context: Any, builder: Any, args: Any, rows: int, n_vectors: int)
     """Write a tile's instructions: load or clear the sums, add all products, store."""
     a, a_row, a_step, b, b_step, n_steps, out, out_row, accumulate = args
     entry = builder.block
-    load, head, loop, done = (
-        builder.append_basic_block(f"tile_{name}") for name in ("load", "head", "loop", "done")
-    )
-    fused = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    multiply_add = cgutils.get_or_insert_function(
-        builder.module, fused, f"llvm.fmuladd.v{LANES}f32"
-    )
+    load, head = (builder.append_basic_block(f"tile_{name}") for name in ("load", "head"))
     cells = [(i, v) for i in range(rows) for v in range(n_vectors)]
-    # Only every third row has a pointer of its own: more would not fit the registers.
+
+    def place(i: int, v: int) -> Any:
+        return builder.gep(out, [builder.add(builder.mul(out_row, _INT(i)), _INT(v * LANES))])
+
+    # Only every third row has a pointer of its own: more would not fit the registers. Made before
+    # the branch: behind it LLVM spends twice as many additions on them in the loop.
     twice = builder.mul(a_row, _INT(2))
     row_pointers = [
         builder.gep(a, [builder.mul(a_row, _INT(first))]) for first in range(0, rows, 3)
     ]
-
-    def place(i: int, v: int) -> Any:
-        return builder.gep(out, [builder.add(builder.mul(out_row, _INT(i)), _INT(v * LANES))])
 
     builder.cbranch(accumulate, load, head)
     builder.position_at_end(load)
@@ -106,36 +104,69 @@ def _emit_tile(context: Any, builder: Any, args: Any, rows: int, n_vectors: int)
     builder.branch(head)
 
     builder.position_at_end(head)
-    begun = [_phi(builder, (_VECTOR([0.0] * LANES), entry), (value, load)) for value in before]
-    builder.branch(loop)
+    sums = [_phi(builder, (_VECTOR([0.0] * LANES), entry), (value, load)) for value in before]
 
-    builder.position_at_end(loop)
-    step = _phi(builder, (_INT(0), head))
-    b_now = _phi(builder, (b, head))
-    a_now = [_phi(builder, (pointer, head)) for pointer in row_pointers]
-    sums = [_phi(builder, (value, head)) for value in begun]
-    right = [_load(builder, builder.gep(b_now, [_INT(v * LANES)])) for v in range(n_vectors)]
-    added = []
-    for i in range(rows):
-        pointer = a_now[i // 3]
-        if i % 3:
-            pointer = builder.gep(pointer, [a_row if i % 3 == 1 else twice])
-        left = _spread(builder, builder.load(pointer))
-        for v in range(n_vectors):
-            added.append(builder.call(multiply_add, [left, right[v], sums[i * n_vectors + v]]))
-    for phi, value in zip(sums, added, strict=True):
-        phi.add_incoming(value, loop)
-    next_step = builder.add(step, _INT(1))
-    step.add_incoming(next_step, loop)
-    b_now.add_incoming(builder.gep(b_now, [b_step]), loop)
-    for phi in a_now:
-        phi.add_incoming(builder.gep(phi, [a_step]), loop)
-    builder.cbranch(builder.icmp_signed("<", next_step, n_steps), loop, done)
+    def add(state: list[Any]) -> list[Any]:
+        """Add one step's products to the sums; move the pointers on."""
+        b_now, a_now, sums = state[0], state[1 : 1 + len(row_pointers)], state[-len(cells) :]
+        right = [_load(builder, builder.gep(b_now, [_INT(v * LANES)])) for v in range(n_vectors)]
+        added = []
+        for i in range(rows):
+            pointer = a_now[i // 3]
+            if i % 3:
+                pointer = builder.gep(pointer, [a_row if i % 3 == 1 else twice])
+            left = _spread(builder, builder.load(pointer))
+            for v in range(n_vectors):
+                added.append(_multiply_add(builder, left, right[v], sums[i * n_vectors + v]))
+        moved = [builder.gep(b_now, [b_step]), *(builder.gep(p, [a_step]) for p in a_now)]
+        return moved + added
 
-    builder.position_at_end(done)
-    for (i, v), value in zip(cells, added, strict=True):
+    whole = builder.and_(n_steps, _INT(-_UNROLLED))
+    state = [b, *row_pointers, *sums]
+    reached, state = _repeat(builder, add, state, _INT(0), whole, _UNROLLED)
+    _, state = _repeat(builder, add, state, reached, n_steps, 1)
+    for (i, v), value in zip(cells, state[-len(cells) :], strict=True):
         _store(builder, value, place(i, v))
     return context.get_dummy_value()
+
+
+def _repeat(
+    builder: Any,
+    advance: Callable[[list[Any]], list[Any]],
+    state: list[Any],
+    start: Any,
+    stop: Any,
+    n_unrolled: int,
+) -> tuple[Any, list[Any]]:
+    """Write a loop of `advance` from start to stop, so many times in a turn.
+
+    Returns where it stopped, and the state.
+    """
+    before = builder.block
+    loop, after = (builder.append_basic_block(f"tile_{name}") for name in ("loop", "after"))
+    builder.cbranch(builder.icmp_signed("<", start, stop), loop, after)
+
+    builder.position_at_end(loop)
+    step = _phi(builder, (start, before))
+    begun = [_phi(builder, (value, before)) for value in state]
+    ended = begun
+    for _ in range(n_unrolled):
+        ended = advance(ended)
+    next_step = builder.add(step, _INT(n_unrolled))
+    for phi, value in zip((step, *begun), (next_step, *ended), strict=True):
+        phi.add_incoming(value, loop)
+    builder.cbranch(builder.icmp_signed("<", next_step, stop), loop, after)
+
+    builder.position_at_end(after)
+    pairs = zip(state, ended, strict=True)
+    reached = _phi(builder, (start, before), (next_step, loop))
+    return reached, [_phi(builder, (was, before), (now, loop)) for was, now in pairs]
+
+
+def _multiply_add(builder: Any, left: Any, right: Any, total: Any) -> Any:
+    fused = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    function = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fmuladd.v{LANES}f32")
+    return builder.call(function, [left, right, total])
 
 
 def _phi(builder: Any, *incoming: tuple[Any, Any]) -> Any:
