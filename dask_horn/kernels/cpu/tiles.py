@@ -48,6 +48,7 @@ WIDE = 2 * LANES
 SCRATCH = max(TALL * WIDE, LANES * LANES)
 # Steps in a turn of a tile's loop: with one, counting takes issue slots that the products need.
 _UNROLLED = 4
+
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _FLOATS = types.CPointer(types.float32)
