@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines.rows import spec_of
 from benchmarks.baselines.runs import network
 from benchmarks.baselines.wire import reset_peak
-from dask_horn.data import decoded, forget
+from dask_horn.data import decoded
 from dask_horn.partition import Partition
 from dask_horn.program import warm_up
 from dask_horn.training.division import first_values
 from dask_horn.training.memory import kernels_of
+from dask_horn.training.spec import RunSpec
 from dask_horn.training.submodel import train_submodel
 
 __all__ = ["WIDTH", "work"]
@@ -24,16 +27,22 @@ STEPS = 3
 _BATCH = 128
 
 
+def _spec_from_afar(location: str) -> RunSpec:
+    """Have another process survey the samples: what that decodes would count as held already."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        survey = other.submit(spec_of, network(WIDTH), location, n_passes=1, steps_per_round=STEPS)
+        return survey.result()
+
+
 def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one of so many sub-models for some steps, as a worker's task does."""
     n_submodels = int(settings["submodels"])
     whole = network(WIDTH)
-    spec = spec_of(whole, settings["location"], n_passes=1, steps_per_round=STEPS)
+    spec = _spec_from_afar(settings["location"])
     partition = Partition.draw(whole, n_submodels, concentration=None)
     places = partition.slice_map(whole.parameters, 0)
     warm_up(kernels_of(spec))
     start = places.take(first_values(spec, 0))
-    forget(spec.run)
     reset_peak()
     idle = _status("VmRSS") - start.nbytes  # the slice has come with the task
     trained = train_submodel(spec, start, partition, 0, 0, 0)

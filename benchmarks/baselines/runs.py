@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from dask.highlevelgraph import HighLevelGraph
 from distributed import Client, LocalCluster
 
@@ -76,13 +78,22 @@ class Method:
     title : str
     train : callable
         From client, location of the samples, passes and seed to what came of it.
-    reads : float
-        How often all samples are read by all workers together, while training.
+    needed_by : int
+        How many workers need each of the samples for training.
     """
 
     title: str
     train: Callable[[Client, str, int, int], Training]
-    reads: float
+    needed_by: int
+
+    @property
+    def reads(self) -> float:
+        """How often the samples are read in all, in the mean.
+
+        Once for the survey, by whichever worker Dask gives them to, which keeps them; and then by
+        those that need them and are not the one that has them.
+        """
+        return 1 + self.needed_by * (1 - 1 / N_WORKERS)
 
 
 def _baseline(kind: type[Peer]) -> Callable[[Client, str, int, int], Training]:
@@ -215,11 +226,11 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
         "passes": n_passes,
         "accuracy": round(100 * accuracy, 2),
         "seconds": round(seconds, 2),
-        "payload": training.payload,
+        "payload": training.payload + survey_bytes(Path(location)),
         "messages": training.messages,
         "steps": training.steps,
         "waiting": round(training.waiting, 3),
-        "read": round((1 + METHODS[method].reads) * _stored(Path(location))),
+        "read": round(METHODS[method].reads * _stored(Path(location))),
         **asdict(usage),
     }
 
@@ -231,6 +242,16 @@ def _warm_up(client: Client, folder: Path, small: Path, method: str) -> None:
     spec = spec_of(network(8), str(small / "train.zarr"), n_passes=1, batch_size=128)
     client.register_plugin(worker_setup(kernels_of(spec)))
     METHODS[method].train(client, str(small / "train.zarr"), 1, 0)
+
+
+def survey_bytes(location: Path) -> int:
+    """Bytes of the chunks' sums that cross, in the mean: those that are not where they are added.
+
+    A mean and a sum of squares of each feature, float64.
+    """
+    X = zarr.open_group(location, mode="r")["X"]
+    n_chunks, n_features = -(-X.shape[0] // X.chunks[0]), math.prod(X.shape[1:])
+    return round(n_chunks * 2 * 8 * n_features * (1 - 1 / N_WORKERS))
 
 
 def _stored(location: Path) -> int:

@@ -118,8 +118,7 @@ def _agreement(last: Mapping[str, Mapping[str, Any]]) -> str:
     return (
         f"Counted and measured bytes between workers are {verdict} 5 % of each other: the largest "
         f"difference is {apart[worst]:+.1f} % ({METHODS[worst].title}). What is measured beyond "
-        "the arrays are Dask's headers, partitions, what sub-models share, and the sums over the "
-        "samples that a run begins with."
+        "the arrays are Dask's headers, partitions, and what sub-models share."
     )
 
 
@@ -197,17 +196,17 @@ _INTRODUCTION = (
 )
 
 _READING = (
-    "Between workers: arrays that one worker sends to another, as the method counts them, and all "
-    "bytes on the workers' connections to each other, counted at the sockets. What a worker does "
-    "for itself crosses nothing. The parent stays in parts between rounds: a part crosses where "
-    "the parent is cut or put together, and in each round slices go to the other groups and deltas "
-    "come back; with one group neither does. Read: "
-    "compressed chunks, once for the survey that every method begins with, and then what a worker "
-    "needs for training and has not kept from there: the baselines and groups share the rows out; "
-    "the sub-models of a group all need its rows, so with G=1 they come to each of up to K workers "
-    f"(here {N_WORKERS}) once, and are kept. Measured are all bytes that the workers read "
-    "from files. The peak is that of the worker with the most, beyond what it had "
-    "before the run; all methods keep the decoded samples."
+    "Between workers: arrays that one worker sends to another, as the method counts them, with the "
+    "survey's sums, of which half cross in the mean; and all bytes on the workers' connections to "
+    "each other, counted at the sockets. What a worker does for itself crosses nothing. The parent "
+    "stays in parts between rounds: a part crosses where the parent is cut or put together, and in "
+    "each round slices go to the other groups and deltas come back; with one group neither does. "
+    "Read: compressed chunks, once for the survey that every method begins with, and then what a "
+    "worker needs for training and has not kept from there, in the mean: the baselines and groups "
+    "share the rows out, and half of its own a worker has; the sub-models of a group all need its "
+    f"rows, so with G=1 they come to each of up to K workers (here {N_WORKERS}) once. Measured are "
+    "all bytes that the workers read from files. The peak is that of the worker with the most, "
+    "beyond what it had before the run; all methods keep the decoded samples."
 )
 
 _MEMORY_TEXT = (
