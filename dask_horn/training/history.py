@@ -40,7 +40,9 @@ class RoundRecord:
     samples : int
         Summed over the sub-models.
     bytes_to_workers, bytes_from_workers : int
-        Of the slices that training tasks took and the deltas that they gave.
+        Of the slices that training tasks get from another worker, and of the deltas that they
+        give to one: a part of the parent that stays where it is trained moves neither. What is
+        put together for scoring is not counted.
     """
 
     round: int
