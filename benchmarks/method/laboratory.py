@@ -48,6 +48,7 @@ from dask_horn.training.merge import (
 )
 from dask_horn.training.prepare import make_spec, prepare_data
 from dask_horn.training.spec import OuterStep, RunSpec
+from dask_horn.training.stages import turned
 from dask_horn.training.submodel import (
     SubmodelReport,
     Trained,
@@ -233,7 +234,7 @@ class _Laboratory:
         total = np.zeros(self.table.size, np.float32)
         reports: list[SubmodelReport] = []
         for submodel, own in enumerate(zip(*found, strict=True)):  # a part stays by itself there
-            some: list[Trained | PartialSum] = list(own)
+            some: list[Trained | PartialSum] = list(turned(own, submodel))
             while len(some) > PART_ARITY:
                 starts = range(0, len(some), PART_ARITY)
                 some = [add_deltas(some[i : i + PART_ARITY]) for i in starts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dask.task_spec import TaskRef
 
@@ -27,6 +27,8 @@ from dask_horn.training.tasks import (
 
 __all__ = ["Parent", "Stages", "turned"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -44,7 +46,7 @@ class Parent:
     divided: bool = False
 
 
-def turned(groups: Sequence[int], submodel: int) -> Sequence[int]:
+def turned(groups: Sequence[T], submodel: int) -> Sequence[T]:
     """Return the groups in the order of a sub-model: beside the first one's training it stays.
 
     So the groups, and with them the workers, have the parts of a parent in turn.
