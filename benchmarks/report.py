@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import scipy.linalg.cython_blas  # noqa: F401  (loads the BLAS that kernels call)
+import scipy.linalg.cython_blas  # noqa: F401  (loads the BLAS that is compared with)
 from threadpoolctl import threadpool_info
 
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -13,6 +13,7 @@ from dask_horn.training.division import partition_of
 from dask_horn.training.layers import TaskLayers
 from dask_horn.training.merge import ARITY, PART_ARITY, add_deltas, add_partial_sums
 from dask_horn.training.spec import RunSpec
+from dask_horn.training.submodel import train_submodel
 from dask_horn.training.tasks import (
     next_parent,
     next_part,
@@ -21,7 +22,6 @@ from dask_horn.training.tasks import (
     slice_of,
     take_slice,
     train_part,
-    train_slice,
     whole_parent,
 )
 
@@ -209,7 +209,7 @@ class Stages:
             slices = self.take(whole, partition, group)
             trained = [
                 self.tasks.call(
-                    train_slice,
+                    train_submodel,
                     self.key("train", group, submodel),
                     *(self.common, start, partition, self.round, group, submodel),
                     near=self.placement(group, submodel),

@@ -37,7 +37,6 @@ __all__ = [
     "slice_of",
     "take_slice",
     "train_part",
-    "train_slice",
     "whole_parent",
 ]
 
@@ -74,18 +73,6 @@ def take_slice(
     if spec.redraw:
         return partition.slice_map(table, submodel).take(parent.parameters)
     return take_part(table, parent, partition, submodel)
-
-
-def train_slice(
-    spec: RunSpec,
-    start: NDArray[np.float32],
-    partition: Partition,
-    round: int,
-    group: int,
-    submodel: int,
-) -> Trained:
-    """Train one sub-model for a round."""
-    return train_submodel(spec, start, partition, round, group, submodel)
 
 
 def slice_of(part: ParentState) -> ParentState:
