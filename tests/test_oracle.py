@@ -76,7 +76,7 @@ def test_gradients_carry_scales_and_masks(activation):
     keep = np.random.default_rng(1).random((BATCH, 6)) < 0.5
     _assert_gradients(
         _network(activation),
-        scales={"dense_1": 1.5, "dense_2": 0.5, "output": 2.0},
+        scales={"dense_1/W": 1.5, "dense_2/W": 0.5, "output/W": 2.0},
         masks={"dropout_1": keep},
     )
 
@@ -104,7 +104,7 @@ def test_forward_by_hand():
 
     assert outputs() == [13 + 0 + 0.5, 7 + 2 * 4 + 0.5]
     # The scale multiplies the product, not the bias.
-    assert outputs(scales={"dense_1": 2.0}) == [16 + 0 + 0.5, 4 + 2 * 7 + 0.5]
+    assert outputs(scales={"dense_1/W": 2.0}) == [16 + 0 + 0.5, 4 + 2 * 7 + 0.5]
     keep = np.array([[True, True], [False, True]])
     assert outputs(masks={"dropout_1": keep}) == [2 * 13 + 0.5, 2 * 2 * 4 + 0.5]
 

@@ -56,7 +56,7 @@ def pre_activations(
     for layer in network.named_layers:
         if isinstance(layer, Dense):
             name = str(layer.name)
-            c = (scales or {}).get(name, 1.0)
+            c = (scales or {}).get(f"{name}/W", 1.0)
             z = c * (h @ tensors[f"{name}/W"]) + tensors[f"{name}/b"]
             found[name] = z
             h = np.maximum(z, 0)
@@ -79,8 +79,8 @@ def add_mean_field(
 ) -> None:
     """Add to a slice's biases ``Σ_all m W - c Σ_own m W``: the mean of what it lacks."""
     whole = table.as_dict(parent.parameters)
-    for layer, c in scales.items():
-        weight = table[f"{layer}/W"]
+    for name, c in scales.items():
+        layer, weight = name.removesuffix("/W"), table[name]
         source, target = weight.axes[0], weight.axes[-1]
         assert source is not None
         held = units.get(str(target), np.arange(weight.shape[-1]))

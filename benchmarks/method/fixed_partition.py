@@ -31,8 +31,8 @@ def votes(parent: horn.Model, partition: Partition) -> horn.Ensemble:
         places = partition.slice_map(network.parameters, submodel)
         own = places.take(parent.parameters)
         scales = submodel_scales(network, partition.fractions(submodel), hidden_exponent=0.0)
-        for layer, scale in scales.items():
-            places.table.view(own, f"{layer}/W")[...] *= scale
+        for name, scale in scales.items():
+            places.table.view(own, name)[...] *= scale
         narrow = _narrow(network, partition, submodel)
         members.append(horn.Model(narrow, own, parent.standardizer, parent.targets))
     return horn.Ensemble(tuple(members))

@@ -307,9 +307,9 @@ class _Laboratory:
             units = partition.index_sets(submodel)
             add_mean_field(places.table.as_dict(start), self.table, parent, means, units, scales)
         factors = np.ones(places.table.size, np.float32)
-        for layer, scale in scales.items():
-            places.table.view(factors, f"{layer}/W")[:] = scale ** (1 - variant.rate_exponent)
-        trained_scales = {layer: c**variant.rate_exponent for layer, c in scales.items()}
+        for name, scale in scales.items():
+            places.table.view(factors, name)[:] = scale ** (1 - variant.rate_exponent)
+        trained_scales = {name: c**variant.rate_exponent for name, c in scales.items()}
         begin = begin_round(
             spec, start * factors, partition, trained_scales, round, group, submodel
         )

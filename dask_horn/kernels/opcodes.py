@@ -10,17 +10,24 @@ from __future__ import annotations
 OP = 0  # index of the kernel in the program's own list of kernels
 N_IN = 1  # length of the operation's inner axis, or of its input rows
 N_OUT = 2  # length of its output rows, or the number of elements
-A = 3  # offsets of the operands …
-B = 4
-C = 5
-D = 6
-E = 7
-F = 8
-CONSTANT = 9  # index of the operation's first constant among the scalars
-STREAM = 10  # which random stream it draws from
-N_COLUMNS = 11
+ROWS = 3  # rows of each sample: the positions of an image, the steps of a sequence, else one
+A = 4  # offsets of the operands …
+B = 5
+C = 6
+D = 7
+E = 8
+F = 9
+G = 10
+H = 11
+I = 12  # noqa: E741
+J = 13
+CONSTANT = 14  # index of the operation's first constant among the scalars
+STREAM = 15  # which random stream it draws from
+SIZES = 16  # further sizes, such as those of a convolution …
+N_COLUMNS = 28
 
 N_OPERANDS = CONSTANT - A
+N_SIZES = N_COLUMNS - SIZES
 
 # Counters: int64, set anew for each step.
 BATCH = 0  # samples in this step

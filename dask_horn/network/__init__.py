@@ -9,6 +9,7 @@ from dask_horn.network.layers import Dense, Dropout, Layer
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
+from dask_horn.network.signals import Signal
 from dask_horn.network.stages import INPUT, OUTPUT, Stage
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Network",
     "ParameterTable",
     "Shape",
+    "Signal",
     "Stage",
     "TensorSpec",
     "initial_values",

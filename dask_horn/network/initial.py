@@ -25,7 +25,8 @@ def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
 
     Weights before relu, leaky_relu and gelu are He normal, of variance ``2 / fan_in`` [1]_; those
     before tanh, sigmoid and linear are Glorot uniform, within
-    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases, and the padding between tensors, are zero.
+    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases start at what their table says, zero as a rule;
+    the padding between tensors is zero.
 
     Parameters
     ----------
@@ -63,7 +64,10 @@ def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
     seed = checked_integer("seed", seed, 0)
     vector = np.zeros(table.size, np.float32)
     for index, tensor in enumerate(table.tensors):
-        if tensor.decays:
+        if tensor.source is None:
+            fill = np.array(tensor.fill, np.float32)
+            table.view(vector, tensor.name)[...] = fill.reshape(-1, *[1] * (len(tensor.shape) - 1))
+        else:
             generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
             _draw(tensor, generator, vector[tensor.offset : tensor.offset + tensor.size])
     return vector

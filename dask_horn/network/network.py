@@ -103,7 +103,7 @@ class Network:
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """One sample's shape after each layer."""
-        return tuple(stage.output_shape for stage in self.stages)
+        return tuple(stage.outputs.shape for stage in self.stages)
 
     @cached_property
     def parameters(self) -> ParameterTable:
@@ -116,10 +116,10 @@ class Network:
         axes: dict[str, int] = {}
         for stage in self.stages:
             # A layer that passes the input on may see it before it is flattened.
-            if stage.input_axis == INPUT:
-                axes[INPUT] = stage.input_shape[-1]
-            if stage.output_axis != stage.input_axis:
-                axes[stage.output_axis] = stage.output_shape[-1]
+            if stage.inputs.axis == INPUT:
+                axes[INPUT] = stage.inputs.units
+            if stage.outputs.axis != stage.inputs.axis:
+                axes[stage.outputs.axis] = stage.outputs.units
         return axes
 
     @property
@@ -146,7 +146,7 @@ class Network:
     @property
     def n_outputs(self) -> int:
         """Number of output units."""
-        return self.stages[-1].output_shape[-1]
+        return self.stages[-1].outputs.units
 
     def initial_values(self, seed: int) -> NDArray[np.float32]:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""

@@ -44,6 +44,15 @@ class TensorSpec:
         The activation that follows, by which the initial values are chosen.
     decays : bool
         Whether weight decay applies: True for weights, False for biases.
+    source : str or None
+        The unit axis that a product with the tensor sums over; None where there is no product, as
+        with a bias.
+    uses : int
+        How often one sample is multiplied by it: the positions of a convolution, the steps of a
+        sequence.
+    fill : tuple of float
+        What a tensor without a source starts with: one value for all, or one for each index of its
+        first axis.
     offset : int
         First element in the vector, in float32 elements; a multiple of 16.
 
@@ -60,6 +69,9 @@ class TensorSpec:
     fan_out: int
     activation: str
     decays: bool
+    source: str | None = None
+    uses: int = 1
+    fill: tuple[float, ...] = (0.0,)
     offset: int = 0
 
     @property
@@ -168,7 +180,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         ValueError
             If no tensor spans such an axis, or it has fewer units than asked for.
         """
-        lengths = self._axis_lengths
+        lengths = self.axis_lengths
         unknown = [axis for axis in sizes if axis not in lengths]
         if unknown:
             raise ValueError(
@@ -202,7 +214,8 @@ class ParameterTable(Mapping[str, TensorSpec]):
         return {tensor.name: tensor for tensor in self.tensors}
 
     @cached_property
-    def _axis_lengths(self) -> dict[str, int]:
+    def axis_lengths(self) -> dict[str, int]:
+        """Units of each unit axis that a tensor spans."""
         return {
             axis: length
             for tensor in self.tensors

@@ -5,13 +5,13 @@ This is what a network derives everything else from. It walks a plain sequence o
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dask_horn.network.layers import Layer
 from dask_horn.network.parameters import Shape, TensorSpec
+from dask_horn.network.signals import Signal
 
 __all__ = ["INPUT", "OUTPUT", "Stage"]
 
@@ -27,30 +27,26 @@ class Stage:
     ----------
     layer : Layer
         The layer, with its name.
-    input_shape, output_shape : tuple of int
-        One sample's shape before and after it.
-    input_axis, output_axis : str
-        The unit axis of the last dimension before and after it.
+    inputs, outputs : Signal
+        What goes in and what comes out.
 
     Examples
     --------
     >>> from dask_horn.network import Dense, Dropout, Network
     >>> network = Network([Dense(3, activation="relu"), Dropout(0.5), Dense(2)], input_shape=4)
     >>> stage = network.stages[-1]
-    >>> stage.layer.name, stage.input_axis, stage.input_shape
+    >>> stage.layer.name, stage.inputs.axis, stage.inputs.shape
     ('output', 'dense_1', (3,))
     """
 
     layer: Layer
-    input_shape: Shape
-    output_shape: Shape
-    input_axis: str
-    output_axis: str
+    inputs: Signal
+    outputs: Signal
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """The layer's tensors, not yet placed in a vector."""
-        return self.layer.tensors(self.input_shape, self.input_axis)
+        return self.layer.tensors(self.inputs)
 
 
 def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -74,15 +70,14 @@ def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def stages_of(layers: Sequence[Layer], input_shape: Shape) -> tuple[Stage, ...]:
-    """Follow shape and unit axis from the input through the layers, which have names."""
+    """Follow what flows from the input through the layers, which have names."""
     stages: list[Stage] = []
-    shape, axis = input_shape, INPUT
+    signal = Signal(input_shape, INPUT)
     for layer in layers:
-        if axis == INPUT and layer.input_rank == 1:
-            shape = (math.prod(shape),)
-        stage = Stage(layer, shape, layer.output_shape(shape), axis, layer.output_axis(axis))
-        stages.append(stage)
-        shape, axis = stage.output_shape, stage.output_axis
+        if signal.axis == INPUT and layer.flattens_input:
+            signal = Signal((signal.size,), INPUT)
+        stages.append(Stage(layer, signal, layer.outputs(signal)))
+        signal = stages[-1].outputs
     return tuple(stages)
 
 

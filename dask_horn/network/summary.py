@@ -17,7 +17,7 @@ def table_of(stages: Iterable[Stage]) -> str:
         n_parameters = sum(tensor.size for tensor in stage.tensors)
         total += n_parameters
         name, what = stage.layer.name or "", repr(stage.layer.renamed(None))
-        rows.append((name, what, str(stage.output_shape), f"{n_parameters:,}"))
+        rows.append((name, what, str(stage.outputs.shape), f"{n_parameters:,}"))
     rows = [_HEADINGS, *rows, ("total", "", "", f"{total:,}")]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(_line(row, widths) for row in rows)

@@ -14,6 +14,7 @@ from dask_horn.kernels.cpu.gemm import SLACK, padded_rows
 __all__ = ["Assembler", "Program"]
 
 _ALIGNMENT = 16  # float32 elements: one cache line, one AVX-512 register
+_WORK = -1  # stands for the work space until its place is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +61,12 @@ class Assembler:
     def __init__(self, n_parameters: int, batch_size: int) -> None:
         self.n_parameters = n_parameters
         self.batch_size = batch_size
-        self._rows: list[list[int]] = []
+        self._rows: list[NDArray[np.int64]] = []
         self._kernels: dict[str, int] = {}
         self._constants: list[float] = []
         self._filled: list[tuple[int, NDArray[np.float32]]] = []
         self._arena_size = 0
+        self._work_size = 0
         self.buffer(n_parameters)
 
     def buffer(self, size: int) -> int:
@@ -73,9 +75,17 @@ class Assembler:
         self._arena_size += -(-size // _ALIGNMENT) * _ALIGNMENT
         return offset
 
-    def batch_buffer(self, width: int) -> int:
-        """Reserve a (batch_size, width) buffer; return its offset."""
-        return self.buffer(padded_rows(self.batch_size) * width)
+    def batch_buffer(self, width: int, rows: int = 1) -> int:
+        """Reserve a (batch_size · rows, width) buffer; return its offset."""
+        return self.buffer(padded_rows(self.batch_size * rows) * width)
+
+    def work_space(self, size: int) -> int:
+        """Ask for `size` elements that keep nothing from one operation to the next.
+
+        All operations share them. Return the operand that stands for them.
+        """
+        self._work_size = max(self._work_size, size)
+        return _WORK
 
     def filled_buffer(self, values: NDArray[np.float32]) -> int:
         """Reserve a buffer that starts with `values`; return its offset."""
@@ -95,19 +105,28 @@ class Assembler:
         *,
         n_in: int = 0,
         n_out: int = 0,
+        rows: int = 1,
         operands: Sequence[int] = (),
         constant: int = 0,
         stream: int = 0,
+        sizes: Sequence[int] = (),
     ) -> None:
         """Append an operation; `operands` are the offsets A, B, C … as its kernel takes them."""
         index = self._kernels.setdefault(kernel, len(self._kernels))
-        offsets = [*operands, *(0 for _ in range(op.N_OPERANDS - len(operands)))]
-        self._rows.append([index, n_in, n_out, *offsets, constant, stream])
+        written = np.zeros(op.N_COLUMNS, np.int64)
+        written[[op.OP, op.N_IN, op.N_OUT, op.ROWS]] = index, n_in, n_out, rows
+        written[[op.CONSTANT, op.STREAM]] = constant, stream
+        written[op.A : op.A + len(operands)] = operands
+        written[op.SIZES : op.SIZES + len(sizes)] = sizes
+        self._rows.append(written)
 
     def program(self, n_outputs: int, states: Sequence[int] = ()) -> Program:
         """Finish; `states` are the offsets of the optimizer's vectors."""
+        rows = np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS)
+        operands = rows[:, op.A : op.A + op.N_OPERANDS]
+        operands[operands == _WORK] = self.buffer(self._work_size)
         return Program(
-            rows=np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS),
+            rows=rows,
             kernels=tuple(self._kernels),
             constants=np.array(self._constants, dtype=np.float64),
             arena_size=self._arena_size + SLACK,

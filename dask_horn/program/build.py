@@ -7,15 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.kernels.cpu.gemm import work_size
-from dask_horn.network import Dense, Dropout, Layer, Network, ParameterTable, TensorSpec
+from dask_horn.network import OUTPUT, Dense, Dropout, Layer, Network, ParameterTable, Stage
 from dask_horn.program.assembler import Assembler, Program
-from dask_horn.program.dense import emit_dense
+from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
-from dask_horn.program.layers import Context, EmittedLayer
+from dask_horn.program.layers import Context, EmittedLayer, Emitter
 from dask_horn.program.optimizers import Optimizer, Update
 
 __all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
+
+# The one place that knows the programs of all layers.
+_EMITTERS: dict[type[Layer], Emitter] = {
+    Dense: emit_dense,
+    Dropout: emit_dropout,
+}
 
 #: Rows that are predicted together: enough for the products' full speed.
 PREDICTION_BATCH = 64
@@ -24,7 +29,7 @@ PREDICTION_BATCH = 64
 def submodel_scales(
     network: Network, fractions: Mapping[str, float], hidden_exponent: float
 ) -> dict[str, float]:
-    """Find the factor ``c = p^-a`` on the products of each layer whose source axis is divided.
+    """Find the factor ``c = p^-a`` on the products of each tensor whose source axis is divided.
 
     Parameters
     ----------
@@ -37,11 +42,9 @@ def submodel_scales(
     """
     scales = {}
     for tensor in network.parameters.tensors:
-        layer, _, role = tensor.name.rpartition("/")
-        source = tensor.axes[0]
-        if role == "W" and source is not None and source in fractions:
-            exponent = 1.0 if tensor.axes[-1] == "output" else hidden_exponent
-            scales[layer] = fractions[source] ** -exponent
+        if tensor.source is not None and tensor.source in fractions:
+            exponent = 1.0 if tensor.axes[-1] == OUTPUT else hidden_exponent
+            scales[tensor.name] = fractions[tensor.source] ** -exponent
     return scales
 
 
@@ -73,12 +76,11 @@ def training_program(
         Factor on each class' loss, for the cross entropy; ones by default.
     """
     assembler = Assembler(table.size, batch_size)
-    fused = {weight.name for weight in _weights(table)}
-    update = Update.plan(assembler, table, optimizer, fused)
-    widest = max(tensor.shape[-1] for tensor in table.tensors)
-    scratch = (assembler.batch_buffer(widest), assembler.batch_buffer(widest))
-    work = assembler.buffer(_work_size(table, batch_size, trains=True))
-    context = Context(assembler, table, scales, work, update, scratch)
+    update = Update.plan(assembler, table, optimizer, fused_weights(network.stages))
+    lengths = table.axis_lengths
+    largest = max(stage.outputs.restricted(lengths).size for stage in network.stages)
+    scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
+    context = Context(assembler, table, scales, update, scratch)
     n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs
     targets = assembler.batch_buffer(n_targets)
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
@@ -96,7 +98,7 @@ def training_program(
         ),
         constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
     )
-    first_trained = min(i for i, layer in enumerate(network.layers) if isinstance(layer, Dense))
+    first_trained = min(i for i, stage in enumerate(network.stages) if stage.tensors)
     gradient = scratch[0]
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
@@ -107,24 +109,10 @@ def training_program(
 def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
     """Gather, forward, and store the outputs of one batch of the undivided network."""
     assembler = Assembler(network.parameters.size, batch_size)
-    work = assembler.buffer(_work_size(network.parameters, batch_size, trains=False))
-    context = Context(assembler, network.parameters, {}, work, None, (0, 0))
+    context = Context(assembler, network.parameters, {}, None, (0, 0))
     layers = _emit_forward(network, context, sample_dtype)
     assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))
     return assembler.program(network.n_outputs)
-
-
-def _work_size(table: ParameterTable, batch_size: int, *, trains: bool) -> int:
-    """Find the work space of the layer that needs most; the samples' gradient is not wanted."""
-    return max(
-        work_size(batch_size, *weight.shape, trains=trains, to_input=trains and i > 0)
-        for i, weight in enumerate(_weights(table))
-    )
-
-
-def _weights(table: ParameterTable) -> list[TensorSpec]:
-    """Return the dense layers' weights, in the order of the layers."""
-    return [tensor for tensor in table.tensors if tensor.name.endswith("/W")]
 
 
 def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:
@@ -132,19 +120,15 @@ def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list
     samples = context.assembler.batch_buffer(network.n_inputs)
     context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
     emitted: list[EmittedLayer] = []
-    source, width = samples, network.n_inputs
-    for stream, layer in enumerate(network.named_layers):
-        emitted.append(_emit_layer(context, layer, source, width, stream))
-        source, width = emitted[-1].output, emitted[-1].width
+    source = samples
+    for stream, stage in enumerate(network.stages):
+        emitted.append(_emitter(stage)(context, stage, source, stream))
+        source = emitted[-1].output
     return emitted
 
 
-def _emit_layer(
-    context: Context, layer: Layer, source: int, width: int, stream: int
-) -> EmittedLayer:
-    """Write the forward rows of one layer: the one place that knows them all."""
-    if isinstance(layer, Dense):
-        return emit_dense(context, layer, str(layer.name), source)
-    if isinstance(layer, Dropout):
-        return emit_dropout(context, layer, source, width, stream)
-    raise TypeError(f"no program is known for layers of type {type(layer).__name__}")
+def _emitter(stage: Stage) -> Emitter:
+    kind = type(stage.layer)
+    if kind not in _EMITTERS:
+        raise TypeError(f"no program is known for layers of type {kind.__name__}")
+    return _EMITTERS[kind]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_horn.network import Dropout
+from dask_horn.network import Dropout, Stage
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedDropout", "emit_dropout"]
@@ -15,7 +15,7 @@ class EmittedDropout:
     """A dropout layer in a program; `mask` is None where it passes its input through."""
 
     context: Context
-    width: int
+    size: int  # values of one sample
     mask: int | None
     output: int
 
@@ -23,24 +23,25 @@ class EmittedDropout:
         """Mask the gradient in place."""
         if to_input and self.mask is not None:
             self.context.assembler.emit(
-                "dropout_backward", n_out=self.width, operands=(gradient, self.mask)
+                "dropout_backward", n_out=self.size, operands=(gradient, self.mask)
             )
         return gradient
 
 
-def emit_dropout(
-    context: Context, layer: Dropout, source: int, width: int, stream: int
-) -> EmittedDropout:
-    """Write the forward row; `stream` sets the layer's masks apart from other layers'."""
-    if context.update is None or layer.rate == 0:
-        return EmittedDropout(context, width, None, source)
+def emit_dropout(context: Context, stage: Stage, source: int, stream: int) -> EmittedDropout:
+    """Write the forward row; see `Emitter`."""
+    layer = stage.layer
+    assert isinstance(layer, Dropout)
+    size = context.own(stage.inputs).size
+    if not context.trains or layer.rate == 0:
+        return EmittedDropout(context, size, None, source)
     assembler = context.assembler
-    mask, output = assembler.batch_buffer(width), assembler.batch_buffer(width)
+    mask, output = assembler.batch_buffer(size), assembler.batch_buffer(size)
     assembler.emit(
         "dropout_forward",
-        n_out=width,
+        n_out=size,
         operands=(source, mask, output),
         constant=assembler.constants(layer.rate),
         stream=stream,
     )
-    return EmittedDropout(context, width, mask, output)
+    return EmittedDropout(context, size, mask, output)

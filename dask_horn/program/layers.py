@@ -1,16 +1,16 @@
-"""Which file writes the rows of which layer, and what those files agree on."""
+"""What the files that write the rows of one kind of layer agree on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from dask_horn.network import ParameterTable
+from dask_horn.network import ParameterTable, Signal, Stage
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.optimizers import Update
 
-__all__ = ["Context", "EmittedLayer"]
+__all__ = ["Context", "EmittedLayer", "Emitter"]
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,36 @@ class Context:
     table : ParameterTable
         The sub-model's own parameters, at the arena's start.
     scales : mapping of str to float
-        c of each layer whose source axis is divided; 1 where a layer is missing.
-    work : int
-        Offset of the work space that all products share.
+        c of each tensor whose source axis is divided; 1 where a tensor is missing.
     update : Update or None
         Where gradients go; None in a program that only predicts.
     scratch : tuple of int
-        Two (batch, widest layer) buffers that gradients pass through, in turn.
+        Two buffers, each for a batch of the largest signal, that gradients pass through, in turn.
     """
 
     assembler: Assembler
     table: ParameterTable
     scales: Mapping[str, float]
-    work: int
     update: Update | None
     scratch: tuple[int, int]
+
+    @property
+    def trains(self) -> bool:
+        """Whether the program trains, so that backward rows will follow."""
+        return self.update is not None
+
+    def own(self, signal: Signal) -> Signal:
+        """Return what the sub-model has of a signal of the whole network."""
+        return signal.restricted(self.table.axis_lengths)
 
     def other_scratch(self, used: int) -> int:
         """Return the scratch buffer that is not `used`."""
         return self.scratch[1] if used == self.scratch[0] else self.scratch[0]
+
+    def kept_gradient(self, name: str) -> int:
+        """Return the offset of the gradient of a tensor that is no dense layer's weight."""
+        assert self.update is not None, "a program that predicts has no backward rows"
+        return self.update.gradients[name]
 
 
 class EmittedLayer(Protocol):
@@ -50,15 +61,17 @@ class EmittedLayer(Protocol):
 
     @property
     def output(self) -> int:
-        """Offset of the layer's output, (batch, width)."""
-
-    @property
-    def width(self) -> int:
-        """Units of the layer."""
+        """Offset of the layer's output: a batch of what `Stage.outputs` tells."""
 
     def backward(self, gradient: int, *, to_input: bool) -> int:
         """Write the backward rows.
 
-        `gradient` is the offset of the loss' gradient with respect to the output. Returns the
-        offset of the gradient with respect to the input, which is written where `to_input`.
+        `gradient` is the offset of the loss' gradient with respect to the output, one of the two
+        scratch buffers. Returns the offset of the gradient with respect to the input, in either of
+        them, which is written where `to_input`.
         """
+
+
+#: Writes the forward rows of a layer at its place: ``emit(context, stage, source, stream)``, where
+#: `source` is the offset of its input, and `stream` sets its random draws apart from other layers'.
+Emitter = Callable[[Context, Stage, int, int], Any]

@@ -83,14 +83,33 @@ class Update:
         states = tuple(assembler.buffer(table.size) for _ in range(optimizer.n_state_vectors))
         return cls(assembler, table, optimizer, gradients, states)
 
-    def emit_weight(self, weight: TensorSpec, source: int, gradient: int, work: int) -> None:
-        """Emit the gradient ``source.T @ gradient`` of a weight, and its update if it is fused."""
-        n_in, n_out = weight.shape
+    def emit_weight(
+        self,
+        weight: TensorSpec,
+        shape: tuple[int, int],
+        rows: int,
+        operands: tuple[int, int, int],
+    ) -> None:
+        """Emit the gradient ``source.T @ gradient`` of a weight, and its update if it is fused.
+
+        Parameters
+        ----------
+        weight : TensorSpec
+        shape : tuple of int
+            The weight's as a matrix.
+        rows : int
+            Of each sample.
+        operands : tuple of int
+            Offsets of source, gradient and work space.
+        """
+        n_in, n_out = shape
+        source, gradient, work = operands
         if weight.name in self.gradients:
             self.assembler.emit(
                 "gemm_weight",
                 n_in=n_in,
                 n_out=n_out,
+                rows=rows,
                 operands=(source, gradient, self.gradients[weight.name], work),
             )
             return
@@ -99,6 +118,7 @@ class Update:
             f"{self.optimizer.name}_weight",
             n_in=n_in,
             n_out=n_out,
+            rows=rows,
             operands=(source, gradient, weight.offset, work, *states),
             constant=self._constants(weight),
         )

@@ -56,9 +56,9 @@ def steps_of(spec: RunSpec, partition: Partition, round: int, group: int, submod
 
 
 def _weights(spec: RunSpec, fractions: Mapping[str, float]) -> float:
-    """Parameters of a sub-model that has these shares of the unit axes."""
+    """Multiplications by a sub-model that has these shares of the unit axes, for one sample."""
     return sum(
-        tensor.size * math.prod(fractions.get(str(axis), 1.0) for axis in tensor.axes)
+        tensor.uses * tensor.size * math.prod(fractions.get(str(axis), 1.0) for axis in tensor.axes)
         for tensor in spec.network.parameters.tensors
     )
 
@@ -84,9 +84,8 @@ def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:
         own = places.take(values)
         change = np.zeros_like(own)
         for tensor in places.table.tensors:
-            layer, _, role = tensor.name.rpartition("/")
-            if role == "W":
-                factor = _own_spread(tensor, fractions) / scales.get(layer, 1.0)
+            if tensor.source is not None:
+                factor = _own_spread(tensor, fractions) / scales.get(tensor.name, 1.0)
                 drawn = places.table.view(own, tensor.name)
                 places.table.view(change, tensor.name)[:] = (factor - 1) * drawn
         places.put(change, values)
@@ -95,7 +94,7 @@ def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:
 
 def _own_spread(tensor: TensorSpec, fractions: Mapping[str, float]) -> float:
     """Spread of a sub-model's own initial values, over that of a slice of the parent's."""
-    inputs, outputs = (fractions.get(str(axis), 1.0) for axis in (tensor.axes[0], tensor.axes[-1]))
+    inputs, outputs = (fractions.get(str(axis), 1.0) for axis in (tensor.source, tensor.axes[-1]))
     fan_in, fan_out = tensor.fan_in, tensor.fan_out
     own = spread(tensor.activation, inputs * fan_in, outputs * fan_out)
     return own / spread(tensor.activation, fan_in, fan_out)

@@ -192,7 +192,9 @@ class TrainingOptions:
             return self.learning_rate
         if self.optimizer == "sgd":
             return _SGD_RATE
-        widest = max((network.unit_axes[axis] for axis in network.divided_axes), default=1)
+        divided = set(network.divided_axes)
+        tensors = network.parameters.tensors
+        widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
         return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
 
     def rate_factor(self, n_submodels: int) -> float:

@@ -114,12 +114,12 @@ def _halvings(number: int) -> list[int]:
 
 
 def _weights(network: Network, n_submodels: int) -> float:
-    """Parameters of one of so many equal sub-models."""
+    """Multiplications by one of so many equal sub-models, for one sample."""
     divided = set(network.divided_axes)
     weights = 0.0
     for tensor in network.parameters.tensors:
         cuts = sum(axis in divided for axis in tensor.axes)
-        weights += tensor.size / float(n_submodels) ** cuts
+        weights += tensor.uses * tensor.size / float(n_submodels) ** cuts
     return weights
 
 

@@ -39,9 +39,11 @@ def run_kernel(
     batch=1,
     n_in=0,
     n_out=0,
+    rows=1,
     operands=None,
     constants=(),
     stream=0,
+    sizes=(),
     step=0,
     key=0,
     rate=0.0,
@@ -63,7 +65,9 @@ def run_kernel(
     for offset, buffer in zip(offsets, buffers, strict=True):
         arena[offset : offset + buffer.size] = buffer.ravel()
     row = np.zeros((1, op.N_COLUMNS), np.int64)
-    row[0, [op.N_IN, op.N_OUT, op.CONSTANT, op.STREAM]] = n_in, n_out, op.N_SCALARS, stream
+    row[0, [op.N_IN, op.N_OUT, op.ROWS]] = n_in, n_out, rows
+    row[0, [op.CONSTANT, op.STREAM]] = op.N_SCALARS, stream
+    row[0, op.SIZES : op.SIZES + len(sizes)] = sizes
     used = range(len(buffers)) if operands is None else operands
     row[0, op.A : op.A + len(used)] = [offsets[i] for i in used]
     scalars = np.array([0.0, 0.0, clip, *constants])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from dask_horn.network import Dense, Dropout, Layer, Network
+from dask_horn.network import Dense, Dropout, Layer, Network, Signal
 from tests.network.strategies import networks
 
 
@@ -142,13 +142,10 @@ class Unknown(Layer):
 
     kind = "unknown"
 
-    def output_shape(self, input_shape):
-        return (*input_shape, 2)
-
-    def output_axis(self, input_axis):
-        return str(self.name)
+    def outputs(self, inputs):
+        return Signal((*inputs.shape, 3, 2), self.given_name)
 
 
 def test_a_new_kind_of_layer_needs_no_change_elsewhere():
-    with pytest.raises(ValueError, match=r"Dense takes .* got the shape \(4, 2\); put a Flatten"):
+    with pytest.raises(ValueError, match=r"got the shape \(4, 3, 2\); put a Flatten"):
         Network([Unknown(), Dense(3)], 4)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.network import LOSSES, Dense, Dropout, Network, ParameterTable
+from dask_horn.network import LOSSES, Dropout, Network, ParameterTable
 from dask_horn.program import Execution, Optimizer, training_program
 from tests import oracle
 from tests.kernels.runner import run_kernel
@@ -56,11 +56,10 @@ def problem(network, n, sizes=None, seed=0):
 
 def masks(network, table, batch, step, key=KEY):
     """The dropout masks of a step, by layer, as the kernel draws them."""
-    found, width = {}, network.n_inputs
-    for stream, layer in enumerate(network.named_layers):
-        if isinstance(layer, Dense):
-            width = table[f"{layer.name}/W"].shape[1]
-        elif isinstance(layer, Dropout) and layer.rate > 0:
+    found = {}
+    for stream, stage in enumerate(network.stages):
+        layer, width = stage.layer, stage.inputs.restricted(table.axis_lengths).size
+        if isinstance(layer, Dropout) and layer.rate > 0:
             ones = np.ones((batch, width), np.float32)
             ran = run_kernel(
                 "dropout_forward",

@@ -40,6 +40,22 @@ def test_rows_say_where_operands_and_constants_lie():
     scalars = np.concatenate([np.zeros(op.N_SCALARS), program.constants])
     assert scalars[first] == 0.5
     assert scalars[second : second + 2].tolist() == [0.1, 0.2]
-    assert program.rows.tolist() == [[0, 2, 3, filled, 0, 0, 0, 0, 0, second, 6]]
+    (row,) = program.rows
+    assert row[[op.OP, op.N_IN, op.N_OUT, op.ROWS]].tolist() == [0, 2, 3, 1]
+    assert row[[op.A, op.B, op.CONSTANT, op.STREAM]].tolist() == [filled, 0, second, 6]
     ((offset, values),) = program.filled
     assert (offset, values.tolist()) == (filled, [3, 4])
+
+
+def test_operations_share_a_work_space_behind_all_else():
+    assembler = Assembler(16, 4)
+    first = assembler.work_space(5)
+    kept = assembler.buffer(100)
+    second = assembler.work_space(50)
+    last = assembler.buffer(10)
+    assembler.emit("a", operands=(kept, first))
+    assembler.emit("b", operands=(second, last))
+    program = assembler.program(1)
+    (_, place), (same, _) = program.rows[:, [op.A, op.B]]
+    assert place == same >= last + 10
+    assert program.arena_size >= place + 50

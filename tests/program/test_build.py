@@ -92,7 +92,7 @@ def test_class_weights():
 def test_a_submodels_scales_and_sizes():
     network = _network("gelu", n_hidden=3, dropout=0.3)
     case = problem(network, 40, sizes={"dense_1": 5, "dense_2": 17, "dense_3": 1})
-    scales = {"dense_2": 2.5, "dense_3": 0.5, "output": 8.0}
+    scales = {"dense_2/W": 2.5, "dense_3/W": 0.5, "output/W": 8.0}
     assert_same_steps(case, [0, 16, 32, 40], [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
 
 
@@ -123,12 +123,12 @@ def test_scales_are_powers_of_the_fractions_held():
     network = _network("relu", n_hidden=3)
     fractions = {"dense_1": 0.25, "dense_2": 0.5, "dense_3": 0.1}
     assert submodel_scales(network, fractions, 0.5) == pytest.approx(
-        {"dense_2": 2.0, "dense_3": 0.5**-0.5, "output": 10.0}
+        {"dense_2/W": 2.0, "dense_3/W": 0.5**-0.5, "output/W": 10.0}
     )
     assert submodel_scales(network, fractions, 0.0) == {
-        "dense_2": 1.0,
-        "dense_3": 1.0,
-        "output": 10.0,
+        "dense_2/W": 1.0,
+        "dense_3/W": 1.0,
+        "output/W": 10.0,
     }
     assert submodel_scales(network, {}, 0.5) == {}
 
@@ -152,8 +152,8 @@ def test_a_parent_with_nothing_between_sub_models_is_their_mean(n_hidden, hidden
         tensors = places.table.as_dict(own)
         share = shares[network.divided_axes[-1]]
         mean += share * oracle.forward(network, tensors, case.standardized, scales)[0]
-        for layer in set(scales) - {"output"}:
-            tensors[f"{layer}/W"][...] *= scales[layer]
+        for name in set(scales) - {"output/W"}:
+            tensors[name][...] *= scales[name]
         tensors["output/b"][...] *= share
         places.put(own, parent)
     program = prediction_program(network, batch_size=30, sample_dtype="float32")
@@ -192,8 +192,8 @@ def test_the_gradient_of_the_samples_is_not_computed():
 class _Unheard(Layer):
     kind: ClassVar[str] = "unheard_of_in_tests"
 
-    def output_shape(self, input_shape):
-        return input_shape
+    def outputs(self, inputs):
+        return inputs
 
 
 def test_a_layer_that_no_program_is_known_for():

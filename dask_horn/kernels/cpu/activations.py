@@ -2,7 +2,7 @@
 
 Forward, with c the sub-model's scale: ``a = f(c z + b)``. Backward, with g the gradient of the
 loss with respect to a: ``g ← g f'``, the bias' gradient is its sum over the batch, and then
-``g ← c g``, which is what both of the layer's products want.
+``g ← c g``, which is what both of the layer's products want. A batch is all rows of all samples.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import carray
 
 from dask_horn.kernels.compile import kernel
 from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_OUT, A, B, C
+from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_OUT, ROWS, A, B, C
 from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 
 
@@ -26,7 +26,7 @@ def _forward(name: str, function: Callable[..., Any]) -> None:
 
         One buffer has one name here: of two, the compiler would not know that they are the same.
         """
-        batch, width = counters[BATCH], row[N_OUT]
+        batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
         z = carray(at(arena, row[A]), (batch, width))
         bias = carray(at(arena, row[B]), (width,))
         scale = np.float32(scalars[row[CONSTANT]])
@@ -39,7 +39,7 @@ def _forward_beside(name: str, function: Callable[..., Any]) -> None:
     @kernel(f"{name}_forward")
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Write A (batch, N_OUT) ← c A + b, C ← f(A); b at B, c at CONSTANT."""
-        batch, width = counters[BATCH], row[N_OUT]
+        batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
         z = carray(at(arena, row[A]), (batch, width))
         bias = carray(at(arena, row[B]), (width,))
         out = carray(at(arena, row[C]), (batch, width))
@@ -55,7 +55,7 @@ def _backward(name: str, slope: Callable[..., Any]) -> None:
     @kernel(f"{name}_backward")
     def backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Write A (batch, N_OUT) ← c A f'(B), C (N_OUT,) ← the sum of A f'(B) over the batch."""
-        batch, width = counters[BATCH], row[N_OUT]
+        batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
         gradient = carray(at(arena, row[A]), (batch, width))
         saved = carray(at(arena, row[B]), (batch, width))
         bias = carray(at(arena, row[C]), (width,))

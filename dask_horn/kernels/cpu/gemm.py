@@ -1,9 +1,10 @@
 """The three products of a dense layer, on slices of the arena, from tiles (`tiles.py`).
 
-No BLAS: the weight's gradient is consumed by the optimizer tile by tile (`optimizers.py`), which no
-BLAS lets us do, and here every entry is one sum in one order, so that the batch that a row is in
-and the processor's vectors change no bit. What is read many times with long strides is packed
-first: copied so that a tile reads it in one stream.
+A batch is all rows of all samples: of a sequence, its steps. No BLAS: the weight's gradient is
+consumed by the optimizer tile by tile (`optimizers.py`), which no BLAS lets us do, and here every
+entry is one sum in one order, so that the batch that a row is in and the processor's vectors change
+no bit. What is read many times with long strides is packed first: copied so that a tile reads it in
+one stream.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from dask_horn.kernels.cpu.tiles import (
     n_tall_tiles,
     transpose_block,
 )
-from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, A, B, C, D
+from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
 
 __all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
 
@@ -81,7 +82,7 @@ def _padded(n: int) -> int:
 @kernel("gemm_forward")
 def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum; work space at D."""
-    batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
+    batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     x, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     scratch, panels = at(arena, row[D]), at(arena, row[D] + SCRATCH)
     packs = n_in * n_out > _SMALL
@@ -112,7 +113,7 @@ def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
 
     Computed transposed, as B @ A.T: so the weight, which is the largest, is read where it lies.
     """
-    batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
+    batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     gradient, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     scratch, transposed = at(arena, row[D]), at(arena, row[D] + SCRATCH)
     n_columns = -(-batch // WIDE) * WIDE
@@ -165,7 +166,7 @@ def weight_kernel(
     @kernel(name)
     def weight_gradient(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         prepared = prepare(row, counters, scalars, arena)
-        batch, n_in, n_out = counters[BATCH], row[N_IN], row[N_OUT]
+        batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
         x, gradient = at(arena, row[A]), at(arena, row[B])
         scratch, lines = at(arena, row[D]), at(arena, row[D] + SCRATCH)
         stacks = at(lines, TALL * _COLUMNS)

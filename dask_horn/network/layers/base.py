@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Self
 
-from dask_horn.network.parameters import Shape, TensorSpec
+from dask_horn.network.parameters import TensorSpec
+from dask_horn.network.signals import Signal
 from dask_horn.network.validation import checked_name
 
 __all__ = ["Layer"]
@@ -28,12 +29,12 @@ class Layer(ABC):
         the network fills it in.
     kind : str
         What the layer is called in a model's JSON and in automatic names; of the class.
-    input_rank : int or None
-        How many dimensions a sample must have for it, None if any number; of the class.
+    flattens_input : bool
+        Whether the network's input comes to it as one row, whatever its shape; of the class.
     """
 
     kind: ClassVar[str]
-    input_rank: ClassVar[int | None] = None
+    flattens_input: ClassVar[bool] = False
 
     name: str | None = field(default=None, kw_only=True)
 
@@ -41,8 +42,8 @@ class Layer(ABC):
         object.__setattr__(self, "name", checked_name(self.name))
 
     @abstractmethod
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return one sample's shape after the layer, given its shape before.
+    def outputs(self, inputs: Signal) -> Signal:
+        """Return what comes out of the layer, given what goes in; the layer must have a name.
 
         Raises
         ------
@@ -50,21 +51,16 @@ class Layer(ABC):
             If the layer does not take samples of that shape.
         """
 
-    def output_axis(self, input_axis: str) -> str:
-        """Return the unit axis of the outputs: the input's, unless the layer has its own units."""
-        return input_axis
-
-    def tensors(self, input_shape: Shape, input_axis: str) -> tuple[TensorSpec, ...]:
-        """Return the layer's tensors, not yet placed in a vector; the layer must have a name.
-
-        Parameters
-        ----------
-        input_shape : tuple of int
-            One sample's shape before the layer.
-        input_axis : str
-            The unit axis of its last dimension.
-        """
+    def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
+        """Return the layer's tensors, not yet placed in a vector; the layer must have a name."""
         return ()
+
+    @property
+    def given_name(self) -> str:
+        """The name, where the layer must have one by now."""
+        if self.name is None:
+            raise ValueError("name must be given before outputs and tensors are asked for.")
+        return self.name
 
     def renamed(self, name: str | None) -> Self:
         """Return the same layer under another name, or without one."""

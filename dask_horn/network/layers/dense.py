@@ -9,7 +9,8 @@ import numpy as np
 
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.parameters import Shape, TensorSpec
+from dask_horn.network.parameters import TensorSpec
+from dask_horn.network.signals import Signal
 from dask_horn.network.validation import checked_integer
 
 __all__ = ["Dense"]
@@ -20,7 +21,9 @@ class Dense(Layer):
     """A fully connected layer: ``activation(x @ W + b)``.
 
     Its tensors are ``W`` of shape (in, units) and ``b`` of shape (units,); its units are a unit
-    axis of the layer's name.
+    axis of the layer's name. After a `Flatten` ``W`` keeps the grid: (height, width, channels,
+    units). Of a sequence each step goes through it by itself; the network's input, whatever its
+    shape, as one row.
 
     Attributes
     ----------
@@ -41,15 +44,15 @@ class Dense(Layer):
 
     Examples
     --------
-    >>> layer = Dense(800, activation="relu")
+    >>> layer = Dense(800, activation="relu", name="first")
     >>> layer
-    Dense(800, activation='relu')
-    >>> layer.output_shape((784,))
-    (800,)
+    Dense(800, activation='relu', name='first')
+    >>> layer.tensors(Signal((784,), "input"))[0].shape
+    (784, 800)
     """
 
     kind: ClassVar[str] = "dense"
-    input_rank: ClassVar[int | None] = 1
+    flattens_input: ClassVar[bool] = True
 
     units: int
     activation: str = "linear"
@@ -66,32 +69,27 @@ class Dense(Layer):
             )
         object.__setattr__(self, "use_bias", bool(self.use_bias))
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return ``(units,)``; see `Layer.output_shape`."""
-        if len(input_shape) != 1:
+    def outputs(self, inputs: Signal) -> Signal:
+        """Return the units, in place of the last dimension; see `Layer.outputs`."""
+        if len(inputs.shape) > 2:
             raise ValueError(
-                f"Dense takes samples of one dimension, got the shape {input_shape}; "
+                f"Dense takes samples of one dimension, or of steps, got the shape {inputs.shape}; "
                 f"put a Flatten before it."
             )
-        return (self.units,)
+        return Signal((*inputs.shape[:-1], self.units), self.given_name)
 
-    def output_axis(self, input_axis: str) -> str:
-        """Return the layer's name: its units are an axis of their own."""
-        return _given(self.name)
-
-    def tensors(self, input_shape: Shape, input_axis: str) -> tuple[TensorSpec, ...]:
+    def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
         """Return ``W`` and, with `use_bias`, ``b``; see `Layer.tensors`."""
-        name = _given(self.name)
-        (n_inputs,) = input_shape
-        fans = (n_inputs, self.units)
+        name, fans = self.given_name, (inputs.width, self.units)
         weight = TensorSpec(
-            f"{name}/W", fans, (input_axis, name), *fans, self.activation, decays=True
+            f"{name}/W",
+            (*inputs.grid, inputs.units, self.units),
+            (*(None for _ in inputs.grid), inputs.axis, name),
+            *fans,
+            self.activation,
+            decays=True,
+            source=inputs.axis,
+            uses=inputs.rows,
         )
         bias = TensorSpec(f"{name}/b", (self.units,), (name,), *fans, self.activation, decays=False)
         return (weight, bias) if self.use_bias else (weight,)
-
-
-def _given(name: str | None) -> str:
-    if name is None:
-        raise ValueError("name must be given before a layer's axis and tensors are asked for.")
-    return name

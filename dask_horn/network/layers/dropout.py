@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.parameters import Shape
+from dask_horn.network.signals import Signal
 
 __all__ = ["Dropout"]
 
@@ -60,6 +60,6 @@ class Dropout(Layer):
             raise ValueError(f"{wanted}.")
         object.__setattr__(self, "rate", float(self.rate))
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape unchanged."""
-        return input_shape
+    def outputs(self, inputs: Signal) -> Signal:
+        """Return the inputs' form, which does not change."""
+        return inputs

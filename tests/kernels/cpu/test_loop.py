@@ -22,6 +22,7 @@ def _run(samples, starts, rates):
     kernels = ["gather_float32", "squared_error", "sgd"]
     rows = np.zeros((3, op.N_COLUMNS), np.int64)
     rows[:, op.OP] = range(3)
+    rows[:, op.ROWS] = 1
     rows[:2, [op.N_IN, op.N_OUT]] = 1
     rows[0, op.A] = SAMPLES
     rows[1, op.A : op.D] = SAMPLES, TARGETS, GRADIENT

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.network import ACTIVATIONS, Dense
+from dask_horn.network import ACTIVATIONS, Dense, Signal
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -75,19 +75,19 @@ def test_use_bias_must_be_a_bool(use_bias):
 
 def test_samples_of_several_dimensions_need_a_flatten():
     with pytest.raises(ValueError, match=r"got the shape \(28, 28, 1\); put a Flatten before it"):
-        Dense(3).output_shape((28, 28, 1))
+        Dense(3).outputs(Signal((28, 28, 1), "conv2d_1"))
 
 
 def test_tensors():
-    weight, bias = Dense(3, "tanh", name="wide").tensors((5,), "input")
+    weight, bias = Dense(3, "tanh", name="wide").tensors(Signal((5,), "input"))
     assert (weight.name, weight.shape, weight.axes) == ("wide/W", (5, 3), ("input", "wide"))
     assert (bias.name, bias.shape, bias.axes) == ("wide/b", (3,), ("wide",))
     assert (weight.fan_in, weight.fan_out, weight.activation) == (5, 3, "tanh")
     assert weight.decays
     assert not bias.decays
-    assert len(Dense(3, use_bias=False, name="wide").tensors((5,), "input")) == 1
+    assert len(Dense(3, use_bias=False, name="wide").tensors(Signal((5,), "input"))) == 1
 
 
 def test_a_layer_without_a_name_has_no_axis():
     with pytest.raises(ValueError, match="name"):
-        Dense(3).output_axis("input")
+        Dense(3).outputs(Signal((5,), "input"))

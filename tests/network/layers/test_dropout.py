@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.network import Dropout
+from dask_horn.network import Dropout, Signal
 
 
 def test_numpy_values_make_the_same_layer():
@@ -27,6 +27,6 @@ def test_rate_must_be_a_number(rate):
 
 def test_dropout_passes_shape_and_axis_on():
     layer = Dropout(0.5, name="drop")
-    assert layer.output_shape((28, 28, 1)) == (28, 28, 1)
-    assert layer.output_axis("dense_3") == "dense_3"
-    assert layer.tensors((28, 28, 1), "dense_3") == ()
+    images = Signal((28, 28, 1), "dense_3")
+    assert layer.outputs(images) == images
+    assert layer.tensors(images) == ()

@@ -1,0 +1,65 @@
+"""What flows between layers: its shape, and whose units its last dimension counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dask_horn.network.parameters import Shape
+
+__all__ = ["Signal"]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One sample on its way through a network.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Its shape, units last: ``(units,)``, ``(steps, units)`` or ``(height, width, channels)``.
+    axis : str
+        The unit axis of the last dimension.
+    grid : tuple of int
+        Where a `Flatten` has laid the positions of such a grid end to end, its shape: the last
+        dimension then counts positions times units, the units of a position side by side.
+
+    Examples
+    --------
+    >>> flat = Signal((2 * 3 * 8,), "conv2d_1", grid=(2, 3))
+    >>> flat.units, flat.size
+    (8, 48)
+    >>> flat.restricted({"conv2d_1": 5}).shape
+    (30,)
+    """
+
+    shape: Shape
+    axis: str
+    grid: Shape = ()
+
+    @property
+    def size(self) -> int:
+        """Values of one sample."""
+        return math.prod(self.shape)
+
+    @property
+    def rows(self) -> int:
+        """Vectors of the last dimension that one sample has: its positions or steps."""
+        return math.prod(self.shape[:-1])
+
+    @property
+    def width(self) -> int:
+        """Length of the last dimension."""
+        return self.shape[-1]
+
+    @property
+    def units(self) -> int:
+        """Units of the axis."""
+        return self.width // math.prod(self.grid)
+
+    def restricted(self, sizes: Mapping[str, int]) -> Signal:
+        """Return the signal of a sub-model that has so many units of the axes in `sizes`."""
+        # The input has fewer before it is flattened than the first weight counts.
+        units = min(sizes.get(self.axis, self.units), self.units)
+        return replace(self, shape=(*self.shape[:-1], math.prod(self.grid) * units))

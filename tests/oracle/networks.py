@@ -1,0 +1,72 @@
+"""Whole networks: outputs, and the gradient of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dask_horn.network import Dense, Dropout, Layer, Network
+from tests.oracle.dense import dense_pass, dropout_pass
+from tests.oracle.losses import loss_gradient
+from tests.oracle.passes import Array, Arrays, Backward, LayerPass, Options
+
+# The one place that knows the passes of all layers.
+_PASSES: dict[type[Layer], LayerPass] = {
+    Dense: dense_pass,
+    Dropout: dropout_pass,
+}
+
+
+def forward(
+    network: Network,
+    params: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    scales: Mapping[str, float] | None = None,
+    masks: Mapping[str, Any] | None = None,
+) -> tuple[Array, list[Backward]]:
+    """Outputs (batch, outputs) of samples (batch, ...), and the way back through each layer.
+
+    `scales` holds the scale c of tensors by name (1 where missing): z = c (x W) + b.
+    `masks` holds, by the name of a Dropout layer, which units (batch, units) are KEPT, as bools;
+    a Dropout without a mask does nothing, as in prediction.
+    """
+    options = Options(scales or {}, masks or {})
+    a = np.asarray(x, np.float64)
+    a = a.reshape(len(a), *network.stages[0].inputs.shape)
+    ways_back: list[Backward] = []
+    for stage in network.stages:
+        if type(stage.layer) not in _PASSES:
+            raise TypeError(f"the oracle does not know {stage.layer!r}")
+        if stage.layer.flattens_input and stage.inputs.axis == "input":
+            ways_back.append(_as_it_was(a.shape))
+            a = a.reshape(len(a), -1)
+        a, backward = _PASSES[type(stage.layer)](stage, params, a, options)
+        ways_back.append(backward)
+    return a, ways_back
+
+
+def _as_it_was(shape: tuple[int, ...]) -> Backward:
+    """The way back from a row to what had been flattened."""
+    return lambda g: (g.reshape(shape), {})
+
+
+def gradients(
+    network: Network,
+    params: Mapping[str, ArrayLike],
+    x: ArrayLike,
+    targets: ArrayLike,
+    scales: Mapping[str, float] | None = None,
+    masks: Mapping[str, Any] | None = None,
+    class_weight: ArrayLike | None = None,
+) -> Arrays:
+    """The gradient of the mean loss with respect to every parameter, by name."""
+    outputs, ways_back = forward(network, params, x, scales, masks)
+    g = loss_gradient(network, outputs, targets, class_weight)
+    found: Arrays = {}
+    for backward in reversed(ways_back):
+        g, own = backward(g)
+        found.update(own)
+    return {name: found[name] for name in network.parameters}

@@ -1,0 +1,32 @@
+"""What the passes of all kinds of layers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from dask_horn.network import Stage
+from tests.oracle.arrays import Array, Arrays, tensor_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a pass through a network depends on besides parameters and samples."""
+
+    scales: Mapping[str, float] = field(default_factory=dict)  # c of each tensor, 1 where missing
+    masks: Mapping[str, Any] = field(default_factory=dict)  # what is KEPT, by a layer's name
+
+    def scale(self, tensor: str) -> float:
+        return float(self.scales.get(tensor, 1.0))
+
+
+#: From the gradient of the outputs to that of the inputs, and those of the layer's tensors.
+Backward = Callable[[Array], tuple[Array, Arrays]]
+
+#: ``layer_pass(stage, params, x, options)``: outputs, and the way back.
+LayerPass = Callable[[Stage, Mapping[str, ArrayLike], Array, Options], tuple[Array, Backward]]
+
+__all__ = ["Array", "Arrays", "Backward", "LayerPass", "Options", "tensor_of"]
