@@ -260,8 +260,11 @@ def _targets(known: Known, found: Survey) -> Targets:
         return found.targets()
     if known.targets.classes is not None and found.classes is not None:
         class_codes(found.classes, known.targets.classes)  # raises for a class that is unknown
-    # A layer may have come to give its states after each step, or after the last only.
-    return replace(known.targets, steps=found.form.target_steps)
+    steps = found.form.target_steps
+    if known.targets.steps == steps:
+        return known.targets
+    # A layer has come to give its states after each step, or after the last only.
+    return replace(known.targets, steps=steps)
 
 
 def _default_batch_size(n_samples: int) -> int:
