@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.arrays import decoded_dtype
+
 __all__ = ["FEATURES", "SampleForm", "Standardizing"]
 
 Standardizing = Literal["features", "units", "none"]
@@ -83,7 +85,9 @@ class SampleForm:
         """
         if self.mask_value is None:
             return None
-        steps = x.reshape(len(x), self.shape[0], -1)
+        # As the kernels read it: half-precision numbers as float32.
+        values = x.astype(decoded_dtype(x.dtype), copy=False)
+        steps = values.reshape(len(x), self.shape[0], -1)
         padding: NDArray[np.bool_] = (steps == self.mask_value).all(axis=2)
         return padding
 
@@ -153,7 +157,7 @@ class SampleForm:
             )
         if self.n_tokens is None:
             return None
-        return _first_stranger(x.reshape(len(x), -1), self.n_tokens, first_row)
+        return _first_stranger(x.reshape(len(x), -1), padding, self.n_tokens, first_row)
 
 
 #: Each sample is a row of features and has one target, or one row of them.
@@ -164,11 +168,15 @@ def _place(row: int, first_row: int | None) -> str:
     return f"sample {row} of a chunk" if first_row is None else f"sample {first_row + row}"
 
 
-def _first_stranger(x: NDArray[Any], n_tokens: int, first_row: int | None) -> str | None:
-    """Describe the first value that is no token."""
+def _first_stranger(
+    x: NDArray[Any], padding: NDArray[np.bool_] | None, n_tokens: int, first_row: int | None
+) -> str | None:
+    """Describe the first value that is neither a token nor padding."""
     known = (x >= 0) & (x < n_tokens)
     if x.dtype.kind == "f":
         known &= x == np.floor(x)
+    if padding is not None:
+        known |= padding
     if known.all():
         return None
     row, step = np.argwhere(~known)[0]

@@ -100,6 +100,23 @@ def test_what_is_no_token_is_named(wrap, value, message):
         _survey(spool(wrap(tokens), y, target_kind="classes", form=form), "classes")
 
 
+def test_padding_need_be_no_token():
+    tokens = np.array([[3, 0, -1], [2, -1, -1]])
+    assert SampleForm((3,), "none", -1, n_tokens=4).fault(tokens) is None
+    tokens[1, 0] = -2
+    fault = SampleForm((3,), "none", -1, n_tokens=4).fault(tokens, first_row=None)
+    assert "holds -2 at sample 1 of a chunk, step 0" in fault
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f2", "f4", ">f8"])
+def test_the_mask_is_looked_for_in_the_numbers_as_they_are_stored(dtype):
+    x = np.array([[1, 5], [5, 5]]).astype(dtype)
+    assert SampleForm((2, 1), mask_value=5.0).padding(x).tolist() == [[False, True], [True, True]]
+    assert not SampleForm((2, 1), mask_value=5.1).padding(x).any()
+    tenths = np.array([[0.1, 0.2]], "f4")
+    assert SampleForm((2, 1), mask_value=0.1).padding(tenths).tolist() == [[True, False]]
+
+
 @pytest.mark.parametrize("wrap", [np.asarray, _zarr, da.from_array])
 @pytest.mark.parametrize("target_steps", [None, 4])
 def test_a_sample_of_nothing_but_padding_is_named(wrap, target_steps):
