@@ -7,12 +7,26 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.network import OUTPUT, Dense, Dropout, Layer, Network, ParameterTable, Stage
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    OUTPUT,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    Network,
+    ParameterTable,
+    SimpleRNN,
+    Stage,
+)
 from dask_horn.program.assembler import Assembler, Program
 from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
+from dask_horn.program.embedding import emit_embedding
 from dask_horn.program.layers import Context, EmittedLayer, Emitter
 from dask_horn.program.optimizers import Optimizer, Update
+from dask_horn.program.recurrent import counted_of, emit_recurrent
 
 __all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
 
@@ -20,6 +34,10 @@ __all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "trainin
 _EMITTERS: dict[type[Layer], Emitter] = {
     Dense: emit_dense,
     Dropout: emit_dropout,
+    Embedding: emit_embedding,
+    SimpleRNN: emit_recurrent,
+    LSTM: emit_recurrent,
+    GRU: emit_recurrent,
 }
 
 #: Rows that are predicted together: enough for the products' full speed.
@@ -80,8 +98,9 @@ def training_program(
     lengths = table.axis_lengths
     largest = max(stage.outputs.restricted(lengths).size for stage in network.stages)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
-    context = Context(assembler, table, scales, update, scratch)
-    n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs
+    counted = _counted_steps(network, assembler)
+    context = Context(assembler, table, scales, update, scratch, counted)
+    n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
     targets = assembler.batch_buffer(n_targets)
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
     layers = _emit_forward(network, context, sample_dtype)
@@ -90,11 +109,13 @@ def training_program(
     assembler.emit(
         network.loss,
         n_out=network.n_outputs,
+        rows=network.output_rows,
         operands=(
             layers[-1].output,
             targets,
             scratch[0],
             assembler.filled_buffer(class_weights),
+            _counted_rows(network, context),
         ),
         constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
     )
@@ -103,22 +124,54 @@ def training_program(
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
     update.emit_rest()
-    return assembler.program(network.n_outputs, update.states)
+    return assembler.program(network.output_rows * network.n_outputs, update.states)
 
 
 def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
     """Gather, forward, and store the outputs of one batch of the undivided network."""
     assembler = Assembler(network.parameters.size, batch_size)
-    context = Context(assembler, network.parameters, {}, None, (0, 0))
+    counted = _counted_steps(network, assembler)
+    context = Context(assembler, network.parameters, {}, None, (0, 0), counted)
     layers = _emit_forward(network, context, sample_dtype)
-    assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))
-    return assembler.program(network.n_outputs)
+    n_outputs = network.output_rows * network.n_outputs
+    assembler.emit("store", n_out=n_outputs, operands=(layers[-1].output,))
+    return assembler.program(n_outputs)
+
+
+def _counted_steps(network: Network, assembler: Assembler) -> int | None:
+    """Reserve what tells padding from steps, where samples have padding."""
+    return None if network.mask_value is None else assembler.batch_buffer(network.input_shape[0])
+
+
+def _counted_rows(network: Network, context: Context) -> int:
+    """Return which rows of the output count in the loss."""
+    if network.output_rows > 1:
+        return counted_of(context, network.output_rows)
+    return context.assembler.filled_buffer(np.ones(context.assembler.batch_size, np.float32))
+
+
+def _emit_mask(network: Network, context: Context, sample_dtype: str, samples: int) -> None:
+    """Write the row that finds the padding."""
+    assert context.counted is not None
+    assert network.mask_value is not None
+    value = network.mask_value
+    if sample_dtype == "float32":  # the value as it is in the data
+        value = float(np.float32(value))
+    context.assembler.emit(
+        f"mask_{sample_dtype}",
+        n_in=network.n_inputs,
+        rows=network.input_shape[0],
+        operands=(context.counted, samples),
+        constant=context.assembler.constants(value),
+    )
 
 
 def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:
     """Write the gather and the forward rows of every layer."""
     samples = context.assembler.batch_buffer(network.n_inputs)
     context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
+    if context.counted is not None:
+        _emit_mask(network, context, sample_dtype, samples)
     emitted: list[EmittedLayer] = []
     source = samples
     for stream, stage in enumerate(network.stages):

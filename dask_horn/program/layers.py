@@ -29,6 +29,8 @@ class Context:
         Where gradients go; None in a program that only predicts.
     scratch : tuple of int
         Two buffers, each for a batch of the largest signal, that gradients pass through, in turn.
+    counted : int or None
+        (batch, steps), 0 where a step of a sample is padding, else 1; None where none is.
     """
 
     assembler: Assembler
@@ -36,6 +38,7 @@ class Context:
     scales: Mapping[str, float]
     update: Update | None
     scratch: tuple[int, int]
+    counted: int | None = None
 
     @property
     def trains(self) -> bool:

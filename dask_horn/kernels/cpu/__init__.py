@@ -5,8 +5,13 @@ from __future__ import annotations
 from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
     activations,
     dropout,
+    embedding,
     gather,
     gemm,
+    gru,
     losses,
+    lstm,
     optimizers,
+    recurrent,
+    simple_rnn,
 )
