@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     )
     from dask_horn.estimators import HornClassifier, HornRegressor
     from dask_horn.model import Ensemble, Model, load
-    from dask_horn.network import Dense, Dropout, Network
+    from dask_horn.network import (
+        AveragePool2D,
+        Conv2D,
+        Dense,
+        Dropout,
+        Flatten,
+        GlobalAveragePool2D,
+        MaxPool2D,
+        Network,
+    )
     from dask_horn.partition import Partition
     from dask_horn.training import (
         Callback,
@@ -45,7 +54,16 @@ _HOMES = {
     ),
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),
     "dask_horn.model": ("Ensemble", "Model", "load"),
-    "dask_horn.network": ("Dense", "Dropout", "Network"),
+    "dask_horn.network": (
+        "AveragePool2D",
+        "Conv2D",
+        "Dense",
+        "Dropout",
+        "Flatten",
+        "GlobalAveragePool2D",
+        "MaxPool2D",
+        "Network",
+    ),
     "dask_horn.partition": ("Partition",),
     "dask_horn.training": (
         "Callback",
@@ -60,16 +78,21 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AveragePool2D",
     "Callback",
     "ChunkReadError",
+    "Conv2D",
     "Dense",
     "DivergedError",
     "Dropout",
     "Ensemble",
+    "Flatten",
+    "GlobalAveragePool2D",
     "History",
     "HornClassifier",
     "HornError",
     "HornRegressor",
+    "MaxPool2D",
     "Model",
     "ModelFormatError",
     "Network",

@@ -10,6 +10,8 @@ import numbers
 import re
 from typing import Any
 
+import numpy as np
+
 # A layer's name becomes a name in a store, where "/", "." and a leading "_" have a meaning.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -22,6 +24,15 @@ def checked_integer(argument: str, value: Any, minimum: int) -> int:
     if value < minimum:
         raise ValueError(f"{wanted}, got {value}.")
     return int(value)
+
+
+def checked_flag(argument: str, value: Any) -> bool:
+    """Return `value` as a bool, or say that `argument` must be one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"{argument} must be True or False, got {value!r} ({type(value).__name__})."
+        )
+    return bool(value)
 
 
 def checked_name(value: Any) -> str | None:
