@@ -14,6 +14,7 @@ from dask_horn.network.layers import (
     GlobalAveragePool2D,
     Layer,
     MaxPool2D,
+    Windows,
 )
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
@@ -44,6 +45,7 @@ __all__ = [
     "Signal",
     "Stage",
     "TensorSpec",
+    "Windows",
     "initial_values",
     "spread",
 ]

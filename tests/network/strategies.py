@@ -20,7 +20,8 @@ from dask_horn.network import (
 
 
 @st.composite
-def networks(draw):
+def dense_networks(draw):
+    """Up to four dense layers and dropouts, and the output."""
     hidden = draw(
         st.lists(
             st.one_of(
@@ -70,3 +71,8 @@ def convolutional_networks(draw):
         return Network([*layers, output], input_shape, draw(st.sampled_from(list(LOSSES))))
     except ValueError:  # a window that is larger than its image
         reject()
+
+
+def networks():
+    """Networks of all kinds."""
+    return st.one_of(dense_networks(), convolutional_networks())

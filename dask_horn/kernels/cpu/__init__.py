@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
     activations,
+    convolution,
     dropout,
     gather,
     gemm,
     losses,
     optimizers,
+    pooling,
 )

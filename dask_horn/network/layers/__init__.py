@@ -7,6 +7,7 @@ from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
 from dask_horn.network.layers.flatten import Flatten
 from dask_horn.network.layers.global_average_pool2d import GlobalAveragePool2D
+from dask_horn.network.layers.images import Windows
 from dask_horn.network.layers.max_pool2d import MaxPool2D
 from dask_horn.network.layers.registry import LAYERS, layer_from_config
 
@@ -20,5 +21,6 @@ __all__ = [
     "GlobalAveragePool2D",
     "Layer",
     "MaxPool2D",
+    "Windows",
     "layer_from_config",
 ]

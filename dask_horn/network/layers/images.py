@@ -54,6 +54,11 @@ class Windows:
     count: int
     before: int
 
+    @property
+    def padded(self) -> int:
+        """Length of the side with what sticks out of it."""
+        return max((self.count - 1) * self.stride + self.size, self.before + self.length)
+
     @classmethod
     def of(cls, length: int, size: int, stride: int, padding: str) -> Windows:
         """Place windows within the image ("valid"), or one for each `stride` of it ("same").
