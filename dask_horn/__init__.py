@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from dask_horn.estimators import HornClassifier, HornRegressor
     from dask_horn.model import Ensemble, Model, load
-    from dask_horn.network import Dense, Dropout, Network
+    from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, Network, SimpleRNN
     from dask_horn.partition import Partition
     from dask_horn.training import (
         Callback,
@@ -45,7 +45,15 @@ _HOMES = {
     ),
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),
     "dask_horn.model": ("Ensemble", "Model", "load"),
-    "dask_horn.network": ("Dense", "Dropout", "Network"),
+    "dask_horn.network": (
+        "GRU",
+        "LSTM",
+        "Dense",
+        "Dropout",
+        "Embedding",
+        "Network",
+        "SimpleRNN",
+    ),
     "dask_horn.partition": ("Partition",),
     "dask_horn.training": (
         "Callback",
@@ -60,11 +68,14 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Callback",
     "ChunkReadError",
     "Dense",
     "DivergedError",
     "Dropout",
+    "Embedding",
     "Ensemble",
     "History",
     "HornClassifier",
@@ -76,6 +87,7 @@ __all__ = [
     "Partition",
     "RoundRecord",
     "ScratchError",
+    "SimpleRNN",
     "TrainingOptions",
     "TrainingResult",
     "WorkerLostError",

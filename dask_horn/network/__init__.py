@@ -5,7 +5,16 @@ Floor 0: it knows no kernel, no Dask, no data and no training.
 
 from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from dask_horn.network.initial import initial_values, spread
-from dask_horn.network.layers import Dense, Dropout, Layer
+from dask_horn.network.layers import (
+    GRU,
+    LSTM,
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    Recurrent,
+    SimpleRNN,
+)
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
@@ -15,19 +24,24 @@ from dask_horn.network.stages import INPUT, OUTPUT, Stage
 __all__ = [
     "ACTIVATIONS",
     "ALIGNMENT",
+    "GRU",
     "HUBER_DELTA",
     "INPUT",
     "LEAKY_SLOPE",
     "LOSSES",
+    "LSTM",
     "OUTPUT",
     "Dense",
     "Dropout",
+    "Embedding",
     "Layer",
     "Loss",
     "Network",
     "ParameterTable",
+    "Recurrent",
     "Shape",
     "Signal",
+    "SimpleRNN",
     "Stage",
     "TensorSpec",
     "initial_values",

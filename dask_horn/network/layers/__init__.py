@@ -3,6 +3,22 @@
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
+from dask_horn.network.layers.embedding import Embedding
+from dask_horn.network.layers.gru import GRU
+from dask_horn.network.layers.lstm import LSTM
+from dask_horn.network.layers.recurrent import Recurrent
 from dask_horn.network.layers.registry import LAYERS, layer_from_config
+from dask_horn.network.layers.simple_rnn import SimpleRNN
 
-__all__ = ["LAYERS", "Dense", "Dropout", "Layer", "layer_from_config"]
+__all__ = [
+    "GRU",
+    "LAYERS",
+    "LSTM",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Layer",
+    "Recurrent",
+    "SimpleRNN",
+    "layer_from_config",
+]

@@ -11,11 +11,25 @@ from dask_horn.errors import ModelFormatError
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
+from dask_horn.network.layers.embedding import Embedding
+from dask_horn.network.layers.gru import GRU
+from dask_horn.network.layers.lstm import LSTM
+from dask_horn.network.layers.simple_rnn import SimpleRNN
 
 __all__ = ["LAYERS", "layer_from_config"]
 
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
-    {layer.kind: layer for layer in (Dense, Dropout)}
+    {
+        layer.kind: layer
+        for layer in (
+            Dense,
+            Dropout,
+            Embedding,
+            SimpleRNN,
+            LSTM,
+            GRU,
+        )
+    }
 )
 
 

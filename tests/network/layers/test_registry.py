@@ -5,9 +5,17 @@ import json
 import pytest
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network import Dense, Dropout, layers
+from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, SimpleRNN, layers
 
-EXAMPLES = [Dense(3, "relu", use_bias=False, name="wide"), Dense(2), Dropout(0.25, name="drop")]
+EXAMPLES = [
+    Dense(3, "relu", use_bias=False, name="wide"),
+    Dense(2),
+    Dropout(0.25, name="drop"),
+    Embedding(65, 8),
+    SimpleRNN(3, "relu"),
+    LSTM(3, return_sequences=True, mask_value=-1.5),
+    GRU(3, use_bias=False),
+]
 
 
 @pytest.mark.parametrize("layer", EXAMPLES, ids=repr)
@@ -23,7 +31,7 @@ def test_every_kind_has_an_example_here():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "conv9d", "units": 3}, "one of dense, dropout, got 'conv9d'; a later dask_horn"),
+        ({"kind": "conv9d", "units": 3}, "one of dense, .*, got 'conv9d'; a later dask_horn"),
         ({"units": 3}, "got None"),
         ({"kind": ["dense"]}, r"got \['dense'\]"),
         ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; a later dask_horn"),
