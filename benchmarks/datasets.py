@@ -2,7 +2,7 @@
 
 Each lies in a folder of its own, as its publisher distributes it: ``mnist`` (four idx files),
 ``california_housing`` (housing.tgz), ``letter_recognition``, ``higgs_sample``,
-``kddcup99_10pct``. Small ones come with scikit-learn.
+``kddcup99_10pct``, ``japanese_vowels`` (two .ts files). Small ones come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -76,6 +76,25 @@ def kddcup99(path: Path) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
     y = frame.pop(frame.columns[-1]).str.rstrip(".").to_numpy(str)
     words = frame.select_dtypes(exclude="number").columns
     return pd.get_dummies(frame, columns=words, dtype=np.float32).to_numpy(np.float32), y
+
+
+def japanese_vowels(
+    folder: Path, part: str, mask_value: float = 0.0
+) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+    """Sequences (n, 29, 12) of ``"TRAIN"`` or ``"TEST"`` and who speaks (n,), ``"1"`` to ``"9"``.
+
+    12 coefficients of speech for each of 7 to 29 steps; steps after the last are `mask_value`.
+    """
+    lines = (folder / "japanese_vowels" / f"JapaneseVowels_{part}.ts").read_text().splitlines()
+    cases = lines[lines.index("@data") + 1 :]
+    X = np.full((len(cases), 29, 12), mask_value, np.float32)
+    y = []
+    for row, case in zip(X, cases, strict=True):
+        *channels, speaker = case.split(":")
+        steps = np.array([channel.split(",") for channel in channels], np.float32).T
+        row[: len(steps)] = steps
+        y.append(speaker)
+    return X, np.array(y)
 
 
 def store_mnist(folder: Path, target: Path) -> tuple[str, str]:

@@ -22,14 +22,18 @@ if TYPE_CHECKING:
     from dask_horn.estimators import HornClassifier, HornRegressor
     from dask_horn.model import Ensemble, Model, load
     from dask_horn.network import (
+        GRU,
+        LSTM,
         AveragePool2D,
         Conv2D,
         Dense,
         Dropout,
+        Embedding,
         Flatten,
         GlobalAveragePool2D,
         MaxPool2D,
         Network,
+        SimpleRNN,
     )
     from dask_horn.partition import Partition
     from dask_horn.training import (
@@ -63,6 +67,10 @@ _HOMES = {
         "GlobalAveragePool2D",
         "MaxPool2D",
         "Network",
+        "GRU",
+        "LSTM",
+        "Embedding",
+        "SimpleRNN",
     ),
     "dask_horn.partition": ("Partition",),
     "dask_horn.training": (
@@ -78,6 +86,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "AveragePool2D",
     "Callback",
     "ChunkReadError",
@@ -85,6 +95,7 @@ __all__ = [
     "Dense",
     "DivergedError",
     "Dropout",
+    "Embedding",
     "Ensemble",
     "Flatten",
     "GlobalAveragePool2D",
@@ -99,6 +110,7 @@ __all__ = [
     "Partition",
     "RoundRecord",
     "ScratchError",
+    "SimpleRNN",
     "TrainingOptions",
     "TrainingResult",
     "WorkerLostError",

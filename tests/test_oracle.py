@@ -48,7 +48,7 @@ def _problem(network, seed=0):
     return params, x, targets
 
 
-def _central_differences(function, params, step=1e-6):
+def central_differences(function, params, step=1e-6):
     found = {}
     for name, value in params.items():
         gradient = np.empty_like(value)
@@ -70,7 +70,7 @@ def _assert_gradients(network, **options):
         return oracle.loss(network, outputs, targets, class_weight)
 
     computed = oracle.gradients(network, params, x, targets, class_weight=class_weight, **options)
-    expected = _central_differences(of, params)
+    expected = central_differences(of, params)
     assert list(computed) == list(expected)
     for name in expected:
         np.testing.assert_allclose(computed[name], expected[name], rtol=1e-6, atol=1e-8)
@@ -78,7 +78,7 @@ def _assert_gradients(network, **options):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_gradients_equal_central_differences(activation, loss):
+def test_gradients_equalcentral_differences(activation, loss):
     _assert_gradients(_network(activation, loss))
 
 

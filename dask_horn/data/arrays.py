@@ -102,20 +102,23 @@ def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str =
         raise ValueError(f"{name} has shape {shape} and so holds no values; pass at least one.")
 
 
-def as_targets(y: Any, kind: str) -> NDArray[Any]:
+def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
     """Return targets as a plain array.
 
     Parameters
     ----------
     y : array-like, series or data frame
-        Targets held in memory: shape (n_samples,), or (n_samples, n_outputs).
+        Targets held in memory: shape (n_samples,), or (n_samples, n_outputs); with `steps`
+        (n_samples, steps), or (n_samples, steps, n_outputs).
     kind : {"classes", "labels", "values"}
         What the targets mean. Classes may be of any type that can be ordered.
+    steps : int, optional
+        Steps of each sample that have a target of their own.
 
     Returns
     -------
     numpy.ndarray
-        One dimension for classes; numbers for labels and values.
+        One class per sample, or per sample and step; numbers for labels and values.
 
     Raises
     ------
@@ -128,23 +131,23 @@ def as_targets(y: Any, kind: str) -> NDArray[Any]:
     array(['cat', 'dog'], dtype='<U3')
     """
     targets = np.asarray(y)
-    check_target_shape(targets.shape, kind)
+    check_target_shape(targets.shape, kind, steps)
     if kind != "classes":
         return _numbers(targets, "y")
-    labels = targets.reshape(-1)
+    labels = targets.reshape(-1) if steps is None else targets.reshape(-1, steps)
     if labels.dtype.kind in "TS":
         labels = plain_labels(labels)
-    missing = _first_missing(labels)
-    if missing is not None:
-        raise ValueError(
-            f"y holds no class at sample {missing} ({labels[missing]}); leave that sample out "
-            "or give it a class of its own."
-        )
+    fault = label_fault(labels)
+    if fault is not None:
+        raise ValueError(fault)
     return labels
 
 
-def check_target_shape(shape: tuple[int, ...], kind: str) -> None:
+def check_target_shape(shape: tuple[int, ...], kind: str, steps: int | None = None) -> None:
     """Refuse targets whose shape does not suit what they mean."""
+    if steps is not None:
+        _check_stepwise_shape(shape, kind, steps)
+        return
     if len(shape) not in (1, 2) or shape[-1] == 0:
         raise ValueError(
             f"y has shape {shape}; pass one target per sample, or one row of targets per sample."
@@ -152,7 +155,22 @@ def check_target_shape(shape: tuple[int, ...], kind: str) -> None:
     if kind == "classes" and len(shape) == 2 and shape[1] != 1:
         raise ValueError(
             f"y has shape {shape}, but a class needs one label per sample; use y.argmax(axis=1) "
-            "for one-hot rows, or loss='binary_cross_entropy' for several labels per sample."
+            "for one-hot rows, loss='binary_cross_entropy' for several labels per sample, or "
+            "return_sequences=True in the last recurrent layer for a label per step."
+        )
+
+
+def _check_stepwise_shape(shape: tuple[int, ...], kind: str, steps: int) -> None:
+    """Refuse targets that are not one, or one row, for each step of each sample."""
+    if shape[1:2] != (steps,) or len(shape) > 3 or shape[-1] == 0:
+        raise ValueError(
+            f"y has shape {shape}, but the network predicts for each of {steps} steps; pass y of "
+            f"shape ({shape[0]}, {steps}), or leave out the last return_sequences=True."
+        )
+    if kind == "classes" and shape[2:] not in ((), (1,)):
+        raise ValueError(
+            f"y has shape {shape}, but a class needs one label per step; use y.argmax(axis=2) for "
+            "one-hot rows."
         )
 
 
@@ -238,14 +256,30 @@ def _numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     return values.astype(np.float64) if values.dtype.char == "g" else values
 
 
-def _first_missing(labels: NDArray[Any]) -> int | None:
-    """Return the first sample whose class is None, NaN or NA."""
+def label_fault(
+    labels: NDArray[Any], counted: NDArray[np.bool_] | None = None, first_row: int = 0
+) -> str | None:
+    """Describe the first class, of (n,) or (n, steps), that is None, NaN or NA; None without one.
+
+    Those that are not `counted`, where that is given, may be anything.
+    """
     if labels.dtype.kind == "f":
-        missing = np.flatnonzero(~np.isfinite(labels))
-        return int(missing[0]) if len(missing) else None
-    if labels.dtype.kind == "O":
-        return next((i for i, label in enumerate(labels) if _is_missing(label)), None)
-    return None
+        missing = ~np.isfinite(labels)
+    elif labels.dtype.kind == "O":
+        missing = np.array([_is_missing(label) for label in labels.flat], bool)
+        missing = missing.reshape(labels.shape)
+    else:
+        return None
+    if counted is not None:
+        missing &= counted.reshape(labels.shape)
+    if not missing.any():
+        return None
+    row, *step = np.argwhere(missing)[0].tolist()
+    place = f"sample {first_row + row}" + (f", step {step[0]}" if step else "")
+    return (
+        f"y holds no class at {place} ({labels[row, *step]}); leave that sample out or give it a "
+        "class of its own."
+    )
 
 
 def _is_missing(label: object) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
-from dask_horn.data.arrays import as_targets
+from dask_horn.data.arrays import as_targets, check_lengths, check_target_shape
 from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.padding import filled
 from dask_horn.data.reading import open_rows, read_rows
 from dask_horn.data.stores import open_samples
 from dask_horn.data.targets import TargetKind
@@ -19,7 +21,9 @@ from dask_horn.data.tasks import compute, is_lazy
 __all__ = ["held_out_targets"]
 
 
-def held_out_targets(X: Any, y: Any, kind: TargetKind) -> NDArray[Any]:
+def held_out_targets(
+    X: Any, y: Any, kind: TargetKind, counted: NDArray[np.bool_] | None = None
+) -> NDArray[Any]:
     """Return the targets that belong to samples, as a plain array in memory.
 
     Parameters
@@ -31,10 +35,13 @@ def held_out_targets(X: Any, y: Any, kind: TargetKind) -> NDArray[Any]:
         The targets.
     kind : {"classes", "labels", "values"}
         What they mean.
+    counted : numpy.ndarray of bool, shape (n_samples, steps), optional
+        Where each step has a target: which of them count; the others are given those that do no
+        harm.
 
     Returns
     -------
-    numpy.ndarray, shape (n_samples,) or (n_samples, n_outputs)
+    numpy.ndarray, shape (n_samples,) or (n_samples, n_outputs), with steps as dimension 1
 
     Raises
     ------
@@ -61,7 +68,12 @@ def held_out_targets(X: Any, y: Any, kind: TargetKind) -> NDArray[Any]:
         y = _stored(ArrayLocation.of(y))
     elif is_lazy(y):
         y = compute(y)[0]
-    return as_targets(y, kind)
+    if counted is None:
+        return as_targets(y, kind)
+    y, steps = np.asarray(y), counted.shape[1]
+    check_target_shape(y.shape, kind, steps)
+    check_lengths(len(counted), len(y))
+    return as_targets(filled(y, counted), kind, steps)
 
 
 def _stored(location: ArrayLocation | None) -> NDArray[Any]:

@@ -28,7 +28,9 @@ from dask_horn.data.arrays import (
     plain_labels,
 )
 from dask_horn.data.blocks import check_fraction
+from dask_horn.data.form import FEATURES, SampleForm
 from dask_horn.data.locations import ArrayLocation, plain_location
+from dask_horn.data.padding import filled_beside
 from dask_horn.data.seeds import generator
 from dask_horn.data.stores import SampleStore
 from dask_horn.data.targets import (
@@ -66,6 +68,7 @@ def spool(
     classes: Any = None,
     shuffle: bool = True,
     storage_options: Mapping[str, Any] | None = None,
+    form: SampleForm = FEATURES,
 ) -> SampleStore:
     """Bring samples and targets into Zarr.
 
@@ -74,7 +77,8 @@ def spool(
     X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
         Numeric samples. A Zarr array is used in place.
     y : likewise, shape (n_samples,) or (n_samples, n_outputs), optional
-        Targets. Classes may be of any type that can be ordered where they are in memory.
+        Targets. Classes may be of any type that can be ordered where they are in memory. Where
+        the form has target steps: (n_samples, steps) or (n_samples, steps, n_outputs).
     target_kind : {"classes", "labels", "values"} or None
         What the targets mean; None without targets.
     scratch : str, optional
@@ -88,6 +92,9 @@ def spool(
         Whether rows in memory are written in random order. Dask and Zarr arrays keep theirs.
     storage_options : mapping, optional
         Options for fsspec with which ``scratch`` is opened.
+    form : SampleForm, optional
+        What the samples and their targets are taken for. Targets of steps that are padding may
+        be anything.
 
     Returns
     -------
@@ -98,7 +105,8 @@ def spool(
     ------
     ValueError
         If the samples are not numeric, the number of targets differs, the targets do not suit
-        ``target_kind``, a label is not among ``classes``, or a value in memory is not finite.
+        ``target_kind`` and ``form``, a label is not among ``classes``, or a sample in memory has
+        a value that is not finite or no token, or is nothing but padding.
     ScratchError
         If ``scratch`` cannot be written.
 
@@ -108,7 +116,7 @@ def spool(
     >>> store.n_samples, store.classes
     (2, array(['cat', 'dog'], dtype='<U3'))
     """
-    source = _source(X, y, target_kind, classes)
+    source = _source(X, y, target_kind, classes, form)
     order = None
     if source.in_memory and shuffle:
         order = generator(seed, "spool").permutation(source.n_samples)
@@ -125,15 +133,16 @@ def spool_split(
     seed: int = 0,
     classes: Any = None,
     storage_options: Mapping[str, Any] | None = None,
+    form: SampleForm = FEATURES,
 ) -> tuple[SampleStore, SampleStore]:
     """Bring arrays in memory into two stores: one to train on, and one held out.
 
-    Each class is held out in proportion, and keeps at least one sample to train on. For Dask
-    and Zarr arrays use `spool`, and `hold_out` on the blocks.
+    Each class is held out in proportion, and keeps at least one sample to train on, unless each
+    step has a class. For Dask and Zarr arrays use `spool`, and `hold_out` on the blocks.
 
     Parameters
     ----------
-    X, y, target_kind, scratch, seed, classes, storage_options
+    X, y, target_kind, scratch, seed, classes, storage_options, form
         As for `spool`.
     validation_fraction : float
         Share of the samples to hold out, between 0 and 1.
@@ -164,8 +173,8 @@ def spool_split(
             f"X is a {type(X).__name__}, whose rows are not split one by one; spool it whole and "
             "hold out row blocks."
         )
-    source = _source(X, y, target_kind, classes)
-    groups = source.y if source.classes is not None else None
+    source = _source(X, y, target_kind, classes, form)
+    groups = source.y if source.classes is not None and form.target_steps is None else None
     train, held = _split_rows(source.n_samples, groups, validation_fraction, seed)
     place = _Scratch(scratch, storage_options)
     return _write(source, place, train), _write(source, place, held)
@@ -182,11 +191,14 @@ class _Source:
         targets are classes.
     classes : numpy.ndarray or None
         The label of each code; None where ``y`` holds no codes.
+    form : SampleForm
+        What both are taken for.
     """
 
     X: Any
     y: Any
     classes: NDArray[Any] | None
+    form: SampleForm
 
     @property
     def n_samples(self) -> int:
@@ -223,49 +235,65 @@ class _Scratch:
             ) from error
 
 
-def _source(X: Any, y: Any, kind: TargetKind | None, classes: Any) -> _Source:
+def _source(X: Any, y: Any, kind: TargetKind | None, classes: Any, form: SampleForm) -> _Source:
     """Check samples and targets, and encode labels that are not numbers in a store."""
-    X = _samples(X)
+    X = _samples(X, form)
     if y is None:
-        return _Source(X, None, None)
+        return _Source(X, None, None, form)
     if kind is None:
         raise ValueError(
             "target_kind=None goes without targets; pass 'classes', 'labels' or 'values'."
         )
     check_kind(kind)
+    y = _targets(X, y, kind, form)
+    if kind != "classes":
+        return _Source(X, y, None, form)
     known = None if classes is None else as_targets(classes, "classes")
+    return _Source(X, *_with_codes(y, known, form), form)
+
+
+def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
+    """Check targets beside samples that are checked; give padding targets that are harmless."""
+    steps = form.target_steps
     if is_lazy(y):
         y = known_rows(y, "y")
         if in_memory(X):
             (y,) = compute(y)
-        elif kind != "classes" and y.dtype.kind == "O":
-            y = y.map_blocks(as_targets, kind, dtype=np.float64)
     elif isinstance(y, zarr.Array) and in_memory(X):
         y = plain_labels(np.asarray(y[...]))
     if in_memory(y):
-        y = as_targets(y, kind)
-    check_target_shape(y.shape, kind)
+        y = np.asarray(y)
+    check_target_shape(y.shape, kind, steps)
     check_lengths(int(X.shape[0]), int(y.shape[0]))
-    if in_memory(y) and kind != "classes":
-        columns = y.reshape(len(y), -1)
-        _check_finite(columns, "y", "output")
-        if kind == "labels":
-            check_labels(columns)
-    if kind != "classes":
-        return _Source(X, y, None)
-    return _with_codes(X, y, known)
+    if form.pads_targets and not isinstance(y, zarr.Array):
+        y = filled_beside(X, y, form)
+    if is_lazy(y) and kind != "classes" and y.dtype.kind == "O":
+        y = y.map_blocks(as_targets, kind, steps, dtype=np.float64)
+    if in_memory(y):
+        y = as_targets(y, kind, steps)
+        if kind != "classes":
+            columns = y.reshape(len(y), -1)
+            _check_finite(columns, "y", form.target_word(y.shape))
+            if kind == "labels":
+                check_labels(columns)
+    return y
 
 
-def _samples(X: Any) -> Any:
+def _samples(X: Any, form: SampleForm) -> Any:
     if in_memory(X):
         X = as_samples(X)
         _check_finite(X.reshape(len(X), -1), "X", "feature")
+        form.check(X.shape[1:])
+        fault = form.fault(X)
+        if fault is not None:
+            raise ValueError(fault)
         return X
     if is_lazy(X):
         X = known_rows(X, "X")
         if X.dtype.kind == "O":
             X = X.map_blocks(as_samples, dtype=np.float64)
     check_sample_shape(X.shape, X.dtype)
+    form.check(tuple(X.shape[1:]))
     return X
 
 
@@ -276,47 +304,50 @@ def _check_finite(rows: NDArray[Any], array: str, column_word: str) -> None:
         raise ValueError(fault)
 
 
-def _with_codes(X: Any, y: Any, known: NDArray[Any] | None) -> _Source:
+def _with_codes(
+    y: Any, known: NDArray[Any] | None, form: SampleForm
+) -> tuple[Any, NDArray[Any] | None]:
     """Encode classes, where they lie in memory or Zarr would not hold them."""
+    codes_of = partial(_block_codes, form.target_steps)
     if isinstance(y, zarr.Array):
-        if known is not None:
+        if known is not None and not form.pads_targets:
             for start in range(0, y.shape[0], y.chunks[0]):
-                _block_codes(known, y[start : start + y.chunks[0]])
-        return _Source(X, y, None)
+                codes_of(known, y[start : start + y.chunks[0]])
+        return y, None
     if not is_lazy(y):
         if known is None:
             known, codes = distinct_classes(y)
         else:
             codes = class_codes(y, known)
-        return _Source(X, codes, known)
+        return codes, known
     if known is None and y.dtype.kind in "biuf":
-        return _Source(X, y, None)
+        return y, None
     if known is None:
         token, blocks = uuid.uuid4().hex[:12], y.to_delayed().ravel().tolist()
+        classes_of = partial(_block_classes, form.target_steps)
         found = compute(
             *(
-                call(_block_classes, block, key=(f"classes-{token}", i))
+                call(classes_of, block, key=(f"classes-{token}", i))
                 for i, block in enumerate(blocks)
             )
         )
         known, _ = distinct_classes(np.concatenate([part for part in found if len(part)]))
-    return _Source(X, y, known)
+    return y, known
 
 
-def _block_classes(block: Any) -> NDArray[Any]:
-    return distinct_classes(as_targets(block, "classes"))[0]
+def _block_classes(steps: int | None, block: Any) -> NDArray[Any]:
+    return distinct_classes(as_targets(block, "classes", steps))[0]
 
 
-def _block_codes(classes: NDArray[Any], block: Any) -> NDArray[np.int32]:
-    return class_codes(as_targets(block, "classes"), classes)
+def _block_codes(steps: int | None, classes: NDArray[Any], block: Any) -> NDArray[np.int32]:
+    return class_codes(as_targets(block, "classes", steps), classes)
 
 
 def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) -> SampleStore:
     """Write what is not in Zarr yet, and describe the store."""
     if isinstance(source.X, zarr.Array) and isinstance(source.y, zarr.Array | None):
-        return SampleStore.of(
-            ArrayLocation.of(source.X), None if source.y is None else ArrayLocation.of(source.y)
-        )
+        y = None if source.y is None else ArrayLocation.of(source.y)
+        return SampleStore.of(ArrayLocation.of(source.X), y, form=source.form)
     group, store = scratch.new_group()
 
     def place(name: str, rows: Any, classes: NDArray[Any] | None = None) -> ArrayLocation:
@@ -328,8 +359,10 @@ def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) 
         convert: Callable[[Any], NDArray[Any]] = np.asarray
         dtype = rows.dtype
         if lazy and classes is not None:
-            # Codes have one axis, also where the labels came as a column.
-            convert, dtype, shape = partial(_block_codes, classes), np.dtype(np.int32), shape[:1]
+            # Codes have one axis, or two with steps, also where the labels came as a column.
+            steps = source.form.target_steps
+            convert, dtype = partial(_block_codes, steps, classes), np.dtype(np.int32)
+            shape = shape[: 1 if steps is None else 2]
         array = create_rows(group, name, shape, dtype, compress=not location.in_process)
         if lazy:
             write_dask_rows(location, rows, convert)
@@ -339,7 +372,7 @@ def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) 
 
     x = place("X", source.X)
     y = None if source.y is None else place("y", source.y, source.classes)
-    return SampleStore.of(x, y, source.classes)
+    return SampleStore.of(x, y, source.classes, source.form)
 
 
 def _split_rows(

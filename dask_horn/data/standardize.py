@@ -112,6 +112,12 @@ class Standardizer:
             return cls(mean, np.full_like(mean, shared[0]))
         return cls(mean, scale_of(mean, variance))
 
+    def repeated(self, n_positions: int) -> Standardizer:
+        """Return the standardizer for samples that have these features at so many positions."""
+        if n_positions == 1:
+            return self
+        return Standardizer(np.tile(self.mean, n_positions), np.tile(self.scale, n_positions))
+
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Standardizer:
         """Return the standardizer that `to_arrays` has turned into plain arrays."""

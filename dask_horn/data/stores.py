@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from dask_horn.data.arrays import (
     decoded_dtype,
     plain_labels,
 )
+from dask_horn.data.form import FEATURES, SampleForm
 from dask_horn.data.locations import ArrayLocation, plain_location
 from dask_horn.data.reading import reading_rows
 from dask_horn.data.tasks import is_lazy
@@ -68,6 +69,8 @@ class SampleStore:
         Rows of ``y`` that are read together; None without targets.
     classes : numpy.ndarray or None, shape (n_classes,)
         Where ``y`` holds codes: the label of each code.
+    form : SampleForm
+        What a network takes the samples and their targets for.
     """
 
     x: ArrayLocation
@@ -80,6 +83,7 @@ class SampleStore:
     y_dtype: str | None = None
     y_chunk_rows: int | None = None
     classes: NDArray[Any] | None = field(default=None, compare=False)
+    form: SampleForm = FEATURES
 
     @classmethod
     def of(
@@ -87,6 +91,7 @@ class SampleStore:
         x: ArrayLocation,
         y: ArrayLocation | None = None,
         classes: NDArray[Any] | None = None,
+        form: SampleForm = FEATURES,
     ) -> SampleStore:
         """Describe the arrays at two locations.
 
@@ -108,27 +113,24 @@ class SampleStore:
             sample_shape=shape,
             dtype=str(x_array.dtype),
             chunk_rows=reading_rows(x_array, row_bytes),
+            form=form,
         )
         return store if y is None else store._with_targets(y, classes)
 
     def _with_targets(self, y: ArrayLocation, classes: NDArray[Any] | None) -> SampleStore:
         array = y.open()
-        if array.ndim not in (1, 2):
+        if array.ndim not in (1, 2, 3):
             raise ValueError(
                 f"The {y} has shape {array.shape}; store one target, or one row of targets, "
-                "per sample."
+                "per sample or per step."
             )
         check_lengths(self.n_samples, int(array.shape[0]))
         check_plain_values(array, y)
         dtype = np.dtype(array.dtype)
         width = dtype.itemsize if dtype.kind in "biuf" else _TEXT_BYTES
-        return SampleStore(
-            x=self.x,
+        return replace(
+            self,
             y=y,
-            n_samples=self.n_samples,
-            sample_shape=self.sample_shape,
-            dtype=self.dtype,
-            chunk_rows=self.chunk_rows,
             y_shape=tuple(int(length) for length in array.shape[1:]),
             y_dtype=str(dtype),
             y_chunk_rows=reading_rows(array, width * math.prod(array.shape[1:])),
@@ -257,7 +259,7 @@ def write_samples(
     X : array-like, data frame, or Zarr or Dask array or frame, shape (n_samples, ...)
         Numeric samples. Dask collections are written by the workers, chunk by chunk.
     y : likewise, shape (n_samples,) or (n_samples, n_outputs), optional
-        Targets: numbers or text.
+        Targets: numbers or text; (n_samples, steps) where each step has one.
     chunk_bytes : int, default 4 MiB
         Bytes of a chunk before compression, about; 1 to 8 MiB read fastest.
     overwrite : bool, default False

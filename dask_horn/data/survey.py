@@ -19,9 +19,11 @@ import numpy as np
 from dask import config
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import check_target_shape, first_not_finite
+from dask_horn.data.arrays import check_target_shape, first_not_finite, label_fault
 from dask_horn.data.blocks import Block
+from dask_horn.data.form import SampleForm
 from dask_horn.data.moments import Moments
+from dask_horn.data.padding import filled
 from dask_horn.data.standardize import Standardizer, scale_of
 from dask_horn.data.stores import SampleStore
 from dask_horn.data.targets import TargetKind, Targets, check_kind, check_labels
@@ -54,16 +56,20 @@ class Survey:
         Rows surveyed.
     dtype : str
         The samples' dtype as it is stored.
-    x_mean, x_variance : numpy.ndarray of float64, shape (n_features,)
-        Mean and population variance of each feature.
+    form : SampleForm
+        What the samples and their targets are taken for.
+    x_mean, x_variance : numpy.ndarray of float64, shape (n_features,) or (units,)
+        Mean and population variance of each feature; of each unit, over all positions that are
+        no padding, where the form shares them.
     y_mean, y_variance : numpy.ndarray of float64 or None, shape (n_outputs,)
         The same of each label or value; None for classes.
     flat : bool
-        Whether there is a single target per sample, without an axis of its own.
+        Whether there is a single target per sample or step, without an axis of its own.
     classes : numpy.ndarray or None, shape (n_classes,)
         The labels in order; None unless the targets are classes.
     class_counts : numpy.ndarray of int64 or None, shape (n_classes,)
-        Rows of each class; may be 0 for a class that the store knows and these rows lack.
+        Rows of each class, or steps that are no padding; may be 0 for a class that the store
+        knows and these rows lack.
     sorted_share : float
         Share of the classes' variance that lies between blocks: about 0 where rows are
         shuffled, 1 where each block holds a single class.
@@ -74,6 +80,7 @@ class Survey:
     target_kind: TargetKind
     n_samples: int
     dtype: str
+    form: SampleForm
     x_mean: NDArray[np.float64]
     x_variance: NDArray[np.float64]
     y_mean: NDArray[np.float64] | None
@@ -86,17 +93,22 @@ class Survey:
 
     def standardizer(self) -> Standardizer:
         """Return the standardizer of these samples."""
-        return Standardizer.from_moments(self.x_mean, self.x_variance, self.dtype)
+        if self.form.standardizing == "none":
+            return Standardizer.identity(len(self.x_mean))
+        own = Standardizer.from_moments(self.x_mean, self.x_variance, self.dtype)
+        return own.repeated(self.form.n_positions)
 
     def targets(self) -> Targets:
         """Return how targets like these are encoded; values are standardized."""
+        steps = self.form.target_steps
         if self.classes is not None:
-            return Targets.of_classes(self.classes)
+            return Targets.of_classes(self.classes, steps)
         if self.y_mean is None or self.y_variance is None:
             raise ValueError("The survey saw no targets; pass a store that holds y.")
         if self.target_kind == "labels":
-            return Targets.of_labels(len(self.y_mean), self.flat)
-        return Targets.of_values(self.y_mean, scale_of(self.y_mean, self.y_variance), self.flat)
+            return Targets.of_labels(len(self.y_mean), self.flat, steps)
+        scale = scale_of(self.y_mean, self.y_variance)
+        return Targets.of_values(self.y_mean, scale, self.flat, steps)
 
 
 def survey(
@@ -109,8 +121,8 @@ def survey(
     run : str
         The run's id: what is decoded stays in the cache for it, until `forget`.
     store : SampleStore
-        Samples and targets. What lies in this process' memory is read here, by threads;
-        all else on the Dask scheduler that is configured.
+        Samples and targets, and what they are taken for. What lies in this process' memory is
+        read here, by threads; all else on the Dask scheduler that is configured.
     blocks : sequence of Block
         The training rows.
     target_kind : {"classes", "labels", "values"}
@@ -125,7 +137,8 @@ def survey(
     ------
     ValueError
         If there are no blocks or no targets, the targets do not suit ``target_kind``, there is
-        only one class, or a value is not finite; the message names the first such sample.
+        only one class, a value is not finite or no token, or a sample is nothing but padding;
+        the message names the first such sample.
     ChunkReadError
         If a chunk cannot be read.
 
@@ -150,7 +163,8 @@ def survey(
         raise ValueError(
             f"The store {store.location} holds no targets; store them beside the samples as y."
         )
-    check_target_shape((store.n_samples, *store.y_shape), target_kind)
+    shape = (store.n_samples, *store.y_shape)
+    check_target_shape(shape, target_kind, store.form.target_steps)
     found = _summarize_all(run, store, sorted(blocks), target_kind)
     if found.fault is not None:
         raise ValueError(found.fault)
@@ -173,22 +187,25 @@ class _Summary:
 
     Attributes
     ----------
+    n : int
+        Samples.
     x : Moments
-        Of the features.
+        Of the features, or of the units that share theirs over positions.
     y : Moments or None
         Of the targets, unless they are classes.
     classes : numpy.ndarray or None
         Distinct labels, or codes where the store holds codes.
     counts : numpy.ndarray of int64 or None
-        Rows of each.
+        Labels of each.
     purity : float
-        Sum over blocks and classes of (rows of the class in the block)^2 / rows of the block.
+        Sum over blocks and classes of (labels of the class in the block)^2 / labels of the block.
     n_blocks : int
         Blocks seen.
     fault : str or None
         The first thing that spoils a training, as a sentence.
     """
 
+    n: int
     x: Moments
     y: Moments | None
     classes: NDArray[Any] | None
@@ -253,7 +270,6 @@ def _summarize_unit(
     first, last = blocks[0].start, max(block.stop for block in blocks)
     x = decoded(run, store, Block(first, last), None).x
     y = stored_targets(run, store, Block(first, last))
-    y = y.reshape(-1) if kind == "classes" else y.reshape(last - first, -1)
     return _combine_all(
         [
             _summarize(
@@ -261,33 +277,43 @@ def _summarize_unit(
                 y[block.start - first : block.stop - first],
                 block.start,
                 kind,
+                store.form,
             )
             for block in blocks
         ]
     )
 
 
-def _summarize(x: NDArray[Any], y: NDArray[Any], first_row: int, kind: TargetKind) -> _Summary:
-    x_moments = Moments.of(x)
-    fault = _fault("X", "feature", x, x_moments, first_row)
+def _summarize(
+    x: NDArray[Any], y: NDArray[Any], first_row: int, kind: TargetKind, form: SampleForm
+) -> _Summary:
+    fault, counted = form.fault(x, first_row), form.counted(x)
+    if fault is not None:
+        counted[:] = True  # it will be told, whatever else there is
+    x_moments = Moments.of(form.unpadded(x))
+    fault = fault or _fault("X", "feature", x, x_moments, first_row)
     if kind == "classes":
-        fault = fault or _label_fault(y, first_row)
-        classes, counts = np.unique(y, return_counts=True)
-        purity = float(np.square(counts / len(y)).sum() * len(y))
-        return _Summary(x_moments, None, classes, counts.astype(np.int64), purity, 1, fault)
+        labels = y.reshape(counted.shape)
+        steps = ... if form.target_steps else 0
+        fault = fault or label_fault(labels[:, steps], counted, first_row)
+        classes, counts = np.unique(labels[counted], return_counts=True)
+        purity = float(np.square(counts / counts.sum()).sum() * counts.sum())
+        counts = counts.astype(np.int64)
+        return _Summary(len(x), x_moments, None, classes, counts, purity, 1, fault)
     if y.dtype.kind not in "biuf":
         fault = fault or (
             f"y has dtype {y.dtype}, which is not numeric; use loss='cross_entropy' for classes."
         )
-        return _Summary(x_moments, None, None, None, 0.0, 1, fault)
-    y_moments = Moments.of(y)
-    fault = fault or _fault("y", "output", y, y_moments, first_row)
+        return _Summary(len(x), x_moments, None, None, None, 0.0, 1, fault)
+    columns = filled(y, counted).reshape(len(y), -1)
+    y_moments = Moments.of(columns.reshape(counted.size, -1)[counted.ravel()])
+    fault = fault or _fault("y", form.target_word(y.shape), columns, y_moments, first_row)
     if kind == "labels" and fault is None:
         try:
-            check_labels(y, first_row)
+            check_labels(columns, first_row)
         except ValueError as error:
             fault = str(error)
-    return _Summary(x_moments, y_moments, None, None, 0.0, 1, fault)
+    return _Summary(len(x), x_moments, y_moments, None, None, 0.0, 1, fault)
 
 
 def _combine_units(parts: Sequence[Sequence[_Summary]]) -> _Summary:
@@ -302,6 +328,7 @@ def _combine_all(parts: Sequence[_Summary]) -> _Summary:
         x = reduce(Moments.combined, [part.x for part in parts])
         y = reduce(Moments.combined, targets) if targets else None
     return _Summary(
+        sum(part.n for part in parts),
         x,
         y,
         *_combined_counts(parts),
@@ -330,20 +357,10 @@ def _fault(
     """Describe the first value that is not finite; the moments tell whether to look for one."""
     if np.isfinite(moments.m2).all():
         return None
-    column = int(np.argmin(np.isfinite(moments.m2)))
+    shared = len(moments.m2) < rows.shape[1]
+    place = "" if shared else f" in {column_word} {int(np.argmin(np.isfinite(moments.m2)))}"
     return first_not_finite(rows, array, column_word, first_row) or (
-        f"{array} holds values in {column_word} {column} whose squares are beyond float64; "
-        "divide them by a constant."
-    )
-
-
-def _label_fault(labels: NDArray[Any], first_row: int) -> str | None:
-    if labels.dtype.kind != "f" or np.isfinite(labels).all():
-        return None
-    row = int(np.argmin(np.isfinite(labels)))
-    return (
-        f"y holds no class at sample {first_row + row} ({labels[row]}); leave that sample out or "
-        "give it a class of its own."
+        f"{array} holds values{place} whose squares are beyond float64; divide them by a constant."
     )
 
 
@@ -377,19 +394,20 @@ def _survey(
     y_variance = None if found.y is None else found.y.variance
     x_mean, x_variance = found.x.mean, found.x.variance
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((kind, found.x.n, store.sample_shape, store.dtype)).encode())
+    digest.update(repr((kind, found.n, store.sample_shape, store.dtype)).encode())
     for part in (x_mean, x_variance, y_mean, y_variance, counts):
         digest.update(b"-" if part is None else part.tobytes())
     digest.update(b"-" if classes is None else repr(classes.tolist()).encode())
     return Survey(
         target_kind=kind,
-        n_samples=found.x.n,
+        n_samples=found.n,
         dtype=store.dtype,
+        form=store.form,
         x_mean=x_mean,
         x_variance=x_variance,
         y_mean=y_mean,
         y_variance=y_variance,
-        flat=store.y_shape == (),
+        flat=len(store.y_shape or ()) == (0 if store.form.target_steps is None else 1),
         classes=classes,
         class_counts=counts,
         sorted_share=0.0 if counts is None else _sorted_share(found, counts),
@@ -400,13 +418,14 @@ def _survey(
 def _sorted_share(found: _Summary, counts: NDArray[np.int64]) -> float:
     """Return the share of the classes' variance that lies between blocks.
 
-    With n_bc rows of class c in block b: (sum n_bc^2/n_b - sum n_c^2/n) / (n - sum n_c^2/n),
-    adjusted for what blocks of shuffled rows would show by chance.
+    With n_bc labels of class c in block b: (sum n_bc^2/n_b - sum n_c^2/n) / (n - sum n_c^2/n),
+    adjusted for what blocks of shuffled rows would show by chance: where all steps of a sample
+    have the same label, as much as if it had but one.
     """
-    n, n_blocks = found.x.n, found.n_blocks
-    chance = (n_blocks - 1) / max(n - 1, 1)
+    n, n_blocks = int(counts.sum()), found.n_blocks
+    chance = (n_blocks - 1) / max(found.n - 1, 1)
     expected = float(np.square(counts / n).sum() * n)
-    if n < _ROWS_TO_JUDGE * n_blocks or n_blocks < 2 or expected >= n:
+    if found.n < _ROWS_TO_JUDGE * n_blocks or n_blocks < 2 or expected >= n:
         return 0.0
     share = (found.purity - expected) / (n - expected)
     return max(0.0, (share - chance) / (1 - chance))

@@ -39,7 +39,10 @@ class Targets:
     n_outputs : int
         Outputs that the network needs.
     flat : bool
-        Whether ``y`` had one dimension, so that decoded labels and values have one too.
+        Whether ``y`` had no dimension for its outputs, so that decoded labels and values have
+        none either.
+    steps : int or None
+        Steps of each sample that have targets of their own; None where the sample has.
 
     Examples
     --------
@@ -57,6 +60,7 @@ class Targets:
     scale: NDArray[np.float64] | None
     n_outputs: int
     flat: bool = True
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         """Check that the fields suit the kind."""
@@ -73,26 +77,31 @@ class Targets:
             )
 
     @classmethod
-    def of_classes(cls, classes: NDArray[Any]) -> Targets:
-        """Return targets that are one of ``classes`` per sample."""
-        return cls("classes", classes, None, None, len(classes))
+    def of_classes(cls, classes: NDArray[Any], steps: int | None = None) -> Targets:
+        """Return targets that are one of ``classes`` per sample, or per step."""
+        return cls("classes", classes, None, None, len(classes), steps=steps)
 
     @classmethod
-    def of_labels(cls, n_labels: int, flat: bool = False) -> Targets:
-        """Return targets that are ``n_labels`` zeros and ones per sample."""
-        return cls("labels", None, None, None, n_labels, flat)
+    def of_labels(cls, n_labels: int, flat: bool = False, steps: int | None = None) -> Targets:
+        """Return targets that are ``n_labels`` zeros and ones per sample, or per step."""
+        return cls("labels", None, None, None, n_labels, flat, steps)
 
     @classmethod
     def of_values(
-        cls, mean: NDArray[np.float64], scale: NDArray[np.float64], flat: bool = False
+        cls,
+        mean: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        flat: bool = False,
+        steps: int | None = None,
     ) -> Targets:
         """Return targets that are numbers with this mean and scale."""
-        return cls("values", None, mean, scale, len(mean), flat)
+        return cls("values", None, mean, scale, len(mean), flat, steps)
 
     @cached_property
     def token(self) -> str:
         """Text that is the same for targets that encode in the same way."""
-        digest = hashlib.blake2b(repr((self.kind, self.n_outputs)).encode(), digest_size=16)
+        told = repr((self.kind, self.n_outputs, self.steps))
+        digest = hashlib.blake2b(told.encode(), digest_size=16)
         for part in (self.mean, self.scale):
             digest.update(b"" if part is None else part.tobytes())
         if self.classes is not None:
@@ -102,20 +111,20 @@ class Targets:
     @property
     def n_columns(self) -> int:
         """Columns that `encode` gives."""
-        return 1 if self.kind == "classes" else self.n_outputs
+        return (1 if self.kind == "classes" else self.n_outputs) * (self.steps or 1)
 
     def encode(self, y: NDArray[Any]) -> NDArray[np.float32]:
         """Return targets as the loss reads them.
 
         Parameters
         ----------
-        y : numpy.ndarray, shape (n,) or (n, n_outputs)
+        y : numpy.ndarray, shape (n,) or (n, n_outputs), with steps as dimension 1 if there are
             Labels of any kind, zeros and ones, or numbers.
 
         Returns
         -------
         numpy.ndarray of float32, shape (n, n_columns), C-contiguous
-            The class index, the labels as 0 and 1, or standardized values.
+            The class index, the labels as 0 and 1, or standardized values; step after step.
 
         Raises
         ------
@@ -123,27 +132,28 @@ class Targets:
             If ``y`` holds a class that is not among ``classes``, a label that is neither 0
             nor 1, or another number of outputs.
         """
-        check_target_shape(y.shape, self.kind)
+        check_target_shape(y.shape, self.kind, self.steps)
         if self.classes is not None:
-            return class_codes(y.reshape(-1), self.classes).astype(np.float32)[:, None]
-        columns = y.reshape(len(y), -1)
+            codes = class_codes(y.reshape(-1), self.classes)
+            return codes.astype(np.float32).reshape(-1, self.n_columns)
+        columns = y.reshape(len(y) * (self.steps or 1), -1)
         if columns.shape[1] != self.n_outputs:
             raise ValueError(
                 f"y has {columns.shape[1]} columns and the model {self.n_outputs} outputs; "
-                f"pass {self.n_outputs} targets per sample."
+                f"pass {self.n_outputs} targets per {'sample' if self.steps is None else 'step'}."
             )
         if self.mean is not None and self.scale is not None:
             columns = (columns - self.mean) / self.scale
         else:
-            check_labels(columns)
-        return np.ascontiguousarray(columns, dtype=np.float32)
+            check_labels(columns.reshape(len(y), -1))
+        return np.ascontiguousarray(columns, dtype=np.float32).reshape(-1, self.n_columns)
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return predictions in the user's own terms.
 
         Parameters
         ----------
-        outputs : numpy.ndarray, shape (n, n_outputs)
+        outputs : numpy.ndarray, shape (n, n_outputs) or (n, steps, n_outputs)
             The network's outputs, before softmax or sigmoid.
 
         Returns
@@ -153,12 +163,12 @@ class Targets:
             probability above one half); or float32 values in the targets' unit.
         """
         if self.classes is not None:
-            return cast("NDArray[Any]", self.classes[np.argmax(outputs, axis=1)])
+            return cast("NDArray[Any]", self.classes[np.argmax(outputs, axis=-1)])
         if self.mean is not None and self.scale is not None:
             decoded = (outputs * self.scale + self.mean).astype(np.float32)
         else:
             decoded = (outputs > 0).astype(np.int64)
-        return decoded[:, 0] if self.flat and self.n_outputs == 1 else decoded
+        return decoded[..., 0] if self.flat and self.n_outputs == 1 else decoded
 
 
 def check_kind(kind: str) -> None:
@@ -183,14 +193,14 @@ def distinct_classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int
 
     Parameters
     ----------
-    labels : numpy.ndarray, shape (n,)
+    labels : numpy.ndarray
         Labels of any type that can be ordered.
 
     Returns
     -------
     classes : numpy.ndarray, shape (n_classes,)
         The distinct labels in order.
-    codes : numpy.ndarray of int32, shape (n,)
+    codes : numpy.ndarray of int32, of the labels' shape
         ``classes[codes]`` are the labels.
 
     Raises
@@ -206,12 +216,12 @@ def distinct_classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int
     try:
         classes, codes = np.unique(labels, return_inverse=True)
     except TypeError as error:
-        types = sorted({type(label).__name__ for label in labels})
+        types = sorted({type(label).__name__ for label in labels.flat})
         raise ValueError(
             f"y mixes labels of the types {', '.join(types)}, which cannot be ordered; "
             "convert them to one type, such as text."
         ) from error
-    return classes, codes.astype(np.int32)
+    return classes, codes.astype(np.int32).reshape(labels.shape)
 
 
 def class_codes(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int32]:
@@ -219,14 +229,14 @@ def class_codes(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int32
 
     Parameters
     ----------
-    labels : numpy.ndarray, shape (n,)
+    labels : numpy.ndarray
         Labels of the classes' own type.
     classes : numpy.ndarray, shape (n_classes,)
         Distinct labels, in any order.
 
     Returns
     -------
-    numpy.ndarray of int32, shape (n,)
+    numpy.ndarray of int32, of the labels' shape
         ``classes[codes]`` are the labels.
 
     Raises
@@ -241,19 +251,19 @@ def class_codes(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int32
     """
     if labels.dtype.kind in "TS":
         labels = plain_labels(labels)
-    if len(labels) and not _comparable(labels.dtype, classes.dtype):
-        raise _unknown_label(labels[0], classes)
+    if labels.size and not _comparable(labels.dtype, classes.dtype):
+        raise _unknown_label(labels.flat[0], classes)
     try:
         order = np.argsort(classes, kind="stable")
         place = np.searchsorted(classes, labels, sorter=order)
     except TypeError:  # objects of several types: none of them has an order to search
         known = classes.tolist()
-        stranger = next((label for label in labels if label not in known), labels[0])
+        stranger = next((label for label in labels.flat if label not in known), labels.flat[0])
         raise _unknown_label(stranger, classes) from None
     codes = order[np.minimum(place, len(classes) - 1)]
     known_labels = np.asarray(classes[codes] == labels, dtype=bool)
     if not known_labels.all():
-        raise _unknown_label(labels[np.argmin(known_labels)], classes)
+        raise _unknown_label(labels.flat[np.argmin(known_labels)], classes)
     return cast("NDArray[np.int32]", codes.astype(np.int32))
 
 

@@ -21,6 +21,7 @@ from dask_horn.data.arrays import decoded_dtype, plain_labels
 from dask_horn.data.blocks import Block
 from dask_horn.data.cache import ArrayCache
 from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.padding import filled
 from dask_horn.data.reading import open_rows, read_rows
 from dask_horn.data.stores import SampleStore
 from dask_horn.data.targets import Targets
@@ -103,8 +104,8 @@ def read_block(store: SampleStore, block: Block, targets: Targets | None) -> Dec
     x = _decode_x(open_rows(store.x), store, block.start, block.stop)
     if store.y is None or targets is None:
         return DecodedBlock(x, None)
-    y = _decode_y(open_rows(store.y), store.y, store, targets, block.start, block.stop)
-    return DecodedBlock(x, y)
+    rows = read_rows(open_rows(store.y), store.y, block.start, block.stop)
+    return DecodedBlock(x, _decode_y(rows, x, store, targets))
 
 
 def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None) -> DecodedBlock:
@@ -133,14 +134,19 @@ def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None)
     def load_x(start: int, stop: int) -> NDArray[Any]:
         return _decode_x(_opened(run, store.x), store, start, stop)
 
-    key = (run, store.x.key, "x")
-    x = _cached_rows(key, block, store.chunk_rows, store.n_samples, store.row_bytes, load_x)
+    def x_of(some: Block) -> NDArray[Any]:
+        key = (run, store.x.key, "x")
+        return _cached_rows(key, some, store.chunk_rows, store.n_samples, store.row_bytes, load_x)
+
+    x = x_of(block)
     location = store.y
     if location is None or targets is None:
         return DecodedBlock(x, None)
 
     def load_y(start: int, stop: int) -> NDArray[np.float32]:
-        return _decode_y(_opened(run, location), location, store, targets, start, stop)
+        rows = read_rows(_opened(run, location), location, start, stop)
+        samples = x_of(Block(start, stop)) if store.form.pads_targets else None
+        return _decode_y(rows, samples, store, targets)
 
     key = (run, location.key, targets.token)
     rows = store.y_chunk_rows or store.n_samples
@@ -321,18 +327,16 @@ def _decode_x(array: zarr.Array[Any], store: SampleStore, start: int, stop: int)
 
 
 def _decode_y(
-    array: zarr.Array[Any],
-    location: ArrayLocation,
-    store: SampleStore,
-    targets: Targets,
-    start: int,
-    stop: int,
+    rows: NDArray[Any], x: NDArray[Any] | None, store: SampleStore, targets: Targets
 ) -> NDArray[np.float32]:
-    rows = plain_labels(read_rows(array, location, start, stop))
+    """Encode stored targets; `x` are their samples, which tell padding, where there is any."""
+    rows = plain_labels(rows)
+    if store.form.pads_targets and x is not None:
+        rows = filled(rows, store.form.counted(x))
     if store.classes is None:
         y = targets.encode(rows)
     elif _same(store.classes, targets.classes):
-        y = rows.astype(np.float32)[:, None]
+        y = rows.astype(np.float32).reshape(len(rows), -1)
     else:
         y = targets.encode(store.classes[rows])
     y.setflags(write=False)

@@ -19,9 +19,17 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from dask_horn.data import FEATURES, SampleForm
+from dask_horn.data.arrays import check_lengths, check_target_shape
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
-from dask_horn.estimators.inputs import checked_pair, checked_samples, is_location, sample_shape
-from dask_horn.model import Ensemble, Model
+from dask_horn.estimators.inputs import (
+    checked_pair,
+    checked_samples,
+    is_location,
+    sample_shape,
+    to_memory,
+)
+from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network
 from dask_horn.network.layers import Layer
 from dask_horn.training import (
@@ -95,7 +103,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     random_state: int | np.random.RandomState | None = None
 
     @abstractmethod
-    def _task(self, y: Any, classes: Any) -> Task:
+    def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
         """Say what checked targets ask for; `classes` are all labels, where they are known."""
 
     def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:
@@ -109,7 +117,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         callbacks = [*begin_fit(self, X, y), *self._progress()]
         with self._all_or_nothing():
             X, y = self._checked_pair(X, y, reset=True, min_samples=2)
-            task = self._task(y, None if initial is None else initial.classes)
+            task = self._task(X, y, None if initial is None else initial.classes, self._form(X))
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
@@ -134,7 +142,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             _check_may_go_on("model_", before, options)
         with self._all_or_nothing():
             X, y = self._checked_pair(X, y, reset=before is None, min_samples=1)
-            task = self._task(y, classes)
+            task = self._task(X, y, classes, self._form(X))
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
@@ -150,8 +158,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _checked_pair(self, X: Any, y: Any, *, reset: bool, min_samples: int) -> tuple[Any, Any]:
-        numeric = is_regressor(self)
-        return checked_pair(self, X, y, reset=reset, min_samples=min_samples, numeric=numeric)
+        checks = {"reset": reset, "min_samples": min_samples, "numeric": is_regressor(self)}
+        return checked_pair(self, X, y, self._form(X), **checks)
+
+    def _form(self, X: Any) -> SampleForm:
+        """Say what the layers take samples for; those of no given layers are rows of features."""
+        if self.layers is None or is_location(X) or not sample_shape(X):
+            return FEATURES
+        return sample_form(Network([*self.layers, Dense(2)], input_shape=sample_shape(X)))
 
     def _checked_validation(self, validation_data: Any) -> Any:
         """Check the samples of a pair as those to predict; anything else is left to the run."""
@@ -256,6 +270,20 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if not is_location(X):
             X = checked_samples(self, X, reset=False)
         return getattr(self.model_, method)(X, **arguments)
+
+    def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Return targets, predictions and weights of samples, or of the steps that count."""
+        y, predicted = to_memory(y), to_memory(self._answer("predict", X))
+        steps = self.model_.targets.steps
+        if steps is None:
+            return y, predicted, sample_weight
+        y = np.asarray(y)
+        check_target_shape(y.shape, self.model_.targets.kind, steps)
+        check_lengths(len(predicted), len(y))
+        counted = to_memory(self._answer("counted_steps", X))
+        if sample_weight is not None:
+            sample_weight = np.repeat(sample_weight, steps)[counted.ravel()]
+        return y.reshape(predicted.shape)[counted], predicted[counted], sample_weight
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

@@ -15,10 +15,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from dask_horn.data import Targets, in_memory
+from dask_horn.data import SampleForm, Targets, in_memory
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed
-from dask_horn.estimators.inputs import distinct_labels, is_location, n_columns, to_memory
+from dask_horn.estimators.inputs import distinct_labels, is_location, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Known
@@ -58,7 +58,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
     Notes
     -----
     There is no ``sample_weight`` yet; `class_weight` weighs whole classes. A ``y`` of zeros and
-    ones with two columns or more is taken for several labels per sample.
+    ones with two columns or more is taken for several labels per sample; but where the last of
+    `layers` gives an output for each step, such as ``LSTM(64, return_sequences=True)``, every
+    ``y`` holds a class for each step.
 
     Examples
     --------
@@ -84,7 +86,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
             Samples. Zarr arrays are used in place; Dask arrays are written to Zarr by the workers.
         y : likewise, shape (n_samples,), or (n_samples, n_labels) of zeros and ones
-            Classes of any type, or labels.
+            Classes of any type, or labels. Where the last of `layers` gives an output for each
+            step: (n_samples, steps), a class for each; those of padding may be anything.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
             What the model is scored on after each round.
         initial : Model, optional
@@ -141,7 +144,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
                     f"{self.classes_.tolist()}; leave them out"
                 )
             return self._partial_fit(X, y, known)
-        if classes is None and getattr(y, "ndim", 1) != 2:
+        if classes is None and (getattr(y, "ndim", 1) != 2 or self._form(X).target_steps):
             raise ValueError(
                 "classes must be passed on the first call to partial_fit, such as np.unique(y)"
             )
@@ -203,8 +206,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        ndarray or dask.array.Array, (n_samples,) or (n_samples, n_labels)
-            Lazy and chunked for what is lazy or stored.
+        ndarray or dask.array.Array, (n_samples,), (n_samples, n_labels) or (n_samples, steps)
+            Lazy and chunked for what is lazy or stored. The class of a step that is padding means
+            nothing.
         """
         return self._answer("predict", X, out=out)
 
@@ -219,7 +223,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples, n_outputs_)
-            In the order of `classes_`.
+            In the order of `classes_`; (n_samples, steps, n_outputs_) where y has steps.
         """
         return self._answer("predict_proba", X, out=out)
 
@@ -231,30 +235,33 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy; with several labels, the share of samples that has all right.
 
+        Where y has steps, of those that are no padding.
+
         Parameters
         ----------
         X, y
             As for `fit`.
         sample_weight : array-like, (n_samples,), optional
         """
-        predicted = to_memory(self.predict(X))
-        return float(accuracy_score(to_memory(y), predicted, sample_weight=sample_weight))
+        true, predicted, weights = self._scored(X, y, sample_weight)
+        return float(accuracy_score(true, predicted, sample_weight=weights))
 
-    def _task(self, y: Any, classes: Any) -> Task:
+    def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
         """Tell labels from classes, and find the classes."""
+        steps = form.target_steps
         if in_memory(y):
-            check_classification_targets(y)
+            check_classification_targets(y if steps is None else y.ravel())
             several = type_of_target(y).startswith("multilabel")
         else:
             several = n_columns(y) > 1
-        if several:
+        if several and steps is None:
             return Task(y, "binary_cross_entropy", n_columns(y))
-        if in_memory(y):
+        if in_memory(y) and steps is None:
             y = column_or_1d(y, warn=True)
         if classes is None and in_memory(y):
             classes = np.unique(y)
         elif classes is None:
-            classes = distinct_labels(y)
+            classes = distinct_labels(X, y, form)
             # Twice each: labels that occur but once look like values of a regression.
             check_classification_targets(np.repeat(classes, 2))
         if len(classes) < 2:
@@ -262,7 +269,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
                 "least two classes"
             )
-        known = Known(targets=Targets.of_classes(classes))
+        known = Known(targets=Targets.of_classes(classes, steps))
         return Task(y, "cross_entropy", len(classes), known)
 
     def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:

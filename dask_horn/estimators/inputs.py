@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import uuid
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import ArrayLocation, in_memory
-from dask_horn.data.arrays import as_targets, plain_labels
+from dask_horn.data import ArrayLocation, SampleForm, in_memory
+from dask_horn.data.arrays import as_targets, check_lengths, check_target_shape, plain_labels
+from dask_horn.data.padding import filled_beside
 from dask_horn.data.reading import read_rows, reading_rows
 from dask_horn.data.tasks import call, compute, is_lazy
+from dask_horn.data.writing import known_rows
 
 __all__ = [
     "checked_pair",
@@ -41,12 +44,13 @@ def is_location(X: Any) -> bool:
 
 def sample_shape(X: Any) -> tuple[int, ...]:
     """Shape of one sample, also of Dask frames, whose length is not known."""
-    return tuple(int(length) for length in X.shape[1:])
+    return tuple(int(length) for length in np.shape(X)[1:])
 
 
-def n_columns(y: Any) -> int:
-    """Targets per sample."""
-    return int(y.shape[1]) if y.ndim == 2 else 1
+def n_columns(y: Any, steps: int | None = None) -> int:
+    """Targets per sample, or per step where there are steps."""
+    columns = y.shape[1 if steps is None else 2 :]
+    return int(columns[0]) if columns else 1
 
 
 def to_memory(array: Any) -> Any:
@@ -94,32 +98,42 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> An
 
 
 def checked_pair(
-    estimator: Any, X: Any, y: Any, *, reset: bool, min_samples: int, numeric: bool
+    estimator: Any,
+    X: Any,
+    y: Any,
+    form: SampleForm,
+    *,
+    reset: bool,
+    min_samples: int,
+    numeric: bool,
 ) -> tuple[Any, Any]:
-    """Check samples and targets; see `checked_samples`.
+    """Check samples and targets, taken for what the form says; see `checked_samples`.
 
     Raises
     ------
     TypeError, ValueError
-        As scikit-learn does, or if `X` is a path.
+        As scikit-learn does; or if `X` is a path, or each step needs a target and has none.
     """
     if is_location(X):
         raise TypeError(
             f"X is a Zarr group or its path ({X!r}); pass the group's arrays, such as "
             "zarr.open_group(path)['X'] and ['y'], or use dask_horn.train"
         )
+    if form.target_steps is not None and y is not None:
+        y = _with_steps(X, y, form, numeric)
     if in_memory(X):
         rows, shape = _flat(X)
+        columns, y_shape = (y, None) if form.target_steps is None else _flat(to_memory(y))
         rows, y = validate_data(
             estimator,
             rows,
-            to_memory(y),
+            to_memory(columns),
             reset=reset,
             multi_output=True,
             y_numeric=numeric,
             ensure_min_samples=min_samples,
         )
-        return _restored(rows, shape), y
+        return _restored(rows, shape), _restored(y, y_shape)
     checked_samples(estimator, X, reset=reset)
     if y is None:
         raise ValueError(
@@ -128,27 +142,54 @@ def checked_pair(
         )
     if in_memory(y):
         dtype = "numeric" if numeric else None
-        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", estimator=estimator)
+        y = check_array(
+            y, ensure_2d=False, allow_nd=True, dtype=dtype, input_name="y", estimator=estimator
+        )
     return X, y
 
 
-def distinct_labels(y: Any) -> NDArray[Any]:
-    """Return the distinct labels of targets that are chunked, in order, reading them once."""
+def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
+    """Refuse targets that are not one for each step; in memory those of padding are made harmless.
+
+    All others are looked at when the library reads them.
+    """
+    y = np.asarray(y) if in_memory(y) else y
+    check_target_shape(tuple(y.shape), "values" if numeric else "classes", form.target_steps)
+    if not in_memory(y) or not form.pads_targets:
+        return y
+    if in_memory(X):
+        X = np.asarray(X)
+    elif is_lazy(X):
+        X = known_rows(X, "X")
+    check_lengths(len(X), len(y))
+    return to_memory(filled_beside(X, y, form))
+
+
+def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
+    """Return the distinct labels of targets that are chunked, in order, reading them once.
+
+    Those of padding are none; only where there may be such, samples are read.
+    """
+    if form.pads_targets:
+        samples = known_rows(X, "X") if is_lazy(X) else X
+        labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
+        y = filled_beside(samples, labels, form)
+    distinct = partial(_distinct, form.target_steps)
     if isinstance(y, zarr.Array):
         location, rows = ArrayLocation.of(y), reading_rows(y, 8)
         spans = [(start, min(start + rows, y.shape[0])) for start in range(0, y.shape[0], rows)]
-        parts = [_distinct(read_rows(y, location, *span)) for span in spans]
+        parts = [distinct(read_rows(y, location, *span)) for span in spans]
     else:
         token = f"labels-{uuid.uuid4().hex[:12]}"
         blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
-        tasks = [call(_distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
+        tasks = [call(distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
         with current_executor().running(()):
             parts = list(compute(*tasks))
     return np.unique(np.concatenate([part for part in parts if len(part)]))
 
 
-def _distinct(labels: Any) -> NDArray[Any]:
-    return np.unique(as_targets(labels, "classes"))
+def _distinct(steps: int | None, labels: Any) -> NDArray[Any]:
+    return np.unique(as_targets(labels, "classes", steps))
 
 
 def _flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:

@@ -10,10 +10,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from dask_horn.data import in_memory
+from dask_horn.data import SampleForm, in_memory
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed
-from dask_horn.estimators.inputs import n_columns, to_memory
+from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Model
 
@@ -77,7 +77,8 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
             Samples. Zarr arrays are used in place; Dask arrays are written to Zarr by the workers.
         y : likewise, shape (n_samples,) or (n_samples, n_outputs)
-            Values.
+            Values. Where the last of `layers` gives an output for each step: (n_samples, steps)
+            or (n_samples, steps, n_outputs); those of padding may be anything.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
             What the model is scored on after each round.
         initial : Model, optional
@@ -134,12 +135,15 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples,) or (n_samples, n_outputs_)
-            Lazy and chunked for what is lazy or stored. With `return_std` a pair of them.
+            With steps as dimension 1 where y has them. Lazy and chunked for what is lazy or
+            stored. With `return_std` a pair of them.
         """
         return self._answer("predict", X, out=out, return_std=return_std)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R², averaged over the outputs.
+
+        Where y has steps, over those that are no padding.
 
         Parameters
         ----------
@@ -147,14 +151,15 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
             As for `fit`.
         sample_weight : array-like, (n_samples,), optional
         """
-        predicted = to_memory(self.predict(X))
-        return float(r2_score(to_memory(y), predicted, sample_weight=sample_weight))
+        true, predicted, weights = self._scored(X, y, sample_weight)
+        return float(r2_score(true, predicted, sample_weight=weights))
 
-    def _task(self, y: Any, classes: Any) -> Task:
+    def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
         """Take each column of targets for an output."""
         if self.loss not in _LOSSES:
             known = ", ".join(map(repr, _LOSSES))
             raise ValueError(f"loss must be one of {known}, got {self.loss!r}")
-        if in_memory(y) and y.ndim == 2 and y.shape[1] == 1:
+        steps = form.target_steps
+        if steps is None and in_memory(y) and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return Task(y, self.loss, n_columns(y))
+        return Task(y, self.loss, n_columns(y, steps))

@@ -50,17 +50,17 @@ def pool_logs(logs: Logs, kind: TargetKind) -> Logs:
 
     Parameters
     ----------
-    logs : ndarray of float64, (n_members, n_samples, n_outputs)
+    logs : ndarray of float64, (n_members, n_samples, ..., n_outputs)
         Each member's logits, or log-probabilities.
     kind : {"classes", "labels"}
 
     Returns
     -------
-    ndarray of float64, (n_samples, n_outputs)
+    ndarray of float64, (n_samples, ..., n_outputs)
         Log-probabilities of classes up to the same constant for all, or log-odds of labels.
     """
     if kind == "classes":
-        pooled: Logs = logsumexp(log_softmax(logs, axis=2), axis=0)
+        pooled: Logs = logsumexp(log_softmax(logs, axis=-1), axis=0)
         return pooled
     odds: Logs = logsumexp(log_expit(logs), axis=0) - logsumexp(log_expit(-logs), axis=0)
     return odds
@@ -71,17 +71,17 @@ def temper(logs: Logs, temperature: float, kind: TargetKind) -> NDArray[np.float
 
     Parameters
     ----------
-    logs : ndarray of float64, (n_samples, n_outputs)
+    logs : ndarray of float64, (n_samples, ..., n_outputs)
     temperature : float
     kind : {"classes", "labels"}
 
     Returns
     -------
-    ndarray of float32, (n_samples, n_outputs)
+    ndarray of float32, (n_samples, ..., n_outputs)
         ``softmax(logs / temperature)``, or the sigmoid for labels.
     """
     scaled = logs / temperature
-    probabilities: NDArray[Any] = softmax(scaled, axis=1) if kind == "classes" else expit(scaled)
+    probabilities: NDArray[Any] = softmax(scaled, axis=-1) if kind == "classes" else expit(scaled)
     return probabilities.astype(np.float32)
 
 

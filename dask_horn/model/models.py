@@ -83,7 +83,7 @@ class Model(Predictor):
         z = self._network_outputs(samples)
         kind = self.targets.kind
         if kind == "classes":
-            return softmax(z, axis=1)  # type: ignore[no-any-return]
+            return softmax(z, axis=-1)  # type: ignore[no-any-return]
         if kind == "labels":
             return expit(z)  # type: ignore[no-any-return]
         return self.targets.decode(z).reshape(z.shape)
@@ -92,12 +92,16 @@ class Model(Predictor):
         return self._network_outputs(samples).astype(np.float64)
 
     def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits, or standardized values, (n_samples, n_outputs)."""
+        """Logits, or standardized values, (n_samples, n_outputs) or (n_samples, steps, n_outputs).
+
+        The latter where the targets have steps, here as in all that is made of it.
+        """
         execution = self._execution(str(samples.dtype))
         z = execution.predict(samples)
         with self._lock:
             self._idle.append(execution)
-        return z
+        steps = () if self.targets.steps is None else (self.targets.steps,)
+        return z.reshape(len(z), *steps, self.network.n_outputs)
 
     def _execution(self, dtype: str) -> Execution:
         """Take an execution that no other thread uses: each holds a copy of the parameters."""

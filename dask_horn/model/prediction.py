@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import as_samples, decoded_dtype, held_out_targets
+from dask_horn.data import SampleForm, as_samples, decoded_dtype, held_out_targets
 from dask_horn.data.arrays import check_lengths
 from dask_horn.data.tasks import compute
 from dask_horn.model.calibration import fit_temperature, temper
+from dask_horn.model.form import sample_form
 
 if TYPE_CHECKING:
     from dask_horn.model.models import Model
@@ -40,7 +41,8 @@ class Predictor(ABC):
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Each member's probabilities or values for samples in memory.
 
-        Returns an array of shape (n_members, n_samples, n_outputs), in the targets' own units.
+        Returns an array of shape (n_members, n_samples, n_outputs), in the targets' own units;
+        (n_members, n_samples, steps, n_outputs) where each step has outputs of its own.
         These are what a member says by itself: at its own temperature, which is 1 unless that
         member was calibrated, and not at the ensemble's.
         """
@@ -56,6 +58,11 @@ class Predictor(ABC):
     @abstractmethod
     def save(self, location: str, overwrite: bool = False) -> None:
         """Write to a Zarr group."""
+
+    @property
+    def _form(self) -> SampleForm:
+        """What samples are taken for."""
+        return sample_form(self._any_member().network)
 
     @property
     def classes(self) -> NDArray[Any] | None:
@@ -80,12 +87,14 @@ class Predictor(ABC):
         -------
         ndarray or dask.array.Array
             (n_samples,), or (n_samples, n_outputs). Lazy and chunked for what is lazy or stored.
+            Where each step has outputs of its own: (n_samples, steps), or (n_samples, steps,
+            n_outputs); those of padding mean nothing, and `counted_steps` tells which these are.
 
         Raises
         ------
         ValueError
-            If the samples have another shape than the network's, hold NaN or infinity, or
-            `return_std` is asked of a classifier.
+            If the samples have another shape than the network's, hold NaN, infinity or what is no
+            token, or are nothing but padding; or if `return_std` is asked of a classifier.
         """
         if return_std:
             if self._any_member().targets.kind != "values":
@@ -104,8 +113,9 @@ class Predictor(ABC):
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples, n_outputs)
-            And, with `return_std`, the standard deviation of the same shape of what the members
-            say by themselves: by how much they disagree, whatever the ensemble's temperature.
+            Or (n_samples, steps, n_outputs), as for `predict`. And, with `return_std`, the
+            standard deviation of the same shape of what the members say by themselves: by how
+            much they disagree, whatever the ensemble's temperature.
         """
         if self._any_member().targets.kind == "values":
             raise ValueError(
@@ -115,6 +125,31 @@ class Predictor(ABC):
         if return_std:
             return self._mean_and_std(X, out)
         return self._answer(X, self._mean, out)
+
+    def counted_steps(self, X: Any) -> Any:
+        """Tell which steps of samples count: those that are no padding.
+
+        Parameters
+        ----------
+        X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
+            Samples, as `predict` takes them.
+
+        Returns
+        -------
+        ndarray or dask.array.Array of bool, (n_samples, steps)
+            Lazy and chunked for what is lazy or stored.
+
+        Raises
+        ------
+        ValueError
+            If the model does not predict for each step, or `X` is wrong, as for `predict`.
+        """
+        if self._any_member().targets.steps is None:
+            raise ValueError(
+                f"counted_steps needs a model that predicts for each step, but this one is of "
+                f"{self._any_member().network!r}; train one with return_sequences=True"
+            )
+        return self._answer(X, self._form.counted, None)
 
     def calibrate(self, X: Any, y: Any = None) -> Self:
         """Fit the temperature of the probabilities on samples that were held out of training.
@@ -179,13 +214,16 @@ class Predictor(ABC):
                 f"{self._any_member().network.loss!r}; an ensemble tells how sure it is of values "
                 "by predict(X, return_std=True)"
             )
-        encoded = targets.encode(held_out_targets(X, y, targets.kind))
+        counted = None if targets.steps is None else compute(self.counted_steps(X))[0]
+        encoded = targets.encode(held_out_targets(X, y, targets.kind, counted))
         logs = compute(self._answer(X, self._log_pooled, None))[0]
         check_lengths(len(logs), len(encoded))
+        if counted is not None:
+            logs, encoded = logs[counted], encoded.reshape(*counted.shape, -1)[counted]
         return self._with_temperature(fit_temperature(logs, encoded, targets.kind))
 
     def _mean(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the members' mean at the temperature, (n_samples, n_outputs)."""
+        """Return the members' mean at the temperature, (n_samples, ..., n_outputs)."""
         if self.temperature == 1:
             return self._pooled(samples)
         kind = self._any_member().targets.kind
@@ -197,7 +235,7 @@ class Predictor(ABC):
         if targets.kind == "classes":
             return targets.decode(mean)
         answer = (mean > 0.5).astype(np.int64) if targets.kind == "labels" else mean
-        return answer[:, 0] if targets.flat else answer
+        return answer[..., 0] if targets.flat else answer
 
     def _mean_and_std(self, X: Any, out: str | None) -> tuple[Any, Any]:
         """Both, each in the shape of the mean."""
@@ -210,11 +248,11 @@ class Predictor(ABC):
         return both[:, 0], both[:, 1]
 
     def _spread(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Mean and standard deviation of the members' outputs, (n_samples, 2, n_outputs)."""
+        """Mean and standard deviation of the members' outputs, (n_samples, 2, ..., n_outputs)."""
         outputs, targets = self.member_outputs(samples), self._any_member().targets
         mean = outputs.mean(axis=0) if self.temperature == 1 else self._mean(samples)
         both = np.stack([mean, outputs.std(axis=0)], axis=1)
-        return both[:, :, 0] if targets.kind == "values" and targets.flat else both
+        return both[..., 0] if targets.kind == "values" and targets.flat else both
 
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
         """Apply `answer` to samples in memory, or lazily to what is chunked."""
@@ -225,7 +263,7 @@ class Predictor(ABC):
         if chunked is None:
             predicted = answer(self._checked(X))
         else:
-            self._check_shape(chunked.shape[1:])
+            self._form.check(chunked.shape[1:])
             probe = answer(np.zeros((1, *chunked.shape[1:]), decoded_dtype(chunked.dtype)))
 
             def per_chunk(chunk: NDArray[Any], first_row: int | None) -> NDArray[Any]:
@@ -237,24 +275,20 @@ class Predictor(ABC):
         store_predictions(out, predicted)
         return None
 
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        if int(np.prod(shape)) != self._any_member().network.n_inputs:
-            raise ValueError(
-                f"X has samples of shape {shape}, but the network takes samples of shape "
-                f"{self._any_member().network.input_shape}"
-            )
-
     def _checked(self, X: Any, first_row: int | None = 0) -> NDArray[Any]:
         """Return samples as a (n, n_features) array of a dtype that the kernels read.
 
         `first_row` counts the samples before these, for messages; None where it is not known.
         """
         samples = as_samples(X)
-        self._check_shape(samples.shape[1:])
+        self._form.check(samples.shape[1:])
         flat = np.ascontiguousarray(samples, decoded_dtype(samples.dtype))
         flat = flat.reshape(len(flat), -1)
         if flat.dtype.kind == "f" and not np.isfinite(flat).all():
             row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
             place = f"sample {row} of a chunk" if first_row is None else f"sample {first_row + row}"
             raise ValueError(f"X holds NaN or infinity at {place}; leave it out or impute it")
+        fault = self._form.fault(flat, first_row)
+        if fault is not None:
+            raise ValueError(fault)
         return flat

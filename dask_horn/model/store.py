@@ -214,6 +214,7 @@ def _targets_to_json(targets: Targets) -> dict[str, Any]:
         "kind": targets.kind,
         "n_outputs": targets.n_outputs,
         "flat": targets.flat,
+        "steps": targets.steps,
         "classes": None if targets.classes is None else _labels_to_json(targets.classes),
         "mean": None if targets.mean is None else targets.mean.tolist(),
         "scale": None if targets.scale is None else targets.scale.tolist(),
@@ -229,6 +230,7 @@ def _targets_from_json(fields: dict[str, Any]) -> Targets:
         scale=None if scale is None else np.array(scale, np.float64),
         n_outputs=fields["n_outputs"],
         flat=fields["flat"],
+        steps=fields.get("steps"),  # models written before there were any have none
     )
 
 

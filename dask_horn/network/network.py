@@ -21,6 +21,12 @@ from dask_horn.network.initial import initial_values
 from dask_horn.network.layers import Dense, Layer
 from dask_horn.network.losses import LOSSES, checked_loss
 from dask_horn.network.parameters import ParameterTable, Shape
+from dask_horn.network.sequences import (
+    Standardizing,
+    check_sequences,
+    mask_value_of,
+    standardizing_of,
+)
 from dask_horn.network.stages import INPUT, OUTPUT, Stage, stages_of, with_names
 from dask_horn.network.summary import table_of
 from dask_horn.network.validation import checked_integer
@@ -88,7 +94,7 @@ class Network:
         object.__setattr__(self, "input_shape", _checked_shape(input_shape))
         object.__setattr__(self, "loss", checked_loss(loss))
         _check_output(self.layers[-1], self.loss)
-        _ = self.stages  # names that clash and shapes that do not fit are told now
+        check_sequences(self.stages, self.loss)  # and names that clash, shapes that do not fit
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -147,6 +153,25 @@ class Network:
     def n_outputs(self) -> int:
         """Number of output units."""
         return self.stages[-1].outputs.units
+
+    @property
+    def output_rows(self) -> int:
+        """Rows of each sample's output: its steps where the last layer is on each, else 1."""
+        return self.stages[-1].outputs.rows
+
+    @property
+    def mask_value(self) -> float | None:
+        """What all features of a step that is padding equal, in the data's units; None without."""
+        return mask_value_of(self.stages)
+
+    @property
+    def standardizing(self) -> Standardizing:
+        """By whose statistics the samples are standardized.
+
+        "features": each by its own, where the first layer takes a sample as one row. "units": those
+        of all positions or steps together, where it goes over them. "none": the samples are tokens.
+        """
+        return standardizing_of(self.stages)
 
     def initial_values(self, seed: int) -> NDArray[np.float32]:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""

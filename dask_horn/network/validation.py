@@ -6,6 +6,7 @@ equals, hashes and writes to JSON like one made with Python's.
 
 from __future__ import annotations
 
+import math
 import numbers
 import re
 from typing import Any
@@ -26,13 +27,25 @@ def checked_integer(argument: str, value: Any, minimum: int) -> int:
     return int(value)
 
 
-def checked_flag(argument: str, value: Any) -> bool:
+def checked_bool(argument: str, value: Any) -> bool:
     """Return `value` as a bool, or say that `argument` must be one."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(
             f"{argument} must be True or False, got {value!r} ({type(value).__name__})."
         )
     return bool(value)
+
+
+def checked_mask_value(value: Any) -> float | None:
+    """Return what marks padding as a float, or say that it must be a finite number or None."""
+    if value is None:
+        return None
+    wanted = f"mask_value must be a finite number or None, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{wanted} ({type(value).__name__}).")
+    if not math.isfinite(value):
+        raise ValueError(f"{wanted}.")
+    return float(value)
 
 
 def checked_name(value: Any) -> str | None:

@@ -25,11 +25,11 @@ class Score:
     Attributes
     ----------
     n : int
-        Samples.
+        Samples, or steps that are no padding where each step has a target.
     loss_sum : float
-        Of the samples' losses.
+        Of their losses.
     correct : float
-        Samples classified right; for several labels, all of them.
+        How many are classified right; for several labels, all of them.
     error, target, target_square : ndarray of float64, (n_outputs,)
         For values: sums of ``(y - ŷ)²``, ``y`` and ``y²``, in units of the targets' scale.
     of_values : bool
@@ -91,7 +91,7 @@ def score_blocks(
     program = prediction_program(
         spec.network, batch_size=PREDICTION_BATCH, sample_dtype=spec.validation.decoded_dtype
     )
-    standardizer = spec.standardizer
+    standardizer, form = spec.standardizer, spec.validation.form
     executions = [
         Execution(program, parent, standardizer.mean, standardizer.scale) for parent in parents
     ]
@@ -101,17 +101,26 @@ def score_blocks(
         assert rows.y is not None, "validation rows have targets"
         fault = first_not_finite(rows.x, "X of the validation rows", "feature", block.start)
         fault = fault or first_not_finite(rows.y, "y of the validation rows", "output", block.start)
+        fault = fault or form.fault(rows.x, block.start)
         if fault is not None:
             raise ValueError(fault)
         outputs = [execution.predict(rows.x) for execution in executions]
-        scores.append(_score(spec.network, outputs, rows.y))
+        counted = form.counted(rows.x)
+        scores.append(
+            _score(spec.network, [_kept(z, counted) for z in outputs], _kept(rows.y, counted))
+        )
     return add_scores(scores)
+
+
+def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Keep what counts of outputs or targets: one row for each sample, or for each step."""
+    return values.reshape(counted.size, -1)[counted.ravel()]
 
 
 def _score(
     network: Network, outputs: Sequence[NDArray[np.float32]], targets: NDArray[np.float32]
 ) -> Score:
-    """Score members' outputs, (n, n_outputs) each, against targets as the loss takes them."""
+    """Score members' outputs, (n, n_outputs) each, against targets, (n, n_columns)."""
     kind = LOSSES[network.loss].kind
     y = targets.astype(np.float64)
     nothing = np.zeros(network.n_outputs)

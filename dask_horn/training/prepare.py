@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dask_horn.cluster import Executor
 from dask_horn.data import (
     Block,
+    SampleForm,
     SampleStore,
     Standardizer,
     Survey,
@@ -30,6 +31,7 @@ from dask_horn.data import (
     survey,
 )
 from dask_horn.data.targets import class_codes
+from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.plan import most_regroupings, plan_rounds
@@ -102,7 +104,7 @@ def prepare_data(
     TypeError, ValueError, FileNotFoundError
         If something is wrong with the data; see `dask_horn.train`.
     """
-    kind = LOSSES[network.loss].kind
+    kind, form = LOSSES[network.loss].kind, sample_form(network)
     classes = known.classes if known.targets is None else known.targets.classes
     hold = options.early_stopping and validation_data is None
     validation = None
@@ -110,19 +112,19 @@ def prepare_data(
     if _is_location(X):
         if y is not None:
             raise TypeError("y must be left out where X is the path or URL of a Zarr group")
-        samples = open_samples(X)
+        samples = _opened(X, form)
     elif y is None:
         raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
     elif hold and in_memory(X):
         samples, validation = spool_split(
             X, y, target_kind=kind, validation_fraction=options.validation_fraction,
-            scratch=scratch, seed=options.random_state, classes=classes,
+            scratch=scratch, seed=options.random_state, classes=classes, form=form,
         )  # fmt: skip
     else:
         samples = spool(
-            X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes
-        )
-    _check_samples(network, samples, "X")
+            X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes,
+            form=form,
+        )  # fmt: skip
     blocks = _row_blocks(samples, options)
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
@@ -132,8 +134,7 @@ def prepare_data(
         found = survey(run, samples, blocks, kind)
         if validation_data is not None:
             labels = found.classes if classes is None else classes
-            validation = _validation_store(validation_data, kind, labels, scratch)
-            _check_samples(network, validation, "validation_data")
+            validation = _validation_store(validation_data, kind, labels, scratch, form)
     except BaseException:
         executor.forget(run)  # nobody will train on what was decoded
         raise
@@ -147,7 +148,7 @@ def make_spec(
 ) -> RunSpec:
     """Settle everything that a run's tasks need to know."""
     found = data.found
-    targets = known.targets or found.targets()
+    targets = _targets(known, found)
     if targets.n_outputs != network.n_outputs:
         raise ValueError(
             f"the network has {network.n_outputs} outputs, but y asks for {targets.n_outputs}; "
@@ -155,6 +156,11 @@ def make_spec(
         )
     if known.standardizer is not None:
         standardizer = known.standardizer
+        if standardizer.n_features != network.n_inputs:
+            raise ValueError(
+                f"initial takes samples of {standardizer.n_features} values, but X has samples of "
+                f"shape {data.samples.sample_shape}; pass samples of as many steps as before"
+            )
     elif options.standardize:
         standardizer = found.standardizer()
     else:
@@ -219,12 +225,23 @@ def _is_location(X: Any) -> bool:
     return isinstance(X, (str, os.PathLike, zarr.Group))
 
 
+def _opened(location: Any, form: SampleForm, argument: str = "X") -> SampleStore:
+    """Open a group whose samples are to be taken for what the form says."""
+    samples = open_samples(location)
+    form.check(samples.sample_shape, argument)
+    return replace(samples, form=form)
+
+
 def _validation_store(
-    validation_data: Any, kind: Any, classes: NDArray[Any] | None, scratch: str | None
+    validation_data: Any,
+    kind: Any,
+    classes: NDArray[Any] | None,
+    scratch: str | None,
+    form: SampleForm,
 ) -> SampleStore:
     """Bring validation samples into Zarr; their labels must be among `classes`."""
     if _is_location(validation_data):
-        return open_samples(validation_data)
+        return _opened(validation_data, form, "validation_data")
     try:
         X, y = validation_data
     except (TypeError, ValueError):
@@ -232,15 +249,22 @@ def _validation_store(
             "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
             f"{type(validation_data).__name__}"
         ) from None
-    return spool(X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False)
+    if len(shape := np.shape(X)) > 1:
+        form.check(shape[1:], "validation_data")
+    return spool(X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False, form=form)
 
 
-def _check_samples(network: Network, samples: SampleStore, argument: str) -> None:
-    if samples.n_features != network.n_inputs:
-        raise ValueError(
-            f"{argument} has samples of shape {samples.sample_shape}, but the network takes "
-            f"samples of shape {network.input_shape}"
-        )
+def _targets(known: Known, found: Survey) -> Targets:
+    """Return how targets are encoded: as a model does that is trained further, or as found."""
+    if known.targets is None:
+        return found.targets()
+    if known.targets.classes is not None and found.classes is not None:
+        class_codes(found.classes, known.targets.classes)  # raises for a class that is unknown
+    steps = found.form.target_steps
+    if known.targets.steps == steps:
+        return known.targets
+    # A layer has come to give its states after each step, or after the last only.
+    return replace(known.targets, steps=steps)
 
 
 def _default_batch_size(n_samples: int) -> int:
@@ -271,7 +295,7 @@ def _class_weights(
     assert found.class_counts is not None, "a survey of classes counts them"
     counts = np.zeros(len(targets.classes), np.int64)  # a model's classes may be more than these
     counts[class_codes(found.classes, targets.classes)] = found.class_counts
-    weights = found.n_samples / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return np.asarray(weights, np.float32)
 
 

@@ -91,3 +91,30 @@ def test_column_of_classes_is_flattened():
 def test_text_is_no_value():
     with pytest.raises(ValueError, match="y has dtype <U1, which is not numeric"):
         as_targets(["a"], "values")
+
+
+@pytest.mark.parametrize("y", [[["a", "b"], ["b", "a"]], [[["a"], ["b"]], [["b"], ["a"]]]])
+def test_a_class_for_each_step(y):
+    assert as_targets(y, "classes", 2).tolist() == [["a", "b"], ["b", "a"]]
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+@pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 4), (4, 3, 0), (4, 3, 2, 1)])
+def test_targets_that_are_not_one_for_each_step(shape, kind):
+    with pytest.raises(
+        ValueError, match=r"for each of 3 steps; pass y of shape \(4, 3\), or leave"
+    ):
+        as_targets(np.zeros(shape), kind, 3)
+
+
+def test_one_hot_steps_are_no_classes():
+    with pytest.raises(ValueError, match=r"one label per step; use y\.argmax\(axis=2\)"):
+        as_targets(np.zeros((4, 3, 2)), "classes", 3)
+    assert as_targets(np.zeros((4, 3, 2)), "values", 3).shape == (4, 3, 2)
+
+
+@pytest.mark.parametrize("hole", [None, np.nan])
+def test_missing_class_of_a_step_is_named(hole):
+    y = np.array([["a", "b"], ["a", hole]], dtype=object)
+    with pytest.raises(ValueError, match="no class at sample 1, step 1"):
+        as_targets(y, "classes", 2)

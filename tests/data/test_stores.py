@@ -139,7 +139,7 @@ def _group(**arrays):
         ({"X": np.empty((0, 3)), "y": Y[:0]}, "holds no values"),
         ({"X": np.array([["2020"]], "M8[s]"), "y": Y[:1]}, "M8|datetime64.*not numeric"),
         ({"X": X[:, 0], "y": Y}, r"shape \(20,\)"),
-        ({"X": X, "y": np.zeros((20, 2, 2))}, r"shape \(20, 2, 2\)"),
+        ({"X": X, "y": np.zeros((20, 2, 2, 1))}, r"shape \(20, 2, 2, 1\)"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:The data type:zarr.errors.UnstableSpecificationWarning")

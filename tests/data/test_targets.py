@@ -115,3 +115,42 @@ def test_token_tells_encodings_apart():
 def test_fields_that_do_not_go_together(fields):
     with pytest.raises(ValueError, match="kind="):
         Targets(*fields)
+
+
+def test_a_class_for_each_step_comes_back():
+    y = np.array([["b", "a", "b"], ["c", "c", "a"]])
+    targets = Targets.of_classes(np.array(["a", "b", "c"]), steps=3)
+    encoded = targets.encode(y)
+    np.testing.assert_array_equal(encoded, [[1, 0, 1], [2, 2, 0]])
+    assert (targets.n_columns, encoded.dtype) == (3, np.float32)
+    scores = np.eye(3)[encoded.astype(int)]
+    assert targets.decode(scores).tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_values_for_each_step_keep_their_unit_and_shape(flat):
+    y = np.arange(24.0).reshape(4, 6) if flat else np.arange(24.0).reshape(4, 3, 2)
+    n_outputs = 1 if flat else 2
+    targets = Targets.of_values(np.full(n_outputs, 5), np.full(n_outputs, 2), flat, y.shape[1])
+    encoded = targets.encode(y)
+    np.testing.assert_array_equal(encoded, (y.reshape(4, 6) - 5) / 2)
+    assert targets.n_columns == 6
+    outputs = encoded.reshape(4, y.shape[1], n_outputs)
+    np.testing.assert_array_equal(targets.decode(outputs), y)
+
+
+def test_yes_or_no_labels_for_each_step():
+    y = np.array([[[0, 1], [1, 1]]])
+    targets = Targets.of_labels(2, steps=2)
+    logits = np.where(y > 0, 0.5, -0.5)
+    np.testing.assert_array_equal(targets.encode(y), y.reshape(1, 4))
+    np.testing.assert_array_equal(targets.decode(logits), y)
+
+
+def test_steps_that_are_too_few():
+    targets = Targets.of_classes(np.array([0, 1]), steps=3)
+    with pytest.raises(ValueError, match="for each of 3 steps"):
+        targets.encode(np.zeros((4, 2)))
+    with pytest.raises(ValueError, match=r"y has 2 columns and the model 1 outputs; .* per step"):
+        Targets.of_values(np.zeros(1), np.ones(1), steps=3).encode(np.zeros((4, 3, 2)))
+    assert targets.token != Targets.of_classes(np.array([0, 1]), steps=2).token

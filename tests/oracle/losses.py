@@ -15,18 +15,21 @@ def loss(
     outputs: ArrayLike,
     targets: ArrayLike,
     class_weight: ArrayLike | None = None,
+    counted: ArrayLike | None = None,
 ) -> float:
     """The mean loss of a batch.
 
-    Targets are class indices (batch,) for cross_entropy, else 0/1 or values (batch, outputs).
-    `class_weight` (classes,) multiplies each sample's cross entropy by its class's weight; the sum
-    is still divided by the number of samples, not by the sum of the weights.
+    Outputs are (batch, outputs), or (batch, steps, outputs): then it is the mean over the steps of
+    all samples that are `counted`, bools (batch, steps), and 0 where none is. Targets are class
+    indices (batch,) or (batch, steps) for cross_entropy, else 0/1 or values, as many as outputs.
+    `class_weight` (classes,) multiplies each cross entropy by its class's weight; the sum is still
+    divided by the number of samples or steps, not by the sum of the weights.
     """
-    z = np.asarray(outputs, np.float64)
+    z, share = _rows(outputs, counted)
     kind = LOSSES[network.loss].kind
     if kind == "classes":
-        index, weight = _classes(z, targets, class_weight)
-        return float(-(weight * log_softmax(z, axis=1)[np.arange(len(z)), index]).mean())
+        index, weight = _classes(z, targets, class_weight, share)
+        return float(-(share * weight * log_softmax(z, axis=1)[np.arange(len(z)), index]).sum())
     t = np.asarray(targets, np.float64).reshape(z.shape)
     match network.loss:
         case "binary_cross_entropy":
@@ -39,7 +42,7 @@ def loss(
             each = np.where(inside, error**2 / 2, HUBER_DELTA * (error - HUBER_DELTA / 2))
         case other:
             raise ValueError(other)
-    return float(each.mean(axis=1).mean())
+    return float(share @ each.mean(axis=1))
 
 
 def loss_gradient(
@@ -47,30 +50,42 @@ def loss_gradient(
     outputs: ArrayLike,
     targets: ArrayLike,
     class_weight: ArrayLike | None = None,
+    counted: ArrayLike | None = None,
 ) -> Array:
-    """The gradient of `loss` with respect to the outputs, (batch, outputs)."""
-    z = np.asarray(outputs, np.float64)
+    """The gradient of `loss` with respect to the outputs, in their shape."""
+    z, share = _rows(outputs, counted)
     if LOSSES[network.loss].kind == "classes":
-        index, weight = _classes(z, targets, class_weight)
-        return np.asarray(weight[:, None] * (softmax(z, axis=1) - np.eye(z.shape[1])[index])) / len(
-            z
-        )
-    t = np.asarray(targets, np.float64).reshape(z.shape)
-    match network.loss:
-        case "binary_cross_entropy":
-            each = expit(z) - t
-        case "squared_error":
-            each = z - t
-        case "huber":
-            each = np.clip(z - t, -HUBER_DELTA, HUBER_DELTA)
-        case other:
-            raise ValueError(other)
-    return np.asarray(each / z.size)
+        index, weight = _classes(z, targets, class_weight, share)
+        each = weight[:, None] * (softmax(z, axis=1) - np.eye(z.shape[1])[index])
+    else:
+        t = np.asarray(targets, np.float64).reshape(z.shape)
+        match network.loss:
+            case "binary_cross_entropy":
+                each = expit(z) - t
+            case "squared_error":
+                each = z - t
+            case "huber":
+                each = np.clip(z - t, -HUBER_DELTA, HUBER_DELTA)
+            case other:
+                raise ValueError(other)
+        each = each / z.shape[1]
+    return np.asarray(share[:, None] * each).reshape(np.shape(outputs))
+
+
+def _rows(outputs: ArrayLike, counted: ArrayLike | None) -> tuple[Array, Array]:
+    """The outputs of each sample or step, and its share in the mean."""
+    z = np.asarray(outputs, np.float64)
+    rows = z.reshape(-1, z.shape[-1])
+    each = np.ones(len(rows))
+    if counted is not None and z.ndim == 3:
+        each = np.asarray(counted, np.float64).reshape(-1)
+    return rows, each / max(each.sum(), 1)
 
 
 def _classes(
-    z: Array, targets: ArrayLike, class_weight: ArrayLike | None
+    z: Array, targets: ArrayLike, class_weight: ArrayLike | None, share: Array
 ) -> tuple[NDArray[np.int64], Array]:
-    index = np.asarray(targets).astype(np.int64).reshape(-1)
+    """The class of each row, any where it does not count, and the weights."""
+    index = np.where(share > 0, np.asarray(targets).reshape(-1), 0).astype(np.int64)
     weights = np.ones(z.shape[1]) if class_weight is None else np.asarray(class_weight, np.float64)
     return index, weights[index]

@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dask_horn.network import (
+    GRU,
+    LSTM,
     AveragePool2D,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePool2D,
     Layer,
     MaxPool2D,
     Network,
+    SimpleRNN,
 )
 from tests.oracle.convolution import (
     average_pool_pass,
@@ -28,6 +32,7 @@ from tests.oracle.convolution import (
 from tests.oracle.dense import dense_pass, dropout_pass
 from tests.oracle.losses import loss_gradient
 from tests.oracle.passes import Array, Arrays, Backward, LayerPass, Options
+from tests.oracle.recurrent import embedding_pass, recurrent_pass
 
 # The one place that knows the passes of all layers.
 _PASSES: dict[type[Layer], LayerPass] = {
@@ -38,6 +43,10 @@ _PASSES: dict[type[Layer], LayerPass] = {
     Flatten: flatten_pass,
     GlobalAveragePool2D: average_pool_pass,
     MaxPool2D: max_pool_pass,
+    Embedding: embedding_pass,
+    SimpleRNN: recurrent_pass,
+    LSTM: recurrent_pass,
+    GRU: recurrent_pass,
 }
 
 
@@ -47,14 +56,18 @@ def forward(
     x: ArrayLike,
     scales: Mapping[str, float] | None = None,
     masks: Mapping[str, Any] | None = None,
+    counted: ArrayLike | None = None,
 ) -> tuple[Array, list[Backward]]:
-    """Outputs (batch, outputs) of samples (batch, ...), and the way back through each layer.
+    """Outputs of samples (batch, ...), and the way back through each layer.
+
+    Outputs are (batch, outputs), or (batch, steps, outputs) where the last layer is on each step.
 
     `scales` holds the scale c of tensors by name (1 where missing): z = c (x W) + b.
     `masks` holds, by the name of a Dropout layer, which units (batch, units) are KEPT, as bools;
-    a Dropout without a mask does nothing, as in prediction.
+    a Dropout without a mask does nothing, as in prediction. `counted` holds which steps (batch,
+    steps) are no padding, as bools.
     """
-    options = Options(scales or {}, masks or {})
+    options = Options(scales or {}, masks or {}, counted)
     a = np.asarray(x, np.float64)
     a = a.reshape(len(a), *network.stages[0].inputs.shape)
     ways_back: list[Backward] = []
@@ -82,10 +95,11 @@ def gradients(
     scales: Mapping[str, float] | None = None,
     masks: Mapping[str, Any] | None = None,
     class_weight: ArrayLike | None = None,
+    counted: ArrayLike | None = None,
 ) -> Arrays:
     """The gradient of the mean loss with respect to every parameter, by name."""
-    outputs, ways_back = forward(network, params, x, scales, masks)
-    g = loss_gradient(network, outputs, targets, class_weight)
+    outputs, ways_back = forward(network, params, x, scales, masks, counted)
+    g = loss_gradient(network, outputs, targets, class_weight, counted)
     found: Arrays = {}
     for backward in reversed(ways_back):
         g, own = backward(g)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from dask_horn.network import Stage
 from tests.oracle.arrays import Array, Arrays, tensor_of
@@ -18,6 +19,12 @@ class Options:
 
     scales: Mapping[str, float] = field(default_factory=dict)  # c of each tensor, 1 where missing
     masks: Mapping[str, Any] = field(default_factory=dict)  # what is KEPT, by a layer's name
+
+    counted: Any = None  # which steps are no padding, bools (batch, steps); all where None
+
+    def counted_of(self, batch: int, steps: int) -> NDArray[np.bool_]:
+        every = np.ones((batch, steps), bool)
+        return every if self.counted is None else np.asarray(self.counted).reshape(every.shape)
 
     def scale(self, tensor: str) -> float:
         return float(self.scales.get(tensor, 1.0))

@@ -72,10 +72,15 @@ class Layer(ABC):
 
     def __repr__(self) -> str:
         shown = []
-        for item in sorted(dataclasses.fields(self), key=lambda item: bool(item.kw_only)):
+        for item in sorted(dataclasses.fields(self), key=_place_in_repr):
             value = getattr(self, item.name)
             if item.default is MISSING:
                 shown.append(repr(value))
             elif value != item.default:
                 shown.append(f"{item.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _place_in_repr(item: dataclasses.Field[Any]) -> tuple[bool, bool]:
+    """Positional arguments first, the name last."""
+    return bool(item.kw_only), item.name == "name"

@@ -16,7 +16,7 @@ from dask_horn.network.layers.images import (
 )
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_flag, checked_integer
+from dask_horn.network.validation import checked_bool, checked_integer
 
 __all__ = ["Conv2D"]
 
@@ -81,7 +81,7 @@ class Conv2D(Layer):
             object.__setattr__(self, argument, checked_extent(argument, getattr(self, argument)))
         object.__setattr__(self, "padding", checked_padding(self.padding))
         object.__setattr__(self, "activation", checked_activation(self.activation))
-        object.__setattr__(self, "use_bias", checked_flag("use_bias", self.use_bias))
+        object.__setattr__(self, "use_bias", checked_bool("use_bias", self.use_bias))
 
     def windows(self, inputs: Signal) -> tuple[Windows, Windows]:
         """Return the window's places down and across.

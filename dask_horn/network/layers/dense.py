@@ -9,7 +9,7 @@ from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_flag, checked_integer
+from dask_horn.network.validation import checked_bool, checked_integer
 
 __all__ = ["Dense"]
 
@@ -60,7 +60,7 @@ class Dense(Layer):
         super().__post_init__()
         object.__setattr__(self, "units", checked_integer("units", self.units, 1))
         object.__setattr__(self, "activation", checked_activation(self.activation))
-        object.__setattr__(self, "use_bias", checked_flag("use_bias", self.use_bias))
+        object.__setattr__(self, "use_bias", checked_bool("use_bias", self.use_bias))
 
     def outputs(self, inputs: Signal) -> Signal:
         """Return the units, in place of the last dimension; see `Layer.outputs`."""

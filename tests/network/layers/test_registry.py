@@ -6,13 +6,17 @@ import pytest
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.network import (
+    GRU,
+    LSTM,
     AveragePool2D,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePool2D,
     MaxPool2D,
+    SimpleRNN,
     layers,
 )
 
@@ -25,6 +29,10 @@ EXAMPLES = [
     Flatten(),
     GlobalAveragePool2D(name="mean"),
     MaxPool2D(3, stride=2),
+    Embedding(65, 8),
+    SimpleRNN(3, "relu"),
+    LSTM(3, return_sequences=True, mask_value=-1.5),
+    GRU(3, use_bias=False),
 ]
 
 
@@ -41,10 +49,7 @@ def test_every_kind_has_an_example_here():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (
-            {"kind": "conv9d", "units": 3},
-            "one of .*dense, dropout, .*got 'conv9d'; a later dask_horn",
-        ),
+        ({"kind": "conv9d", "units": 3}, "one of .*dense, .*, got 'conv9d'; a later"),
         ({"units": 3}, "got None"),
         ({"kind": ["dense"]}, r"got \['dense'\]"),
         ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; a later dask_horn"),

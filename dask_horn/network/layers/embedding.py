@@ -1,0 +1,81 @@
+"""A vector for each token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dask_horn.network.layers.base import Layer
+from dask_horn.network.parameters import TensorSpec
+from dask_horn.network.signals import Signal
+from dask_horn.network.validation import checked_integer
+
+__all__ = ["MOST_TOKENS", "Embedding"]
+
+#: Tokens reach the kernels as float32, which has every integer up to here.
+MOST_TOKENS = 2**24
+
+
+@dataclass(frozen=True, repr=False)
+class Embedding(Layer):
+    """A learned vector for each token: ``E[x]``.
+
+    Samples are of shape (steps,) and hold integers from 0 to ``n_tokens - 1``, which are not
+    standardized. ``E`` is of shape (n_tokens, units); a lookup is the product of ``E`` with the
+    token's one-hot row. It starts uniform, with mean 0 and variance 1.
+
+    Attributes
+    ----------
+    n_tokens : int
+        Number of tokens, from 1 to 2**24.
+    units : int
+        Length of the vectors, at least 1.
+    name : str, optional
+        Letters, digits and underscores. Left out, the network fills in ``embedding_1``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no integer, or not within its bounds.
+
+    Examples
+    --------
+    >>> layer = Embedding(65, 32, name="characters")
+    >>> layer.outputs(Signal((100,), "input")).shape
+    (100, 32)
+    >>> layer.tensors(Signal((100,), "input"))[0].shape
+    (65, 32)
+    """
+
+    kind: ClassVar[str] = "embedding"
+
+    n_tokens: int
+    units: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for argument in ("n_tokens", "units"):
+            value = checked_integer(argument, getattr(self, argument), 1)
+            object.__setattr__(self, argument, value)
+        if self.n_tokens > MOST_TOKENS:
+            raise ValueError(f"n_tokens must be at most {MOST_TOKENS}, got {self.n_tokens}.")
+
+    def outputs(self, inputs: Signal) -> Signal:
+        """Return a vector for each step; see `Layer.outputs`."""
+        if len(inputs.shape) != 1:
+            raise ValueError(
+                f"Embedding takes samples of shape (steps,), got the shape {inputs.shape}."
+            )
+        return Signal((*inputs.shape, self.units), self.given_name)
+
+    def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
+        """Return ``E``; see `Layer.tensors`."""
+        # One token at a time feeds a unit: hence the fans. It costs an addition, no product: hence
+        # one use, which stands for the update.
+        name, shape = self.given_name, (self.n_tokens, self.units)
+        fans = (1, 1)
+        return (
+            TensorSpec(
+                f"{name}/E", shape, (None, name), *fans, "linear", decays=True, source=inputs.axis
+            ),
+        )

@@ -1,0 +1,69 @@
+"""Gated recurrent units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dask_horn.network.layers.recurrent import Recurrent
+
+__all__ = ["GRU"]
+
+
+@dataclass(frozen=True, repr=False)
+class GRU(Recurrent):
+    """Gated recurrent units [1]_, the reset gate applied after the product.
+
+    With σ the sigmoid, ⊙ the product unit by unit, x a step's features and h the state, which
+    starts at zero::
+
+        r = σ(x @ W_r + h @ U_r + b_r)
+        z = σ(x @ W_z + h @ U_z + b_z)
+        n = tanh(x @ W_n + b_n + r ⊙ (h @ U_n + b_h))
+        h ← (1 - z) ⊙ n + z ⊙ h
+
+    It is the form of version 1 of the paper, and of cuDNN and PyTorch: one product with ``U``
+    serves all gates. (Version 3 of the paper has ``(r ⊙ h) @ U_n``.) Samples are of shape
+    (steps, features). ``W`` is of shape (features, 3, units), ``U`` of (units, 3, units), ``b`` of
+    (4, units): b_r, b_z, b_n and b_h.
+
+    Attributes
+    ----------
+    units : int
+        Number of units, at least 1.
+    return_sequences : bool, default False
+        Whether the output is h after each step, (steps, units), or after the last, (units,).
+    mask_value : float, optional
+        A step whose features all equal it, as they are in the data, is padding: the state stays as
+        it was, and the step counts in no loss. For the first recurrent layer alone; those above
+        it pass over the same steps.
+    use_bias : bool, default True
+        Whether biases are added.
+    name : str, optional
+        Letters, digits and underscores. Left out, the network fills in ``gru_1`` and so on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of a wrong type, or not within its bounds.
+
+    References
+    ----------
+    .. [1] Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio: Learning Phrase
+       Representations using RNN Encoder-Decoder for Statistical Machine Translation,
+       arXiv:1406.1078, 2014, section 2.3.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Signal
+    >>> layer = GRU(64, name="memory")
+    >>> [tensor.shape for tensor in layer.tensors(Signal((20, 12), "input"))]
+    [(12, 3, 64), (64, 3, 64), (4, 64)]
+    """
+
+    kind: ClassVar[str] = "gru"
+    n_gates: ClassVar[int] = 3
+
+    @property
+    def _bias_fill(self) -> tuple[float, ...]:
+        return (0.0,) * 4

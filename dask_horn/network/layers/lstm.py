@@ -1,0 +1,74 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dask_horn.network.layers.recurrent import Recurrent
+
+__all__ = ["LSTM"]
+
+
+@dataclass(frozen=True, repr=False)
+class LSTM(Recurrent):
+    """Long short-term memory [1]_, with forget gates [2]_ and without peepholes.
+
+    With σ the sigmoid, ⊙ the product unit by unit, x a step's features and h, c the states, which
+    start at zero::
+
+        i, f, o = σ(x @ W_i + h @ U_i + b_i), … likewise with f and o
+        g = tanh(x @ W_g + h @ U_g + b_g)
+        c ← f ⊙ c + i ⊙ g
+        h ← o ⊙ tanh(c)
+
+    Samples are of shape (steps, features). ``W`` is of shape (features, 4, units), ``U`` of
+    (units, 4, units), ``b`` of (4, units), the gates in the order i, f, g, o. The forget gate's
+    bias starts at 1, so that the cell remembers before it has learned to [3]_.
+
+    Attributes
+    ----------
+    units : int
+        Number of units, at least 1.
+    return_sequences : bool, default False
+        Whether the output is h after each step, (steps, units), or after the last, (units,).
+    mask_value : float, optional
+        A step whose features all equal it, as they are in the data, is padding: the states stay as
+        they were, and the step counts in no loss. For the first recurrent layer alone; those above
+        it pass over the same steps.
+    use_bias : bool, default True
+        Whether a bias is added.
+    name : str, optional
+        Letters, digits and underscores. Left out, the network fills in ``lstm_1`` and so on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of a wrong type, or not within its bounds.
+
+    References
+    ----------
+    .. [1] Hochreiter, Schmidhuber: Long Short-Term Memory, Neural Computation 9, 1997.
+    .. [2] Gers, Schmidhuber, Cummins: Learning to Forget: Continual Prediction with LSTM, Neural
+       Computation 12, 2000, section 3.
+    .. [3] Jozefowicz, Zaremba, Sutskever: An Empirical Exploration of Recurrent Network
+       Architectures, ICML 2015, section 2.2.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Signal
+    >>> layer = LSTM(256, return_sequences=True, name="memory")
+    >>> layer
+    LSTM(256, return_sequences=True, name='memory')
+    >>> layer.outputs(Signal((64, 30), "input")).shape
+    (64, 256)
+    >>> [tensor.shape for tensor in layer.tensors(Signal((64, 30), "input"))]
+    [(30, 4, 256), (256, 4, 256), (4, 256)]
+    """
+
+    kind: ClassVar[str] = "lstm"
+    n_gates: ClassVar[int] = 4
+
+    @property
+    def _bias_fill(self) -> tuple[float, ...]:
+        return (0.0, 1.0, 0.0, 0.0)
