@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     )
     from dask_horn.estimators import HornClassifier, HornRegressor
     from dask_horn.model import Ensemble, Model, load
-    from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, Network, SimpleRNN
+    from dask_horn.network import (
+        GRU,
+        LSTM,
+        AveragePool2D,
+        Conv2D,
+        Dense,
+        Dropout,
+        Embedding,
+        Flatten,
+        GlobalAveragePool2D,
+        MaxPool2D,
+        Network,
+        SimpleRNN,
+    )
     from dask_horn.partition import Partition
     from dask_horn.training import (
         Callback,
@@ -46,12 +59,17 @@ _HOMES = {
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),
     "dask_horn.model": ("Ensemble", "Model", "load"),
     "dask_horn.network": (
-        "GRU",
-        "LSTM",
+        "AveragePool2D",
+        "Conv2D",
         "Dense",
         "Dropout",
-        "Embedding",
+        "Flatten",
+        "GlobalAveragePool2D",
+        "MaxPool2D",
         "Network",
+        "GRU",
+        "LSTM",
+        "Embedding",
         "SimpleRNN",
     ),
     "dask_horn.partition": ("Partition",),
@@ -70,17 +88,22 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "GRU",
     "LSTM",
+    "AveragePool2D",
     "Callback",
     "ChunkReadError",
+    "Conv2D",
     "Dense",
     "DivergedError",
     "Dropout",
     "Embedding",
     "Ensemble",
+    "Flatten",
+    "GlobalAveragePool2D",
     "History",
     "HornClassifier",
     "HornError",
     "HornRegressor",
+    "MaxPool2D",
     "Model",
     "ModelFormatError",
     "Network",

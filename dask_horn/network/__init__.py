@@ -8,12 +8,18 @@ from dask_horn.network.initial import initial_values, spread
 from dask_horn.network.layers import (
     GRU,
     LSTM,
+    AveragePool2D,
+    Conv2D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GlobalAveragePool2D,
     Layer,
+    MaxPool2D,
     Recurrent,
     SimpleRNN,
+    Windows,
 )
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
@@ -31,11 +37,16 @@ __all__ = [
     "LOSSES",
     "LSTM",
     "OUTPUT",
+    "AveragePool2D",
+    "Conv2D",
     "Dense",
     "Dropout",
     "Embedding",
+    "Flatten",
+    "GlobalAveragePool2D",
     "Layer",
     "Loss",
+    "MaxPool2D",
     "Network",
     "ParameterTable",
     "Recurrent",
@@ -44,6 +55,7 @@ __all__ = [
     "SimpleRNN",
     "Stage",
     "TensorSpec",
+    "Windows",
     "initial_values",
     "spread",
 ]

@@ -11,33 +11,50 @@ from dask_horn.network import (
     GRU,
     LSTM,
     OUTPUT,
+    AveragePool2D,
+    Conv2D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GlobalAveragePool2D,
     Layer,
+    MaxPool2D,
     Network,
     ParameterTable,
     SimpleRNN,
     Stage,
 )
 from dask_horn.program.assembler import Assembler, Program
+from dask_horn.program.convolution import emit_conv2d
 from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.embedding import emit_embedding
+from dask_horn.program.flatten import emit_flatten
 from dask_horn.program.layers import Context, EmittedLayer, Emitter
 from dask_horn.program.optimizers import Optimizer, Update
+from dask_horn.program.pooling import (
+    emit_average_pool,
+    emit_global_average_pool,
+    emit_max_pool,
+)
 from dask_horn.program.recurrent import counted_of, emit_recurrent
 
 __all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
 
 # The one place that knows the programs of all layers.
 _EMITTERS: dict[type[Layer], Emitter] = {
+    AveragePool2D: emit_average_pool,
+    Conv2D: emit_conv2d,
     Dense: emit_dense,
     Dropout: emit_dropout,
     Embedding: emit_embedding,
     SimpleRNN: emit_recurrent,
     LSTM: emit_recurrent,
     GRU: emit_recurrent,
+    Flatten: emit_flatten,
+    GlobalAveragePool2D: emit_global_average_pool,
+    MaxPool2D: emit_max_pool,
 }
 
 #: Rows that are predicted together: enough for the products' full speed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
     activations,
+    convolution,
     dropout,
     embedding,
     gather,
@@ -12,6 +13,7 @@ from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their k
     losses,
     lstm,
     optimizers,
+    pooling,
     recurrent,
     simple_rnn,
 )
