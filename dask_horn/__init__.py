@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from dask_horn.estimators import HornClassifier, HornRegressor
     from dask_horn.model import Ensemble, Model, load
-    from dask_horn.network import Dense, Dropout, Network
+    from dask_horn.network import BatchNorm, Dense, Dropout, LayerNorm, Network
     from dask_horn.partition import Partition
     from dask_horn.training import (
         Callback,
@@ -45,7 +45,7 @@ _HOMES = {
     ),
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),
     "dask_horn.model": ("Ensemble", "Model", "load"),
-    "dask_horn.network": ("Dense", "Dropout", "Network"),
+    "dask_horn.network": ("BatchNorm", "Dense", "Dropout", "LayerNorm", "Network"),
     "dask_horn.partition": ("Partition",),
     "dask_horn.training": (
         "Callback",
@@ -60,6 +60,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BatchNorm",
     "Callback",
     "ChunkReadError",
     "Dense",
@@ -70,6 +71,7 @@ __all__ = [
     "HornClassifier",
     "HornError",
     "HornRegressor",
+    "LayerNorm",
     "Model",
     "ModelFormatError",
     "Network",

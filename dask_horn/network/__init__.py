@@ -5,7 +5,7 @@ Floor 0: it knows no kernel, no Dask, no data and no training.
 
 from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from dask_horn.network.initial import initial_values, spread
-from dask_horn.network.layers import Dense, Dropout, Layer
+from dask_horn.network.layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
@@ -20,9 +20,11 @@ __all__ = [
     "LEAKY_SLOPE",
     "LOSSES",
     "OUTPUT",
+    "BatchNorm",
     "Dense",
     "Dropout",
     "Layer",
+    "LayerNorm",
     "Loss",
     "Network",
     "ParameterTable",

@@ -6,6 +6,7 @@ equals, hashes and writes to JSON like one made with Python's.
 
 from __future__ import annotations
 
+import math
 import numbers
 import re
 from typing import Any
@@ -22,6 +23,16 @@ def checked_integer(argument: str, value: Any, minimum: int) -> int:
     if value < minimum:
         raise ValueError(f"{wanted}, got {value}.")
     return int(value)
+
+
+def checked_positive(argument: str, value: Any) -> float:
+    """Return `value` as a float, or say that `argument` must be a number above 0."""
+    wanted = f"{argument} must be a finite number above 0, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{wanted} ({type(value).__name__}).")
+    if not 0 < float(value) < math.inf:
+        raise ValueError(f"{wanted}.")
+    return float(value)
 
 
 def checked_name(value: Any) -> str | None:

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import Dense, Dropout, Layer, Network
+from dask_horn.network import BatchNorm, Dense, Dropout, Layer, LayerNorm, Network
 from tests.oracle.dense import dense_pass, dropout_pass
 from tests.oracle.losses import loss_gradient
+from tests.oracle.normalization import batch_norm_pass, layer_norm_pass
 from tests.oracle.passes import Array, Arrays, Backward, LayerPass, Options
 
 # The one place that knows the passes of all layers.
 _PASSES: dict[type[Layer], LayerPass] = {
     Dense: dense_pass,
     Dropout: dropout_pass,
+    BatchNorm: batch_norm_pass,
+    LayerNorm: layer_norm_pass,
 }
 
 
@@ -26,14 +29,29 @@ def forward(
     x: ArrayLike,
     scales: Mapping[str, float] | None = None,
     masks: Mapping[str, Any] | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[Array, list[Backward]]:
     """Outputs (batch, outputs) of samples (batch, ...), and the way back through each layer.
 
     `scales` holds the scale c of tensors by name (1 where missing): z = c (x W) + b.
     `masks` holds, by the name of a Dropout layer, which units (batch, units) are KEPT, as bools;
     a Dropout without a mask does nothing, as in prediction.
+    `statistics` holds the population's mean and variance for each BatchNorm, by name, as in
+    prediction; without them a batch is normalized by itself, as in training.
     """
-    options = Options(scales or {}, masks or {})
+    return _forward(network, params, x, Options(scales or {}, masks or {}, statistics))
+
+
+def batch_statistics(network: Network, params: Mapping[str, ArrayLike], x: ArrayLike) -> Arrays:
+    """Mean and variance of a batch at each BatchNorm, by name, without dropout."""
+    options = Options()
+    _forward(network, params, x, options)
+    return options.seen
+
+
+def _forward(
+    network: Network, params: Mapping[str, ArrayLike], x: ArrayLike, options: Options
+) -> tuple[Array, list[Backward]]:
     a = np.asarray(x, np.float64)
     a = a.reshape(len(a), *network.stages[0].inputs.shape)
     ways_back: list[Backward] = []

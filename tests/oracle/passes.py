@@ -18,6 +18,8 @@ class Options:
 
     scales: Mapping[str, float] = field(default_factory=dict)  # c of each tensor, 1 where missing
     masks: Mapping[str, Any] = field(default_factory=dict)  # what is KEPT, by a layer's name
+    statistics: Mapping[str, ArrayLike] | None = None  # the population's; None for the batch's own
+    seen: Arrays = field(default_factory=dict)  # the batch's own, which the passes leave here
 
     def scale(self, tensor: str) -> float:
         return float(self.scales.get(tensor, 1.0))

@@ -9,13 +9,15 @@ from typing import Any
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.batch_norm import BatchNorm
 from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
+from dask_horn.network.layers.layer_norm import LayerNorm
 
 __all__ = ["LAYERS", "layer_from_config"]
 
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
-    {layer.kind: layer for layer in (Dense, Dropout)}
+    {layer.kind: layer for layer in (Dense, Dropout, BatchNorm, LayerNorm)}
 )
 
 
