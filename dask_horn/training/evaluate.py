@@ -13,6 +13,7 @@ from dask_horn.data import Block, decoded
 from dask_horn.data.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
+from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["Score", "add_scores", "score_blocks"]
@@ -77,9 +78,7 @@ def add_scores(scores: Sequence[Score]) -> Score:
     return total
 
 
-def score_blocks(
-    spec: RunSpec, blocks: Sequence[Block], parents: Sequence[NDArray[np.float32]]
-) -> Score:
+def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[ParentState]) -> Score:
     """Score the mean prediction of `parents` on some of the validation rows.
 
     Raises
@@ -88,13 +87,7 @@ def score_blocks(
         If a value is not finite: no survey has seen these rows.
     """
     assert spec.validation is not None, "scoring needs validation rows"
-    program = prediction_program(
-        spec.network, batch_size=PREDICTION_BATCH, sample_dtype=spec.validation.decoded_dtype
-    )
-    standardizer = spec.standardizer
-    executions = [
-        Execution(program, parent, standardizer.mean, standardizer.scale) for parent in parents
-    ]
+    executions = [_execution(spec, spec.validation.decoded_dtype, parent) for parent in parents]
     scores = []
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
@@ -106,6 +99,17 @@ def score_blocks(
         outputs = [execution.predict(rows.x) for execution in executions]
         scores.append(_score(spec.network, outputs, rows.y))
     return add_scores(scores)
+
+
+def _execution(spec: RunSpec, dtype: str, parent: ParentState) -> Execution:
+    """Set a parent up to predict."""
+    program = prediction_program(
+        spec.network,
+        parent.statistics if spec.network.statistics else None,
+        batch_size=PREDICTION_BATCH,
+        sample_dtype=dtype,
+    )
+    return Execution(program, parent.parameters, spec.standardizer.mean, spec.standardizer.scale)
 
 
 def _score(
