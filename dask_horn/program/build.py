@@ -140,7 +140,8 @@ def prediction_program(
     assembler = Assembler(network.parameters.size, batch_size)
     if statistics is None:
         statistics = np.ones(network.statistics.size, np.float32)
-    places = _places(network, assembler.filled_buffer(statistics))
+    start = assembler.filled_buffer(statistics) if statistics.size else 0
+    places = _places(network, start)
     context = Context(assembler, network.parameters, {}, None, (0, 0), places, predicts=True)
     layers = _emit_forward(network, context, sample_dtype)
     assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))

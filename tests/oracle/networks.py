@@ -79,9 +79,10 @@ def gradients(
     scales: Mapping[str, float] | None = None,
     masks: Mapping[str, Any] | None = None,
     class_weight: ArrayLike | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> Arrays:
     """The gradient of the mean loss with respect to every parameter, by name."""
-    outputs, ways_back = forward(network, params, x, scales, masks)
+    outputs, ways_back = forward(network, params, x, scales, masks, statistics)
     g = loss_gradient(network, outputs, targets, class_weight)
     found: Arrays = {}
     for backward in reversed(ways_back):

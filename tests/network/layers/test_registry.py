@@ -5,9 +5,15 @@ import json
 import pytest
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network import Dense, Dropout, layers
+from dask_horn.network import BatchNorm, Dense, Dropout, LayerNorm, layers
 
-EXAMPLES = [Dense(3, "relu", use_bias=False, name="wide"), Dense(2), Dropout(0.25, name="drop")]
+EXAMPLES = [
+    Dense(3, "relu", use_bias=False, name="wide"),
+    Dense(2),
+    Dropout(0.25, name="drop"),
+    BatchNorm(0.01, activation="relu", name="norm"),
+    LayerNorm(),
+]
 
 
 @pytest.mark.parametrize("layer", EXAMPLES, ids=repr)
@@ -23,7 +29,10 @@ def test_every_kind_has_an_example_here():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "conv9d", "units": 3}, "one of dense, dropout, got 'conv9d'; a later dask_horn"),
+        (
+            {"kind": "conv9d", "units": 3},
+            "one of dense, dropout, .*, got 'conv9d'; a later dask_horn",
+        ),
         ({"units": 3}, "got None"),
         ({"kind": ["dense"]}, r"got \['dense'\]"),
         ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; a later dask_horn"),
