@@ -214,11 +214,11 @@ _INTRODUCTION = (
     "stands between each product and its activation. One group. Joined at the end is the default."
 )
 _OF_POPULATIONS = (
-    "The same network with BatchNorm, the last round divided as all others; each parent predicts by "
-    "three populations. Anew: measured of the merged parent, which is what the library does. "
+    "The same network with BatchNorm, the last round divided as all others; each parent predicts "
+    "by three populations. Anew: measured of the merged parent, which is what the library does. "
     "Sub-models': measured of each sub-model at the end of its round and averaged over those that "
-    "hold a unit, as if running means had been kept and merged. A round ago: of the parent that the "
-    "last round started from."
+    "hold a unit, as if running means had been kept and merged. A round ago: of the parent that "
+    "the last round started from."
 )
 
 STUDY = Study(
