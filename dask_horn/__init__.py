@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     )
     from dask_horn.estimators import HornClassifier, HornRegressor
     from dask_horn.model import Ensemble, Model, load
-    from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, Network, SimpleRNN
+    from dask_horn.network import (
+        GRU,
+        LSTM,
+        BatchNorm,
+        Dense,
+        Dropout,
+        Embedding,
+        LayerNorm,
+        Network,
+        SimpleRNN,
+    )
     from dask_horn.partition import Partition
     from dask_horn.training import (
         Callback,
@@ -46,11 +56,13 @@ _HOMES = {
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),
     "dask_horn.model": ("Ensemble", "Model", "load"),
     "dask_horn.network": (
-        "GRU",
-        "LSTM",
+        "BatchNorm",
         "Dense",
         "Dropout",
         "Embedding",
+        "GRU",
+        "LSTM",
+        "LayerNorm",
         "Network",
         "SimpleRNN",
     ),
@@ -70,6 +82,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "GRU",
     "LSTM",
+    "BatchNorm",
     "Callback",
     "ChunkReadError",
     "Dense",
@@ -81,6 +94,7 @@ __all__ = [
     "HornClassifier",
     "HornError",
     "HornRegressor",
+    "LayerNorm",
     "Model",
     "ModelFormatError",
     "Network",

@@ -7,19 +7,38 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.network import OUTPUT, Dense, Dropout, Layer, Network, ParameterTable, Stage
+from dask_horn.network import (
+    OUTPUT,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    Network,
+    ParameterTable,
+    Stage,
+)
 from dask_horn.program.assembler import Assembler, Program
 from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.layers import Context, EmittedLayer, Emitter
+from dask_horn.program.normalization import emit_batch_norm, emit_layer_norm
 from dask_horn.program.optimizers import Optimizer, Update
 
-__all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
+__all__ = [
+    "PREDICTION_BATCH",
+    "prediction_program",
+    "statistics_program",
+    "submodel_scales",
+    "training_program",
+]
 
 # The one place that knows the programs of all layers.
 _EMITTERS: dict[type[Layer], Emitter] = {
     Dense: emit_dense,
     Dropout: emit_dropout,
+    BatchNorm: emit_batch_norm,
+    LayerNorm: emit_layer_norm,
 }
 
 #: Rows that are predicted together: enough for the products' full speed.
@@ -106,13 +125,48 @@ def training_program(
     return assembler.program(network.n_outputs, update.states)
 
 
-def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
-    """Gather, forward, and store the outputs of one batch of the undivided network."""
+def prediction_program(
+    network: Network,
+    statistics: NDArray[np.float32] | None = None,
+    *,
+    batch_size: int,
+    sample_dtype: str,
+) -> Program:
+    """Gather, forward, and store the outputs of one batch of the undivided network.
+
+    `statistics` are laid out as `Network.statistics` tells; None where that table is empty, or the
+    values do not matter.
+    """
     assembler = Assembler(network.parameters.size, batch_size)
-    context = Context(assembler, network.parameters, {}, None, (0, 0))
+    if statistics is None:
+        statistics = np.ones(network.statistics.size, np.float32)
+    start = assembler.filled_buffer(statistics) if statistics.size else 0
+    places = _places(network, start)
+    context = Context(assembler, network.parameters, {}, None, (0, 0), places, predicts=True)
     layers = _emit_forward(network, context, sample_dtype)
     assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))
     return assembler.program(network.n_outputs)
+
+
+def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
+    """Gather, forward as in training but without dropout, and store the batch's statistics.
+
+    They are those of the undivided network, laid out as `Network.statistics` tells; variances are
+    the batch's own, not unbiased.
+    """
+    assembler = Assembler(network.parameters.size, batch_size)
+    size = network.statistics.size
+    found = assembler.buffer(size)
+    places = _places(network, found)
+    context = Context(assembler, network.parameters, {}, None, (0, 0), places)
+    _emit_forward(network, context, sample_dtype)
+    assembler.emit("store_once", n_out=size, operands=(found,))
+    return assembler.program(size)
+
+
+def _places(network: Network, start: int) -> dict[str, int]:
+    """Return the offset of each of the statistics, which lie at `start`."""
+    return {name: start + tensor.offset for name, tensor in network.statistics.items()}
 
 
 def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:

@@ -8,5 +8,6 @@ from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their k
     gather,
     gemm,
     losses,
+    normalization,
     optimizers,
 )

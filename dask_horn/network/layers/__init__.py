@@ -1,10 +1,12 @@
 """Layer specs, one kind per file: what a layer is, not how it is computed."""
 
 from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.batch_norm import BatchNorm
 from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
 from dask_horn.network.layers.embedding import Embedding
 from dask_horn.network.layers.gru import GRU
+from dask_horn.network.layers.layer_norm import LayerNorm
 from dask_horn.network.layers.lstm import LSTM
 from dask_horn.network.layers.recurrent import Recurrent
 from dask_horn.network.layers.registry import LAYERS, layer_from_config
@@ -14,10 +16,12 @@ __all__ = [
     "GRU",
     "LAYERS",
     "LSTM",
+    "BatchNorm",
     "Dense",
     "Dropout",
     "Embedding",
     "Layer",
+    "LayerNorm",
     "Recurrent",
     "SimpleRNN",
     "layer_from_config",

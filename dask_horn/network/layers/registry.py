@@ -9,10 +9,12 @@ from typing import Any
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.batch_norm import BatchNorm
 from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
 from dask_horn.network.layers.embedding import Embedding
 from dask_horn.network.layers.gru import GRU
+from dask_horn.network.layers.layer_norm import LayerNorm
 from dask_horn.network.layers.lstm import LSTM
 from dask_horn.network.layers.simple_rnn import SimpleRNN
 
@@ -28,6 +30,8 @@ LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
             SimpleRNN,
             LSTM,
             GRU,
+            BatchNorm,
+            LayerNorm,
         )
     }
 )

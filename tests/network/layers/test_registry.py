@@ -5,7 +5,17 @@ import json
 import pytest
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, SimpleRNN, layers
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    SimpleRNN,
+    layers,
+)
 
 EXAMPLES = [
     Dense(3, "relu", use_bias=False, name="wide"),
@@ -15,6 +25,8 @@ EXAMPLES = [
     SimpleRNN(3, "relu"),
     LSTM(3, return_sequences=True, mask_value=-1.5),
     GRU(3, use_bias=False),
+    BatchNorm(0.01, activation="relu", name="norm"),
+    LayerNorm(),
 ]
 
 
