@@ -9,21 +9,33 @@ from numpy.typing import NDArray
 
 from dask_horn.network import (
     OUTPUT,
+    AveragePool2D,
     BatchNorm,
+    Conv2D,
     Dense,
     Dropout,
+    Flatten,
+    GlobalAveragePool2D,
     Layer,
     LayerNorm,
+    MaxPool2D,
     Network,
     ParameterTable,
     Stage,
 )
 from dask_horn.program.assembler import Assembler, Program
+from dask_horn.program.convolution import emit_conv2d
 from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
+from dask_horn.program.flatten import emit_flatten
 from dask_horn.program.layers import Context, EmittedLayer, Emitter
 from dask_horn.program.normalization import emit_batch_norm, emit_layer_norm
 from dask_horn.program.optimizers import Optimizer, Update
+from dask_horn.program.pooling import (
+    emit_average_pool,
+    emit_global_average_pool,
+    emit_max_pool,
+)
 
 __all__ = [
     "PREDICTION_BATCH",
@@ -35,10 +47,15 @@ __all__ = [
 
 # The one place that knows the programs of all layers.
 _EMITTERS: dict[type[Layer], Emitter] = {
+    AveragePool2D: emit_average_pool,
+    Conv2D: emit_conv2d,
     Dense: emit_dense,
     Dropout: emit_dropout,
     BatchNorm: emit_batch_norm,
     LayerNorm: emit_layer_norm,
+    Flatten: emit_flatten,
+    GlobalAveragePool2D: emit_global_average_pool,
+    MaxPool2D: emit_max_pool,
 }
 
 #: Rows that are predicted together: enough for the products' full speed.

@@ -11,14 +11,25 @@ from numpy.typing import ArrayLike
 from dask_horn.network import (
     GRU,
     LSTM,
+    AveragePool2D,
     BatchNorm,
+    Conv2D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GlobalAveragePool2D,
     Layer,
     LayerNorm,
+    MaxPool2D,
     Network,
     SimpleRNN,
+)
+from tests.oracle.convolution import (
+    average_pool_pass,
+    conv2d_pass,
+    flatten_pass,
+    max_pool_pass,
 )
 from tests.oracle.dense import dense_pass, dropout_pass
 from tests.oracle.losses import loss_gradient
@@ -28,8 +39,13 @@ from tests.oracle.recurrent import embedding_pass, recurrent_pass
 
 # The one place that knows the passes of all layers.
 _PASSES: dict[type[Layer], LayerPass] = {
+    AveragePool2D: average_pool_pass,
+    Conv2D: conv2d_pass,
     Dense: dense_pass,
     Dropout: dropout_pass,
+    Flatten: flatten_pass,
+    GlobalAveragePool2D: average_pool_pass,
+    MaxPool2D: max_pool_pass,
     Embedding: embedding_pass,
     SimpleRNN: recurrent_pass,
     LSTM: recurrent_pass,

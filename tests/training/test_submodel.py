@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dask_horn.data import Block, forget, windows
 from dask_horn.errors import DivergedError
-from dask_horn.network import Dense, Dropout, Network
+from dask_horn.network import AveragePool2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, Network
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.training import submodel as module
@@ -26,6 +26,26 @@ from tests.training.specs import RUN, make_spec, rows_of
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(3, 2, size=(60, 5)).astype("f4"), RNG.integers(3, size=60)
 NETWORK = Network([Dense(13, activation="gelu"), Dense(9, activation="sigmoid"), Dense(3)], 5)
+IMAGES = RNG.normal(3, 2, size=(60, 6 * 5)).astype("f4")
+#: Networks that are divided and merged, one of each family at least, and samples for them.
+FAMILIES = {
+    "dense": (NETWORK, X),
+    "convolution": (
+        Network(
+            [
+                Conv2D(9, (2, 3), activation="tanh", padding="same"),
+                AveragePool2D((2, 1)),
+                Conv2D(7, 2, activation="gelu"),
+                MaxPool2D(2, stride=1),
+                Flatten(),
+                Dense(8, activation="sigmoid"),
+                Dense(3),
+            ],
+            (6, 5, 1),
+        ),
+        IMAGES,
+    ),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +79,7 @@ def _train(spec, start=None, partition=None, round=0, group=0, submodel=0):
 # ----------------------------------------------------- partition, training and merge together
 
 
-def _masked_training(spec, parent, partition, round, group, submodel):
+def _masked_training(spec, samples, parent, partition, round, group, submodel):
     """The delta (float64) of a sub-model, done on the whole network with masked connections."""
     network, table = spec.network, spec.network.parameters
     held = np.zeros(table.size, np.float32)
@@ -69,7 +89,7 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     scales = submodel_scales(network, partition.fractions(submodel), spec.hidden_exponent)
     n_steps = steps_of(spec, partition, round, group, submodel)
     rows = rows_of(spec.rounds[round].group_blocks[group])
-    x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
+    x = (samples[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
     for rate in spec.schedule.rates(round, n_steps):
@@ -98,13 +118,15 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     ids=["sgd", "adamw"],
 )
 @pytest.mark.parametrize(("n_groups", "n_submodels"), [(1, 1), (1, 3), (2, 2), (3, 4)])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
-    n_groups, n_submodels, optimizer
+    family, n_groups, n_submodels, optimizer
 ):
     round = 2
+    network, samples = FAMILIES[family]
     spec = make_spec(
-        NETWORK,
-        *(X, Y),
+        network,
+        *(samples, Y),
         n_groups=n_groups,
         optimizer=optimizer,
         schedule=Schedule("cosine", 0.05 if optimizer.name == "sgd" else 0.01, 10, 1),
@@ -112,10 +134,10 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
         batch_size=60,  # all rows of a group are one batch, so that their order tells nothing
         steps=(3, 5, 4)[:n_groups],
     )
-    table, step = NETWORK.parameters, OuterStep(0.7, 0.6)
-    parent = ParentState(round, _parameters(), _parameters(seed=2))
+    table, step = network.parameters, OuterStep(0.7, 0.6)
+    parent = ParentState(round, _parameters(network), _parameters(network, seed=2))
     partitions = [
-        Partition.draw(NETWORK, n_submodels, spec.seed, round=round, group=g, concentration=10.0)
+        Partition.draw(network, n_submodels, spec.seed, round=round, group=g, concentration=10.0)
         for g in range(n_groups)
     ]
     sums, total, count = [], np.zeros(table.size), np.zeros(table.size)
@@ -124,11 +146,11 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
         for submodel in range(n_submodels):
             start = partition.slice_map(table, submodel).take(parent.parameters)
             trained.append(_train(spec, start, partition, round, group, submodel))
-            delta, held, samples = _masked_training(
-                spec, parent.parameters, partition, round, group, submodel
+            delta, held, n_seen = _masked_training(
+                spec, samples, parent.parameters, partition, round, group, submodel
             )
-            total += samples * delta
-            count += samples * held
+            total += n_seen * delta
+            count += n_seen * held
         sums.append(put_group(table, partition, trained))
     after = step_parent(table, parent, add_partial_sums(sums), partitions, step)
 

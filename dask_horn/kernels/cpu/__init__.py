@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
     activations,
+    convolution,
     dropout,
     gather,
     gemm,
     losses,
     normalization,
     optimizers,
+    pooling,
 )
