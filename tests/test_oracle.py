@@ -9,11 +9,13 @@ from dask_horn.network import (
     ACTIVATIONS,
     LOSSES,
     AveragePool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    LayerNorm,
     MaxPool2D,
     Network,
 )
@@ -98,6 +100,41 @@ def test_gradients_carry_class_weights():
 
 def test_gradients_without_biases():
     _assert_gradients(_network(use_bias=False))
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, LayerNorm])
+@pytest.mark.parametrize("activation", ["linear", "tanh", "gelu"])
+def test_gradients_through_normalization(norm, activation):
+    layers = [norm(), Dense(6), norm(0.1, activation), Dense(5, "tanh"), norm(), Dense(N_OUTPUTS)]
+    _assert_gradients(Network(layers, N_INPUTS))
+    _assert_gradients(Network(layers, N_INPUTS), scales={"dense_1/W": 1.5, "dense_2/W": 0.5})
+
+
+def test_gradients_where_the_population_normalizes():
+    network = Network([Dense(6), BatchNorm(0.1, "tanh"), Dense(N_OUTPUTS)], N_INPUTS)
+    population = {"batch_norm_1/mean": np.arange(6.0), "batch_norm_1/variance": np.full(6, 2.0)}
+    _assert_gradients(network, statistics=population)
+
+
+def test_normalization_by_hand():
+    params = {"output/W": np.eye(2), "output/b": np.zeros(2)}
+    x = [[0, 1], [4, 1]]
+    for norm, expected in (
+        # Columns: mean 2, variance 4; mean 1, variance 0. Rows: mean 0.5, 0.25; mean 2.5, 2.25.
+        (BatchNorm, [[-2 / np.sqrt(5), 0], [2 / np.sqrt(5), 0]]),
+        (
+            LayerNorm,
+            [
+                [-0.5 / np.sqrt(1.25), 0.5 / np.sqrt(1.25)],
+                [1.5 / np.sqrt(3.25), -1.5 / np.sqrt(3.25)],
+            ],
+        ),
+    ):
+        network = Network([norm(epsilon=1), Dense(2)], 2)
+        name = f"{norm.kind}_1"
+        scaled = params | {f"{name}/gamma": [3, 3], f"{name}/beta": [0, 10]}
+        found, _ = oracle.forward(network, scaled, x)
+        np.testing.assert_allclose(found, 3 * np.array(expected) + [0, 10])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dask_horn.network import (
     GRU,
     LSTM,
     AveragePool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Dropout,
@@ -19,6 +20,7 @@ from dask_horn.network import (
     Flatten,
     GlobalAveragePool2D,
     Layer,
+    LayerNorm,
     MaxPool2D,
     Network,
     SimpleRNN,
@@ -31,6 +33,7 @@ from tests.oracle.convolution import (
 )
 from tests.oracle.dense import dense_pass, dropout_pass
 from tests.oracle.losses import loss_gradient
+from tests.oracle.normalization import batch_norm_pass, layer_norm_pass
 from tests.oracle.passes import Array, Arrays, Backward, LayerPass, Options
 from tests.oracle.recurrent import embedding_pass, recurrent_pass
 
@@ -47,6 +50,8 @@ _PASSES: dict[type[Layer], LayerPass] = {
     SimpleRNN: recurrent_pass,
     LSTM: recurrent_pass,
     GRU: recurrent_pass,
+    BatchNorm: batch_norm_pass,
+    LayerNorm: layer_norm_pass,
 }
 
 
@@ -57,6 +62,7 @@ def forward(
     scales: Mapping[str, float] | None = None,
     masks: Mapping[str, Any] | None = None,
     counted: ArrayLike | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[Array, list[Backward]]:
     """Outputs of samples (batch, ...), and the way back through each layer.
 
@@ -66,8 +72,24 @@ def forward(
     `masks` holds, by the name of a Dropout layer, which units (batch, units) are KEPT, as bools;
     a Dropout without a mask does nothing, as in prediction. `counted` holds which steps (batch,
     steps) are no padding, as bools.
+    `statistics` holds the population's mean and variance for each BatchNorm, by name, as in
+    prediction; without them a batch is normalized by itself, as in training.
     """
-    options = Options(scales or {}, masks or {}, counted)
+    return _forward(
+        network, params, x, Options(scales or {}, masks or {}, statistics, counted=counted)
+    )
+
+
+def batch_statistics(network: Network, params: Mapping[str, ArrayLike], x: ArrayLike) -> Arrays:
+    """Mean and variance of a batch at each BatchNorm, by name, without dropout."""
+    options = Options()
+    _forward(network, params, x, options)
+    return options.seen
+
+
+def _forward(
+    network: Network, params: Mapping[str, ArrayLike], x: ArrayLike, options: Options
+) -> tuple[Array, list[Backward]]:
     a = np.asarray(x, np.float64)
     a = a.reshape(len(a), *network.stages[0].inputs.shape)
     ways_back: list[Backward] = []
@@ -96,9 +118,10 @@ def gradients(
     masks: Mapping[str, Any] | None = None,
     class_weight: ArrayLike | None = None,
     counted: ArrayLike | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> Arrays:
     """The gradient of the mean loss with respect to every parameter, by name."""
-    outputs, ways_back = forward(network, params, x, scales, masks, counted)
+    outputs, ways_back = forward(network, params, x, scales, masks, counted, statistics)
     g = loss_gradient(network, outputs, targets, class_weight, counted)
     found: Arrays = {}
     for backward in reversed(ways_back):

@@ -307,7 +307,7 @@ def test_steps_of_one_pass(lengths, batch_size):
 
 @given(st.integers(1, 500), st.integers(1, 100))
 def test_batches_of_a_window_are_as_even_as_can_be(n_rows, batch_size):
-    starts = module._batch_starts(n_rows, batch_size)
+    starts = module.batch_starts(n_rows, batch_size)
     sizes = np.diff(starts)
     assert (starts[0], starts[-1]) == (0, n_rows)
     assert sizes.max() <= batch_size

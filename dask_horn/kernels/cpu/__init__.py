@@ -12,6 +12,7 @@ from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their k
     gru,
     losses,
     lstm,
+    normalization,
     optimizers,
     pooling,
     recurrent,

@@ -2,6 +2,7 @@
 
 from dask_horn.network.layers.average_pool2d import AveragePool2D
 from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.batch_norm import BatchNorm
 from dask_horn.network.layers.conv2d import Conv2D
 from dask_horn.network.layers.dense import Dense
 from dask_horn.network.layers.dropout import Dropout
@@ -10,6 +11,7 @@ from dask_horn.network.layers.flatten import Flatten
 from dask_horn.network.layers.global_average_pool2d import GlobalAveragePool2D
 from dask_horn.network.layers.gru import GRU
 from dask_horn.network.layers.images import Windows
+from dask_horn.network.layers.layer_norm import LayerNorm
 from dask_horn.network.layers.lstm import LSTM
 from dask_horn.network.layers.max_pool2d import MaxPool2D
 from dask_horn.network.layers.recurrent import Recurrent
@@ -21,6 +23,7 @@ __all__ = [
     "LAYERS",
     "LSTM",
     "AveragePool2D",
+    "BatchNorm",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -28,6 +31,7 @@ __all__ = [
     "Flatten",
     "GlobalAveragePool2D",
     "Layer",
+    "LayerNorm",
     "MaxPool2D",
     "Recurrent",
     "SimpleRNN",

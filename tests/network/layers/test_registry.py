@@ -9,12 +9,14 @@ from dask_horn.network import (
     GRU,
     LSTM,
     AveragePool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Dropout,
     Embedding,
     Flatten,
     GlobalAveragePool2D,
+    LayerNorm,
     MaxPool2D,
     SimpleRNN,
     layers,
@@ -33,6 +35,8 @@ EXAMPLES = [
     SimpleRNN(3, "relu"),
     LSTM(3, return_sequences=True, mask_value=-1.5),
     GRU(3, use_bias=False),
+    BatchNorm(0.01, activation="relu", name="norm"),
+    LayerNorm(),
 ]
 
 
