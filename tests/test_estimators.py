@@ -311,6 +311,16 @@ def test_partial_fit_does_one_round_more_each_time():
     assert again.model_.parameters.tobytes() == clf.model_.parameters.tobytes()
 
 
+def test_clip_norm_bounds_how_far_a_step_goes():
+    def after(clip_norm):
+        clf = HornClassifier(**SMALL, optimizer="sgd", weight_decay=0.0, clip_norm=clip_norm)
+        return clf.partial_fit(X, Y, classes=[0, 1, 2]).model_.parameters
+
+    still = after(1e-12)
+    assert np.linalg.norm(after(1e-9) - still) < 1e-6
+    assert np.linalg.norm(after(None) - still) > 0.1
+
+
 @pytest.mark.parametrize(("decay", "shrinks"), [(None, False), (0.1, True)])
 def test_partial_fit_shrinks_no_weights_unless_told(decay, shrinks):
     samples = X.copy()

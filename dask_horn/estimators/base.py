@@ -89,6 +89,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     learning_rate: float | None = TrainingOptions.learning_rate
     momentum: float = TrainingOptions.momentum
     weight_decay: float | None = TrainingOptions.weight_decay
+    clip_norm: float | None = TrainingOptions.clip_norm
     schedule: str = TrainingOptions.schedule
     merge: str = TrainingOptions.merge
     outer_learning_rate: float | None = TrainingOptions.outer_learning_rate

@@ -68,6 +68,11 @@ _PARAMETERS = {
         "with sgd and in `partial_fit`; else for 2500 over the number of rows, but at most 1, and "
         "at least what would shrink weights without a gradient by 1/e in the whole run.",
     ),
+    "clip_norm": (
+        "float or None",
+        "Bound on the norm of a sub-model's whole gradient, which recurrent layers may need; None "
+        "leaves it alone.",
+    ),
     "schedule": ('{"cosine", "constant"}', "Of the learning rate, over all rounds."),
     "merge": (
         '{"average", "ensemble"}',
