@@ -17,6 +17,7 @@ from dask_horn.data.targets import TargetKind, Targets
 from dask_horn.data.windows import (
     DecodedBlock,
     decoded,
+    decoded_row_bytes,
     forget,
     read_block,
     window_spans,
@@ -36,6 +37,7 @@ __all__ = [
     "deal",
     "decoded",
     "decoded_dtype",
+    "decoded_row_bytes",
     "forget",
     "held_out_targets",
     "hold_out",
