@@ -187,6 +187,15 @@ def test_options_reach_the_network_and_the_run(data, tmp_path):
     assert 0 <= float(columns[-1]["validation_score"]) <= 1
 
 
+def test_layers_as_python_makes_them(data, tmp_path):
+    out = tmp_path / "m.zarr"
+    layers = "Dropout(0.1), Dense(9, activation='tanh', name='first'), Dense(6)"
+    told = done("train", data(classes), "--out", out, "--layers", layers, *QUICK).stderr
+    assert "-9-6-3: " in told
+    hidden = (horn.Dropout(0.1), horn.Dense(9, activation="tanh", name="first"), horn.Dense(6))
+    assert horn.load(str(out)).network.layers == (*hidden, horn.Dense(3))
+
+
 def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
     samples, out = data(classes), tmp_path / "m.zarr"
     done("train", samples, "--out", out, *QUICK)
@@ -217,6 +226,8 @@ def test_seed_decides(data, tmp_path):
         (["--learning-rate", "-1"], "--learning-rate must be above 0"),
         (["--hidden", "8,x"], "'8,x' is no list of whole numbers"),
         (["--dropout", "1.5"], "rate"),
+        (["--layers", "Dens(3)"], "layers name no such layer as Dens; did you mean Dense?"),
+        (["--input-shape", "9"], "--input-shape"),
         (["--validation", "nowhere.zarr"], "nowhere.zarr"),
         (["--history", "nowhere/rounds.csv"], "--history nowhere/rounds.csv"),
         (["--workers", "-1"], "--workers must be at least 0"),

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Network
+from dask_horn.network import (
+    ACTIVATIONS,
+    LOSSES,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    LayerNorm,
+    MaxPool2D,
+    Network,
+)
 from tests import oracle
 
 BATCH, N_INPUTS, N_OUTPUTS = 5, 4, 3
@@ -28,7 +41,7 @@ def _problem(network, seed=0):
     """Parameters (biases too), samples and targets for the network, all float64."""
     rng = np.random.default_rng(seed)
     params = {name: rng.normal(size=spec.shape) for name, spec in network.parameters.items()}
-    x = rng.normal(size=(BATCH, N_INPUTS))
+    x = rng.normal(size=(BATCH, *network.input_shape))
     targets = {
         "classes": rng.integers(N_OUTPUTS, size=BATCH),
         "labels": rng.integers(2, size=(BATCH, N_OUTPUTS)),
@@ -87,6 +100,83 @@ def test_gradients_carry_class_weights():
 
 def test_gradients_without_biases():
     _assert_gradients(_network(use_bias=False))
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, LayerNorm])
+@pytest.mark.parametrize("activation", ["linear", "tanh", "gelu"])
+def test_gradients_through_normalization(norm, activation):
+    layers = [norm(), Dense(6), norm(0.1, activation), Dense(5, "tanh"), norm(), Dense(N_OUTPUTS)]
+    _assert_gradients(Network(layers, N_INPUTS))
+    _assert_gradients(Network(layers, N_INPUTS), scales={"dense_1/W": 1.5, "dense_2/W": 0.5})
+
+
+def test_gradients_where_the_population_normalizes():
+    network = Network([Dense(6), BatchNorm(0.1, "tanh"), Dense(N_OUTPUTS)], N_INPUTS)
+    population = {"batch_norm_1/mean": np.arange(6.0), "batch_norm_1/variance": np.full(6, 2.0)}
+    _assert_gradients(network, statistics=population)
+
+
+def test_normalization_by_hand():
+    params = {"output/W": np.eye(2), "output/b": np.zeros(2)}
+    x = [[0, 1], [4, 1]]
+    for norm, expected in (
+        # Columns: mean 2, variance 4; mean 1, variance 0. Rows: mean 0.5, 0.25; mean 2.5, 2.25.
+        (BatchNorm, [[-2 / np.sqrt(5), 0], [2 / np.sqrt(5), 0]]),
+        (
+            LayerNorm,
+            [
+                [-0.5 / np.sqrt(1.25), 0.5 / np.sqrt(1.25)],
+                [1.5 / np.sqrt(3.25), -1.5 / np.sqrt(3.25)],
+            ],
+        ),
+    ):
+        network = Network([norm(epsilon=1), Dense(2)], 2)
+        name = f"{norm.kind}_1"
+        scaled = params | {f"{name}/gamma": [3, 3], f"{name}/beta": [0, 10]}
+        found, _ = oracle.forward(network, scaled, x)
+        np.testing.assert_allclose(found, 3 * np.array(expected) + [0, 10])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Conv2D(3, (2, 3), stride=(1, 2), activation="tanh"), Flatten(), Dense(4)],
+        [Conv2D(3, 3, padding="same", activation="gelu"), MaxPool2D(2), Conv2D(2, 2), Flatten()],
+        [Conv2D(3, 2, stride=2, padding="same"), AveragePool2D(2, padding="same"), Flatten()],
+        [Conv2D(3, 2), MaxPool2D(3, stride=1, padding="same"), GlobalAveragePool2D()],
+    ],
+    ids=repr,
+)
+def test_gradients_of_convolutions_equal_central_differences(layers):
+    network = Network([*layers, Dense(N_OUTPUTS)], (6, 5, 2))
+    scales = {tensor.name: 0.7 for tensor in network.parameters.tensors if tensor.source}
+    _assert_gradients(network, scales=scales)
+
+
+def test_a_convolution_by_hand():
+    network = Network([Conv2D(1, 2, padding="same"), Flatten(), Dense(4)], (2, 2, 1))
+    params = {
+        "conv2d_1/W": np.array([[1, 10], [100, 1000]]).reshape(2, 2, 1, 1),
+        "conv2d_1/b": [0.5],
+        "output/W": np.eye(4),
+        "output/b": np.zeros(4),
+    }
+    # The odd row and column of zeros are put behind.
+    out, _ = oracle.forward(network, params, [[1, 2, 3, 4]])
+    assert out.tolist() == [[4321.5, 402.5, 43.5, 4.5]]
+
+
+def test_pools_by_hand():
+    x = np.array([[1, 2, 3], [4, 6, 5], [9, 7, 8]])
+    for layer, expected in (
+        (MaxPool2D(2), [6]),
+        (MaxPool2D(2, padding="same"), [6, 5, 9, 8]),
+        (AveragePool2D(2, padding="same"), [13 / 4, 4, 8, 8]),
+        (GlobalAveragePool2D(), [5]),
+    ):
+        network = Network([layer, Flatten(), Dense(len(expected))], (3, 3, 1), "squared_error")
+        params = {"output/W": np.eye(len(expected)), "output/b": np.zeros(len(expected))}
+        assert oracle.forward(network, params, x[None])[0].tolist() == [expected]
 
 
 def test_forward_by_hand():

@@ -97,6 +97,12 @@ def fitted(along: Sequence[Point], quantity: str) -> list[Point]:
     return [point for point in along if expected(point, quantity) > 0]
 
 
+def _grows(along: Sequence[Point], quantity: str) -> bool:
+    """Whether theory knows of growth: a law through a constant says nothing."""
+    counted = [expected(point, quantity) for point in along]
+    return max(counted) > 1.001 * min(counted)
+
+
 def render(measured: Mapping[str, Any], plots: Path) -> str:
     """Write the section."""
     points = measured["points"]
@@ -106,7 +112,7 @@ def render(measured: Mapping[str, Any], plots: Path) -> str:
         along = _along(points, axis)
         for quantity in QUANTITIES:
             some = fitted(along, quantity)
-            if len(some) < _FEW:
+            if len(some) < _FEW or not _grows(some, quantity):
                 continue
             x = [point[axis] for point in some]
             law = fit(x, [value(point, quantity) for point in some])

@@ -13,7 +13,7 @@ from dask_horn.network import Dense, Network
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
 
-__all__ = ["votes"]
+__all__ = ["narrow_network", "votes"]
 
 
 def votes(parent: horn.Model, partition: Partition) -> horn.Ensemble:
@@ -33,12 +33,12 @@ def votes(parent: horn.Model, partition: Partition) -> horn.Ensemble:
         scales = submodel_scales(network, partition.fractions(submodel), hidden_exponent=0.0)
         for name, scale in scales.items():
             places.table.view(own, name)[...] *= scale
-        narrow = _narrow(network, partition, submodel)
+        narrow = narrow_network(network, partition, submodel)
         members.append(horn.Model(narrow, own, parent.standardizer, parent.targets))
     return horn.Ensemble(tuple(members))
 
 
-def _narrow(network: Network, partition: Partition, submodel: int) -> Network:
+def narrow_network(network: Network, partition: Partition, submodel: int) -> Network:
     """Return the network with a sub-model's widths."""
     layers = [
         dataclasses.replace(layer, units=int(partition.sizes(layer.name)[submodel]))

@@ -33,8 +33,12 @@ def option(
     return click.option(*names, cls=SectionOption, section=section, **attributes)
 
 
-def integers(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+def integers(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
     """Read whole numbers with commas between them: a callback for an option."""
+    if value is None:
+        return None
     try:
         return tuple(int(part) for part in value.split(","))
     except ValueError:

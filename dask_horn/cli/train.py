@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from dask_horn.cli.workers import scheduler_option, workers_option
 
 if TYPE_CHECKING:
     from dask_horn.data import SampleStore
-    from dask_horn.network import Network
+    from dask_horn.network import Layer, Network
 
 __all__ = ["train"]
 
@@ -23,6 +24,8 @@ _EXAMPLES = r"""
 dask-horn train DATA.zarr --out MODEL.zarr
 dask-horn train DATA.zarr --out MODEL.zarr --hidden 800,800 --groups 2 \
     --validation HELD_OUT.zarr --checkpoint run
+dask-horn train IMAGES.zarr --out MODEL.zarr --layers \
+    "Dense(800, activation='relu'), Dropout(0.5), Dense(200, activation='relu')"
 dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     --scheduler tcp://10.0.0.1:8786 --groups 8 --submodels 4
 """
@@ -66,6 +69,20 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     metavar="N[,N…]",
     section="Network",
     help="Units of each hidden layer.",
+)
+@option(
+    "--layers",
+    metavar="LAYERS",
+    section="Network",
+    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation "
+    "and --dropout; the output layer follows from y.",
+)
+@option(
+    "--input-shape",
+    callback=integers,
+    metavar="N[,N…]",
+    section="Network",
+    help="Shape of a sample, as --layers sees it; by default that of the store.",
 )
 @option(
     "--activation",
@@ -194,6 +211,8 @@ def train(
     history: str | None,
     overwrite: bool,
     hidden: tuple[int, ...],
+    layers: str | None,
+    input_shape: tuple[int, ...] | None,
     activation: str,
     dropout: float,
     regression: bool,
@@ -223,7 +242,8 @@ def train(
     samples = open_samples(data)
     if validation_data is not None:
         open_samples(validation_data)
-    network = _network(samples, hidden, activation, dropout, regression)
+    hidden_layers = _hidden(hidden, activation, dropout) if layers is None else _written(layers)
+    network = _network(samples, hidden_layers, input_shape, regression)
     check_divisible(network, options.most_submodels)
     at_once = options.n_groups * options.most_submodels
     click.echo(_told(samples, network), err=True)
@@ -238,19 +258,39 @@ def train(
     click.echo(f"Saved {out}")
 
 
-def _network(
-    samples: SampleStore, hidden: tuple[int, ...], activation: str, dropout: float, values: bool
-) -> Network:
-    """Make the network of the options, with the outputs and the loss that y asks for."""
-    from dask_horn.network import Dense, Dropout, Layer, Network
+def _hidden(widths: tuple[int, ...], activation: str, dropout: float) -> list[Layer]:
+    """Make dense layers of these widths, each followed by dropout if there is any."""
+    from dask_horn.network import Dense, Dropout
 
-    loss, n_outputs = _task(samples, values)
     layers: list[Layer] = []
-    for units in hidden:
+    for units in widths:
         layers.append(Dense(units, activation=activation))
         if dropout:
             layers.append(Dropout(dropout))
-    return Network([*layers, Dense(n_outputs)], input_shape=samples.sample_shape, loss=loss)
+    return layers
+
+
+def _written(layers: str) -> list[Layer]:
+    """Read what --layers says."""
+    from dask_horn.network.text_form import layers_from_text
+
+    return layers_from_text(layers)
+
+
+def _network(
+    samples: SampleStore, hidden: list[Layer], input_shape: tuple[int, ...] | None, values: bool
+) -> Network:
+    """Add the outputs and the loss that y asks for."""
+    from dask_horn.network import Dense, Network
+
+    shape = input_shape or samples.sample_shape
+    if math.prod(shape) != samples.n_features:
+        raise ValueError(
+            f"input_shape must hold as many values as a sample of shape {samples.sample_shape}, "
+            f"{samples.n_features}, got {','.join(map(str, shape))}"
+        )
+    loss, n_outputs = _task(samples, values)
+    return Network([*hidden, Dense(n_outputs)], shape, loss)
 
 
 def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
@@ -270,12 +310,10 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
 
 def _told(samples: SampleStore, network: Network) -> str:
     """Say in two lines what is about to be trained on what."""
-    from dask_horn.network import Dense
-
     n = network.n_outputs
     what = {"cross_entropy": "classes", "binary_cross_entropy": "labels"}.get(network.loss)
     learnt = f"{n} {what}" if what else f"{n} value{'s' if n > 1 else ''}"
-    widths = [layer.units for layer in network.layers if isinstance(layer, Dense)]
+    widths = [units for axis, units in network.unit_axes.items() if axis != "input"]
     return (
         f"{samples.n_samples:,} samples of {samples.n_features:,} {samples.dtype}, {learnt}\n"
         f"{'-'.join(map(str, (network.n_inputs, *widths)))}: "

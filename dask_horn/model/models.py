@@ -40,6 +40,14 @@ class Model(Predictor):
         How outputs become labels or values.
     temperature : float, default 1
         What logits are divided by before they become probabilities; see `calibrate`.
+    statistics : ndarray of float32, (network.statistics.size,)
+        What `BatchNorm` layers predict with, measured on training samples; `tensor` gives it by
+        its name, such as ``"batch_norm_1/mean"``. Empty by default, for networks without any.
+
+    Raises
+    ------
+    ValueError
+        If the statistics are not those that the network predicts with.
 
     Examples
     --------
@@ -57,11 +65,18 @@ class Model(Predictor):
     standardizer: Standardizer
     targets: Targets
     temperature: float = 1.0
+    statistics: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     _idle: list[Execution] = field(default_factory=list, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature, self.targets.kind)
+        wanted = (self.network.statistics.size,)
+        if self.statistics.shape != wanted:
+            raise ValueError(
+                f"statistics must have the shape {wanted} of network.statistics, got "
+                f"{self.statistics.shape}"
+            )
 
     def _any_member(self) -> Model:
         return self
@@ -70,8 +85,11 @@ class Model(Predictor):
         return replace(self, temperature=temperature)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
-        """One parameter tensor, such as ``"dense_1/W"``: a read-only view."""
-        view = self.network.parameters.view(self.parameters, name)
+        """One parameter tensor, such as ``"dense_1/W"``, or statistic: a read-only view."""
+        table, vector = self.network.parameters, self.parameters
+        if name in self.network.statistics:
+            table, vector = self.network.statistics, self.statistics
+        view = table.view(vector, name)
         view.flags.writeable = False
         return view
 
@@ -109,7 +127,9 @@ class Model(Predictor):
             for i, execution in enumerate(self._idle):
                 if f"gather_{dtype}" in execution.program.kernels:
                     return self._idle.pop(i)
-        program = prediction_program(self.network, batch_size=PREDICTION_BATCH, sample_dtype=dtype)
+        program = prediction_program(
+            self.network, self.statistics, batch_size=PREDICTION_BATCH, sample_dtype=dtype
+        )
         standardizer = self.standardizer
         return Execution(program, self.parameters, standardizer.mean, standardizer.scale)
 
@@ -137,7 +157,12 @@ class Model(Predictor):
     @property
     def _parts(self) -> ModelParts:
         return ModelParts(
-            self.network, self.parameters, self.standardizer, self.targets, self.temperature
+            self.network,
+            self.parameters,
+            self.standardizer,
+            self.targets,
+            self.temperature,
+            self.statistics,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dask_horn.data import Standardizer, Targets
 from dask_horn.errors import ModelFormatError
 from dask_horn.model.calibration import check_temperature
-from dask_horn.network import Network
+from dask_horn.network import Network, ParameterTable
 
 __all__ = [
     "FORMAT",
@@ -46,11 +46,12 @@ class ModelParts(NamedTuple):
     standardizer: Standardizer
     targets: Targets
     temperature: float
+    statistics: NDArray[np.float32]
 
     @property
     def checksum(self) -> int:
-        """CRC-32 of the parameters: equal bits, equal number."""
-        return zlib.crc32(self.parameters.tobytes())
+        """CRC-32 of the parameters, and statistics if any: equal bits, equal number."""
+        return zlib.crc32(self.statistics.tobytes(), zlib.crc32(self.parameters.tobytes()))
 
 
 class StoredModels(NamedTuple):
@@ -99,10 +100,8 @@ def check_free(location: str, overwrite: bool) -> None:
 
 def write_parts(group: zarr.Group, model: ModelParts) -> None:
     """Write a model into an empty group."""
-    table = model.network.parameters
-    for tensor in table.tensors:
-        values = table.view(model.parameters, tensor.name)
-        group.create_array(tensor.name, data=np.ascontiguousarray(values))
+    _write_tensors(group, model.network.parameters, model.parameters)
+    _write_tensors(group, model.network.statistics, model.statistics)
     group.attrs[_ATTRIBUTE] = {
         "kind": "model",
         **_versions(),
@@ -115,6 +114,18 @@ def write_parts(group: zarr.Group, model: ModelParts) -> None:
         "temperature": float(model.temperature),
         "checksum": model.checksum,
     }
+
+
+def _write_tensors(group: zarr.Group, table: ParameterTable, vector: NDArray[np.float32]) -> None:
+    for name, values in table.as_dict(vector).items():
+        group.create_array(name, data=np.ascontiguousarray(values))
+
+
+def _read_tensors(group: Any, table: ParameterTable) -> NDArray[np.float32]:
+    vector = np.zeros(table.size, np.float32)
+    for name, values in table.as_dict(vector).items():
+        values[...] = group[name][...]
+    return vector
 
 
 def write_members(
@@ -180,17 +191,15 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
 def _read_model(group: Any, location: str) -> ModelParts:
     attributes = group.attrs[_ATTRIBUTE]
     network = Network.from_json(json.dumps(attributes["network"]))
-    table = network.parameters
-    parameters = np.zeros(table.size, np.float32)
-    for tensor in table.tensors:
-        table.view(parameters, tensor.name)[...] = group[tensor.name][...]
+    parameters = _read_tensors(group, network.parameters)
+    statistics = _read_tensors(group, network.statistics)
     standardizer = Standardizer(
         np.array(attributes["standardizer"]["mean"], np.float64),
         np.array(attributes["standardizer"]["scale"], np.float64),
     )
     targets = _targets_from_json(attributes["targets"])
     temperature = _temperature(attributes, targets)
-    model = ModelParts(network, parameters, standardizer, targets, temperature)
+    model = ModelParts(network, parameters, standardizer, targets, temperature, statistics)
     if model.checksum != attributes["checksum"]:
         raise ModelFormatError(
             f"{location} holds a damaged model: its parameters do not match their checksum"

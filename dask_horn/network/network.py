@@ -116,6 +116,13 @@ class Network:
         """The table of all parameters in their one vector."""
         return ParameterTable.lay_out(tensor for stage in self.stages for tensor in stage.tensors)
 
+    @cached_property
+    def statistics(self) -> ParameterTable:
+        """The table of what is measured and no parameter: the population of each `BatchNorm`."""
+        return ParameterTable.lay_out(
+            tensor for stage in self.stages for tensor in stage.layer.statistics(stage.inputs)
+        )
+
     @property
     def unit_axes(self) -> dict[str, int]:
         """Number of units of each unit axis: the input, the hidden layers, the output."""

@@ -48,6 +48,16 @@ def checked_mask_value(value: Any) -> float | None:
     return float(value)
 
 
+def checked_positive(argument: str, value: Any) -> float:
+    """Return `value` as a float, or say that `argument` must be a number above 0."""
+    wanted = f"{argument} must be a finite number above 0, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{wanted} ({type(value).__name__}).")
+    if not 0 < float(value) < math.inf:
+        raise ValueError(f"{wanted}.")
+    return float(value)
+
+
 def checked_name(value: Any) -> str | None:
     """Return a layer's name, or say which names would do."""
     wanted = "name must be a string of letters, digits and underscores that begins with a letter"

@@ -6,6 +6,7 @@ from dask_horn.program.assembler import Program
 from dask_horn.program.build import (
     PREDICTION_BATCH,
     prediction_program,
+    statistics_program,
     submodel_scales,
     training_program,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Optimizer",
     "Program",
     "prediction_program",
+    "statistics_program",
     "submodel_scales",
     "training_program",
     "warm_up",

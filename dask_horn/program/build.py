@@ -11,33 +11,62 @@ from dask_horn.network import (
     GRU,
     LSTM,
     OUTPUT,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GlobalAveragePool2D,
     Layer,
+    LayerNorm,
+    MaxPool2D,
     Network,
     ParameterTable,
     SimpleRNN,
     Stage,
 )
 from dask_horn.program.assembler import Assembler, Program
+from dask_horn.program.convolution import emit_conv2d
 from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.embedding import emit_embedding
+from dask_horn.program.flatten import emit_flatten
 from dask_horn.program.layers import Context, EmittedLayer, Emitter
+from dask_horn.program.normalization import emit_batch_norm, emit_layer_norm
 from dask_horn.program.optimizers import Optimizer, Update
-from dask_horn.program.recurrent import counted_of, emit_recurrent
+from dask_horn.program.padding import counted_rows, emit_padding, reserve_counted
+from dask_horn.program.pooling import (
+    emit_average_pool,
+    emit_global_average_pool,
+    emit_max_pool,
+)
+from dask_horn.program.recurrent import emit_recurrent
 
-__all__ = ["PREDICTION_BATCH", "prediction_program", "submodel_scales", "training_program"]
+__all__ = [
+    "PREDICTION_BATCH",
+    "prediction_program",
+    "statistics_program",
+    "submodel_scales",
+    "training_program",
+]
 
 # The one place that knows the programs of all layers.
 _EMITTERS: dict[type[Layer], Emitter] = {
+    AveragePool2D: emit_average_pool,
+    Conv2D: emit_conv2d,
     Dense: emit_dense,
     Dropout: emit_dropout,
     Embedding: emit_embedding,
     SimpleRNN: emit_recurrent,
     LSTM: emit_recurrent,
     GRU: emit_recurrent,
+    BatchNorm: emit_batch_norm,
+    LayerNorm: emit_layer_norm,
+    Flatten: emit_flatten,
+    GlobalAveragePool2D: emit_global_average_pool,
+    MaxPool2D: emit_max_pool,
 }
 
 #: Rows that are predicted together: enough for the products' full speed.
@@ -98,8 +127,9 @@ def training_program(
     lengths = table.axis_lengths
     largest = max(stage.outputs.restricted(lengths).size for stage in network.stages)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
-    counted = _counted_steps(network, assembler)
-    context = Context(assembler, table, scales, update, scratch, counted)
+    context = Context(
+        assembler, table, scales, update, scratch, counted=reserve_counted(network, assembler)
+    )
     n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
     targets = assembler.batch_buffer(n_targets)
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
@@ -115,7 +145,7 @@ def training_program(
             targets,
             scratch[0],
             assembler.filled_buffer(class_weights),
-            _counted_rows(network, context),
+            counted_rows(network, context),
         ),
         constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
     )
@@ -127,51 +157,67 @@ def training_program(
     return assembler.program(network.output_rows * network.n_outputs, update.states)
 
 
-def prediction_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
-    """Gather, forward, and store the outputs of one batch of the undivided network."""
+def prediction_program(
+    network: Network,
+    statistics: NDArray[np.float32] | None = None,
+    *,
+    batch_size: int,
+    sample_dtype: str,
+) -> Program:
+    """Gather, forward, and store the outputs of one batch of the undivided network.
+
+    `statistics` are laid out as `Network.statistics` tells; None where that table is empty, or the
+    values do not matter.
+    """
     assembler = Assembler(network.parameters.size, batch_size)
-    counted = _counted_steps(network, assembler)
-    context = Context(assembler, network.parameters, {}, None, (0, 0), counted)
+    if statistics is None:
+        statistics = np.ones(network.statistics.size, np.float32)
+    start = assembler.filled_buffer(statistics) if statistics.size else 0
+    places = _places(network, start)
+    context = _without_update(network, assembler, places, predicts=True)
     layers = _emit_forward(network, context, sample_dtype)
     n_outputs = network.output_rows * network.n_outputs
     assembler.emit("store", n_out=n_outputs, operands=(layers[-1].output,))
     return assembler.program(n_outputs)
 
 
-def _counted_steps(network: Network, assembler: Assembler) -> int | None:
-    """Reserve what tells padding from steps, where samples have padding."""
-    return None if network.mask_value is None else assembler.batch_buffer(network.input_shape[0])
+def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
+    """Gather, forward as in training but without dropout, and store the batch's statistics.
+
+    They are those of the undivided network, laid out as `Network.statistics` tells; variances are
+    the batch's own, not unbiased.
+    """
+    assembler = Assembler(network.parameters.size, batch_size)
+    size = network.statistics.size
+    found = assembler.buffer(size)
+    places = _places(network, found)
+    context = _without_update(network, assembler, places, predicts=False)
+    _emit_forward(network, context, sample_dtype)
+    assembler.emit("store_once", n_out=size, operands=(found,))
+    return assembler.program(size)
 
 
-def _counted_rows(network: Network, context: Context) -> int:
-    """Return which rows of the output count in the loss."""
-    if network.output_rows > 1:
-        return counted_of(context, network.output_rows)
-    return context.assembler.filled_buffer(np.ones(context.assembler.batch_size, np.float32))
-
-
-def _emit_mask(network: Network, context: Context, sample_dtype: str, samples: int) -> None:
-    """Write the row that finds the padding."""
-    assert context.counted is not None
-    assert network.mask_value is not None
-    value = network.mask_value
-    if sample_dtype == "float32":  # the value as it is in the data
-        value = float(np.float32(value))
-    context.assembler.emit(
-        f"mask_{sample_dtype}",
-        n_in=network.n_inputs,
-        rows=network.input_shape[0],
-        operands=(context.counted, samples),
-        constant=context.assembler.constants(value),
+def _without_update(
+    network: Network, assembler: Assembler, places: Mapping[str, int], *, predicts: bool
+) -> Context:
+    """Return what the rows of a program over the undivided network refer to."""
+    return Context(
+        *(assembler, network.parameters, {}, None, (0, 0), places),
+        predicts=predicts,
+        counted=reserve_counted(network, assembler),
     )
+
+
+def _places(network: Network, start: int) -> dict[str, int]:
+    """Return the offset of each of the statistics, which lie at `start`."""
+    return {name: start + tensor.offset for name, tensor in network.statistics.items()}
 
 
 def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:
     """Write the gather and the forward rows of every layer."""
     samples = context.assembler.batch_buffer(network.n_inputs)
     context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
-    if context.counted is not None:
-        _emit_mask(network, context, sample_dtype, samples)
+    emit_padding(network, context, sample_dtype, samples)
     emitted: list[EmittedLayer] = []
     source = samples
     for stream, stage in enumerate(network.stages):

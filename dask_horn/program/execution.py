@@ -116,6 +116,18 @@ class Execution:
         self._run([samples], np.arange(n_rows), starts, np.zeros(starts.size - 1))
         return outputs
 
+    def measure(
+        self,
+        samples: Sequence[NDArray[np.generic]],
+        order: NDArray[np.int64],
+        starts: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Return what the program stores of each batch, (n_batches, n_outputs); as `train`."""
+        outputs = np.empty((starts.size - 1, self.program.n_outputs), np.float32)
+        self._counters[op.RESULT] = outputs.ctypes.data
+        self._run(samples, order, starts, np.zeros(starts.size - 1))
+        return outputs
+
     def _run(
         self,
         samples: Sequence[NDArray[np.generic]],

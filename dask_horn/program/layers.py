@@ -29,8 +29,13 @@ class Context:
         Where gradients go; None in a program that only predicts.
     scratch : tuple of int
         Two buffers, each for a batch of the largest signal, that gradients pass through, in turn.
+    statistics : mapping of str to int, or None
+        Offsets of what `Network.statistics` names: where a program that predicts finds it, and one
+        that measures leaves the batch's. None while training, when nobody wants to know.
+    predicts : bool
+        Whether outputs are those of a trained model; else a batch is normalized by itself.
     counted : int or None
-        (batch, steps), 0 where a step of a sample is padding, else 1; None where none is.
+        Offset of (batch, steps), 0 where a step of a sample is padding, else 1; None where none is.
     """
 
     assembler: Assembler
@@ -38,6 +43,8 @@ class Context:
     scales: Mapping[str, float]
     update: Update | None
     scratch: tuple[int, int]
+    statistics: Mapping[str, int] | None = None
+    predicts: bool = False
     counted: int | None = None
 
     @property

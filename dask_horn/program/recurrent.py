@@ -10,6 +10,7 @@ from dask_horn.kernels.cpu.recurrent import loop_work_size, product_work_size
 from dask_horn.network import GRU, Recurrent, SimpleRNN, Stage, TensorSpec
 from dask_horn.program.dense import work_of
 from dask_horn.program.layers import Context
+from dask_horn.program.padding import counted_of
 
 __all__ = ["EmittedRecurrent", "emit_recurrent"]
 
@@ -135,14 +136,6 @@ def emit_recurrent(context: Context, stage: Stage, source: int, stream: int) -> 
         sizes=(layer.return_sequences, context.trains),
     )
     return emitted
-
-
-def counted_of(context: Context, rows: int) -> int:
-    """Return which of so many rows of each sample count: those of the samples, or all."""
-    if context.counted is not None:
-        return context.counted
-    size = context.assembler.batch_size * rows
-    return context.assembler.filled_buffer(np.ones(size, np.float32))
 
 
 def n_biases(layer: Recurrent) -> int:

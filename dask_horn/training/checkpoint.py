@@ -45,7 +45,13 @@ _KEPT = 2  # checkpoints: the last, and the one before it
 def models_of(spec: RunSpec, parents: Sequence[ParentState]) -> Model | Ensemble:
     """Make the parents a model, or an ensemble where the groups are not merged."""
     models = [
-        Model(spec.network, parent.parameters, spec.standardizer, spec.targets)
+        Model(
+            spec.network,
+            parent.parameters,
+            spec.standardizer,
+            spec.targets,
+            statistics=parent.statistics,
+        )
         for parent in parents
     ]
     return Ensemble(tuple(models)) if spec.ensemble else models[0]
@@ -67,6 +73,7 @@ def load_parent(location: str, round: int, lineage: int) -> ParentState:
     model = load(f"{location}/model")
     member = model.members[lineage] if isinstance(model, Ensemble) else model
     parent = ParentState.start(member.parameters, round, momentum=False)
+    parent = replace(parent, statistics=member.statistics)
     if "momentum" not in zarr.open_group(location, mode="r"):
         return parent
     momentum = zarr.open_array(f"{location}/momentum/{lineage}", mode="r")[...]

@@ -13,6 +13,7 @@ from dask_horn.data import Block, decoded
 from dask_horn.data.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
+from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["Score", "add_scores", "score_blocks"]
@@ -77,9 +78,7 @@ def add_scores(scores: Sequence[Score]) -> Score:
     return total
 
 
-def score_blocks(
-    spec: RunSpec, blocks: Sequence[Block], parents: Sequence[NDArray[np.float32]]
-) -> Score:
+def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[ParentState]) -> Score:
     """Score the mean prediction of `parents` on some of the validation rows.
 
     Raises
@@ -88,13 +87,8 @@ def score_blocks(
         If a value is not finite: no survey has seen these rows.
     """
     assert spec.validation is not None, "scoring needs validation rows"
-    program = prediction_program(
-        spec.network, batch_size=PREDICTION_BATCH, sample_dtype=spec.validation.decoded_dtype
-    )
-    standardizer, form = spec.standardizer, spec.validation.form
-    executions = [
-        Execution(program, parent, standardizer.mean, standardizer.scale) for parent in parents
-    ]
+    executions = [_execution(spec, spec.validation.decoded_dtype, parent) for parent in parents]
+    form = spec.validation.form
     scores = []
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
@@ -115,6 +109,17 @@ def score_blocks(
 def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Keep what counts of outputs or targets: one row for each sample, or for each step."""
     return values.reshape(counted.size, -1)[counted.ravel()]
+
+
+def _execution(spec: RunSpec, dtype: str, parent: ParentState) -> Execution:
+    """Set a parent up to predict."""
+    program = prediction_program(
+        spec.network,
+        parent.statistics if spec.network.statistics else None,
+        batch_size=PREDICTION_BATCH,
+        sample_dtype=dtype,
+    )
+    return Execution(program, parent.parameters, spec.standardizer.mean, spec.standardizer.scale)
 
 
 def _score(

@@ -6,7 +6,8 @@ Where all groups of a parent are divided alike, as they are by default, the pare
 from round to round: each sub-model's deltas are added up over the groups and stepped on a worker
 of its own, where the next round trains it, and the sub-models tell each other no more than what
 they add to the few entries that all of them hold (`share`). The parent is put together where
-somebody wants it: to score it, to divide it otherwise, to save it, at the end.
+somebody wants it: to score it, to divide it otherwise, to save it, at the end. Where there is a
+`BatchNorm`, a task `statistics` measures its population then, before anything is predicted.
 
 Where each group draws a partition of its own in each round, no part outlives its round:
 
@@ -113,7 +114,8 @@ def round_graph(
         merged, telling = (stages.redrawn if spec.redraw else stages.in_parts)(parent)
         told += telling
         if is_last or spec.validation is not None:
-            wholes.append(stages.whole(merged, stages.key("parent", lineage)))
+            whole = stages.whole(merged, stages.key("parent", lineage))
+            wholes.append(stages.predicting(whole, round))
         after.append(Parent((wholes[-1],)) if is_last else merged)
     merged_parents = tuple(_lazy(tasks, parent) for parent in after)  # before scoring
     score = None
@@ -137,7 +139,8 @@ def whole_parents(
     wholes = []
     for lineage, parent in enumerate(parents):
         stages = Stages(tasks, spec, common, 0, lineage, nowhere, homes(lineage, 0))
-        wholes.append(stages.whole(parent, (f"whole-{spec.run}", number, lineage)))
+        whole = stages.whole(parent, (f"whole-{spec.run}", number, lineage))
+        wholes.append(stages.predicting(whole, f"whole-{number}"))
     return tasks.delayed(*wholes)
 
 

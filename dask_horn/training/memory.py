@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
-from dask_horn.program import Program, prediction_program, training_program
+from dask_horn.program import Program, prediction_program, statistics_program, training_program
 from dask_horn.training.spec import RunSpec
 
 __all__ = ["kernels_of", "memory_needed"]
@@ -15,6 +15,9 @@ def kernels_of(spec: RunSpec) -> tuple[str, ...]:
     if spec.validation is not None:
         dtype = spec.validation.decoded_dtype
         kernels.update(prediction_program(spec.network, batch_size=1, sample_dtype=dtype).kernels)
+    if spec.network.statistics:
+        dtype = spec.samples.decoded_dtype
+        kernels.update(statistics_program(spec.network, batch_size=1, sample_dtype=dtype).kernels)
     return tuple(sorted(kernels))
 
 

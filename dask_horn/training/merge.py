@@ -13,7 +13,7 @@ subnet training", PVLDB 15(8): averaging what sub-models share.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ ARITY = 4
 PART_ARITY = 8
 
 _NO_MOMENTUM = np.zeros(0, np.float32)
+_NO_STATISTICS = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,8 @@ class ParentState:
         Of the round that made it, by group and sub-model; of a part none: its share tells them.
     partition : Partition or None
         Which made the part; None of a whole parent.
+    statistics : ndarray of float32, (n_statistics,)
+        What it predicts with besides parameters, where that has been measured; else (0,).
     """
 
     round: int
@@ -72,9 +75,10 @@ class ParentState:
     momentum: NDArray[np.float32]
     reports: tuple[SubmodelReport, ...] = ()
     partition: Partition | None = None
+    statistics: NDArray[np.float32] = field(default_factory=_NO_STATISTICS.copy)
 
     def __sizeof__(self) -> int:
-        return int(self.parameters.nbytes + self.momentum.nbytes)
+        return int(self.parameters.nbytes + self.momentum.nbytes + self.statistics.nbytes)
 
     @property
     def cut_by(self) -> Partition:

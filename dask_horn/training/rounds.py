@@ -215,8 +215,9 @@ class Rounds:
         return saved
 
     def _wholes(self, parents: Parents) -> tuple[Any, ...]:
-        """Put parents together."""
-        if all(len(parent.parts) == 1 for parent in parents):
+        """Put parents together, with all that they predict with."""
+        measured = not self.spec.network.statistics
+        if measured and all(len(parent.parts) == 1 for parent in parents):
             return tuple(part for parent in parents for part in parent.parts)
         number, homes = next(self._numbers), self._homes()
         return self.executor.submit(*whole_parents(self.spec, self.shared, parents, number, homes))

@@ -15,6 +15,7 @@ from dask_horn.training.merge import ARITY, PART_ARITY, add_deltas, add_partial_
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.submodel import train_submodel
 from dask_horn.training.tasks import (
+    measure_population,
     next_parent,
     next_part,
     put_slices,
@@ -101,6 +102,15 @@ class Stages:
         if len(parts) == 1:
             return parts[0]
         return self.tasks.call(whole_parent, key, self.common, parts, near=self.home)
+
+    def predicting(self, whole: TaskRef, stage: int | str) -> TaskRef:
+        """Measure what a parent predicts with besides its parameters, if anything."""
+        if not self.spec.network.statistics:
+            return whole
+        key = (f"statistics-{self.spec.run}", stage, self.lineage)
+        return self.tasks.call(
+            measure_population, key, self.common, whole, self.lineage, near=self.home
+        )
 
     def partition(self, group: int) -> TaskRef:
         """Divide a group's copy."""

@@ -23,6 +23,7 @@ from dask_horn.training.spec import RunSpec
 __all__ = [
     "SubmodelReport",
     "Trained",
+    "batch_starts",
     "begin_round",
     "count_steps",
     "take_steps",
@@ -161,7 +162,7 @@ def take_steps(
     with contextlib.closing(_windows(spec, round, group, submodel)) as windows_to_come:
         while done < rates.size:
             window = next(windows_to_come)
-            starts = _batch_starts(window.order.size, spec.batch_size)[: rates.size - done + 1]
+            starts = batch_starts(window.order.size, spec.batch_size)[: rates.size - done + 1]
             stop = done + starts.size - 1
             got = execution.train(
                 window.samples, window.targets, window.order, starts, rates[done:stop]
@@ -231,7 +232,7 @@ def _windows(
             number += 1
 
 
-def _batch_starts(n_rows: int, batch_size: int) -> NDArray[np.int64]:
+def batch_starts(n_rows: int, batch_size: int) -> NDArray[np.int64]:
     """Where batches begin: all rows in the fewest batches, whose sizes differ by at most one."""
     n_batches = -(-n_rows // batch_size)
     return np.arange(n_batches + 1) * n_rows // n_batches

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from dask_horn.training.merge import (
     take_part,
 )
 from dask_horn.training.spec import RunSpec
+from dask_horn.training.statistics import population_of
 from dask_horn.training.submodel import SubmodelReport, Trained, train_submodel
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "collect_report",
     "evaluate_blocks",
     "initial_parent",
+    "measure_population",
     "next_parent",
     "next_part",
     "put_slices",
@@ -121,6 +123,13 @@ def whole_parent(spec: RunSpec, parts: list[ParentState]) -> ParentState:
     return join_parts(spec.network.parameters, spec.network.shared_tensors, parts)
 
 
+def measure_population(spec: RunSpec, parent: ParentState, lineage: int) -> ParentState:
+    """Measure what a whole parent predicts with, unless that is known."""
+    if parent.statistics.size:
+        return parent
+    return replace(parent, statistics=population_of(spec, lineage, parent.parameters))
+
+
 def put_slices(spec: RunSpec, partition: Partition, trained: list[Trained]) -> PartialSum:
     """Put a group's deltas into its partial sum."""
     return put_group(spec.network.parameters, partition, trained)
@@ -140,7 +149,7 @@ def next_parent(
 
 def evaluate_blocks(spec: RunSpec, blocks: tuple[Block, ...], *parents: ParentState) -> Score:
     """Score the parent, or the ensemble of all parents, on some validation rows."""
-    return score_blocks(spec, blocks, [parent.parameters for parent in parents])
+    return score_blocks(spec, blocks, parents)
 
 
 def collect_report(round: int, score: Score | None, *told: ParentState | Share) -> RoundReport:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
-from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Network
+from dask_horn.network import (
+    ACTIVATIONS,
+    LOSSES,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    MaxPool2D,
+    Network,
+)
 
 
 @st.composite
-def networks(draw):
+def dense_networks(draw):
+    """Up to four dense layers and dropouts, and the output."""
     hidden = draw(
         st.lists(
             st.one_of(
@@ -28,3 +41,38 @@ def networks(draw):
     output = Dense(draw(st.integers(2, 12)), use_bias=draw(st.booleans()))
     input_shape = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
     return Network([*hidden, output], input_shape, draw(st.sampled_from(list(LOSSES))))
+
+
+@st.composite
+def convolutional_networks(draw):
+    """One to three layers over small images, perhaps a dense one, and the output."""
+    places = {"padding": st.sampled_from(["valid", "same"])}
+    convolutions = st.builds(
+        Conv2D,
+        st.integers(2, 9),
+        st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        stride=st.integers(1, 2),
+        activation=st.sampled_from(ACTIVATIONS),
+        use_bias=st.booleans(),
+        **places,
+    )
+    pools = st.one_of(
+        st.builds(MaxPool2D, st.integers(1, 3), stride=st.sampled_from([None, 1, 2]), **places),
+        st.builds(AveragePool2D, st.integers(1, 3), stride=st.sampled_from([None, 2]), **places),
+        st.builds(Dropout, st.floats(0, 0.9)),
+    )
+    input_shape = (draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 3)))
+    layers = draw(st.lists(st.one_of(convolutions, pools), min_size=1, max_size=3))
+    layers.append(draw(st.sampled_from([Flatten(), GlobalAveragePool2D()])))
+    if draw(st.booleans()):
+        layers.append(Dense(draw(st.integers(2, 9)), activation="tanh"))
+    output = Dense(draw(st.integers(2, 5)))
+    try:
+        return Network([*layers, output], input_shape, draw(st.sampled_from(list(LOSSES))))
+    except ValueError:  # a window that is larger than its image
+        reject()
+
+
+def networks():
+    """Networks of all kinds."""
+    return st.one_of(dense_networks(), convolutional_networks())

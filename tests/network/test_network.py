@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+import dask_horn.network
 from dask_horn.network import Dense, Dropout, Layer, Network, Signal
 from tests.network.strategies import networks
 
@@ -74,7 +75,7 @@ def test_json_brings_the_same_network_back(network):
 @given(networks())
 def test_pickle_and_repr_bring_the_same_network_back(network):
     assert network.parameters == pickle.loads(pickle.dumps(network)).parameters
-    assert eval(repr(network)) == network
+    assert eval(repr(network), dict(vars(dask_horn.network))) == network
 
 
 @given(networks())

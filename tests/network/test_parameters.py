@@ -46,7 +46,8 @@ def test_a_restricted_table_is_laid_out_like_any_other(network, data):
     _assert_laid_out(table)
     lengths = {**network.unit_axes, **sizes}
     for old, new in zip(network.parameters.tensors, table.tensors, strict=True):
-        assert new.shape == tuple(lengths[axis] for axis in new.axes)
+        places = zip(old.axes, old.shape, strict=True)
+        assert new.shape == tuple(lengths.get(axis, length) for axis, length in places)
         assert (new.name, new.axes, new.fan_in, new.decays) == (
             old.name,
             old.axes,

@@ -8,7 +8,7 @@ one is whose is told in `networks.py`.
 
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.losses import loss, loss_gradient
-from tests.oracle.networks import forward, gradients
+from tests.oracle.networks import batch_statistics, forward, gradients
 from tests.oracle.optimizers import AdamState, adamw_step, clip_by_norm, sgd_step, zeros_like
 from tests.oracle.randomness import philox4x32
 
@@ -17,6 +17,7 @@ __all__ = [
     "activation",
     "activation_slope",
     "adamw_step",
+    "batch_statistics",
     "clip_by_norm",
     "forward",
     "gradients",

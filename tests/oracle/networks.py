@@ -8,20 +8,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, Layer, Network, SimpleRNN
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    LayerNorm,
+    MaxPool2D,
+    Network,
+    SimpleRNN,
+)
+from tests.oracle.convolution import (
+    average_pool_pass,
+    conv2d_pass,
+    flatten_pass,
+    max_pool_pass,
+)
 from tests.oracle.dense import dense_pass, dropout_pass
 from tests.oracle.losses import loss_gradient
+from tests.oracle.normalization import batch_norm_pass, layer_norm_pass
 from tests.oracle.passes import Array, Arrays, Backward, LayerPass, Options
 from tests.oracle.recurrent import embedding_pass, recurrent_pass
 
 # The one place that knows the passes of all layers.
 _PASSES: dict[type[Layer], LayerPass] = {
+    AveragePool2D: average_pool_pass,
+    Conv2D: conv2d_pass,
     Dense: dense_pass,
     Dropout: dropout_pass,
+    Flatten: flatten_pass,
+    GlobalAveragePool2D: average_pool_pass,
+    MaxPool2D: max_pool_pass,
     Embedding: embedding_pass,
     SimpleRNN: recurrent_pass,
     LSTM: recurrent_pass,
     GRU: recurrent_pass,
+    BatchNorm: batch_norm_pass,
+    LayerNorm: layer_norm_pass,
 }
 
 
@@ -32,6 +62,7 @@ def forward(
     scales: Mapping[str, float] | None = None,
     masks: Mapping[str, Any] | None = None,
     counted: ArrayLike | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[Array, list[Backward]]:
     """Outputs of samples (batch, ...), and the way back through each layer.
 
@@ -41,8 +72,24 @@ def forward(
     `masks` holds, by the name of a Dropout layer, which units (batch, units) are KEPT, as bools;
     a Dropout without a mask does nothing, as in prediction. `counted` holds which steps (batch,
     steps) are no padding, as bools.
+    `statistics` holds the population's mean and variance for each BatchNorm, by name, as in
+    prediction; without them a batch is normalized by itself, as in training.
     """
-    options = Options(scales or {}, masks or {}, counted)
+    return _forward(
+        network, params, x, Options(scales or {}, masks or {}, statistics, counted=counted)
+    )
+
+
+def batch_statistics(network: Network, params: Mapping[str, ArrayLike], x: ArrayLike) -> Arrays:
+    """Mean and variance of a batch at each BatchNorm, by name, without dropout."""
+    options = Options()
+    _forward(network, params, x, options)
+    return options.seen
+
+
+def _forward(
+    network: Network, params: Mapping[str, ArrayLike], x: ArrayLike, options: Options
+) -> tuple[Array, list[Backward]]:
     a = np.asarray(x, np.float64)
     a = a.reshape(len(a), *network.stages[0].inputs.shape)
     ways_back: list[Backward] = []
@@ -71,9 +118,10 @@ def gradients(
     masks: Mapping[str, Any] | None = None,
     class_weight: ArrayLike | None = None,
     counted: ArrayLike | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> Arrays:
     """The gradient of the mean loss with respect to every parameter, by name."""
-    outputs, ways_back = forward(network, params, x, scales, masks, counted)
+    outputs, ways_back = forward(network, params, x, scales, masks, counted, statistics)
     g = loss_gradient(network, outputs, targets, class_weight, counted)
     found: Arrays = {}
     for backward in reversed(ways_back):

@@ -19,6 +19,8 @@ class Options:
 
     scales: Mapping[str, float] = field(default_factory=dict)  # c of each tensor, 1 where missing
     masks: Mapping[str, Any] = field(default_factory=dict)  # what is KEPT, by a layer's name
+    statistics: Mapping[str, ArrayLike] | None = None  # the population's; None for the batch's own
+    seen: Arrays = field(default_factory=dict)  # the batch's own, which the passes leave here
 
     counted: Any = None  # which steps are no padding, bools (batch, steps); all where None
 

@@ -34,10 +34,7 @@ class Problem:
     @property
     def counted(self):
         """Which steps (n, steps) are no padding; None where none is."""
-        if self.network.mask_value is None:
-            return None
-        steps = self.x.reshape(len(self.x), self.network.input_shape[0], -1)
-        return (steps != np.float32(self.network.mask_value)).any(axis=2)
+        return counted_steps(self.network, self.x)
 
     @property
     def standardized(self):
@@ -68,6 +65,14 @@ def problem(network, n, sizes=None, seed=0):
     }[LOSSES[network.loss].kind]
     targets = targets.reshape(n, *targets.shape[1:] if rows == n else (network.output_rows, -1))
     return Problem(network, table, parameters, x.astype("f4"), targets, mean, scale)
+
+
+def counted_steps(network, x):
+    """Which steps (n, steps) of float32 samples are no padding; None where none is."""
+    if network.mask_value is None:
+        return None
+    steps = x.reshape(len(x), network.input_shape[0], -1)
+    return (steps != np.float32(network.mask_value)).any(axis=2)
 
 
 def _n_tokens(network):

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from dask_horn.data import Block, forget, windows
 from dask_horn.errors import DivergedError
-from dask_horn.network import Dense, Dropout, Network
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SimpleRNN,
+)
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.training import submodel as module
@@ -21,11 +32,47 @@ from dask_horn.training.merge import ParentState, add_partial_sums, put_group, s
 from dask_horn.training.spec import OuterStep, Schedule
 from dask_horn.training.submodel import count_steps, train_submodel
 from tests import oracle
+from tests.program.problems import counted_steps
 from tests.training.specs import RUN, make_spec, rows_of
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(3, 2, size=(60, 5)).astype("f4"), RNG.integers(3, size=60)
 NETWORK = Network([Dense(13, activation="gelu"), Dense(9, activation="sigmoid"), Dense(3)], 5)
+IMAGES = RNG.normal(3, 2, size=(60, 6 * 5)).astype("f4")
+# The last of four steps are padding, in every third sample.
+SEQUENCES = RNG.normal(3, 2, size=(60, 4, 3)).astype("f4")
+SEQUENCES[::3, 2:] = -1
+#: Networks that are divided and merged, one of each family at least, and samples for them.
+FAMILIES = {
+    "dense": (NETWORK, X),
+    "convolution": (
+        Network(
+            [
+                Conv2D(9, (2, 3), activation="tanh", padding="same"),
+                AveragePool2D((2, 1)),
+                Conv2D(7, 2, activation="gelu"),
+                MaxPool2D(2, stride=1),
+                Flatten(),
+                Dense(8, activation="sigmoid"),
+                Dense(3),
+            ],
+            (6, 5, 1),
+        ),
+        IMAGES,
+    ),
+    "recurrence": (
+        Network(
+            [
+                LSTM(9, return_sequences=True, mask_value=-1),
+                GRU(7, return_sequences=True),
+                SimpleRNN(8),
+                Dense(3),
+            ],
+            (4, 3),
+        ),
+        SEQUENCES.reshape(60, 12),
+    ),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +106,7 @@ def _train(spec, start=None, partition=None, round=0, group=0, submodel=0):
 # ----------------------------------------------------- partition, training and merge together
 
 
-def _masked_training(spec, parent, partition, round, group, submodel):
+def _masked_training(spec, samples, parent, partition, round, group, submodel):
     """The delta (float64) of a sub-model, done on the whole network with masked connections."""
     network, table = spec.network, spec.network.parameters
     held = np.zeros(table.size, np.float32)
@@ -69,12 +116,14 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     scales = submodel_scales(network, partition.fractions(submodel), spec.hidden_exponent)
     n_steps = steps_of(spec, partition, round, group, submodel)
     rows = rows_of(spec.rounds[round].group_blocks[group])
-    x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
+    x = (samples[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
     for rate in spec.schedule.rates(round, n_steps):
         grads = oracle.gradients(
-            network, params, x, Y[rows], scales, class_weight=spec.class_weights
+            *(network, params, x, Y[rows], scales),
+            class_weight=spec.class_weights,
+            counted=counted_steps(network, samples[rows]),
         )
         grads = {name: connected[name] * g for name, g in grads.items()}
         if optimizer.name == "sgd":
@@ -98,13 +147,15 @@ def _masked_training(spec, parent, partition, round, group, submodel):
     ids=["sgd", "adamw"],
 )
 @pytest.mark.parametrize(("n_groups", "n_submodels"), [(1, 1), (1, 3), (2, 2), (3, 4)])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
-    n_groups, n_submodels, optimizer
+    family, n_groups, n_submodels, optimizer
 ):
     round = 2
+    network, samples = FAMILIES[family]
     spec = make_spec(
-        NETWORK,
-        *(X, Y),
+        network,
+        *(samples, Y),
         n_groups=n_groups,
         optimizer=optimizer,
         schedule=Schedule("cosine", 0.05 if optimizer.name == "sgd" else 0.01, 10, 1),
@@ -112,10 +163,10 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
         batch_size=60,  # all rows of a group are one batch, so that their order tells nothing
         steps=(3, 5, 4)[:n_groups],
     )
-    table, step = NETWORK.parameters, OuterStep(0.7, 0.6)
-    parent = ParentState(round, _parameters(), _parameters(seed=2))
+    table, step = network.parameters, OuterStep(0.7, 0.6)
+    parent = ParentState(round, _parameters(network), _parameters(network, seed=2))
     partitions = [
-        Partition.draw(NETWORK, n_submodels, spec.seed, round=round, group=g, concentration=10.0)
+        Partition.draw(network, n_submodels, spec.seed, round=round, group=g, concentration=10.0)
         for g in range(n_groups)
     ]
     sums, total, count = [], np.zeros(table.size), np.zeros(table.size)
@@ -124,11 +175,11 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
         for submodel in range(n_submodels):
             start = partition.slice_map(table, submodel).take(parent.parameters)
             trained.append(_train(spec, start, partition, round, group, submodel))
-            delta, held, samples = _masked_training(
-                spec, parent.parameters, partition, round, group, submodel
+            delta, held, n_seen = _masked_training(
+                spec, samples, parent.parameters, partition, round, group, submodel
             )
-            total += samples * delta
-            count += samples * held
+            total += n_seen * delta
+            count += n_seen * held
         sums.append(put_group(table, partition, trained))
     after = step_parent(table, parent, add_partial_sums(sums), partitions, step)
 
@@ -256,7 +307,7 @@ def test_steps_of_one_pass(lengths, batch_size):
 
 @given(st.integers(1, 500), st.integers(1, 100))
 def test_batches_of_a_window_are_as_even_as_can_be(n_rows, batch_size):
-    starts = module._batch_starts(n_rows, batch_size)
+    starts = module.batch_starts(n_rows, batch_size)
     sizes = np.diff(starts)
     assert (starts[0], starts[-1]) == (0, n_rows)
     assert sizes.max() <= batch_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
     activations,
+    convolution,
     dropout,
     embedding,
     gather,
@@ -11,7 +12,9 @@ from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their k
     gru,
     losses,
     lstm,
+    normalization,
     optimizers,
+    pooling,
     recurrent,
     simple_rnn,
 )

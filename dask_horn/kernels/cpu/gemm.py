@@ -30,7 +30,7 @@ from dask_horn.kernels.cpu.tiles import (
 )
 from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
 
-__all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
+__all__ = ["SLACK", "pack_columns", "padded_rows", "weight_kernel", "work_size"]
 
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
@@ -92,7 +92,7 @@ def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         for group in range(0, n_out, _GROUP):
             stop = min(group + _GROUP, n_out)
             if packs:
-                _pack_columns(at(weight, k * n_out), n_out, n_terms, group, stop, panels)
+                pack_columns(at(weight, k * n_out), n_out, n_terms, group, stop, panels)
             i = 0
             while i < batch:
                 height = TALL if i < n_tall * TALL else SHORT
@@ -177,7 +177,7 @@ def weight_kernel(
         for group in range(0, n_out, _COLUMNS):
             stop = min(group + _COLUMNS, n_out)
             if packs_gradient:
-                _pack_columns(gradient, n_out, batch, group, stop, panels)
+                pack_columns(gradient, n_out, batch, group, stop, panels)
             stacked = 0  # columns of x that are or have been stacked
             i = 0
             while i < n_in:
@@ -218,7 +218,7 @@ weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN
 
 
 @inlined
-def _pack_columns(
+def pack_columns(
     matrix: Any, row_length: Any, n_rows: Any, start: Any, stop: Any, panels: Any
 ) -> None:
     """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side.

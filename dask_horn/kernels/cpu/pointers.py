@@ -1,4 +1,4 @@
-"""Three small intrinsics: call a kernel by its address, and step from pointers to arrays."""
+"""Small intrinsics: call a kernel by its address, and step from pointers to arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from dask_horn.kernels.compile import KERNEL_SIGNATURE
 
-__all__ = ["at", "call", "pointer_to"]
+__all__ = ["as_float64", "at", "call", "pointer_to"]
 
 
 @intrinsic
@@ -36,6 +36,17 @@ def at(typingctx: Any, pointer: Any, offset: Any) -> tuple[Any, Any]:
         return builder.gep(args[0], [args[1]])
 
     return pointer(pointer, types.int64), codegen
+
+
+@intrinsic
+def as_float64(typingctx: Any, pointer: Any) -> tuple[Any, Any]:
+    """Take a pointer for one to float64; the arena's work space may be used so."""
+    result = types.CPointer(types.float64)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(result))
+
+    return result(pointer), codegen
 
 
 @intrinsic

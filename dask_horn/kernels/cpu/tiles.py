@@ -31,7 +31,9 @@ __all__ = [
     "SHORT",
     "TALL",
     "WIDE",
+    "copy_block",
     "copy_wide",
+    "emit_tile",
     "multiply_tile",
     "n_tall_tiles",
     "transpose_block",
@@ -75,15 +77,26 @@ def _tile(rows: int, n_vectors: int) -> Any:
         signature = types.void(
             _FLOATS, integer, integer, _FLOATS, integer, integer, _FLOATS, integer, types.boolean
         )
-        return signature, lambda context, builder, _, args: _emit_tile(
+        return signature, lambda context, builder, _, args: emit_tile(
             context, builder, args, rows, n_vectors
         )
 
     return tile
 
 
-def _emit_tile(context: Any, builder: Any, args: Any, rows: int, n_vectors: int) -> Any:
-    """Write a tile's instructions: load or clear the sums, add all products, store."""
+def emit_tile(
+    context: Any,
+    builder: Any,
+    args: Any,
+    rows: int,
+    n_vectors: int,
+    runs: tuple[Any, Any] | None = None,
+) -> Any:
+    """Write a tile's instructions: load or clear the sums, add all products, store.
+
+    With `runs`, which are a number and a distance, the steps are done as many times, and a is that
+    much further on after each; b goes on without a gap.
+    """
     a, a_row, a_step, b, b_step, n_steps, out, out_row, accumulate = args
     entry = builder.block
     load, head = (builder.append_basic_block(f"tile_{name}") for name in ("load", "head"))
@@ -123,9 +136,22 @@ def _emit_tile(context: Any, builder: Any, args: Any, rows: int, n_vectors: int)
         return moved + added
 
     whole = builder.and_(n_steps, _INT(-_UNROLLED))
+
+    def run(state: list[Any]) -> list[Any]:
+        reached, state = _repeat(builder, add, state, _INT(0), whole, _UNROLLED)
+        return _repeat(builder, add, state, reached, n_steps, 1)[1]
+
+    def run_and_jump(state: list[Any]) -> list[Any]:
+        b_now, *others = run(state)
+        a_now, sums = others[: len(row_pointers)], others[len(row_pointers) :]
+        assert runs is not None
+        return [b_now, *(builder.gep(pointer, [runs[1]]) for pointer in a_now), *sums]
+
     state = [b, *row_pointers, *sums]
-    reached, state = _repeat(builder, add, state, _INT(0), whole, _UNROLLED)
-    _, state = _repeat(builder, add, state, reached, n_steps, 1)
+    if runs is None:
+        state = run(state)
+    else:
+        state = _repeat(builder, run_and_jump, state, _INT(0), runs[0], 1)[1]
     for (i, v), value in zip(cells, state[-len(cells) :], strict=True):
         _store(builder, value, place(i, v))
     return context.get_dummy_value()
@@ -154,14 +180,15 @@ def _repeat(
     for _ in range(n_unrolled):
         ended = advance(ended)
     next_step = builder.add(step, _INT(n_unrolled))
+    end = builder.block  # another one than it began with, where there was a loop within
     for phi, value in zip((step, *begun), (next_step, *ended), strict=True):
-        phi.add_incoming(value, loop)
+        phi.add_incoming(value, end)
     builder.cbranch(builder.icmp_signed("<", next_step, stop), loop, after)
 
     builder.position_at_end(after)
     pairs = zip(state, ended, strict=True)
-    reached = _phi(builder, (start, before), (next_step, loop))
-    return reached, [_phi(builder, (was, before), (now, loop)) for was, now in pairs]
+    reached = _phi(builder, (start, before), (next_step, end))
+    return reached, [_phi(builder, (was, before), (now, end)) for was, now in pairs]
 
 
 def _multiply_add(builder: Any, left: Any, right: Any, total: Any) -> Any:
@@ -227,7 +254,7 @@ def multiply_tile(
     complete = n_rows == height and n_columns == width
     target, target_row = (out, out_row) if complete else (scratch, width)
     if accumulate and not complete:
-        _copy(out, out_row, scratch, width, n_rows, n_columns)
+        copy_block(out, out_row, scratch, width, n_rows, n_columns)
     if tall and wide:
         _tall_wide(a, a_row, a_step, b, b_step, n_steps, target, target_row, accumulate)
     elif tall:
@@ -237,11 +264,14 @@ def multiply_tile(
     else:
         _short_narrow(a, a_row, a_step, b, b_step, n_steps, target, target_row, accumulate)
     if not complete:
-        _copy(scratch, width, out, out_row, n_rows, n_columns)
+        copy_block(scratch, width, out, out_row, n_rows, n_columns)
 
 
 @inlined
-def _copy(source: Any, source_row: Any, target: Any, target_row: Any, n: Any, width: Any) -> None:
+def copy_block(
+    source: Any, source_row: Any, target: Any, target_row: Any, n: Any, width: Any
+) -> None:
+    """target[i, j] ← source[i, j], for n of i and `width` of j."""
     for i in range(n):
         read = carray(at(source, i * source_row), (width,))
         written = carray(at(target, i * target_row), (width,))
@@ -308,4 +338,4 @@ def transpose_block(
         _transpose(source, source_row, target, target_row)
     else:
         _transpose(source, source_row, scratch, LANES)
-        _copy(scratch, LANES, target, target_row, n_columns, n_rows)
+        copy_block(scratch, LANES, target, target_row, n_columns, n_rows)

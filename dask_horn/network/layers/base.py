@@ -55,6 +55,13 @@ class Layer(ABC):
         """Return the layer's tensors, not yet placed in a vector; the layer must have a name."""
         return ()
 
+    def statistics(self, inputs: Signal) -> tuple[TensorSpec, ...]:
+        """Return what is measured on samples for prediction, and no parameter; laid out likewise.
+
+        Their `TensorSpec.fill` is what predicts as if nothing was measured.
+        """
+        return ()
+
     @property
     def given_name(self) -> str:
         """The name, where the layer must have one by now."""

@@ -5,16 +5,38 @@ import json
 import pytest
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network import GRU, LSTM, Dense, Dropout, Embedding, SimpleRNN, layers
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAveragePool2D,
+    LayerNorm,
+    MaxPool2D,
+    SimpleRNN,
+    layers,
+)
 
 EXAMPLES = [
+    AveragePool2D((2, 3), stride=1, padding="same"),
+    Conv2D(4, (3, 5), stride=(2, 1), padding="same", activation="gelu", name="conv"),
     Dense(3, "relu", use_bias=False, name="wide"),
     Dense(2),
     Dropout(0.25, name="drop"),
+    Flatten(),
+    GlobalAveragePool2D(name="mean"),
+    MaxPool2D(3, stride=2),
     Embedding(65, 8),
     SimpleRNN(3, "relu"),
     LSTM(3, return_sequences=True, mask_value=-1.5),
     GRU(3, use_bias=False),
+    BatchNorm(0.01, activation="relu", name="norm"),
+    LayerNorm(),
 ]
 
 
@@ -31,7 +53,7 @@ def test_every_kind_has_an_example_here():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "conv9d", "units": 3}, "one of dense, .*, got 'conv9d'; a later dask_horn"),
+        ({"kind": "conv9d", "units": 3}, "one of .*dense, .*, got 'conv9d'; a later"),
         ({"units": 3}, "got None"),
         ({"kind": ["dense"]}, r"got \['dense'\]"),
         ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; a later dask_horn"),

@@ -1,0 +1,39 @@
+"""From an image to a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dask_horn.network.layers.base import Layer
+from dask_horn.network.signals import Signal
+
+__all__ = ["Flatten"]
+
+
+@dataclass(frozen=True, repr=False)
+class Flatten(Layer):
+    """One row of all values of an image, position by position, for a `Dense` to take.
+
+    The channels remain units of their axis: a sub-model that has some of the filters has their
+    values at every position.
+
+    Attributes
+    ----------
+    name : str, optional
+        Letters, digits and underscores. Left out, the network fills in ``flatten_1``,
+        ``flatten_2`` and so on.
+
+    Examples
+    --------
+    >>> Flatten().outputs(Signal((4, 4, 64), "conv2d_2"))
+    Signal(shape=(1024,), axis='conv2d_2', grid=(4, 4))
+    """
+
+    kind: ClassVar[str] = "flatten"
+
+    def outputs(self, inputs: Signal) -> Signal:
+        """Return the positions laid end to end; a row stays what it is. See `Layer.outputs`."""
+        if len(inputs.shape) == 1:
+            return inputs
+        return Signal((inputs.size,), inputs.axis, grid=inputs.shape[:-1])

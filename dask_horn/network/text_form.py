@@ -1,0 +1,71 @@
+"""Layers as a line of text, the one that they are shown as: ``Dense(800, activation='relu')``.
+
+It looks like Python and is read as such, but nothing in it is ever run.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from typing import Any
+
+from dask_horn.network.layers import LAYERS, Layer
+
+__all__ = ["layers_from_text"]
+
+_KINDS = {kind.__name__: kind for kind in LAYERS.values()}
+
+
+def layers_from_text(text: str) -> list[Layer]:
+    """Return the layers that a line of text names.
+
+    Parameters
+    ----------
+    text : str
+        Layers as Python would make them, with commas between: ``Dense(800, activation='relu'),
+        Dropout(0.5)``. Arguments are numbers, strings, True, False, None, or tuples of them.
+
+    Raises
+    ------
+    ValueError
+        If the text is something else, a layer is not known, or does not take its arguments.
+
+    Examples
+    --------
+    >>> layers_from_text("Dense(800, activation='relu'), Dropout(0.5)")
+    [Dense(800, activation='relu'), Dropout(0.5)]
+    """
+    one_line = " ".join(text.split()).removesuffix(",")
+    if not one_line:
+        return []
+    try:
+        parsed = ast.parse(f"{one_line},", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "msg", None) or str(error)
+        raise ValueError(
+            f"layers must be text such as \"Dense(800, activation='relu'), Dropout(0.5)\", got "
+            f"{text!r}: {reason}."
+        ) from None
+    assert isinstance(parsed, ast.Tuple), "the comma at the end makes it one"
+    return [_layer(call) for call in parsed.elts]
+
+
+def _layer(call: ast.expr) -> Layer:
+    written = ast.unparse(call)
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise ValueError(f"layers must be such as Dense(800, activation='relu'), got {written}.")
+    name = call.func.id
+    if name not in _KINDS:
+        near = difflib.get_close_matches(name, _KINDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KINDS)}."
+        raise ValueError(f"layers name no such layer as {name}; {hint}")
+    try:
+        arguments = [ast.literal_eval(argument) for argument in call.args]
+        named: dict[str, Any] = {}
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise ValueError("** is not known here")
+            named[keyword.arg] = ast.literal_eval(keyword.value)
+        return _KINDS[name](*arguments, **named)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"layers hold {written}, which is not valid: {error}") from None

@@ -1,0 +1,121 @@
+"""The rows of normalizing layers: ``f(γ x̂ + β)``, x̂ over a batch or over the units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dask_horn.kernels.cpu.normalization import WORK_PER_UNIT
+from dask_horn.kernels.scalars import NEEDS_INPUT
+from dask_horn.network import BatchNorm, LayerNorm, Signal, Stage
+from dask_horn.program.layers import Context
+
+__all__ = ["EmittedNorm", "emit_batch_norm", "emit_layer_norm"]
+
+
+@dataclass(frozen=True)
+class EmittedNorm:
+    """A normalizing layer in a program; offsets count from the arena's start."""
+
+    context: Context
+    kernel: str  # of the backward pass
+    activation: str
+    name: str
+    signal: Signal  # what the sub-model has
+    epsilon: int  # index among the scalars
+    input: int
+    moments: tuple[int, int]  # what the forward pass keeps: mean, and variance or its inverse root
+    sum: int  # γ x̂ + β, where the activation's slope needs it, else the output
+    output: int
+
+    def backward(self, gradient: int, *, to_input: bool) -> int:
+        """Write the activation's slope and the layer's own pass, both in place."""
+        context, assembler = self.context, self.context.assembler
+        if self.activation != "linear":
+            assembler.emit(
+                f"{self.activation}_backward",
+                n_out=self.signal.width,
+                rows=self.signal.rows,
+                # It sums a bias' gradient in any case: into a spare place.
+                operands=(gradient, self.sum, assembler.buffer(self.signal.width)),
+                constant=assembler.constants(1.0),
+            )
+        assembler.emit(
+            self.kernel,
+            n_out=self.signal.width,
+            rows=self.signal.rows,
+            operands=(
+                *(gradient, self.input, context.table[f"{self.name}/gamma"].offset, *self.moments),
+                context.kept_gradient(f"{self.name}/gamma"),
+                context.kept_gradient(f"{self.name}/beta"),
+                assembler.work_space(WORK_PER_UNIT * self.signal.width),
+            ),
+            constant=self.epsilon,
+        )
+        return gradient
+
+
+def emit_batch_norm(context: Context, stage: Stage, source: int, stream: int) -> EmittedNorm:
+    """Write the forward rows: by the batch's mean and variance, or by the population's."""
+    name, assembler = stage.layer.given_name, context.assembler
+    width = context.own(stage.inputs).width
+    if context.statistics is None:
+        moments = (assembler.buffer(width), assembler.buffer(width))
+    else:
+        moments = (context.statistics[f"{name}/mean"], context.statistics[f"{name}/variance"])
+    kernel = "batch_norm_apply" if context.predicts else "batch_norm_forward"
+    work = assembler.work_space(WORK_PER_UNIT * width)
+    return _emit(context, stage, source, (kernel, "batch_norm_backward"), moments, work)
+
+
+def emit_layer_norm(context: Context, stage: Stage, source: int, stream: int) -> EmittedNorm:
+    """Write the forward rows; see `Emitter`."""
+    rows = stage.inputs.rows
+    moments = (context.assembler.batch_buffer(1, rows), context.assembler.batch_buffer(1, rows))
+    return _emit(context, stage, source, ("layer_norm_forward", "layer_norm_backward"), moments)
+
+
+def _emit(
+    context: Context,
+    stage: Stage,
+    source: int,
+    kernels: tuple[str, str],
+    moments: tuple[int, int],
+    *work: int,
+) -> EmittedNorm:
+    """Write the rows of the first kernel, the other is for the way back, and of the activation."""
+    layer, assembler = stage.layer, context.assembler
+    assert isinstance(layer, BatchNorm | LayerNorm)
+    name, own = layer.given_name, context.own(stage.inputs)
+    total = assembler.batch_buffer(own.width, own.rows)
+    epsilon = assembler.constants(layer.epsilon)
+    gamma, beta = context.table[f"{name}/gamma"].offset, context.table[f"{name}/beta"].offset
+    assembler.emit(
+        kernels[0],
+        n_out=own.width,
+        rows=own.rows,
+        operands=(source, total, gamma, beta, *moments, *work),
+        constant=epsilon,
+    )
+    output = _emit_activation(context, layer.activation, total, own)
+    return EmittedNorm(
+        *(context, kernels[1], layer.activation, name, own, epsilon),
+        *(source, moments, total, output),
+    )
+
+
+def _emit_activation(context: Context, activation: str, total: int, signal: Signal) -> int:
+    """Write the row of ``f(total)``, if it does anything; return where the result lies."""
+    if activation == "linear":
+        return total
+    assembler = context.assembler
+    kept = activation in NEEDS_INPUT
+    output = assembler.batch_buffer(signal.width, signal.rows) if kept else total
+    no_bias = assembler.buffer(signal.width)
+    assembler.emit(
+        f"{activation}_forward",
+        n_out=signal.width,
+        rows=signal.rows,
+        operands=(total, no_bias, output),
+        constant=assembler.constants(1.0),
+    )
+    return output

@@ -1,0 +1,85 @@
+"""The rows of the pools over images; one over the whole image is one with a single window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dask_horn.network import AveragePool2D, GlobalAveragePool2D, MaxPool2D, Stage, Windows
+from dask_horn.program.images import window_sizes
+from dask_horn.program.layers import Context
+
+__all__ = ["EmittedPool", "emit_average_pool", "emit_global_average_pool", "emit_max_pool"]
+
+
+@dataclass(frozen=True)
+class EmittedPool:
+    """A pool in a program; offsets count from the arena's start."""
+
+    context: Context
+    kind: str
+    n_units: int
+    sizes: tuple[int, ...]  # of windows and images
+    chosen: tuple[int, ...]  # where in each window its largest value was, for a pool of these
+    output: int
+
+    def backward(self, gradient: int, *, to_input: bool) -> int:
+        """Write the input's gradient, where it is wanted."""
+        if not to_input:
+            return gradient
+        below = self.context.other_scratch(gradient)
+        self.context.assembler.emit(
+            f"{self.kind}_backward",
+            n_in=self.n_units,
+            n_out=self.n_units,
+            operands=(gradient, *self.chosen, below),
+            sizes=self.sizes,
+        )
+        return below
+
+
+def emit_max_pool(context: Context, stage: Stage, source: int, stream: int) -> EmittedPool:
+    """Write the forward row; see `Emitter`. A program that predicts forgets what was chosen."""
+    assert isinstance(stage.layer, MaxPool2D)
+    assembler, outputs = context.assembler, context.own(stage.outputs)
+    if context.trains:
+        chosen = assembler.batch_buffer(outputs.width, outputs.rows)
+    else:
+        chosen = assembler.work_space(assembler.batch_size * outputs.size)
+    return _emit(context, stage, source, stage.layer.windows(stage.inputs), (chosen,))
+
+
+def emit_average_pool(context: Context, stage: Stage, source: int, stream: int) -> EmittedPool:
+    """Write the forward row; see `Emitter`."""
+    assert isinstance(stage.layer, AveragePool2D)
+    return _emit(context, stage, source, stage.layer.windows(stage.inputs))
+
+
+def emit_global_average_pool(
+    context: Context, stage: Stage, source: int, stream: int
+) -> EmittedPool:
+    """Write the forward row; see `Emitter`."""
+    assert isinstance(stage.layer, GlobalAveragePool2D)
+    height, width, _ = stage.inputs.shape
+    whole = tuple(Windows.of(length, length, 1, "valid") for length in (height, width))
+    return _emit(context, stage, source, (whole[0], whole[1]))
+
+
+def _emit(
+    context: Context,
+    stage: Stage,
+    source: int,
+    windows: tuple[Windows, Windows],
+    chosen: tuple[int, ...] = (),
+) -> EmittedPool:
+    assembler, outputs = context.assembler, context.own(stage.outputs)
+    output = assembler.batch_buffer(outputs.width, outputs.rows)
+    kind = "max_pool2d" if chosen else "average_pool2d"
+    sizes = window_sizes(*windows)
+    assembler.emit(
+        f"{kind}_forward",
+        n_in=outputs.width,
+        n_out=outputs.width,
+        operands=(source, output, *chosen),
+        sizes=sizes,
+    )
+    return EmittedPool(context, kind, outputs.width, sizes, chosen, output)
