@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from dask_horn.data import Block, forget, windows
 from dask_horn.errors import DivergedError
-from dask_horn.network import AveragePool2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, Network
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SimpleRNN,
+)
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.training import submodel as module
@@ -21,12 +32,16 @@ from dask_horn.training.merge import ParentState, add_partial_sums, put_group, s
 from dask_horn.training.spec import OuterStep, Schedule
 from dask_horn.training.submodel import count_steps, train_submodel
 from tests import oracle
+from tests.program.problems import counted_steps
 from tests.training.specs import RUN, make_spec, rows_of
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(3, 2, size=(60, 5)).astype("f4"), RNG.integers(3, size=60)
 NETWORK = Network([Dense(13, activation="gelu"), Dense(9, activation="sigmoid"), Dense(3)], 5)
 IMAGES = RNG.normal(3, 2, size=(60, 6 * 5)).astype("f4")
+# The last of four steps are padding, in every third sample.
+SEQUENCES = RNG.normal(3, 2, size=(60, 4, 3)).astype("f4")
+SEQUENCES[::3, 2:] = -1
 #: Networks that are divided and merged, one of each family at least, and samples for them.
 FAMILIES = {
     "dense": (NETWORK, X),
@@ -44,6 +59,18 @@ FAMILIES = {
             (6, 5, 1),
         ),
         IMAGES,
+    ),
+    "recurrence": (
+        Network(
+            [
+                LSTM(9, return_sequences=True, mask_value=-1),
+                GRU(7, return_sequences=True),
+                SimpleRNN(8),
+                Dense(3),
+            ],
+            (4, 3),
+        ),
+        SEQUENCES.reshape(60, 12),
     ),
 }
 
@@ -94,7 +121,9 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
     for rate in spec.schedule.rates(round, n_steps):
         grads = oracle.gradients(
-            network, params, x, Y[rows], scales, class_weight=spec.class_weights
+            *(network, params, x, Y[rows], scales),
+            class_weight=spec.class_weights,
+            counted=counted_steps(network, samples[rows]),
         )
         grads = {name: connected[name] * g for name, g in grads.items()}
         if optimizer.name == "sgd":
