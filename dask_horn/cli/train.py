@@ -74,8 +74,8 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     "--layers",
     metavar="LAYERS",
     section="Network",
-    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation "
-    "and --dropout; the output layer follows from y.",
+    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation, "
+    "--dropout and --dropconnect; the output layer follows from y.",
 )
 @option(
     "--input-shape",
