@@ -110,6 +110,18 @@ def test_gradients_through_normalization(norm, activation):
     _assert_gradients(Network(layers, N_INPUTS), scales={"dense_1/W": 1.5, "dense_2/W": 0.5})
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Conv2D(3, 2), BatchNorm(0.1, "tanh"), MaxPool2D(2), BatchNorm(), Flatten()],
+        [Conv2D(3, 2), LayerNorm(0.1, "tanh"), Flatten(), LayerNorm()],
+    ],
+    ids=repr,
+)
+def test_gradients_through_normalized_images(layers):
+    _assert_gradients(Network([*layers, Dense(N_OUTPUTS)], (6, 5, 2)))
+
+
 def test_gradients_where_the_population_normalizes():
     network = Network([Dense(6), BatchNorm(0.1, "tanh"), Dense(N_OUTPUTS)], N_INPUTS)
     population = {"batch_norm_1/mean": np.arange(6.0), "batch_norm_1/variance": np.full(6, 2.0)}

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.network import (
+    GRU,
+    LSTM,
     OUTPUT,
     AveragePool2D,
     BatchNorm,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePool2D,
     Layer,
@@ -21,21 +24,25 @@ from dask_horn.network import (
     MaxPool2D,
     Network,
     ParameterTable,
+    SimpleRNN,
     Stage,
 )
 from dask_horn.program.assembler import Assembler, Program
 from dask_horn.program.convolution import emit_conv2d
 from dask_horn.program.dense import emit_dense, fused_weights
 from dask_horn.program.dropout import emit_dropout
+from dask_horn.program.embedding import emit_embedding
 from dask_horn.program.flatten import emit_flatten
 from dask_horn.program.layers import Context, EmittedLayer, Emitter
 from dask_horn.program.normalization import emit_batch_norm, emit_layer_norm
 from dask_horn.program.optimizers import Optimizer, Update
+from dask_horn.program.padding import counted_rows, emit_padding, reserve_counted
 from dask_horn.program.pooling import (
     emit_average_pool,
     emit_global_average_pool,
     emit_max_pool,
 )
+from dask_horn.program.recurrent import emit_recurrent
 
 __all__ = [
     "PREDICTION_BATCH",
@@ -51,6 +58,10 @@ _EMITTERS: dict[type[Layer], Emitter] = {
     Conv2D: emit_conv2d,
     Dense: emit_dense,
     Dropout: emit_dropout,
+    Embedding: emit_embedding,
+    SimpleRNN: emit_recurrent,
+    LSTM: emit_recurrent,
+    GRU: emit_recurrent,
     BatchNorm: emit_batch_norm,
     LayerNorm: emit_layer_norm,
     Flatten: emit_flatten,
@@ -116,8 +127,10 @@ def training_program(
     lengths = table.axis_lengths
     largest = max(stage.outputs.restricted(lengths).size for stage in network.stages)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
-    context = Context(assembler, table, scales, update, scratch)
-    n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs
+    context = Context(
+        assembler, table, scales, update, scratch, counted=reserve_counted(network, assembler)
+    )
+    n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
     targets = assembler.batch_buffer(n_targets)
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
     layers = _emit_forward(network, context, sample_dtype)
@@ -126,11 +139,13 @@ def training_program(
     assembler.emit(
         network.loss,
         n_out=network.n_outputs,
+        rows=network.output_rows,
         operands=(
             layers[-1].output,
             targets,
             scratch[0],
             assembler.filled_buffer(class_weights),
+            counted_rows(network, context),
         ),
         constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
     )
@@ -139,7 +154,7 @@ def training_program(
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
     update.emit_rest()
-    return assembler.program(network.n_outputs, update.states)
+    return assembler.program(network.output_rows * network.n_outputs, update.states)
 
 
 def prediction_program(
@@ -159,10 +174,11 @@ def prediction_program(
         statistics = np.ones(network.statistics.size, np.float32)
     start = assembler.filled_buffer(statistics) if statistics.size else 0
     places = _places(network, start)
-    context = Context(assembler, network.parameters, {}, None, (0, 0), places, predicts=True)
+    context = _without_update(network, assembler, places, predicts=True)
     layers = _emit_forward(network, context, sample_dtype)
-    assembler.emit("store", n_out=network.n_outputs, operands=(layers[-1].output,))
-    return assembler.program(network.n_outputs)
+    n_outputs = network.output_rows * network.n_outputs
+    assembler.emit("store", n_out=n_outputs, operands=(layers[-1].output,))
+    return assembler.program(n_outputs)
 
 
 def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
@@ -175,10 +191,21 @@ def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) 
     size = network.statistics.size
     found = assembler.buffer(size)
     places = _places(network, found)
-    context = Context(assembler, network.parameters, {}, None, (0, 0), places)
+    context = _without_update(network, assembler, places, predicts=False)
     _emit_forward(network, context, sample_dtype)
     assembler.emit("store_once", n_out=size, operands=(found,))
     return assembler.program(size)
+
+
+def _without_update(
+    network: Network, assembler: Assembler, places: Mapping[str, int], *, predicts: bool
+) -> Context:
+    """Return what the rows of a program over the undivided network refer to."""
+    return Context(
+        *(assembler, network.parameters, {}, None, (0, 0), places),
+        predicts=predicts,
+        counted=reserve_counted(network, assembler),
+    )
 
 
 def _places(network: Network, start: int) -> dict[str, int]:
@@ -190,6 +217,7 @@ def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list
     """Write the gather and the forward rows of every layer."""
     samples = context.assembler.batch_buffer(network.n_inputs)
     context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
+    emit_padding(network, context, sample_dtype, samples)
     emitted: list[EmittedLayer] = []
     source = samples
     for stream, stage in enumerate(network.stages):

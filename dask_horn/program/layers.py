@@ -34,6 +34,8 @@ class Context:
         that measures leaves the batch's. None while training, when nobody wants to know.
     predicts : bool
         Whether outputs are those of a trained model; else a batch is normalized by itself.
+    counted : int or None
+        Offset of (batch, steps), 0 where a step of a sample is padding, else 1; None where none is.
     """
 
     assembler: Assembler
@@ -43,6 +45,7 @@ class Context:
     scratch: tuple[int, int]
     statistics: Mapping[str, int] | None = None
     predicts: bool = False
+    counted: int | None = None
 
     @property
     def trains(self) -> bool:

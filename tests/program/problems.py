@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.network import LOSSES, Dropout, Network, ParameterTable
+from dask_horn.network import LOSSES, Dropout, Embedding, Network, ParameterTable
 from dask_horn.program import Execution, Optimizer, training_program
 from tests import oracle
 from tests.kernels.runner import run_kernel
@@ -32,6 +32,11 @@ class Problem:
         return np.ascontiguousarray(self.targets.reshape(len(self.x), -1), np.float32)
 
     @property
+    def counted(self):
+        """Which steps (n, steps) are no padding; None where none is."""
+        return counted_steps(self.network, self.x)
+
+    @property
     def standardized(self):
         return (self.x.astype(float) - self.mean) / self.scale
 
@@ -46,12 +51,34 @@ def problem(network, n, sizes=None, seed=0):
         tensor[...] = rng.normal(scale=spread, size=table[name].shape)
     mean, scale = rng.normal(size=network.n_inputs), rng.uniform(0.5, 2, network.n_inputs)
     x = mean + scale * rng.normal(size=(n, network.n_inputs))
+    if network.standardizing == "none":
+        mean, scale = np.zeros(network.n_inputs), np.ones(network.n_inputs)
+        x = rng.integers(_n_tokens(network), size=x.shape)
+    if network.mask_value is not None:
+        steps = x.reshape(n, network.input_shape[0], -1)
+        steps[rng.random(steps.shape[:2]) < 0.3] = network.mask_value
+    rows = n * network.output_rows
     targets = {
-        "classes": rng.integers(network.n_outputs, size=n),
-        "labels": rng.integers(2, size=(n, network.n_outputs)),
-        "values": 2 * rng.normal(size=(n, network.n_outputs)),
+        "classes": rng.integers(network.n_outputs, size=rows),
+        "labels": rng.integers(2, size=(rows, network.n_outputs)),
+        "values": 2 * rng.normal(size=(rows, network.n_outputs)),
     }[LOSSES[network.loss].kind]
+    targets = targets.reshape(n, *targets.shape[1:] if rows == n else (network.output_rows, -1))
     return Problem(network, table, parameters, x.astype("f4"), targets, mean, scale)
+
+
+def counted_steps(network, x):
+    """Which steps (n, steps) of float32 samples are no padding; None where none is."""
+    if network.mask_value is None:
+        return None
+    steps = x.reshape(len(x), network.input_shape[0], -1)
+    return (steps != np.float32(network.mask_value)).any(axis=2)
+
+
+def _n_tokens(network):
+    first = network.layers[0]
+    assert isinstance(first, Embedding)
+    return first.n_tokens
 
 
 def masks(network, table, batch, step, key=KEY):
@@ -104,9 +131,10 @@ def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=N
         rows = slice(starts[step], starts[step + 1])
         x, targets = case.standardized[rows], case.targets[rows]
         kept = masks(network, case.table, len(x), step)
-        outputs, _ = oracle.forward(network, params, x, scales, kept)
-        losses.append(oracle.loss(network, outputs, targets, class_weights))
-        grads = oracle.gradients(network, params, x, targets, scales, kept, class_weights)
+        counted = None if case.counted is None else case.counted[rows]
+        outputs, _ = oracle.forward(network, params, x, scales, kept, counted)
+        losses.append(oracle.loss(network, outputs, targets, class_weights, counted))
+        grads = oracle.gradients(network, params, x, targets, scales, kept, class_weights, counted)
         params, velocity, adam = _update(network, params, grads, velocity, adam, rate, optimizer)
     return losses, params
 

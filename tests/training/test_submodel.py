@@ -7,12 +7,25 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.storage import MemoryStore
 
-from dask_horn.data import Block, forget, windows
+from dask_horn.data import Block, forget, open_samples, window_spans
 from dask_horn.errors import DivergedError
-from dask_horn.network import AveragePool2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, Network
+from dask_horn.network import (
+    GRU,
+    LSTM,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    Network,
+    SimpleRNN,
+)
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.training import submodel as module
@@ -21,12 +34,16 @@ from dask_horn.training.merge import ParentState, add_partial_sums, put_group, s
 from dask_horn.training.spec import OuterStep, Schedule
 from dask_horn.training.submodel import count_steps, train_submodel
 from tests import oracle
+from tests.program.problems import counted_steps
 from tests.training.specs import RUN, make_spec, rows_of
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(3, 2, size=(60, 5)).astype("f4"), RNG.integers(3, size=60)
 NETWORK = Network([Dense(13, activation="gelu"), Dense(9, activation="sigmoid"), Dense(3)], 5)
 IMAGES = RNG.normal(3, 2, size=(60, 6 * 5)).astype("f4")
+# The last of four steps are padding, in every third sample.
+SEQUENCES = RNG.normal(3, 2, size=(60, 4, 3)).astype("f4")
+SEQUENCES[::3, 2:] = -1
 #: Networks that are divided and merged, one of each family at least, and samples for them.
 FAMILIES = {
     "dense": (NETWORK, X),
@@ -44,6 +61,18 @@ FAMILIES = {
             (6, 5, 1),
         ),
         IMAGES,
+    ),
+    "recurrence": (
+        Network(
+            [
+                LSTM(9, return_sequences=True, mask_value=-1),
+                GRU(7, return_sequences=True),
+                SimpleRNN(8),
+                Dense(3),
+            ],
+            (4, 3),
+        ),
+        SEQUENCES.reshape(60, 12),
     ),
 }
 
@@ -94,7 +123,9 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
     for rate in spec.schedule.rates(round, n_steps):
         grads = oracle.gradients(
-            network, params, x, Y[rows], scales, class_weight=spec.class_weights
+            *(network, params, x, Y[rows], scales),
+            class_weight=spec.class_weights,
+            counted=counted_steps(network, samples[rows]),
         )
         grads = {name: connected[name] * g for name, g in grads.items()}
         if optimizer.name == "sgd":
@@ -167,14 +198,16 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
 
 @pytest.mark.parametrize("window_rows", [None, 12])  # all blocks together, or a few
 def test_one_pass_takes_every_row_once(monkeypatch, window_rows):
+    row_bytes = X[0].nbytes + 4
     if window_rows is not None:
-        row_bytes = X[0].nbytes + 4
-        few = partial(windows, window_bytes=window_rows * row_bytes)
-        monkeypatch.setattr(module, "windows", few)
+        few = partial(window_spans, window_bytes=window_rows * row_bytes)
+        monkeypatch.setattr(module, "window_spans", few)
     params = NETWORK.parameters.as_dict(_parameters().astype(float))
     still = {"batch_size": 5, "schedule": Schedule("constant", 0.0, 10, 0)}
+    blocks = make_spec(NETWORK, X, Y, n_groups=2).rounds[0].group_blocks[1]
+    steps = count_steps(blocks, row_bytes, still["batch_size"])
     for passes in (1, 2, 3):
-        spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(1, 6 * passes), **still)
+        spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(1, steps * passes), **still)
         rows = rows_of(spec.rounds[0].group_blocks[1])
         x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
         outputs, _ = oracle.forward(NETWORK, params, x)
@@ -193,6 +226,25 @@ def test_samples_are_counted_where_a_round_ends_within_a_pass():
     assert samples[1] in (52, 53)
     assert samples[2] == 60
     assert samples[3] == 60 + samples[0]
+
+
+@pytest.mark.parametrize(("steps", "chunks"), [(1, 1), (2, 1), (3, 2), (11, 6), (12, 6), (13, 6)])
+def test_no_chunk_is_read_that_the_steps_do_not_need(monkeypatch, steps, chunks):
+    group = zarr.create_group(store=MemoryStore())
+    group.create_array("X", data=X, chunks=(10, 5))  # two batches in each of six chunks
+    group.create_array("y", data=Y)
+    spec = make_spec(NETWORK, X, Y, block_rows=10, batch_size=5, steps=(steps,))
+    samples = replace(open_samples(group), chunk_rows=10)  # a window has them all
+    get, keys = MemoryStore.get, set()
+
+    def recording_get(self, key, *arguments, **named):
+        keys.add(key)
+        return get(self, key, *arguments, **named)
+
+    monkeypatch.setattr(MemoryStore, "get", recording_get)
+    report = _train(replace(spec, samples=samples)).report
+    assert report.samples == 5 * steps
+    assert sum(key.startswith("X/c/") for key in keys) == chunks
 
 
 def test_a_task_is_settled_by_seed_round_group_and_submodel():
@@ -245,7 +297,8 @@ def test_the_report():
 @pytest.mark.parametrize("bad", ["a learning rate", "a parameter"])
 def test_divergence_names_the_place_and_leaves_no_thread(monkeypatch, bad):
     row_bytes = X[0].nbytes + 4
-    monkeypatch.setattr(module, "windows", partial(windows, window_bytes=12 * row_bytes))
+    few = partial(window_spans, window_bytes=12 * row_bytes)
+    monkeypatch.setattr(module, "window_spans", few)
     network = Network([Dense(13, activation="relu"), Dense(1)], 5, "squared_error")
     spec = make_spec(network, X, X[:, 0], steps=(400,))
     start = _parameters(network)

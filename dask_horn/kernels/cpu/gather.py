@@ -11,15 +11,18 @@ from dask_horn.kernels.compile import kernel
 from dask_horn.kernels.cpu.pointers import at, pointer_to
 from dask_horn.kernels.opcodes import (
     BATCH,
+    CONSTANT,
     INVERSE_SCALE,
     MEAN,
     N_IN,
     N_OUT,
     ORDER,
     RESULT,
+    ROWS,
     X_BLOCKS,
     Y_BLOCKS,
     A,
+    B,
 )
 
 __all__ = ["SAMPLE_DTYPES"]
@@ -54,8 +57,40 @@ def _gather_samples(dtype: str) -> None:
                 out[i, j] = np.float32((np.float64(x[j]) - mean[j]) * inverse[j])
 
 
+def _mask(dtype: str) -> None:
+    element = from_dtype(np.dtype(dtype))
+
+    @kernel(f"mask_{dtype}")
+    def mask(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+        """Write A (batch, ROWS) ← 0 where a step is padding, else 1, and B ← 0 at those steps.
+
+        A step of a sample, of the N_IN numbers that ORDER names, is padding where all of its
+        features equal the number at CONSTANT. In B (batch, N_IN), the gathered samples, its
+        features may have become anything; as zeros they are harmless numbers, and a token.
+        """
+        batch, steps, n_features = counters[BATCH], row[ROWS], row[N_IN] // row[ROWS]
+        counted = carray(at(arena, row[A]), (batch, steps))
+        out = carray(at(arena, row[B]), (batch, steps, n_features))
+        order = carray(pointer_to(counters[ORDER], types.int64), (batch,))
+        blocks = pointer_to(counters[X_BLOCKS], types.int64)
+        value = scalars[row[CONSTANT]]
+        for i in range(batch):
+            block = pointer_to(blocks[order[i] >> 32], element)
+            sample = at(block, (order[i] & _ROW) * row[N_IN])
+            x = carray(sample, (steps, n_features))
+            for t in range(steps):
+                n_equal = 0
+                for j in range(n_features):
+                    n_equal += np.float64(x[t, j]) == value
+                counted[i, t] = n_equal < n_features
+                if n_equal == n_features:
+                    for j in range(n_features):
+                        out[i, t, j] = np.float32(0)
+
+
 for _dtype in SAMPLE_DTYPES:
     _gather_samples(_dtype)
+    _mask(_dtype)
 
 
 @kernel("gather_targets")

@@ -1,7 +1,9 @@
 """Losses: the batch's mean into LOSS, and its gradient with respect to the outputs.
 
-Each takes the outputs z at A (batch, N_OUT) and the targets at B, and writes the gradient to C
-(batch, N_OUT). Sums run in float64.
+A batch is all rows of all samples: of a sequence with a target on each step, its steps. Each takes
+the outputs z at A (batch, N_OUT) and the targets at B, and writes the gradient to C (batch, N_OUT).
+E (batch,) is 1 where a row counts and 0 where it is padding: the mean is over those that count, and
+0 where none does. Sums run in float64.
 """
 
 from __future__ import annotations
@@ -12,24 +14,39 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from dask_horn.kernels.compile import kernel
+from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.opcodes import BATCH, CONSTANT, LOSS, N_OUT, A, B, C, D
+from dask_horn.kernels.opcodes import BATCH, CONSTANT, LOSS, N_OUT, ROWS, A, B, C, D, E
 from dask_horn.kernels.scalars import exp_negative
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
+@inlined
+def _n_counted(counted: Any, batch: Any) -> Any:
+    """How many rows count, at least 1."""
+    total = 0.0
+    for i in range(batch):
+        total += counted[i]
+    return max(total, 1.0)
+
+
 @kernel("cross_entropy")
 def cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Mean of ``-w log softmax(z)[class]``; B (batch,) the classes, D (N_OUT,) their weights w."""
-    batch, width = counters[BATCH], row[N_OUT]
+    batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
     z = carray(at(arena, row[A]), (batch, width))
     target = carray(at(arena, row[B]), (batch,))
     gradient = carray(at(arena, row[C]), (batch, width))
     weights = carray(at(arena, row[D]), (width,))
+    counted = carray(at(arena, row[E]), (batch,))
+    n_counted = _n_counted(counted, batch)
     total = 0.0
     for i in range(batch):
+        if counted[i] == _ZERO:
+            for j in range(width):
+                gradient[i, j] = _ZERO
+            continue
         top = z[i, 0]
         for j in range(1, width):
             top = max(top, z[i, j])
@@ -39,7 +56,7 @@ def cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         for j in range(width):
             total_exp += gradient[i, j]
         label = np.int64(target[i])
-        share = np.float64(weights[label]) / batch
+        share = np.float64(weights[label]) / n_counted
         total += share * (math.log(total_exp) + np.float64(top) - np.float64(z[i, label]))
         factor = np.float32(share / total_exp)
         for j in range(width):
@@ -50,7 +67,10 @@ def cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
 
 @kernel("binary_cross_entropy")
 def binary_cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """Mean over samples and labels of ``log(1 + e^z) - t z``; B (batch, N_OUT) holds t."""
+    """Mean over samples and labels of ``log(1 + e^z) - t z``; B (batch, N_OUT) holds t.
+
+    Every sample counts: a network with labels has one row of them.
+    """
     size = counters[BATCH] * row[N_OUT]
     z = carray(at(arena, row[A]), (size,))
     target = carray(at(arena, row[B]), (size,))
@@ -74,33 +94,43 @@ def binary_cross_entropy(row: Any, counters: Any, scalars: Any, arena: Any) -> N
 @kernel("squared_error")
 def squared_error(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Mean over samples and outputs of ``(z - t)² / 2``; B (batch, N_OUT) holds t."""
-    size = counters[BATCH] * row[N_OUT]
-    z = carray(at(arena, row[A]), (size,))
-    target = carray(at(arena, row[B]), (size,))
-    gradient = carray(at(arena, row[C]), (size,))
+    batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
+    z = carray(at(arena, row[A]), (batch, width))
+    target = carray(at(arena, row[B]), (batch, width))
+    gradient = carray(at(arena, row[C]), (batch, width))
+    counted = carray(at(arena, row[E]), (batch,))
+    size = _n_counted(counted, batch) * width
     inverse = np.float32(1.0 / size)
     total = 0.0
-    for i in range(size):
-        error = z[i] - target[i]
-        total += 0.5 * error * error
-        gradient[i] = error * inverse
+    for i in range(batch):
+        for j in range(width):
+            error = z[i, j] - target[i, j]
+            if counted[i] == _ZERO:  # whatever its target
+                error = _ZERO
+            total += 0.5 * error * error
+            gradient[i, j] = error * inverse
     scalars[LOSS] = total / size
 
 
 @kernel("huber")
 def huber(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Mean of ``e²/2`` where ``|e| ≤ δ``, else ``δ (|e| - δ/2)``; e = z - t, δ at CONSTANT."""
-    size = counters[BATCH] * row[N_OUT]
-    z = carray(at(arena, row[A]), (size,))
-    target = carray(at(arena, row[B]), (size,))
-    gradient = carray(at(arena, row[C]), (size,))
+    batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
+    z = carray(at(arena, row[A]), (batch, width))
+    target = carray(at(arena, row[B]), (batch, width))
+    gradient = carray(at(arena, row[C]), (batch, width))
+    counted = carray(at(arena, row[E]), (batch,))
+    size = _n_counted(counted, batch) * width
     delta = scalars[row[CONSTANT]]
     total = 0.0
-    for i in range(size):
-        error = np.float64(z[i] - target[i])
-        if abs(error) <= delta:
-            total += 0.5 * error * error
-        else:
-            total += delta * (abs(error) - 0.5 * delta)
-        gradient[i] = np.float32(min(max(error, -delta), delta) / size)
+    for i in range(batch):
+        for j in range(width):
+            error = np.float64(z[i, j] - target[i, j])
+            if counted[i] == _ZERO:  # whatever its target
+                error = np.float64(0)
+            if abs(error) <= delta:
+                total += 0.5 * error * error
+            else:
+                total += delta * (abs(error) - 0.5 * delta)
+            gradient[i, j] = np.float32(min(max(error, -delta), delta) / size)
     scalars[LOSS] = total / size

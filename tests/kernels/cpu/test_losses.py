@@ -21,12 +21,13 @@ def _problem(loss, batch, width, spread=2.0):
     return z, targets.astype("f4")
 
 
-def _run(loss, z, targets, weights=None):
+def _run(loss, z, targets, weights=None, counted=None):
     """The loss, and its gradient."""
+    counted = np.ones(len(z), np.float32) if counted is None else np.float32(counted)
     weights = np.ones(z.shape[1], np.float32) if weights is None else np.float32(weights)
     ran = run_kernel(
         loss,
-        *(z, targets, np.full_like(z, 9), weights),
+        *(z, targets, np.full_like(z, 9), weights, counted),
         batch=z.shape[0],
         n_out=z.shape[1],
         constants=[1.0],

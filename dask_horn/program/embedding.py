@@ -1,0 +1,50 @@
+"""The rows of an embedding: a lookup, and the sum of the gradients of each token's vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dask_horn.network import Embedding, Stage, TensorSpec
+from dask_horn.program.layers import Context
+
+__all__ = ["EmittedEmbedding", "emit_embedding"]
+
+
+@dataclass(frozen=True)
+class EmittedEmbedding:
+    """An embedding in a program; offsets count from the arena's start."""
+
+    context: Context
+    vectors: TensorSpec
+    steps: int
+    input: int
+    output: int
+
+    def backward(self, gradient: int, *, to_input: bool) -> int:
+        """Write the vectors' gradient; tokens have none."""
+        n_tokens, units = self.vectors.shape
+        self.context.assembler.emit(
+            "embedding_backward",
+            n_in=n_tokens,
+            n_out=units,
+            rows=self.steps,
+            operands=(self.input, gradient, self.context.kept_gradient(self.vectors.name)),
+        )
+        return gradient
+
+
+def emit_embedding(context: Context, stage: Stage, source: int, stream: int) -> EmittedEmbedding:
+    """Write the forward row of an embedding; see `Emitter`."""
+    layer, assembler = stage.layer, context.assembler
+    assert isinstance(layer, Embedding)
+    vectors, steps = context.table[f"{layer.given_name}/E"], stage.outputs.rows
+    n_tokens, units = vectors.shape
+    output = assembler.batch_buffer(units, steps)
+    assembler.emit(
+        "embedding_forward",
+        n_in=n_tokens,
+        n_out=units,
+        rows=steps,
+        operands=(source, vectors.offset, output),
+    )
+    return EmittedEmbedding(context, vectors, steps, source, output)
