@@ -29,6 +29,7 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "utilization",
     "reading",
+    "sequences",
 )
 
 
