@@ -21,6 +21,7 @@ from benchmarks.report import RESULTS
 
 NAMES: tuple[str, ...] = (
     "throughput",
+    "convolution",
     "time_to_accuracy",
     "baselines",
     "growth",
@@ -30,6 +31,7 @@ NAMES: tuple[str, ...] = (
     "utilization",
     "reading",
     "recurrent",
+    "sequences",
 )
 
 
