@@ -21,6 +21,7 @@ from benchmarks.report import RESULTS
 
 NAMES: tuple[str, ...] = (
     "throughput",
+    "convolution",
     "time_to_accuracy",
     "baselines",
     "growth",
@@ -29,7 +30,11 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "utilization",
     "reading",
+<<<<<<< HEAD
     "recurrent",
+=======
+    "sequences",
+>>>>>>> 1e41082d78db95dd2c6a44659b9bea4366c7866c
 )
 
 

@@ -40,13 +40,14 @@ def layers_from_text(text: str) -> list[Layer]:
         return []
     try:
         parsed = ast.parse(f"{one_line},", mode="eval").body
+        if not isinstance(parsed, ast.Tuple):  # as the comma makes it, unless a # hides the comma
+            raise ValueError("it holds a comment")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or str(error)
         raise ValueError(
             f"layers must be text such as \"Dense(800, activation='relu'), Dropout(0.5)\", got "
             f"{text!r}: {reason}."
         ) from None
-    assert isinstance(parsed, ast.Tuple), "the comma at the end makes it one"
     return [_layer(call) for call in parsed.elts]
 
 

@@ -22,6 +22,7 @@ from dask_horn.data import (
     Survey,
     Targets,
     deal,
+    decoded_row_bytes,
     hold_out,
     in_memory,
     open_samples,
@@ -156,11 +157,6 @@ def make_spec(
         )
     if known.standardizer is not None:
         standardizer = known.standardizer
-        if standardizer.n_features != network.n_inputs:
-            raise ValueError(
-                f"initial takes samples of {standardizer.n_features} values, but X has samples of "
-                f"shape {data.samples.sample_shape}; pass samples of as many steps as before"
-            )
     elif options.standardize:
         standardizer = found.standardizer()
     else:
@@ -169,7 +165,7 @@ def make_spec(
     batch_size = options.batch_size or _default_batch_size(found.n_samples)
     smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
     batch_size = min(batch_size, smallest)
-    row_bytes = data.samples.row_bytes + 4 * targets.n_columns
+    row_bytes = decoded_row_bytes(data.samples, targets)
 
     def passed(blocks: tuple[Block, ...]) -> int:
         return count_steps(blocks, row_bytes, batch_size)
@@ -260,11 +256,7 @@ def _targets(known: Known, found: Survey) -> Targets:
         return found.targets()
     if known.targets.classes is not None and found.classes is not None:
         class_codes(found.classes, known.targets.classes)  # raises for a class that is unknown
-    steps = found.form.target_steps
-    if known.targets.steps == steps:
-        return known.targets
-    # A layer has come to give its states after each step, or after the last only.
-    return replace(known.targets, steps=steps)
+    return known.targets
 
 
 def _default_batch_size(n_samples: int) -> int:

@@ -36,6 +36,7 @@ def test_nothing_is_no_layers():
         ("Dense(__import__('os').system('true'))", "not valid"),
         ("Dense(3)]; [", "unmatched ']'"),
         ("Dense(3)\0", "null"),
+        ("Dense(3) # wide", "comment"),
     ],
 )
 def test_what_is_no_layer_is_told(text, words):
@@ -44,7 +45,7 @@ def test_what_is_no_layer_is_told(text, words):
     assert words in str(told.value)
 
 
-@given(st.text())
+@given(st.text() | st.text("Dense(3, )[]#=*:'0"))
 def test_any_text_is_layers_or_told(text):
     try:
         layers_from_text(text)
