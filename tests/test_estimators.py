@@ -150,9 +150,10 @@ def test_layers_take_the_place_of_sizes():
     clf = HornClassifier(**{**SMALL, "hidden_layer_sizes": (99,)}, layers=layers).fit(X, Y)
     assert clf.model_.network.layers == (*layers, Dense(3))
     sized = HornClassifier(
-        **{**SMALL, "hidden_layer_sizes": [6, 5]}, activation="tanh", dropout=0.5
+        **{**SMALL, "hidden_layer_sizes": [6, 5]}, activation="tanh", dropout=0.5, dropconnect=0.25
     )
-    expected = (Dense(6, "tanh"), Dropout(0.5), Dense(5, "tanh"), Dropout(0.5), Dense(3))
+    hidden = [Dense(units, "tanh", dropconnect=0.25) for units in (6, 5)]
+    expected = (hidden[0], Dropout(0.5), hidden[1], Dropout(0.5), Dense(3))
     assert sized.fit(X, Y).model_.network.layers == expected
 
 
@@ -388,6 +389,11 @@ BAD_PARAMETERS = [
     ({"hidden_layer_sizes": (8, 0)}, ValueError, r"at least 1 each, got \(8, 0\)"),
     ({"layers": [3]}, TypeError, r"layers\[0\] must be a layer"),
     ({"activation": "swish"}, ValueError, "activation must be one of relu, tanh"),
+    (
+        {"dropconnect": 1},
+        ValueError,
+        "dropconnect must be a number of at least 0 and below 1, got 1",
+    ),
     ({"dropout": 1}, ValueError, "dropout must be a number of at least 0 and below 1, got 1"),
     ({"n_submodels": 17}, ValueError, "n_submodels=17 is more than the 16 units of"),
     ({"n_groups": 500}, ValueError, "n_groups=500 is more than the 150 samples"),
