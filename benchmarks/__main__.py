@@ -30,6 +30,7 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "utilization",
     "reading",
+    "sequences",
 )
 
 

@@ -197,6 +197,26 @@ def test_layers_as_python_makes_them(data, tmp_path):
     assert horn.load(str(out)).network.layers == (*hidden, horn.Dense(3))
 
 
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_a_target_for_each_step(tmp_path, kind):
+    lengths = np.arange(40)[:, None] % 5 + 1
+    counted = np.arange(5) < lengths
+    X = np.where(counted[:, :, None], np.random.default_rng(0).normal(size=(40, 5, 2)), -9)
+    y = np.where(counted, (X[:, :, 0] > 0) + 1.0, 7)
+    horn.write_samples(tmp_path / "x.zarr", X, y.astype(int) if kind == "classes" else y)
+    layers = "LSTM(4, return_sequences=True, mask_value=-9)"
+    out, predicted = tmp_path / "m.zarr", tmp_path / "y.zarr"
+    told = done("train", tmp_path / "x.zarr", "--out", out, "--layers", layers, *QUICK).stderr
+    what = "2 classes" if kind == "classes" else "1 value"
+    assert f"{what} for each step" in told
+    shown = done("info", out).stdout
+    assert "for each of 5 steps" in shown
+    done("predict", out, tmp_path / "x.zarr", "--out", predicted)
+    labels = zarr.open_group(predicted, mode="r")["y"][...]
+    assert labels.shape == (40, 5)
+    assert kind == "values" or set(labels.ravel()) <= {1, 2}
+
+
 def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
     samples, out = data(classes), tmp_path / "m.zarr"
     done("train", samples, "--out", out, *QUICK)
