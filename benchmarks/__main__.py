@@ -30,11 +30,8 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "utilization",
     "reading",
-<<<<<<< HEAD
     "recurrent",
-=======
     "sequences",
->>>>>>> 1e41082d78db95dd2c6a44659b9bea4366c7866c
 )
 
 
