@@ -76,7 +76,7 @@ class Model(Predictor):
         if self.statistics.shape != wanted:
             raise ValueError(
                 f"statistics must have the shape {wanted} of network.statistics, got "
-                f"{self.statistics.shape}"
+                f"{self.statistics.shape}; a model that train returns has them"
             )
 
     def _any_member(self) -> Model:
