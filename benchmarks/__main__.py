@@ -21,6 +21,7 @@ from benchmarks.report import RESULTS
 
 NAMES: tuple[str, ...] = (
     "throughput",
+    "convolution",
     "time_to_accuracy",
     "baselines",
     "growth",
@@ -29,6 +30,7 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "utilization",
     "reading",
+    "recurrent",
     "sequences",
 )
 

@@ -27,7 +27,7 @@ from benchmarks.datasets import mnist
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
 from dask_horn.cluster import LocalExecutor
-from dask_horn.data import forget, read_block, window_spans, windows
+from dask_horn.data import decoded_row_bytes, forget, read_block, window_spans, windows
 from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
 from dask_horn.training import Known, TrainingOptions, submodel
 from dask_horn.training.division import first_values, partition_of
@@ -93,7 +93,9 @@ def write_rows(store: Path, folder: Path, n_tiles: int, dtype: str, codec: str) 
         rows = np.arange(start, min(start + chunk_rows, shape[0]))
         tile = images[rows % len(images)]
         x[rows[0] : rows[-1] + 1] = np.roll(tile, start // len(images), axis=1).astype(dtype)
-    group.create_array("y", data=np.tile(labels, n_tiles), chunks=(chunk_rows,))
+    targets = np.tile(labels, n_tiles)
+    # Likewise: one chunk, where one for each of X's would be read at half of what X itself costs.
+    group.create_array("y", data=targets, chunks=(min(len(targets), _CHUNK_BYTES),))
 
 
 class Run:
@@ -126,7 +128,9 @@ class Run:
     def read_all(self) -> None:
         """Read every window once, so that the cache is as full as it ever gets."""
         spec = self.spec
-        for _ in windows(spec.run, spec.samples, spec.rounds[0].group_blocks[0], spec.targets):
+        row_bytes = decoded_row_bytes(spec.samples, spec.targets)
+        spans = window_spans(spec.rounds[0].group_blocks[0], row_bytes)
+        for _ in windows(spec.run, spec.samples, spans, spec.targets):
             pass
 
     def train(self, source: str) -> float:
@@ -139,9 +143,9 @@ class Run:
         forget(spec.run)
         return float(done.report.samples / (time.perf_counter() - began))
 
-    def _windows_in_memory(self, run: str, store: Any, blocks: Any, targets: Any) -> Any:
+    def _windows_in_memory(self, run: str, store: Any, spans: Any, targets: Any) -> Any:
         """Yield the windows that `windows` would, of blocks that are here already."""
-        for span in window_spans(blocks, store.row_bytes + 4 * targets.n_columns):
+        for span in spans:
             yield tuple(self.resident[block] for block in span)
 
 

@@ -177,10 +177,11 @@ def test_options_reach_the_network_and_the_run(data, tmp_path):
     out, history = tmp_path / "m.zarr", tmp_path / "rounds.csv"
     held_out = data(classes, "held.zarr", n=32)
     arguments = ["--activation", "tanh", "--dropout", 0.3, "--submodels", "4,2,1"]
-    arguments += ["--validation", held_out, "--history", history]
+    arguments += ["--dropconnect", 0.25, "--validation", held_out, "--history", history]
     done("train", data(classes), "--out", out, *arguments, *QUICK, "--rounds", 4)
     network = horn.load(str(out)).network
-    assert network.layers == (horn.Dense(8, activation="tanh"), horn.Dropout(0.3), horn.Dense(3))
+    hidden = horn.Dense(8, activation="tanh", dropconnect=0.25)
+    assert network.layers == (hidden, horn.Dropout(0.3), horn.Dense(3))
     heading, *rounds = history.read_text().splitlines()
     columns = [dict(zip(heading.split(","), line.split(","), strict=True)) for line in rounds]
     assert [row["n_submodels"] for row in columns] == ["4", "2", "1", "1"]
@@ -248,6 +249,7 @@ def test_seed_decides(data, tmp_path):
         (["--dropout", "1.5"], "rate"),
         (["--layers", "Dens(3)"], "layers name no such layer as Dens; did you mean Dense?"),
         (["--input-shape", "9"], "--input-shape"),
+        (["--dropconnect", "1.5"], "dropconnect"),
         (["--validation", "nowhere.zarr"], "nowhere.zarr"),
         (["--history", "nowhere/rounds.csv"], "--history nowhere/rounds.csv"),
         (["--workers", "-1"], "--workers must be at least 0"),

@@ -8,6 +8,7 @@ import pytest
 from dask_horn.network import (
     ACTIVATIONS,
     LOSSES,
+    LSTM,
     AveragePool2D,
     BatchNorm,
     Conv2D,
@@ -108,6 +109,24 @@ def test_gradients_through_normalization(norm, activation):
     layers = [norm(), Dense(6), norm(0.1, activation), Dense(5, "tanh"), norm(), Dense(N_OUTPUTS)]
     _assert_gradients(Network(layers, N_INPUTS))
     _assert_gradients(Network(layers, N_INPUTS), scales={"dense_1/W": 1.5, "dense_2/W": 0.5})
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Conv2D(3, 2), BatchNorm(0.1, "tanh"), MaxPool2D(2), BatchNorm(), Flatten()],
+        [Conv2D(3, 2), LayerNorm(0.1, "tanh"), Flatten(), LayerNorm()],
+    ],
+    ids=repr,
+)
+def test_gradients_through_normalized_images(layers):
+    _assert_gradients(Network([*layers, Dense(N_OUTPUTS)], (6, 5, 2)))
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, LayerNorm])
+def test_gradients_through_normalized_sequences(norm):
+    layers = [LSTM(3, return_sequences=True), norm(0.1, "tanh"), LSTM(2), norm(0.1)]
+    _assert_gradients(Network([*layers, Dense(N_OUTPUTS)], (4, 2)))
 
 
 def test_gradients_where_the_population_normalizes():

@@ -74,8 +74,8 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     "--layers",
     metavar="LAYERS",
     section="Network",
-    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation "
-    "and --dropout; the output layer follows from y.",
+    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation, "
+    "--dropout and --dropconnect; the output layer follows from y.",
 )
 @option(
     "--input-shape",
@@ -99,6 +99,14 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     default=0.2,
     section="Network",
     help="Share of each hidden layer's outputs that a step drops.",
+)
+@option(
+    "--dropconnect",
+    type=float,
+    metavar="RATE",
+    default=0.0,
+    section="Network",
+    help="Share of each hidden layer's weights that a step drops, for each sample others.",
 )
 @option(
     "--regression",
@@ -215,6 +223,7 @@ def train(
     input_shape: tuple[int, ...] | None,
     activation: str,
     dropout: float,
+    dropconnect: float,
     regression: bool,
     n_submodels: tuple[int, ...],
     scheduler: str | None,
@@ -242,7 +251,9 @@ def train(
     samples = open_samples(data)
     if validation_data is not None:
         open_samples(validation_data)
-    hidden_layers = _hidden(hidden, activation, dropout) if layers is None else _written(layers)
+    hidden_layers = (
+        _hidden(hidden, activation, dropout, dropconnect) if layers is None else _written(layers)
+    )
     network = _network(samples, hidden_layers, input_shape, regression)
     check_divisible(network, options.most_submodels)
     at_once = options.n_groups * options.most_submodels
@@ -258,13 +269,15 @@ def train(
     click.echo(f"Saved {out}")
 
 
-def _hidden(widths: tuple[int, ...], activation: str, dropout: float) -> list[Layer]:
+def _hidden(
+    widths: tuple[int, ...], activation: str, dropout: float, dropconnect: float
+) -> list[Layer]:
     """Make dense layers of these widths, each followed by dropout if there is any."""
     from dask_horn.network import Dense, Dropout
 
     layers: list[Layer] = []
     for units in widths:
-        layers.append(Dense(units, activation=activation))
+        layers.append(Dense(units, activation=activation, dropconnect=dropconnect))
         if dropout:
             layers.append(Dropout(dropout))
     return layers

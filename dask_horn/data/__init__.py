@@ -18,6 +18,7 @@ from dask_horn.data.targets import TargetKind, Targets
 from dask_horn.data.windows import (
     DecodedBlock,
     decoded,
+    decoded_row_bytes,
     forget,
     read_block,
     window_spans,
@@ -39,6 +40,7 @@ __all__ = [
     "deal",
     "decoded",
     "decoded_dtype",
+    "decoded_row_bytes",
     "forget",
     "held_out_targets",
     "hold_out",

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.buffer import NDBuffer
+from zarr.buffer import cpu
 
 from dask_horn.data.locations import ArrayLocation
 from dask_horn.errors import ChunkReadError
@@ -16,6 +18,19 @@ __all__ = ["open_rows", "read_rows", "reading_rows"]
 
 # Smaller chunks are read several at a time: a call into Zarr costs nearly a millisecond.
 _READ_BYTES = 2**20
+
+
+class _Rows(cpu.NDBuffer):
+    """Rows that are being read: what is decoded as all of them at once is taken, not copied.
+
+    New memory costs about as much as fast codecs do, so it is asked for only once.
+    """
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(value, NDBuffer) and (value.shape, value.dtype) == (self.shape, self.dtype):
+            self._data = value.as_ndarray_like()
+        else:
+            super().__setitem__(key, value)
 
 
 def reading_rows(array: zarr.Array[Any], row_bytes: int) -> int:
@@ -73,15 +88,19 @@ def read_rows(
     Returns
     -------
     numpy.ndarray, shape (stop - start, ...)
-        The rows as they are stored.
+        The rows as they are stored; they may be the store's own, where that is in memory: not to
+        be written to.
 
     Raises
     ------
     ChunkReadError
         If they cannot be read or decoded; names the array, the chunk and the store.
     """
+    out = None
+    if _is_one_chunk(array, start, stop):
+        out = _Rows.empty((stop - start, *array.shape[1:]), array.dtype)
     try:
-        return np.asarray(array[start:stop])
+        return np.asarray(array.get_basic_selection(slice(start, stop), out=out))
     except Exception as error:
         chunk = _broken_chunk(array, start, stop)
         where = f"rows {start} to {stop - 1}" if chunk is None else _chunk_name(array, chunk)
@@ -89,6 +108,12 @@ def read_rows(
         raise ChunkReadError(
             f"The {location} cannot be read at {where} ({_reason(error)}); {remedy}."
         ) from error
+
+
+def _is_one_chunk(array: zarr.Array[Any], start: int, stop: int) -> bool:
+    """Whether the rows are those of a chunk: taking a part of one would keep it all in memory."""
+    length = (array.shards or array.chunks)[0]
+    return start % length == 0 and stop - start == length
 
 
 def _broken_chunk(array: zarr.Array[Any], start: int, stop: int) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,7 @@ from dask_horn.data.targets import Targets
 __all__ = [
     "DecodedBlock",
     "decoded",
+    "decoded_row_bytes",
     "forget",
     "read_block",
     "stored_targets",
@@ -191,6 +192,12 @@ def forget(run: str) -> None:
             del _open_arrays[key]
 
 
+def decoded_row_bytes(store: SampleStore, targets: Targets | None) -> int:
+    """Return the bytes of one row of decoded blocks, its encoded targets included."""
+    columns = 0 if targets is None or store.y is None else targets.n_columns
+    return store.row_bytes + 4 * columns
+
+
 def window_spans(
     blocks: Sequence[Block], row_bytes: int, window_bytes: int = WINDOW_BYTES
 ) -> tuple[tuple[Block, ...], ...]:
@@ -231,9 +238,8 @@ def window_spans(
 def windows(
     run: str,
     store: SampleStore,
-    blocks: Sequence[Block],
+    spans: Iterable[tuple[Block, ...]],
     targets: Targets | None,
-    window_bytes: int = WINDOW_BYTES,
 ) -> Iterator[tuple[DecodedBlock, ...]]:
     """Yield the decoded blocks window by window, reading the next one meanwhile.
 
@@ -244,10 +250,9 @@ def windows(
     ----------
     run, store, targets
         As for `decoded`.
-    blocks : sequence of Block
-        Blocks in the order in which they are used.
-    window_bytes : int, default 32 MiB
-        As for `window_spans`; this much again is being read ahead.
+    spans : iterable of tuple of Block
+        The windows, as `window_spans` makes them. Two at most are decoded at a time: the one that
+        was yielded and the one that is being read.
 
     Yields
     ------
@@ -263,27 +268,27 @@ def windows(
     --------
     >>> from dask_horn.data.spool import spool
     >>> store = spool(np.eye(6), None, target_kind=None)
-    >>> blocks = [Block(0, 3), Block(3, 6)]
-    >>> [len(window) for window in windows("run", store, blocks, None, window_bytes=1)]
-    [1, 1]
+    >>> spans = [(Block(0, 3),), (Block(3, 5), Block(5, 6))]
+    >>> [len(window) for window in windows("run", store, spans, None)]
+    [1, 2]
     >>> forget("run")
     """
-    columns = 0 if targets is None or store.y is None else targets.n_columns
-    spans = window_spans(blocks, store.row_bytes + 4 * columns, window_bytes)
 
     def read(span: tuple[Block, ...]) -> tuple[DecodedBlock, ...]:
         return tuple(decoded(run, store, block, targets) for block in span)
 
-    if len(spans) <= 1:
-        yield from map(read, spans)
+    to_come = iter(spans)
+    first = next(to_come, None)
+    if first is None:
         return
+    window = read(first)
+    # The thread begins with what is first submitted: never, where there is one window only.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="dask-horn-read") as reader:
-        coming = reader.submit(read, spans[0])
-        for following in spans[1:]:
-            window = coming.result()
+        for following in to_come:
             coming = reader.submit(read, following)
             yield window
-        yield coming.result()
+            window = coming.result()
+        yield window
 
 
 def _opened(run: str, location: ArrayLocation) -> zarr.Array[Any]:

@@ -22,6 +22,7 @@ from dask_horn.data import (
     Survey,
     Targets,
     deal,
+    decoded_row_bytes,
     hold_out,
     in_memory,
     open_samples,
@@ -164,7 +165,7 @@ def make_spec(
     batch_size = options.batch_size or _default_batch_size(found.n_samples)
     smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
     batch_size = min(batch_size, smallest)
-    row_bytes = data.samples.row_bytes + 4 * targets.n_columns
+    row_bytes = decoded_row_bytes(data.samples, targets)
 
     def passed(blocks: tuple[Block, ...]) -> int:
         return count_steps(blocks, row_bytes, batch_size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import Block, windows
+from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.network import Network
 from dask_horn.program import Execution, statistics_program
@@ -44,7 +44,8 @@ def population_of(
     blocks = _chosen_blocks(spec, lineage)
     share = min(1.0, _ROWS / sum(map(len, blocks)))
     total, n_batches = np.zeros(network.statistics.size), 0
-    for number, window in enumerate(windows(spec.run, spec.samples, blocks, None)):
+    spans = window_spans(blocks, decoded_row_bytes(spec.samples, None))
+    for number, window in enumerate(windows(spec.run, spec.samples, spans, None)):
         key = derive_key(spec.seed, lineage, number, _ROW_ORDER, _PURPOSE)
         order = shuffled_entries(key, np.array([len(block) for block in window]))
         starts = batch_starts(max(1, round(order.size * share)), spec.batch_size)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import Block, window_spans, windows
+from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.partition import Partition
@@ -78,11 +79,12 @@ class Trained:
 
 
 class _Window(NamedTuple):
-    """Decoded blocks, and the order in which a sub-model takes their rows."""
+    """Decoded blocks, the order in which a sub-model takes their rows, and where batches begin."""
 
     samples: list[NDArray[Any]]
     targets: list[NDArray[np.float32]]
     order: NDArray[np.int64]
+    starts: NDArray[np.int64]
 
 
 def train_submodel(
@@ -159,28 +161,22 @@ def take_steps(
     losses = np.empty(rates.size)
     done = samples = 0
     # Closed at once, also by an error: a thread is reading the next window.
-    with contextlib.closing(_windows(spec, round, group, submodel)) as windows_to_come:
-        while done < rates.size:
-            window = next(windows_to_come)
-            starts = batch_starts(window.order.size, spec.batch_size)[: rates.size - done + 1]
-            stop = done + starts.size - 1
-            got = execution.train(
-                window.samples, window.targets, window.order, starts, rates[done:stop]
-            )
+    with contextlib.closing(_windows(spec, rates.size, round, group, submodel)) as windows_to_come:
+        for window in windows_to_come:
+            stop = done + window.starts.size - 1
+            got = execution.train(*window, rates[done:stop])
             if not math.isfinite(got[-1]):
                 what = f"the loss was {got[-1]}"
                 raise _diverged(spec, what, round, group, submodel, done + got.size)
             losses[done:stop] = got
-            samples += int(starts[-1])
+            samples += int(window.starts[-1])
             done = stop
     return float(losses.mean()), samples
 
 
 def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int:
     """Optimizer steps of one pass over `blocks`, in their own order."""
-    windows_of_blocks = window_spans(blocks, row_bytes)
-    rows = [sum(len(block) for block in span) for span in windows_of_blocks]
-    return sum(-(-n // batch_size) for n in rows)
+    return sum(_n_batches(_n_rows(span), batch_size) for span in window_spans(blocks, row_bytes))
 
 
 def _diverged(
@@ -209,30 +205,61 @@ def _program(
 
 
 def _windows(
-    spec: RunSpec, round: int, group: int, submodel: int
+    spec: RunSpec, n_steps: int, round: int, group: int, submodel: int
 ) -> Generator[_Window, None, None]:
-    """Pass after pass over the group's blocks: windows of blocks, and the order of their rows.
+    """Windows of blocks for that many steps, and the order of their rows.
 
     Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
     on each worker; the rows within a window come in an order of the sub-model's own.
     """
+    to_read, to_take = itertools.tee(_plan(spec, n_steps, round, group))
+    read = windows(spec.run, spec.samples, (span for span, _ in to_read), spec.targets)
+    for number, (blocks, (_, starts)) in enumerate(zip(read, to_take, strict=False)):
+        key = derive_key(spec.seed, round, group, submodel, number, _ROW_ORDER)
+        yield _Window(
+            [block.x for block in blocks],
+            [block.y for block in blocks if block.y is not None],
+            shuffled_entries(key, np.array([len(block) for block in blocks])),
+            starts,
+        )
+
+
+def _plan(
+    spec: RunSpec, n_steps: int, round: int, group: int
+) -> Iterator[tuple[tuple[Block, ...], NDArray[np.int64]]]:
+    """Pass after pass over the group's blocks: each window, and where its batches begin.
+
+    The last window has only as many of its blocks as its steps need: what nobody trains on is
+    not read.
+    """
     blocks = spec.rounds[round].group_blocks[group]
-    number = 0
-    for epoch in range(2**31):
+    row_bytes = decoded_row_bytes(spec.samples, spec.targets)
+    for epoch in itertools.count():
         key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
         order = shuffled_entries(key, np.array([len(blocks)], np.int64))
-        shuffled = [blocks[i] for i in order]
-        for blocks_together in windows(spec.run, spec.samples, shuffled, spec.targets):
-            key = derive_key(spec.seed, round, group, submodel, number, _ROW_ORDER)
-            yield _Window(
-                [block.x for block in blocks_together],
-                [block.y for block in blocks_together if block.y is not None],
-                shuffled_entries(key, np.array([len(block) for block in blocks_together])),
-            )
-            number += 1
+        for span in window_spans([blocks[i] for i in order], row_bytes):
+            starts = batch_starts(_n_rows(span), spec.batch_size)[: n_steps + 1]
+            yield _first_blocks(span, int(starts[-1])), starts
+            n_steps -= starts.size - 1
+            if n_steps == 0:
+                return
+
+
+def _first_blocks(span: tuple[Block, ...], n_rows: int) -> tuple[Block, ...]:
+    """Return the fewest first blocks that have that many rows together."""
+    ends = itertools.accumulate(len(block) for block in span)
+    return span[: 1 + sum(end < n_rows for end in ends)]
+
+
+def _n_rows(span: Sequence[Block]) -> int:
+    return sum(len(block) for block in span)
+
+
+def _n_batches(n_rows: int, batch_size: int) -> int:
+    return -(-n_rows // batch_size)
 
 
 def batch_starts(n_rows: int, batch_size: int) -> NDArray[np.int64]:
     """Where batches begin: all rows in the fewest batches, whose sizes differ by at most one."""
-    n_batches = -(-n_rows // batch_size)
+    n_batches = _n_batches(n_rows, batch_size)
     return np.arange(n_batches + 1) * n_rows // n_batches

@@ -8,8 +8,11 @@ import shutil
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs import BloscCodec
 
 from dask_horn.data import Block, open_samples, read_block
+from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.reading import read_rows
 from dask_horn.errors import ChunkReadError
 
 
@@ -42,16 +45,42 @@ def test_broken_chunk_is_named(tmp_path, layout, key, rows):
 
 def test_fault_that_passes_names_the_rows(tmp_path, monkeypatch):
     store, failures = _store(tmp_path / "a.zarr"), [OSError("busy.")]
-    read = zarr.Array.__getitem__
+    read = zarr.Array.get_basic_selection
 
-    def flaky(self, selection):
+    def flaky(self, *arguments, **named):
         if failures:
             raise failures.pop()
-        return read(self, selection)
+        return read(self, *arguments, **named)
 
-    monkeypatch.setattr(zarr.Array, "__getitem__", flaky)
+    monkeypatch.setattr(zarr.Array, "get_basic_selection", flaky)
     with pytest.raises(ChunkReadError, match=r"at rows 0 to 9 \(OSError: busy\); try again"):
         read_block(store, Block(0, 10), None)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<f4", ">f4"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"compressors": None},
+        {"compressors": None, "shards": (20, 6)},
+        {"compressors": BloscCodec()},
+        {"order": "F", "zarr_format": 2},
+    ],
+    ids=lambda layout: "-".join(layout),
+)
+def test_whole_chunks_and_parts_of_chunks_are_the_rows_that_were_written(tmp_path, layout, dtype):
+    rows = np.arange(43 * 6).reshape(43, 6).astype(dtype)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=layout.get("zarr_format", 3))
+    options = {name: value for name, value in layout.items() if name != "zarr_format"}
+    array = group.create_array("X", shape=rows.shape, dtype=dtype, chunks=(10, 6), **options)
+    array[:30] = rows[:30]
+    rows[30:] = 0  # chunks that were never written
+    location = ArrayLocation.of(array)
+    for start, stop in [(0, 10), (0, 20), (10, 20), (30, 40), (3, 9), (5, 25), (40, 43)]:
+        read = read_rows(array, location, start, stop)
+        np.testing.assert_array_equal(read, rows[start:stop])
+        held = read if read.base is None else read.base
+        assert memoryview(held).nbytes < 2 * read.nbytes  # no chunk that a few rows keep
 
 
 def test_store_that_this_process_does_not_see(tmp_path):

@@ -42,6 +42,11 @@ def store():
     forget("run")
 
 
+def _singly(blocks):
+    """Windows of one block each."""
+    return [(block,) for block in blocks]
+
+
 def _readers():
     return [t for t in threading.enumerate() if t.name.startswith("dask-horn-read")]
 
@@ -58,7 +63,8 @@ def test_spans_keep_every_block_in_order(lengths, row_bytes, window_bytes):
 @pytest.mark.parametrize("window_bytes", [1, 500, 10**9])
 def test_every_row_comes_once_in_the_order_of_the_blocks(store, window_bytes):
     blocks = row_blocks(100, 30, n_groups=1)[::-1]
-    found = [b for window in windows("run", store, blocks, TARGETS, window_bytes) for b in window]
+    spans = window_spans(blocks, store.row_bytes, window_bytes)
+    found = [b for window in windows("run", store, spans, TARGETS) for b in window]
     rows = np.concatenate([np.arange(block.start, block.stop) for block in blocks])
     np.testing.assert_array_equal(np.concatenate([block.x for block in found]), X[rows])
     np.testing.assert_array_equal(np.concatenate([block.y for block in found])[:, 0], Y[rows])
@@ -85,20 +91,20 @@ def test_small_units_are_joined(store):
 
 def test_arrays_are_opened_once_and_chunks_decoded_once(store, monkeypatch):
     calls = {"open": 0, "read": 0}
-    opened, read = ArrayLocation.open, zarr.Array.__getitem__
+    opened, read = ArrayLocation.open, zarr.Array.get_basic_selection
 
     def count_open(self, *arguments):
         calls["open"] += 1
         return opened(self, *arguments)
 
-    def count_read(self, selection):
+    def count_read(self, *arguments, **named):
         calls["read"] += 1
-        return read(self, selection)
+        return read(self, *arguments, **named)
 
     monkeypatch.setattr(ArrayLocation, "open", count_open)
-    monkeypatch.setattr(zarr.Array, "__getitem__", count_read)
+    monkeypatch.setattr(zarr.Array, "get_basic_selection", count_read)
     for _ in range(3):
-        list(windows("run", store, row_blocks(100, store.chunk_rows, 2), TARGETS))
+        list(windows("run", store, [row_blocks(100, store.chunk_rows, 2)], TARGETS))
     assert calls == {"open": 2, "read": 2}
     forget("run")
     decoded("run", store, Block(0, 1), None)
@@ -121,17 +127,16 @@ def test_codes_follow_the_targets_classes():
 
 
 def test_closing_early_ends_the_thread(store):
-    blocks = row_blocks(100, 30, n_groups=2)
-    reader = windows("run", store, blocks, TARGETS, window_bytes=1)
+    reader = windows("run", store, _singly(row_blocks(100, 30, n_groups=2)), TARGETS)
     next(reader)
     reader.close()
     assert not _readers()
 
 
 def test_leaving_by_an_error_ends_the_thread(store):
-    blocks = row_blocks(100, 30, n_groups=2)
+    spans = _singly(row_blocks(100, 30, n_groups=2))
     with pytest.raises(RuntimeError, match="mine"):
-        for _ in windows("run", store, blocks, TARGETS, window_bytes=1):
+        for _ in windows("run", store, spans, TARGETS):
             raise RuntimeError("mine")
     assert not _readers()
 
@@ -143,7 +148,7 @@ def test_errors_while_reading_ahead_surface(tmp_path):
     )
     (tmp_path / "a.zarr/X/c/1/0").write_bytes(b"broken")
     store = open_samples(str(tmp_path / "a.zarr"), require_y=False)
-    reader = windows("run", store, [Block(0, 1024), Block(1024, 2048)], None, window_bytes=1)
+    reader = windows("run", store, _singly([Block(0, 1024), Block(1024, 2048)]), None)
     np.testing.assert_array_equal(next(reader)[0].x[0], group["X"][0])
     with pytest.raises(ChunkReadError, match="chunk c/1/0"):
         next(reader)

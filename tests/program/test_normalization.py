@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.network import ACTIVATIONS, BatchNorm, Dense, Dropout, LayerNorm, Network
+from dask_horn.network import (
+    ACTIVATIONS,
+    LSTM,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    MaxPool2D,
+    Network,
+)
 from dask_horn.program import (
     Execution,
     Optimizer,
@@ -66,6 +77,45 @@ def test_nothing_but_a_normalization_before_the_first_weight(norm):
     assert_same_steps(case, [0, 20], [1.0], GRADIENT, tolerance=5e-5)
 
 
+def _images(norm):
+    """Channels at each position, and all values of an image where they may be."""
+    layers = [Conv2D(6, 3), norm(activation="relu"), MaxPool2D(2), norm(), Flatten()]
+    return Network([*layers, *[norm()] * (norm is LayerNorm), Dense(3)], (8, 7, 2))
+
+
+@BOTH
+def test_images(norm):
+    case = problem(_images(norm), 11)
+    assert_same_steps(case, [0, 11], [1.0], GRADIENT, tolerance=1e-4)
+    case = problem(_images(norm), 24, sizes={"conv2d_1": 4})
+    scales = {"output/W": 1.5}
+    assert_same_steps(case, [0, 13, 24], [0.1, 0.1], Optimizer("sgd"), 5e-4, scales=scales)
+
+
+@BOTH
+@pytest.mark.parametrize("mask_value", [None, 0.5])
+def test_sequences(norm, mask_value):
+    layers = [
+        LSTM(7, return_sequences=True, mask_value=mask_value),
+        norm(0.1, "tanh"),
+        LSTM(6),
+        norm(0.1),
+        Dense(3),
+    ]
+    network = Network(layers, (5, 4))
+    case = problem(network, 14)
+    assert_same_steps(case, [0, 14], [1.0], GRADIENT, tolerance=1e-4)
+    case = problem(network, 24, sizes={"lstm_1": 4, "lstm_2": 5})
+    scales = {"lstm_1/U": 1.5, "lstm_2/W": 2.0, "output/W": 1.2}
+    assert_same_steps(case, [0, 13, 24], [0.1, 0.1], Optimizer("sgd"), 5e-4, scales=scales)
+
+
+@BOTH
+def test_each_step_of_a_sequence_with_an_output_of_its_own(norm):
+    network = Network([LSTM(7, return_sequences=True), norm(), Dense(3)], (5, 4))
+    assert_same_steps(problem(network, 14), [0, 14], [1.0], GRADIENT, tolerance=1e-4)
+
+
 def _predicted(case, x, statistics=None):
     program = prediction_program(case.network, statistics, batch_size=16, sample_dtype="float32")
     return Execution(program, case.parameters, case.mean, case.scale).predict(x)
@@ -105,6 +155,17 @@ def test_statistics_are_those_of_each_batch_without_dropout():
         expected = oracle.batch_statistics(case.network, params, case.standardized[rows])
         for name, values in table.as_dict(batch).items():
             np.testing.assert_allclose(values, expected[name], rtol=2e-5, atol=2e-6)
+
+
+def test_statistics_of_images_are_over_their_positions_too():
+    case = problem(_images(BatchNorm), 9)
+    program = statistics_program(case.network, batch_size=9, sample_dtype="float32")
+    execution = Execution(program, case.parameters, case.mean, case.scale)
+    (found,) = execution.measure([case.x], np.arange(9), np.array([0, 9]))
+    params, table = case.table.as_dict(case.parameters.astype(float)), case.network.statistics
+    expected = oracle.batch_statistics(case.network, params, case.standardized)
+    for name, values in table.as_dict(found).items():
+        np.testing.assert_allclose(values, expected[name], rtol=2e-5, atol=2e-6)
 
 
 def test_a_network_without_batches_to_normalize_has_no_kernel_more():

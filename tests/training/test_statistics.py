@@ -71,6 +71,18 @@ def test_one_batch_of_all_rows_is_the_oracles():
         np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-6)
 
 
+def test_positions_count_as_samples():
+    layers = [horn.BatchNorm(), horn.Conv2D(2, 2), horn.Flatten(), horn.Dense(3)]
+    network = horn.Network(layers, (4, 5, 2))
+    x = np.random.default_rng(0).normal(size=(6, 40)).astype("f4")
+    spec = make_spec(network, x, np.arange(6) % 3, batch_size=6)
+    parameters = network.initial_values(1)
+    found = network.statistics.as_dict(population_of(spec, 0, parameters))
+    values = ((x - spec.standardizer.mean) / spec.standardizer.scale).reshape(-1, 2)
+    variance = values.var(axis=0, ddof=1)  # of 6 samples at 20 positions
+    np.testing.assert_allclose(found["batch_norm_1/variance"], variance, rtol=1e-5)
+
+
 def test_batches_are_of_the_size_that_was_trained_with():
     network = horn.Network([horn.BatchNorm(), horn.Dense(3)], 5)
     x, y = _inputs(4000)
@@ -141,6 +153,12 @@ def test_a_cluster_agrees(expected):
         Client(cluster),
     ):
         _same(_train().model, expected)
+        # The best round's parent is kept in the scratch folder, without what it predicts with.
+        settings = {"early_stopping": True, "n_iter_no_change": 2, "checkpoint_every": 1}
+        clustered = _train(validation_data=(X[HELD], Y[HELD]), **settings)
+    alone = _train(validation_data=(X[HELD], Y[HELD]), **settings)
+    assert clustered.best_round == alone.best_round
+    _same(clustered.model, alone.model)
 
 
 def test_a_checkpoint_holds_a_model_and_the_run_goes_on_to_the_same_bits(expected, tmp_path):

@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.storage import MemoryStore
 
-from dask_horn.data import Block, forget, windows
+from dask_horn.data import Block, forget, open_samples, window_spans
 from dask_horn.errors import DivergedError
 from dask_horn.network import (
     GRU,
@@ -196,14 +198,16 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
 
 @pytest.mark.parametrize("window_rows", [None, 12])  # all blocks together, or a few
 def test_one_pass_takes_every_row_once(monkeypatch, window_rows):
+    row_bytes = X[0].nbytes + 4
     if window_rows is not None:
-        row_bytes = X[0].nbytes + 4
-        few = partial(windows, window_bytes=window_rows * row_bytes)
-        monkeypatch.setattr(module, "windows", few)
+        few = partial(window_spans, window_bytes=window_rows * row_bytes)
+        monkeypatch.setattr(module, "window_spans", few)
     params = NETWORK.parameters.as_dict(_parameters().astype(float))
     still = {"batch_size": 5, "schedule": Schedule("constant", 0.0, 10, 0)}
+    blocks = make_spec(NETWORK, X, Y, n_groups=2).rounds[0].group_blocks[1]
+    steps = count_steps(blocks, row_bytes, still["batch_size"])
     for passes in (1, 2, 3):
-        spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(1, 6 * passes), **still)
+        spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(1, steps * passes), **still)
         rows = rows_of(spec.rounds[0].group_blocks[1])
         x = (X[rows] - spec.standardizer.mean) / spec.standardizer.scale
         outputs, _ = oracle.forward(NETWORK, params, x)
@@ -222,6 +226,25 @@ def test_samples_are_counted_where_a_round_ends_within_a_pass():
     assert samples[1] in (52, 53)
     assert samples[2] == 60
     assert samples[3] == 60 + samples[0]
+
+
+@pytest.mark.parametrize(("steps", "chunks"), [(1, 1), (2, 1), (3, 2), (11, 6), (12, 6), (13, 6)])
+def test_no_chunk_is_read_that_the_steps_do_not_need(monkeypatch, steps, chunks):
+    group = zarr.create_group(store=MemoryStore())
+    group.create_array("X", data=X, chunks=(10, 5))  # two batches in each of six chunks
+    group.create_array("y", data=Y)
+    spec = make_spec(NETWORK, X, Y, block_rows=10, batch_size=5, steps=(steps,))
+    samples = replace(open_samples(group), chunk_rows=10)  # a window has them all
+    get, keys = MemoryStore.get, set()
+
+    def recording_get(self, key, *arguments, **named):
+        keys.add(key)
+        return get(self, key, *arguments, **named)
+
+    monkeypatch.setattr(MemoryStore, "get", recording_get)
+    report = _train(replace(spec, samples=samples)).report
+    assert report.samples == 5 * steps
+    assert sum(key.startswith("X/c/") for key in keys) == chunks
 
 
 def test_a_task_is_settled_by_seed_round_group_and_submodel():
@@ -274,7 +297,8 @@ def test_the_report():
 @pytest.mark.parametrize("bad", ["a learning rate", "a parameter"])
 def test_divergence_names_the_place_and_leaves_no_thread(monkeypatch, bad):
     row_bytes = X[0].nbytes + 4
-    monkeypatch.setattr(module, "windows", partial(windows, window_bytes=12 * row_bytes))
+    few = partial(window_spans, window_bytes=12 * row_bytes)
+    monkeypatch.setattr(module, "window_spans", few)
     network = Network([Dense(13, activation="relu"), Dense(1)], 5, "squared_error")
     spec = make_spec(network, X, X[:, 0], steps=(400,))
     start = _parameters(network)
