@@ -15,6 +15,7 @@ from dask_horn.cluster import current_executor
 from dask_horn.data import Targets, forget, spool
 from dask_horn.model import sample_form
 from dask_horn.training.evaluate import add_scores, score_blocks
+from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.prepare import Known, prepare_data
 from dask_horn.training.prepare import make_spec as settle
@@ -82,7 +83,7 @@ def test_scores_of_blocks_add_up_to_that_of_all():
         targets=Targets.of_classes(np.arange(3), STEPS), standardizer=model.standardizer,
     )  # fmt: skip
     blocks = [block for group in spec.rounds[0].group_blocks for block in group]
-    parents = [network.initial_values(seed) for seed in range(2)]
+    parents = [ParentState.start(network.initial_values(seed)) for seed in range(2)]
     found = add_scores([score_blocks(spec, [block], parents) for block in blocks])
     forget(spec.run)
     logits = [
