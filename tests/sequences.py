@@ -20,7 +20,7 @@ WORDS = np.array(["falls", "rests", "soars"])[np.digitize(SUMS, (-3, 3))]
 KINDS = ("classes", "value", "values")
 
 
-def make_model(kind="classes", seed=0, **layer):
+def make_model(kind="classes", seed=0):
     """A model that predicts for each step."""
     targets = {
         "classes": lambda: Targets.of_classes(np.array(["falls", "rests", "soars"]), STEPS),

@@ -48,7 +48,7 @@ def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
     Parameters
     ----------
     X : numpy.ndarray, dask.array.Array or zarr.Array, shape (n, ...)
-        Samples.
+        Samples; in memory only beside targets that are.
     y : numpy.ndarray or dask.array.Array, shape (n, steps) or (n, steps, outputs)
         Their targets.
     form : SampleForm

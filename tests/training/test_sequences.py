@@ -83,10 +83,7 @@ def test_scores_of_blocks_add_up_to_that_of_all():
         targets=Targets.of_classes(np.arange(3), STEPS), standardizer=model.standardizer,
     )  # fmt: skip
     blocks = [block for group in spec.rounds[0].group_blocks for block in group]
-    parents = [
-        ParentState(0, network.initial_values(seed), np.zeros(network.parameters.size, np.float32))
-        for seed in range(2)
-    ]
+    parents = [ParentState.start(network.initial_values(seed)) for seed in range(2)]
     found = add_scores([score_blocks(spec, [block], parents) for block in blocks])
     forget(spec.run)
     logits = [
