@@ -30,6 +30,8 @@ NAMES: tuple[str, ...] = (
     "overhead",
     "utilization",
     "reading",
+    "recurrent",
+    "sequences",
 )
 
 

@@ -2,7 +2,8 @@
 
 Each lies in a folder of its own, as its publisher distributes it: ``mnist`` (four idx files),
 ``california_housing`` (housing.tgz), ``letter_recognition``, ``higgs_sample``,
-``kddcup99_10pct``, ``japanese_vowels`` (two .ts files). Small ones come with scikit-learn.
+``kddcup99_10pct``, ``japanese_vowels`` (two .ts files), ``tinyshakespeare`` (input.txt). Small
+ones come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ VARIABLE = "DASK_HORN_DATA"
 
 #: Data sets whose targets are values, not classes.
 REGRESSION = frozenset({"california_housing", "diabetes"})
+
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 data_option = click.option(
     "--data",
@@ -95,6 +98,23 @@ def japanese_vowels(
         row[: len(steps)] = steps
         y.append(speaker)
     return X, np.array(y)
+
+
+def tiny_shakespeare(folder: Path, steps: int) -> tuple[Pair, Pair, str]:
+    """Sequences of characters, what to foretell on each step, and the alphabet.
+
+    Returns ``(x, y)``, (n, steps) each, of the first nine tenths of the text, and likewise of the
+    last one; characters are numbered as in the alphabet, and y is x a character later.
+    """
+    text = (folder / "tinyshakespeare" / "input.txt").read_text()
+    alphabet = "".join(sorted(set(text)))
+    numbers = np.searchsorted(list(alphabet), list(text)).astype(np.uint8)
+    parts = []
+    for part in np.split(numbers, [len(numbers) * 9 // 10]):
+        n = (len(part) - 1) // steps
+        x, y = part[: n * steps], part[1 : n * steps + 1]
+        parts.append((x.reshape(n, steps), y.reshape(n, steps)))
+    return parts[0], parts[1], alphabet
 
 
 def store_mnist(folder: Path, target: Path) -> tuple[str, str]:

@@ -93,7 +93,9 @@ def write_rows(store: Path, folder: Path, n_tiles: int, dtype: str, codec: str) 
         rows = np.arange(start, min(start + chunk_rows, shape[0]))
         tile = images[rows % len(images)]
         x[rows[0] : rows[-1] + 1] = np.roll(tile, start // len(images), axis=1).astype(dtype)
-    group.create_array("y", data=np.tile(labels, n_tiles), chunks=(chunk_rows,))
+    targets = np.tile(labels, n_tiles)
+    # Likewise: one chunk, where one for each of X's would be read at half of what X itself costs.
+    group.create_array("y", data=targets, chunks=(min(len(targets), _CHUNK_BYTES),))
 
 
 class Run:

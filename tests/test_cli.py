@@ -177,10 +177,11 @@ def test_options_reach_the_network_and_the_run(data, tmp_path):
     out, history = tmp_path / "m.zarr", tmp_path / "rounds.csv"
     held_out = data(classes, "held.zarr", n=32)
     arguments = ["--activation", "tanh", "--dropout", 0.3, "--submodels", "4,2,1"]
-    arguments += ["--validation", held_out, "--history", history]
+    arguments += ["--dropconnect", 0.25, "--validation", held_out, "--history", history]
     done("train", data(classes), "--out", out, *arguments, *QUICK, "--rounds", 4)
     network = horn.load(str(out)).network
-    assert network.layers == (horn.Dense(8, activation="tanh"), horn.Dropout(0.3), horn.Dense(3))
+    hidden = horn.Dense(8, activation="tanh", dropconnect=0.25)
+    assert network.layers == (hidden, horn.Dropout(0.3), horn.Dense(3))
     heading, *rounds = history.read_text().splitlines()
     columns = [dict(zip(heading.split(","), line.split(","), strict=True)) for line in rounds]
     assert [row["n_submodels"] for row in columns] == ["4", "2", "1", "1"]
@@ -194,6 +195,26 @@ def test_layers_as_python_makes_them(data, tmp_path):
     assert "-9-6-3: " in told
     hidden = (horn.Dropout(0.1), horn.Dense(9, activation="tanh", name="first"), horn.Dense(6))
     assert horn.load(str(out)).network.layers == (*hidden, horn.Dense(3))
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_a_target_for_each_step(tmp_path, kind):
+    lengths = np.arange(40)[:, None] % 5 + 1
+    counted = np.arange(5) < lengths
+    X = np.where(counted[:, :, None], np.random.default_rng(0).normal(size=(40, 5, 2)), -9)
+    y = np.where(counted, (X[:, :, 0] > 0) + 1.0, 7)
+    horn.write_samples(tmp_path / "x.zarr", X, y.astype(int) if kind == "classes" else y)
+    layers = "LSTM(4, return_sequences=True, mask_value=-9)"
+    out, predicted = tmp_path / "m.zarr", tmp_path / "y.zarr"
+    told = done("train", tmp_path / "x.zarr", "--out", out, "--layers", layers, *QUICK).stderr
+    what = "2 classes" if kind == "classes" else "1 value"
+    assert f"{what} for each step" in told
+    shown = done("info", out).stdout
+    assert "for each of 5 steps" in shown
+    done("predict", out, tmp_path / "x.zarr", "--out", predicted)
+    labels = zarr.open_group(predicted, mode="r")["y"][...]
+    assert labels.shape == (40, 5)
+    assert kind == "values" or set(labels.ravel()) <= {1, 2}
 
 
 def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
@@ -228,6 +249,7 @@ def test_seed_decides(data, tmp_path):
         (["--dropout", "1.5"], "rate"),
         (["--layers", "Dens(3)"], "layers name no such layer as Dens; did you mean Dense?"),
         (["--input-shape", "9"], "--input-shape"),
+        (["--dropconnect", "1.5"], "dropconnect"),
         (["--validation", "nowhere.zarr"], "nowhere.zarr"),
         (["--history", "nowhere/rounds.csv"], "--history nowhere/rounds.csv"),
         (["--workers", "-1"], "--workers must be at least 0"),

@@ -150,9 +150,10 @@ def test_layers_take_the_place_of_sizes():
     clf = HornClassifier(**{**SMALL, "hidden_layer_sizes": (99,)}, layers=layers).fit(X, Y)
     assert clf.model_.network.layers == (*layers, Dense(3))
     sized = HornClassifier(
-        **{**SMALL, "hidden_layer_sizes": [6, 5]}, activation="tanh", dropout=0.5
+        **{**SMALL, "hidden_layer_sizes": [6, 5]}, activation="tanh", dropout=0.5, dropconnect=0.25
     )
-    expected = (Dense(6, "tanh"), Dropout(0.5), Dense(5, "tanh"), Dropout(0.5), Dense(3))
+    hidden = [Dense(units, "tanh", dropconnect=0.25) for units in (6, 5)]
+    expected = (hidden[0], Dropout(0.5), hidden[1], Dropout(0.5), Dense(3))
     assert sized.fit(X, Y).model_.network.layers == expected
 
 
@@ -311,6 +312,16 @@ def test_partial_fit_does_one_round_more_each_time():
     assert again.model_.parameters.tobytes() == clf.model_.parameters.tobytes()
 
 
+def test_clip_norm_bounds_how_far_a_step_goes():
+    def after(clip_norm):
+        clf = HornClassifier(**SMALL, optimizer="sgd", weight_decay=0.0, clip_norm=clip_norm)
+        return clf.partial_fit(X, Y, classes=[0, 1, 2]).model_.parameters
+
+    still = after(1e-12)
+    assert np.linalg.norm(after(1e-9) - still) < 1e-6
+    assert np.linalg.norm(after(None) - still) > 0.1
+
+
 @pytest.mark.parametrize(("decay", "shrinks"), [(None, False), (0.1, True)])
 def test_partial_fit_shrinks_no_weights_unless_told(decay, shrinks):
     samples = X.copy()
@@ -388,6 +399,11 @@ BAD_PARAMETERS = [
     ({"hidden_layer_sizes": (8, 0)}, ValueError, r"at least 1 each, got \(8, 0\)"),
     ({"layers": [3]}, TypeError, r"layers\[0\] must be a layer"),
     ({"activation": "swish"}, ValueError, "activation must be one of relu, tanh"),
+    (
+        {"dropconnect": 1},
+        ValueError,
+        "dropconnect must be a number of at least 0 and below 1, got 1",
+    ),
     ({"dropout": 1}, ValueError, "dropout must be a number of at least 0 and below 1, got 1"),
     ({"n_submodels": 17}, ValueError, "n_submodels=17 is more than the 16 units of"),
     ({"n_groups": 500}, ValueError, "n_groups=500 is more than the 150 samples"),

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = {
     "digits_classifier.py": (["--rounds", "6"], "test accuracy: 9"),
     "train_from_zarr.py": (["--rounds", "4", "--workers", "1"], "predictions: ["),
+    "character_rnn.py": (["--rounds", "1"], "bits per character"),
     "mnist_cnn.py": (["--rounds", "6"], "undivided: test accuracy 9"),
+    "sequence_classification.py": (["--rounds", "20"], "test accuracy: 9"),
     "ensemble_uncertainty.py": (["--members", "3", "--rounds", "2"], "figure: ensemble.png"),
 }
 NEED_A_BATCH_SYSTEM = {"slurm_train.py"}

@@ -8,6 +8,7 @@ import pytest
 from dask_horn.network import (
     ACTIVATIONS,
     LOSSES,
+    LSTM,
     AveragePool2D,
     BatchNorm,
     Conv2D,
@@ -120,6 +121,12 @@ def test_gradients_through_normalization(norm, activation):
 )
 def test_gradients_through_normalized_images(layers):
     _assert_gradients(Network([*layers, Dense(N_OUTPUTS)], (6, 5, 2)))
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, LayerNorm])
+def test_gradients_through_normalized_sequences(norm):
+    layers = [LSTM(3, return_sequences=True), norm(0.1, "tanh"), LSTM(2), norm(0.1)]
+    _assert_gradients(Network([*layers, Dense(N_OUTPUTS)], (4, 2)))
 
 
 def test_gradients_where_the_population_normalizes():

@@ -299,7 +299,7 @@ class _Laboratory:
         places = partition.slice_map(self.table, submodel)
         fractions = partition.fractions(submodel)
         scales = submodel_scales(spec.network, fractions, spec.hidden_exponent)
-        output = _last(self.table)
+        output = _last_weight(self.table)
         if output in scales:  # a = 1 there, in the library
             scales[output] **= variant.output_exponent
         start = places.take(parent.parameters)
@@ -397,8 +397,9 @@ class _Sum:
         self.count = np.zeros(table.size, np.float32)
 
 
-def _last(table: ParameterTable) -> str:
-    return table.tensors[-1].name.rpartition("/")[0]
+def _last_weight(table: ParameterTable) -> str:
+    """Return the name of the output layer's weight: what scales go by."""
+    return next(tensor.name for tensor in reversed(table.tensors) if tensor.source is not None)
 
 
 def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dask_horn as horn
-from benchmarks.datasets import mnist
-from benchmarks.method.fixed_partition import narrow_network
+from benchmarks.datasets import mnist, table
+from benchmarks.method.fixed_partition import narrow_network, votes
 from benchmarks.method.scores import accuracy, negative_log_likelihood
 from benchmarks.method.study import Record, Settings, Study, grouped, mean_and_spread
 from benchmarks.report import markdown_table
@@ -50,26 +50,39 @@ MERGED = {
     "4 groups, undivided": {"n_groups": 4, "n_submodels": [1]},
     "2 groups of 4, redrawn": {"n_groups": 2, "n_submodels": [4], "redraw": True},
 }
+#: Divisions into parts that become narrow: of 256 units 64 or 16 are left.
+NARROW: dict[str, int | list[int]] = {
+    "undivided": 1,
+    "4, joined at the end": 4,
+    "4, never joined": [4],
+    "16, joined at the end": 16,
+    "16, never joined": [16],
+}
+_NARROW_WIDTH, _N_LETTERS = 256, 16_000  # rows of 20,000 that train; the rest test
 _NORMS = {"none": None, "BatchNorm": horn.BatchNorm, "LayerNorm": horn.LayerNorm}
 _POPULATIONS = ("anew", "submodels", "before")
 
 Vector = NDArray[np.float32]
 
 
-def network_with(norm: str) -> Network:
-    """784-400-400-10, relu, a normalization between each product and its activation."""
+def network_with(
+    norm: str, width: int = _WIDTH, n_inputs: int = 784, n_classes: int = 10
+) -> Network:
+    """Two hidden relu layers, a normalization between each product and its activation."""
     kind = _NORMS[norm]
     hidden: list[Layer] = []
     for _ in range(2):
         if kind is None:
-            hidden.append(horn.Dense(_WIDTH, activation="relu"))
+            hidden.append(horn.Dense(width, activation="relu"))
         else:
-            hidden += [horn.Dense(_WIDTH, use_bias=False), kind(activation="relu")]
-    return Network([*hidden, horn.Dense(10)], input_shape=784)
+            hidden += [horn.Dense(width, use_bias=False), kind(activation="relu")]
+    return Network([*hidden, horn.Dense(n_classes)], input_shape=n_inputs)
 
 
 def work(folder: Path, settings: Settings) -> dict[str, Any]:
     """Train once."""
+    if settings["part"] == "narrow":
+        return _narrow(folder, settings)
     X, y = mnist(folder, "train")
     common = {"n_rounds": settings["rounds"], "random_state": settings["seed"]}
     if settings["part"] == "populations":
@@ -84,6 +97,26 @@ def work(folder: Path, settings: Settings) -> dict[str, Any]:
     division = DIVISIONS[settings["division"]]
     result = horn.train(network, X[:_N_TRAIN], y[:_N_TRAIN], **division, **common)
     return _scores(folder, result.model)
+
+
+def _narrow(folder: Path, settings: Settings) -> dict[str, float]:
+    """Train on the letters; score the parent, and the vote of parts that were never joined."""
+    X, y = table(folder, "letter_recognition")
+    network = network_with(settings["norm"], _NARROW_WIDTH, 16, 26)
+    n_submodels, seed = NARROW[settings["division"]], settings["seed"]
+    model = horn.train(
+        *(network, X[:_N_LETTERS], y[:_N_LETTERS]),
+        n_submodels=n_submodels,
+        n_rounds=settings["rounds"],
+        random_state=seed,
+    ).model
+    predictors: dict[str, horn.Model | horn.Ensemble] = {"test": model}
+    if isinstance(n_submodels, list) and not network.statistics:
+        predictors["vote"] = votes(model, Partition.draw(network, n_submodels[0], seed))
+    return {
+        name: round(100 * float(np.mean(one.predict(X[_N_LETTERS:]) == y[_N_LETTERS:])), 3)
+        for name, one in predictors.items()
+    }
 
 
 def _scores(folder: Path, model: horn.Model | horn.Ensemble) -> dict[str, float]:
@@ -185,12 +218,26 @@ def render(records: Sequence[Record]) -> str:
         )
         for (merged,), runs in grouped(parts["populations"], "merged").items()
     ]
+    narrow = [
+        (
+            division,
+            *(mean_and_spread(runs[norm, division], "test") for norm in _NORMS),
+            *(
+                mean_and_spread(runs[norm, division], "vote") if "never" in division else ""
+                for norm in ("none", "LayerNorm")
+            ),
+        )
+        for runs in [grouped(parts["narrow"], "norm", "division")]
+        for division in NARROW
+    ]
     return "\n\n".join(
         (
             _INTRODUCTION,
             markdown_table(_HEADER, accuracies),
             _OF_POPULATIONS,
             markdown_table(_HEADER_OF_POPULATIONS, populations),
+            _OF_NARROW,
+            markdown_table(_HEADER_OF_NARROW, narrow),
         )
     )
 
@@ -206,6 +253,11 @@ _HEADER_OF_POPULATIONS = (
     *(f"test %, {name}" for name in ("anew", "sub-models'", "a round ago")),
     *(f"NLL, {name}" for name in ("anew", "sub-models'", "a round ago")),
 )
+_HEADER_OF_NARROW = (
+    "sub-models",
+    *(f"test %, {norm}" for norm in _NORMS),
+    *(f"vote of the parts, %, {norm}" for norm in ("none", "LayerNorm")),
+)
 _INTRODUCTION = (
     f"MNIST, 784-{_WIDTH}-{_WIDTH}-10, relu, no dropout, {_N_TRAIN:,} training images, "
     f"{_N_ROUNDS} rounds of one pass, {_N_SEEDS} seeds, all else default; a normalizing layer "
@@ -217,6 +269,12 @@ _OF_POPULATIONS = (
     "Sub-models': measured of each sub-model at the end of its round and averaged over those that "
     "hold a unit, as if running means had been kept and merged. A round ago: of the parent that "
     "the last round started from."
+)
+
+_OF_NARROW = (
+    f"Narrow parts: letter_recognition, 16-{_NARROW_WIDTH}-{_NARROW_WIDTH}-26, {_N_ROUNDS} rounds. "
+    "The vote is the mean of the probabilities of parts that were never joined, each normalized "
+    "over its own units as it was trained; the parent of the same parts normalizes over all."
 )
 
 STUDY = Study(
@@ -232,6 +290,11 @@ STUDY = Study(
                 for norm in _NORMS
             ),
             *({"part": "populations", "merged": merged} for merged in MERGED),
+            *(
+                {"part": "narrow", "norm": norm, "division": division}
+                for division in NARROW
+                for norm in _NORMS
+            ),
         )
     ],
     work=work,

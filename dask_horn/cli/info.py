@@ -29,11 +29,13 @@ def info(model: str) -> None:
     _line("in memory", f"{4 * n_parameters * _n_members(found) / 1e6:,.1f} MB of float32")
     _line("takes", f"samples of shape {network.input_shape}")
     if targets.classes is not None:
-        _line("gives", f"one of {len(targets.classes)} classes: {_listed(targets.classes)}")
+        labels = _listed(targets.classes)
+        _line("gives", f"one of {len(targets.classes)} classes{_where(found)}: {labels}")
     elif targets.kind == "labels":
-        _line("gives", f"{targets.n_outputs} labels, each 0 or 1")
+        _line("gives", f"{targets.n_outputs} labels, each 0 or 1{_where(found)}")
     else:
-        _line("gives", f"{targets.n_outputs} value{'s' if targets.n_outputs > 1 else ''}")
+        values = f"{targets.n_outputs} value{'s' if targets.n_outputs > 1 else ''}"
+        _line("gives", values + _where(found))
     _line("loss", network.loss)
     if targets.kind != "values":
         state = "as trained" if found.temperature == 1 else "calibrated"
@@ -44,6 +46,11 @@ def info(model: str) -> None:
 
 def _line(name: str, value: str) -> None:
     click.echo(f"{name:<12}{value}")
+
+
+def _where(found: Any) -> str:
+    steps = found.targets.steps
+    return "" if steps is None else f" for each of {steps} steps"
 
 
 def _n_members(found: Any) -> int:

@@ -12,7 +12,7 @@ from dask_horn.cli.command import Command, integers, option
 from dask_horn.cli.workers import scheduler_option, workers_option
 
 if TYPE_CHECKING:
-    from dask_horn.data import SampleStore
+    from dask_horn.data import SampleForm, SampleStore
     from dask_horn.network import Layer, Network
 
 __all__ = ["train"]
@@ -74,8 +74,8 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     "--layers",
     metavar="LAYERS",
     section="Network",
-    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation "
-    "and --dropout; the output layer follows from y.",
+    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation, "
+    "--dropout and --dropconnect; the output layer follows from y.",
 )
 @option(
     "--input-shape",
@@ -99,6 +99,14 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     default=0.2,
     section="Network",
     help="Share of each hidden layer's outputs that a step drops.",
+)
+@option(
+    "--dropconnect",
+    type=float,
+    metavar="RATE",
+    default=0.0,
+    section="Network",
+    help="Share of each hidden layer's weights that a step drops, for each sample others.",
 )
 @option(
     "--regression",
@@ -215,6 +223,7 @@ def train(
     input_shape: tuple[int, ...] | None,
     activation: str,
     dropout: float,
+    dropconnect: float,
     regression: bool,
     n_submodels: tuple[int, ...],
     scheduler: str | None,
@@ -242,7 +251,9 @@ def train(
     samples = open_samples(data)
     if validation_data is not None:
         open_samples(validation_data)
-    hidden_layers = _hidden(hidden, activation, dropout) if layers is None else _written(layers)
+    hidden_layers = (
+        _hidden(hidden, activation, dropout, dropconnect) if layers is None else _written(layers)
+    )
     network = _network(samples, hidden_layers, input_shape, regression)
     check_divisible(network, options.most_submodels)
     at_once = options.n_groups * options.most_submodels
@@ -258,13 +269,15 @@ def train(
     click.echo(f"Saved {out}")
 
 
-def _hidden(widths: tuple[int, ...], activation: str, dropout: float) -> list[Layer]:
+def _hidden(
+    widths: tuple[int, ...], activation: str, dropout: float, dropconnect: float
+) -> list[Layer]:
     """Make dense layers of these widths, each followed by dropout if there is any."""
     from dask_horn.network import Dense, Dropout
 
     layers: list[Layer] = []
     for units in widths:
-        layers.append(Dense(units, activation=activation))
+        layers.append(Dense(units, activation=activation, dropconnect=dropconnect))
         if dropout:
             layers.append(Dropout(dropout))
     return layers
@@ -281,6 +294,7 @@ def _network(
     samples: SampleStore, hidden: list[Layer], input_shape: tuple[int, ...] | None, values: bool
 ) -> Network:
     """Add the outputs and the loss that y asks for."""
+    from dask_horn.model import sample_form
     from dask_horn.network import Dense, Network
 
     shape = input_shape or samples.sample_shape
@@ -289,7 +303,11 @@ def _network(
             f"input_shape must hold as many values as a sample of shape {samples.sample_shape}, "
             f"{samples.n_features}, got {','.join(map(str, shape))}"
         )
-    loss, n_outputs = _task(samples, values)
+    form = sample_form(Network([*hidden, Dense(2)], shape))
+    if form.target_steps is None:
+        loss, n_outputs = _task(samples, values)
+    else:
+        loss, n_outputs = _stepwise_task(samples, values, form)
     return Network([*hidden, Dense(n_outputs)], shape, loss)
 
 
@@ -308,11 +326,27 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
     return "cross_entropy", len(np.unique(plain_labels(np.asarray(array[...]))))
 
 
+def _stepwise_task(samples: SampleStore, values: bool, form: SampleForm) -> tuple[str, int]:
+    """Choose and count likewise, where the layers want a target for each step."""
+    from dask_horn.data.arrays import check_target_shape
+    from dask_horn.estimators.inputs import distinct_labels, n_columns
+
+    assert samples.y is not None, "opening has asked for y"
+    X, y = samples.x.open(), samples.y.open()
+    values = values or y.dtype.kind == "f"
+    check_target_shape(y.shape, "values" if values else "classes", form.target_steps)
+    if values:
+        return "squared_error", n_columns(y, form.target_steps)
+    return "cross_entropy", len(distinct_labels(X, y, form))
+
+
 def _told(samples: SampleStore, network: Network) -> str:
     """Say in two lines what is about to be trained on what."""
     n = network.n_outputs
     what = {"cross_entropy": "classes", "binary_cross_entropy": "labels"}.get(network.loss)
     learnt = f"{n} {what}" if what else f"{n} value{'s' if n > 1 else ''}"
+    if network.output_rows > 1:
+        learnt += " for each step"
     widths = [units for axis, units in network.unit_axes.items() if axis != "input"]
     return (
         f"{samples.n_samples:,} samples of {samples.n_features:,} {samples.dtype}, {learnt}\n"

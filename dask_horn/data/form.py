@@ -107,7 +107,7 @@ class SampleForm:
         return np.ones((len(x), self.target_steps or 1), bool) if padding is None else ~padding
 
     def unpadded(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Return the rows that mean and scale are taken of.
+        """Return what mean and scale are taken of: samples, or the positions that are no padding.
 
         Parameters
         ----------
@@ -116,17 +116,14 @@ class SampleForm:
 
         Returns
         -------
-        numpy.ndarray, shape (n, n_features), or (at most n * n_positions, units)
-            Where units share theirs over positions: every position that is no padding, or all
-            where all are.
+        numpy.ndarray, shape (n, n_features) or (n_unpadded, units)
+            The latter where units share their statistics and there is padding, but not only.
         """
-        if self.standardizing != "units":
-            return x
-        rows = x.reshape(-1, self.shape[-1])
-        padding = self.padding(x)
+        padding = self.padding(x) if self.standardizing == "units" else None
         if padding is None or not padding.any() or padding.all():
-            return rows
-        return rows[np.repeat(~padding.ravel(), self.n_positions // self.shape[0])]
+            return x
+        positions = x.reshape(-1, self.shape[-1])
+        return positions[np.repeat(~padding.ravel(), self.n_positions // self.shape[0])]
 
     def target_word(self, shape: tuple[int, ...]) -> str:
         """Say what the columns of targets of this shape are, for messages."""

@@ -76,6 +76,20 @@ class Moments:
             self.m2 + other.m2 + difference * difference * (self.n * (other.n / n)),
         )
 
+    def pooled(self, units: int) -> Moments:
+        """Return the moments of ``units`` columns whose rows are those of all positions.
+
+        Columns are positions, and within each the units; none where there is but one position.
+        """
+        if len(self.mean) == units:
+            return self
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = self.mean.reshape(-1, units)
+            mean = means.mean(axis=0)
+            between = np.square(means - mean).sum(axis=0)
+            within = self.m2.reshape(-1, units).sum(axis=0)
+        return Moments(self.n * len(means), mean, within + self.n * between)
+
     @property
     def variance(self) -> NDArray[np.float64]:
         """Population variance of each column."""

@@ -290,7 +290,7 @@ def _summarize(
     fault, counted = form.fault(x, first_row), form.counted(x)
     if fault is not None:
         counted[:] = True  # it will be told, whatever else there is
-    x_moments = Moments.of(form.unpadded(x))
+    x_moments = Moments.of(form.unpadded(x)).pooled(x.shape[1] // form.n_positions)
     fault = fault or _fault("X", "feature", x, x_moments, first_row)
     if kind == "classes":
         labels = y.reshape(counted.shape)

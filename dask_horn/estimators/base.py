@@ -79,6 +79,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     layers: Sequence[Layer] | None = None
     activation: str = "relu"
     dropout: float = 0.2
+    dropconnect: float = 0.0
     n_groups: int = TrainingOptions.n_groups
     n_submodels: int | Sequence[int] = TrainingOptions.n_submodels
     concentration: float | None = TrainingOptions.concentration
@@ -89,6 +90,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     learning_rate: float | None = TrainingOptions.learning_rate
     momentum: float = TrainingOptions.momentum
     weight_decay: float | None = TrainingOptions.weight_decay
+    clip_norm: float | None = TrainingOptions.clip_norm
     schedule: str = TrainingOptions.schedule
     merge: str = TrainingOptions.merge
     outer_learning_rate: float | None = TrainingOptions.outer_learning_rate
@@ -228,13 +230,15 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             )
         if any(size < 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be at least 1 each, got {given!r}")
-        if not isinstance(self.dropout, Real) or not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"dropout must be a number of at least 0 and below 1, got {self.dropout!r}"
-            )
+        for name in ("dropout", "dropconnect"):
+            rate: Any = getattr(self, name)
+            if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+                raise ValueError(f"{name} must be a number of at least 0 and below 1, got {rate!r}")
         layers: list[Layer] = []
         for size in sizes:
-            layers.append(Dense(int(size), activation=self.activation))
+            layers.append(
+                Dense(int(size), activation=self.activation, dropconnect=float(self.dropconnect))
+            )
             if self.dropout:
                 layers.append(Dropout(float(self.dropout)))
         return layers

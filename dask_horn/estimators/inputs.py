@@ -151,8 +151,10 @@ def checked_pair(
 def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
     """Refuse targets that are not one for each step; in memory those of padding are made harmless.
 
-    All others are looked at when the library reads them.
+    Those that stay where they are are looked at when the library reads them.
     """
+    if in_memory(X):
+        y = to_memory(y)
     y = np.asarray(y) if in_memory(y) else y
     check_target_shape(tuple(y.shape), "values" if numeric else "classes", form.target_steps)
     if not in_memory(y) or not form.pads_targets:
@@ -161,7 +163,7 @@ def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
         X = np.asarray(X)
     elif is_lazy(X):
         X = known_rows(X, "X")
-    check_lengths(len(X), len(y))
+    check_lengths(int(X.shape[0]), len(y))
     return to_memory(filled_beside(X, y, form))
 
 

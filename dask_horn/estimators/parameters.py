@@ -21,14 +21,19 @@ _PARAMETERS = {
     "layers": (
         "sequence of layers or None",
         "The hidden layers themselves, such as ``[horn.Dense(800, activation='relu'), "
-        "horn.Dropout(0.5)]``, in place of `hidden_layer_sizes`, `activation` and `dropout`. The "
-        "output layer is never among them: it follows from `y`.",
+        "horn.Dropout(0.5)]``, in place of `hidden_layer_sizes`, `activation`, `dropout` and "
+        "`dropconnect`. The output layer is never among them: it follows from `y`.",
     ),
     "activation": (
         '{"relu", "tanh", "sigmoid", "gelu", "leaky_relu", "linear"}',
         "Of the hidden layers.",
     ),
     "dropout": ("float", "Probability that a hidden unit is dropped, per sample and step."),
+    "dropconnect": (
+        "float",
+        "Probability that a weight or bias of a hidden layer is dropped, per sample and step: a "
+        "step of such a layer takes about twice as long. See `horn.Dense`.",
+    ),
     "n_groups": (
         "int",
         "Worker groups, each with its own copy of the model and its own subset of the rows.",
@@ -67,6 +72,11 @@ _PARAMETERS = {
         "Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None for 0 "
         "with sgd and in `partial_fit`; else for 2500 over the number of rows, but at most 1, and "
         "at least what would shrink weights without a gradient by 1/e in the whole run.",
+    ),
+    "clip_norm": (
+        "float or None",
+        "Bound on the norm of a sub-model's whole gradient, which recurrent layers may need; None "
+        "leaves it alone.",
     ),
     "schedule": ('{"cosine", "constant"}', "Of the learning rate, over all rounds."),
     "merge": (

@@ -18,6 +18,7 @@ from scipy.special import expit, softmax
 from dask_horn.data import Standardizer, Targets
 from dask_horn.model.calibration import check_temperature, pool_logs
 from dask_horn.model.prediction import Predictor
+from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
 from dask_horn.model.store import ModelParts, create_group, read, write_members, write_parts
 from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
@@ -75,7 +76,7 @@ class Model(Predictor):
         if self.statistics.shape != wanted:
             raise ValueError(
                 f"statistics must have the shape {wanted} of network.statistics, got "
-                f"{self.statistics.shape}"
+                f"{self.statistics.shape}; a model that train returns has them"
             )
 
     def _any_member(self) -> Model:
@@ -83,6 +84,10 @@ class Model(Predictor):
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
+
+    def _sampled(self, draws: Draws) -> Model:
+        first_sampled(self.network)  # told before any work
+        return _SampledModel(**self.__getstate__(), draws=draws)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
         """One parameter tensor, such as ``"dense_1/W"``, or statistic: a read-only view."""
@@ -114,21 +119,30 @@ class Model(Predictor):
 
         The latter where the targets have steps, here as in all that is made of it.
         """
-        execution = self._execution(str(samples.dtype))
-        z = execution.predict(samples)
-        with self._lock:
-            self._idle.append(execution)
+        z = self._passed(samples)
         steps = () if self.targets.steps is None else (self.targets.steps,)
         return z.reshape(len(z), *steps, self.network.n_outputs)
 
-    def _execution(self, dtype: str) -> Execution:
+    def _passed(self, samples: NDArray[Any], n_layers: int | None = None) -> NDArray[np.float32]:
+        """Return what comes out of the first `n_layers`, of a model always the same; or of all."""
+        execution = self._execution(str(samples.dtype), n_layers)
+        z = execution.predict(samples)
+        with self._lock:
+            self._idle.append(execution)
+        return z
+
+    def _execution(self, dtype: str, n_layers: int | None) -> Execution:
         """Take an execution that no other thread uses: each holds a copy of the parameters."""
         with self._lock:
             for i, execution in enumerate(self._idle):
                 if f"gather_{dtype}" in execution.program.kernels:
                     return self._idle.pop(i)
         program = prediction_program(
-            self.network, self.statistics, batch_size=PREDICTION_BATCH, sample_dtype=dtype
+            self.network,
+            self.statistics,
+            batch_size=PREDICTION_BATCH,
+            sample_dtype=dtype,
+            n_layers=n_layers,
         )
         standardizer = self.standardizer
         return Execution(program, self.parameters, standardizer.mean, standardizer.scale)
@@ -173,6 +187,22 @@ class Model(Predictor):
 
 
 @dataclass(frozen=True, eq=False)
+class _SampledModel(Model):
+    """A model whose layers with DropConnect average their activations over draws."""
+
+    draws: Draws = field(kw_only=True)
+
+    def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        first = first_sampled(self.network)
+        layers = SampledLayers(
+            self.network.stages[first:],
+            self.network.parameters.as_dict(self.parameters),
+            self.draws,
+        )
+        return layers.outputs(self._passed(samples, first))
+
+
+@dataclass(frozen=True, eq=False)
 class Ensemble(Predictor):
     """Several models of one network; predicts their mean, and their spread as uncertainty.
 
@@ -196,6 +226,9 @@ class Ensemble(Predictor):
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
+
+    def _sampled(self, draws: Draws) -> Ensemble:
+        return Ensemble(tuple(member._sampled(draws) for member in self.members), self.temperature)
 
     @property
     def network(self) -> Network:

@@ -17,6 +17,7 @@ from dask_horn.data.arrays import check_lengths
 from dask_horn.data.tasks import compute
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.form import sample_form
+from dask_horn.model.sampling import Draws
 
 if TYPE_CHECKING:
     from dask_horn.model.models import Model
@@ -36,6 +37,10 @@ class Predictor(ABC):
     @abstractmethod
     def _with_temperature(self, temperature: float) -> Self:
         """Return the same model or ensemble at another temperature."""
+
+    @abstractmethod
+    def _sampled(self, draws: Draws) -> Predictor:
+        """Return the same model or ensemble with outputs that are averaged over draws."""
 
     @abstractmethod
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -69,7 +74,16 @@ class Predictor(ABC):
         """The classes' labels, in the order of the outputs; None for values and label sets."""
         return self._any_member().targets.classes
 
-    def predict(self, X: Any, *, out: str | None = None, return_std: bool = False) -> Any:
+    def predict(
+        self,
+        X: Any,
+        *,
+        out: str | None = None,
+        return_std: bool = False,
+        inference: str = "mean",
+        n_draws: int = 1000,
+        seed: int = 0,
+    ) -> Any:
         """Predict labels or values.
 
         Parameters
@@ -82,6 +96,17 @@ class Predictor(ABC):
             chunk; nothing is returned then.
         return_std : bool, default False
             Whether to return the members' standard deviation too, for values.
+        inference : {"mean", "sample"}, default "mean"
+            How layers with DropConnect are used: with all their weights, the mean over masks; or
+            as in Algorithm 2 of [1]_, which takes much longer: the sums of such a layer are drawn
+            from the normal distributions that have their means and variances over masks, and the
+            activations are averaged over the draws before the next layer takes them. A next layer
+            with DropConnect counts what the inputs vary by, over the draws, to the variance of its
+            own sums.
+        n_draws : int, default 1000
+            Draws of each sum, for "sample"; as many as in the paper's tables.
+        seed : int, default 0
+            What the draws are a function of: all samples have the same, whatever the chunks.
 
         Returns
         -------
@@ -94,8 +119,18 @@ class Predictor(ABC):
         ------
         ValueError
             If the samples have another shape than the network's, hold NaN, infinity or what is no
-            token, or are nothing but padding; or if `return_std` is asked of a classifier.
+            token, or are nothing but padding; if `return_std` is asked of a classifier; or draws
+            of a network that has no layer with DropConnect, or others than Dense and Dropout
+            behind the first of them.
+
+        References
+        ----------
+        .. [1] Wan, Zeiler, Zhang, LeCun, Fergus: Regularization of Neural Networks using
+           DropConnect, ICML 2013.
         """
+        if _samples(inference):
+            sampled = self._sampled(Draws(n_draws, seed))
+            return sampled.predict(X, out=out, return_std=return_std)
         if return_std:
             if self._any_member().targets.kind != "values":
                 raise ValueError(
@@ -105,7 +140,16 @@ class Predictor(ABC):
             return self._mean_and_std(X, out)
         return self._answer(X, self._decoded, out)
 
-    def predict_proba(self, X: Any, *, out: str | None = None, return_std: bool = False) -> Any:
+    def predict_proba(
+        self,
+        X: Any,
+        *,
+        out: str | None = None,
+        return_std: bool = False,
+        inference: str = "mean",
+        n_draws: int = 1000,
+        seed: int = 0,
+    ) -> Any:
         """Predict the probability of each class, or of each label, at the model's temperature.
 
         Parameters are those of `predict`.
@@ -122,6 +166,9 @@ class Predictor(ABC):
                 f"predict_proba needs a classifier, but this model's loss is "
                 f"{self._any_member().network.loss!r}; use predict"
             )
+        if _samples(inference):
+            sampled = self._sampled(Draws(n_draws, seed))
+            return sampled.predict_proba(X, out=out, return_std=return_std)
         if return_std:
             return self._mean_and_std(X, out)
         return self._answer(X, self._mean, out)
@@ -292,3 +339,10 @@ class Predictor(ABC):
         if fault is not None:
             raise ValueError(fault)
         return flat
+
+
+def _samples(inference: str) -> bool:
+    """Whether activations are to be averaged over draws."""
+    if inference not in ("mean", "sample"):
+        raise ValueError(f"inference must be 'mean' or 'sample', got {inference!r}")
+    return inference == "sample"

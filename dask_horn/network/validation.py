@@ -58,6 +58,16 @@ def checked_positive(argument: str, value: Any) -> float:
     return float(value)
 
 
+def checked_rate(argument: str, value: Any) -> float:
+    """Return the probability of being dropped as a float, or say which numbers would do."""
+    wanted = f"{argument} must be a number of at least 0 and below 1, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{wanted} ({type(value).__name__}).")
+    if not 0 <= float(value) < 1:
+        raise ValueError(f"{wanted}.")
+    return float(value)
+
+
 def checked_name(value: Any) -> str | None:
     """Return a layer's name, or say which names would do."""
     wanted = "name must be a string of letters, digits and underscores that begins with a letter"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from dask_horn.network import (
 )
 from dask_horn.program.assembler import Assembler, Program
 from dask_horn.program.convolution import emit_conv2d
-from dask_horn.program.dense import emit_dense, fused_weights
+from dask_horn.program.dense import fused_weights
+from dask_horn.program.dropconnect import emit_fully_connected
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.embedding import emit_embedding
 from dask_horn.program.flatten import emit_flatten
@@ -56,7 +57,7 @@ __all__ = [
 _EMITTERS: dict[type[Layer], Emitter] = {
     AveragePool2D: emit_average_pool,
     Conv2D: emit_conv2d,
-    Dense: emit_dense,
+    Dense: emit_fully_connected,
     Dropout: emit_dropout,
     Embedding: emit_embedding,
     SimpleRNN: emit_recurrent,
@@ -133,7 +134,8 @@ def training_program(
     n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
     targets = assembler.batch_buffer(n_targets)
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
-    layers = _emit_forward(network, context, sample_dtype)
+    samples = _emit_gather(network, context, sample_dtype)
+    layers = _emit_forward(network.stages, context, samples)
     if class_weights is None:
         class_weights = np.ones(network.n_outputs, np.float32)
     assembler.emit(
@@ -163,9 +165,11 @@ def prediction_program(
     *,
     batch_size: int,
     sample_dtype: str,
+    n_layers: int | None = None,
 ) -> Program:
     """Gather, forward, and store the outputs of one batch of the undivided network.
 
+    With `n_layers`, from 0 on, those of the last one of so many layers: what the next one takes.
     `statistics` are laid out as `Network.statistics` tells; None where that table is empty, or the
     values do not matter.
     """
@@ -175,9 +179,11 @@ def prediction_program(
     start = assembler.filled_buffer(statistics) if statistics.size else 0
     places = _places(network, start)
     context = _without_update(network, assembler, places, predicts=True)
-    layers = _emit_forward(network, context, sample_dtype)
-    n_outputs = network.output_rows * network.n_outputs
-    assembler.emit("store", n_out=n_outputs, operands=(layers[-1].output,))
+    stages = network.stages[:n_layers]
+    samples = _emit_gather(network, context, sample_dtype)
+    layers = _emit_forward(stages, context, samples)
+    n_outputs = stages[-1].outputs.size if stages else network.n_inputs
+    assembler.emit("store", n_out=n_outputs, operands=(layers[-1].output if stages else samples,))
     return assembler.program(n_outputs)
 
 
@@ -192,7 +198,8 @@ def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) 
     found = assembler.buffer(size)
     places = _places(network, found)
     context = _without_update(network, assembler, places, predicts=False)
-    _emit_forward(network, context, sample_dtype)
+    samples = _emit_gather(network, context, sample_dtype)
+    _emit_forward(network.stages, context, samples)
     assembler.emit("store_once", n_out=size, operands=(found,))
     return assembler.program(size)
 
@@ -213,14 +220,19 @@ def _places(network: Network, start: int) -> dict[str, int]:
     return {name: start + tensor.offset for name, tensor in network.statistics.items()}
 
 
-def _emit_forward(network: Network, context: Context, sample_dtype: str) -> list[EmittedLayer]:
-    """Write the gather and the forward rows of every layer."""
+def _emit_gather(network: Network, context: Context, sample_dtype: str) -> int:
+    """Write the gather; return where the samples will lie."""
     samples = context.assembler.batch_buffer(network.n_inputs)
     context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
     emit_padding(network, context, sample_dtype, samples)
+    return samples
+
+
+def _emit_forward(stages: Sequence[Stage], context: Context, samples: int) -> list[EmittedLayer]:
+    """Write the forward rows of every layer."""
     emitted: list[EmittedLayer] = []
     source = samples
-    for stream, stage in enumerate(network.stages):
+    for stream, stage in enumerate(stages):
         emitted.append(_emitter(stage)(context, stage, source, stream))
         source = emitted[-1].output
     return emitted

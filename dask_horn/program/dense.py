@@ -101,7 +101,11 @@ def emit_dense(context: Context, stage: Stage, source: int, stream: int) -> Emit
 
 def fused_weights(stages: Iterable[Stage]) -> set[str]:
     """Return the weights that are updated as their gradients are computed."""
-    return {f"{stage.layer.name}/W" for stage in stages if isinstance(stage.layer, Dense)}
+    return {
+        f"{stage.layer.name}/W"
+        for stage in stages
+        if isinstance(stage.layer, Dense) and stage.layer.dropconnect == 0
+    }
 
 
 def matrix_shape(weight: TensorSpec) -> tuple[int, int]:

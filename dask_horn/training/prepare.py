@@ -157,11 +157,6 @@ def make_spec(
         )
     if known.standardizer is not None:
         standardizer = known.standardizer
-        if standardizer.n_features != network.n_inputs:
-            raise ValueError(
-                f"initial takes samples of {standardizer.n_features} values, but X has samples of "
-                f"shape {data.samples.sample_shape}; pass samples of as many steps as before"
-            )
     elif options.standardize:
         standardizer = found.standardizer()
     else:
@@ -261,11 +256,7 @@ def _targets(known: Known, found: Survey) -> Targets:
         return found.targets()
     if known.targets.classes is not None and found.classes is not None:
         class_codes(found.classes, known.targets.classes)  # raises for a class that is unknown
-    steps = found.form.target_steps
-    if known.targets.steps == steps:
-        return known.targets
-    # A layer has come to give its states after each step, or after the last only.
-    return replace(known.targets, steps=steps)
+    return known.targets
 
 
 def _default_batch_size(n_samples: int) -> int:

@@ -216,8 +216,8 @@ class Rounds:
 
     def _wholes(self, parents: Parents) -> tuple[Any, ...]:
         """Put parents together, with all that they predict with."""
-        measured = not self.spec.network.statistics
-        if measured and all(len(parent.parts) == 1 for parent in parents):
+        as_they_are = not self.spec.network.statistics
+        if as_they_are and all(len(parent.parts) == 1 for parent in parents):
             return tuple(part for parent in parents for part in parent.parts)
         number, homes = next(self._numbers), self._homes()
         return self.executor.submit(*whole_parents(self.spec, self.shared, parents, number, homes))

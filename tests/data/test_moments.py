@@ -34,3 +34,12 @@ def test_a_constant_has_no_spread():
 def test_wide_integers_do_not_overflow():
     x = np.full((4, 1), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.testing.assert_allclose(Moments.of(x).mean, 2.0**64)
+
+
+@given(hnp.arrays(np.float64, (5, 4, 3), elements=st.floats(-1e8, 1e8, width=32)))
+def test_pooled_over_positions(x):
+    whole, expected = Moments.of(x.reshape(5, 12)).pooled(3), Moments.of(x.reshape(20, 3))
+    scale = np.abs(x).max(axis=(0, 1)) + 1e-30
+    assert whole.n == 20
+    np.testing.assert_allclose(whole.mean / scale, expected.mean / scale, atol=1e-14)
+    np.testing.assert_allclose(whole.variance / scale**2, expected.variance / scale**2, atol=1e-14)

@@ -9,14 +9,20 @@ from numpy.typing import ArrayLike
 
 from dask_horn.network import Stage
 from tests.oracle.activations import activation, activation_slope
+from tests.oracle.dropconnect import dropconnect_pass
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
 
 def dense_pass(
     stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
-    """``f(c (x W) + b)`` of samples (batch, in), or of each step of (batch, steps, in)."""
+    """``f(c (x W) + b)`` of samples (batch, in), or of each step of (batch, steps, in).
+
+    With DropConnect where there is a mask.
+    """
     layer, name = stage.layer, stage.layer.name
+    if name in options.masks:
+        return dropconnect_pass(stage, params, x, options)
     weight = tensor_of(params, f"{name}/W")
     matrix = weight.reshape(-1, weight.shape[-1])  # after a Flatten: (height, width, channels, out)
     scale = options.scale(f"{name}/W")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.network import LOSSES, Dropout, Embedding, Network, ParameterTable
+from dask_horn.network import LOSSES, Dense, Dropout, Embedding, Network, ParameterTable
 from dask_horn.program import Execution, Optimizer, training_program
 from tests import oracle
+from tests.kernels.masks import dropconnect_masks
 from tests.kernels.runner import run_kernel
 
 KEY = 0x1234567890ABCDEF
@@ -82,24 +84,32 @@ def _n_tokens(network):
 
 
 def masks(network, table, batch, step, key=KEY):
-    """The dropout masks of a step, by layer, as the kernel draws them."""
+    """What the masks of a step keep, by layer, as the kernels draw them."""
     found = {}
     for stream, stage in enumerate(network.stages):
-        layer, width = stage.layer, stage.inputs.restricted(table.axis_lengths).size
+        layer, draw = stage.layer, {"stream": stream, "step": step, "key": key}
         if isinstance(layer, Dropout) and layer.rate > 0:
-            ones = np.ones((batch, width), np.float32)
-            ran = run_kernel(
-                "dropout_forward",
-                *(ones, ones, ones),
-                batch=batch,
-                n_out=width,
-                constants=[layer.rate],
-                stream=stream,
-                step=step,
-                key=key,
-            )
-            found[layer.name] = ran.buffers[1] != 0
+            width = stage.inputs.restricted(table.axis_lengths).size
+            found[layer.name] = _dropout_mask(layer, (batch, width), draw)
+        if isinstance(layer, Dense) and layer.dropconnect > 0:
+            weight = table[f"{layer.name}/W"].shape
+            shape = (batch * stage.inputs.rows, math.prod(weight[:-1]) + 1, weight[-1])
+            kept = layer.keep_probability
+            found[layer.name] = dropconnect_masks(shape, kept, layer.dropconnect_mask, **draw)
     return found
+
+
+def _dropout_mask(layer, shape, draw):
+    ones = np.ones(shape, np.float32)
+    ran = run_kernel(
+        "dropout_forward",
+        *(ones, ones, ones),
+        batch=shape[0],
+        n_out=shape[1],
+        constants=[layer.rate],
+        **draw,
+    )
+    return ran.buffers[1] != 0
 
 
 def train(case, starts, rates, optimizer, scales=None, class_weights=None, order=None):

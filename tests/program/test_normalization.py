@@ -7,6 +7,7 @@ import pytest
 
 from dask_horn.network import (
     ACTIVATIONS,
+    LSTM,
     BatchNorm,
     Conv2D,
     Dense,
@@ -89,6 +90,30 @@ def test_images(norm):
     case = problem(_images(norm), 24, sizes={"conv2d_1": 4})
     scales = {"output/W": 1.5}
     assert_same_steps(case, [0, 13, 24], [0.1, 0.1], Optimizer("sgd"), 5e-4, scales=scales)
+
+
+@BOTH
+@pytest.mark.parametrize("mask_value", [None, 0.5])
+def test_sequences(norm, mask_value):
+    layers = [
+        LSTM(7, return_sequences=True, mask_value=mask_value),
+        norm(0.1, "tanh"),
+        LSTM(6),
+        norm(0.1),
+        Dense(3),
+    ]
+    network = Network(layers, (5, 4))
+    case = problem(network, 14)
+    assert_same_steps(case, [0, 14], [1.0], GRADIENT, tolerance=1e-4)
+    case = problem(network, 24, sizes={"lstm_1": 4, "lstm_2": 5})
+    scales = {"lstm_1/U": 1.5, "lstm_2/W": 2.0, "output/W": 1.2}
+    assert_same_steps(case, [0, 13, 24], [0.1, 0.1], Optimizer("sgd"), 5e-4, scales=scales)
+
+
+@BOTH
+def test_each_step_of_a_sequence_with_an_output_of_its_own(norm):
+    network = Network([LSTM(7, return_sequences=True), norm(), Dense(3)], (5, 4))
+    assert_same_steps(problem(network, 14), [0, 14], [1.0], GRADIENT, tolerance=1e-4)
 
 
 def _predicted(case, x, statistics=None):

@@ -153,6 +153,12 @@ def test_a_cluster_agrees(expected):
         Client(cluster),
     ):
         _same(_train().model, expected)
+        # The best round's parent is kept in the scratch folder, without what it predicts with.
+        settings = {"early_stopping": True, "n_iter_no_change": 2, "checkpoint_every": 1}
+        clustered = _train(validation_data=(X[HELD], Y[HELD]), **settings)
+    alone = _train(validation_data=(X[HELD], Y[HELD]), **settings)
+    assert clustered.best_round == alone.best_round
+    _same(clustered.model, alone.model)
 
 
 def test_a_checkpoint_holds_a_model_and_the_run_goes_on_to_the_same_bits(expected, tmp_path):

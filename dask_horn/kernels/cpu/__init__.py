@@ -5,6 +5,8 @@ from __future__ import annotations
 from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their kernels)
     activations,
     convolution,
+    dropconnect,
+    dropconnect_masks,
     dropout,
     embedding,
     gather,

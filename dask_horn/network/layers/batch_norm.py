@@ -27,6 +27,8 @@ class BatchNorm(Layer):
     sub-model's units have other means and variances than the same units of the whole network.
 
     A sub-model has its own units and their γ and β, and normalizes them as it would by itself.
+    Steps that are padding count as others do, and so the lengths of the sequences beside it matter
+    to each; `LayerNorm` suits those better.
 
     The layer has an activation because that of a `Dense` comes before it: the paper's order is
     ``Dense(400, use_bias=False), BatchNorm(activation="relu")``.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.signals import Signal
+from dask_horn.network.validation import checked_rate
 
 __all__ = ["Dropout"]
 
@@ -53,12 +53,7 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        wanted = f"rate must be a number of at least 0 and below 1, got {self.rate!r}"
-        if isinstance(self.rate, bool) or not isinstance(self.rate, numbers.Real):
-            raise TypeError(f"{wanted} ({type(self.rate).__name__}).")
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"{wanted}.")
-        object.__setattr__(self, "rate", float(self.rate))
+        object.__setattr__(self, "rate", checked_rate("rate", self.rate))
 
     def outputs(self, inputs: Signal) -> Signal:
         """Return the inputs' form, which does not change."""

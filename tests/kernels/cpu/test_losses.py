@@ -77,3 +77,26 @@ def test_an_output_that_is_not_finite_shows_in_the_loss(loss, place, bad):
         return  # sure of a label that is there: no loss
     assert not np.isfinite(found)
     assert loss == "huber" or not np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "huber"])
+def test_rows_that_do_not_count(loss):
+    z, targets = _problem(loss, 13, 4)
+    counted = np.arange(13) % 3 != 1
+    # Whatever stands there: no class, no number.
+    z[~counted] = np.nan
+    targets[~counted] = np.nan if loss != "cross_entropy" else -7
+    found, gradient = _run(loss, z, targets, counted=counted)
+    network = Network([Dense(4)], 1, loss)
+    z, targets = z[counted], targets[counted]
+    assert found == pytest.approx(oracle.loss(network, z, targets), rel=2e-6)
+    assert not gradient[~counted].any()
+    expected = oracle.loss_gradient(network, z, targets)
+    np.testing.assert_allclose(gradient[counted], expected, rtol=5e-6, atol=2e-8)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "huber"])
+def test_a_batch_without_any_row_that_counts(loss):
+    found, gradient = _run(loss, *_problem(loss, 5, 3), counted=np.zeros(5))
+    assert found == 0
+    assert not gradient.any()

@@ -1,0 +1,181 @@
+"""Inference of networks with DropConnect: activations averaged over draws of what masks make.
+
+A unit of such a layer sums what its mask keeps. Over masks that sum has a mean and a variance, and
+with many inputs it is about normal: so it is drawn from a normal distribution, which takes no mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, expit
+
+from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, Stage
+
+__all__ = ["Draws", "SampledLayers", "first_sampled"]
+
+Array = NDArray[np.float32]
+
+_BLOCK = 64  # draws at a time: with some hundred units they stay in the second cache
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often sums are drawn, and from which seed.
+
+    Attributes
+    ----------
+    number : int
+    seed : int
+    """
+
+    number: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("n_draws", self.number, 1), ("seed", self.seed, 0)):
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise TypeError(
+                    f"{name} must be an integer of at least {least}, got {value!r} "
+                    f"({type(value).__name__})"
+                )
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+@dataclass(frozen=True, eq=False)
+class SampledLayers:
+    """What follows in a network from its first layer with DropConnect on.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+    tensors : mapping of str to ndarray of float32
+        All parameters by name.
+    draws : Draws
+    """
+
+    stages: tuple[Stage, ...]
+    tensors: Mapping[str, Array]
+    draws: Draws
+
+    def outputs(self, inputs: Array) -> Array:
+        """Return the network's outputs, (n_samples, n_outputs), for what the first stage takes.
+
+        Sample by sample, each with products of the same shape and with the same normal numbers: so
+        its outputs are the same to the bit whichever samples are beside it.
+        """
+        normal = [self._normal(index) for index in range(len(self.stages))]
+        return np.stack([self._outputs_of(sample, normal) for sample in inputs])
+
+    def _outputs_of(self, sample: Array, normal: list[Array]) -> Array:
+        mean, square = sample, np.square(sample)
+        for stage, numbers in zip(self.stages, normal, strict=True):
+            layer = stage.layer
+            if not isinstance(layer, Dense):
+                continue  # dropout, which passes both moments on
+            mean, variance = self._sum_of(layer, mean, square)
+            function = _ACTIVATIONS[layer.activation]
+            if layer.dropconnect == 0:
+                mean = function(mean)
+                square = np.square(mean)
+            else:
+                mean, square = _moments(function, mean, np.sqrt(variance), numbers)
+        return mean
+
+    def _sum_of(self, layer: Dense, mean: Array, square: Array) -> tuple[Array, Array]:
+        """Mean and variance of a layer's sums, from its inputs' mean and mean square.
+
+        With the weights W of the whole layer, of which a mask keeps ``W / p``: a term ``M W v / p``
+        has the mean ``W E[v]`` and the mean square ``W² E[v²] / p``.
+        """
+        weight = self.tensors[f"{layer.name}/W"]
+        weight = weight.reshape(-1, weight.shape[-1])
+        total = mean @ weight
+        if layer.use_bias:
+            total += self.tensors[f"{layer.name}/b"]
+        if layer.dropconnect == 0:
+            return total, np.zeros_like(total)
+        p = np.float32(layer.keep_probability)
+        variance = (square / p - np.square(mean)) @ np.square(weight)
+        if layer.use_bias:
+            variance += np.square(self.tensors[f"{layer.name}/b"]) * (1 / p - 1)
+        return total, np.maximum(variance, 0)
+
+    def _normal(self, index: int) -> Array:
+        """Draw the normal numbers of one layer, (n_draws, units): the same for all samples."""
+        layer = self.stages[index].layer
+        if not isinstance(layer, Dense) or layer.dropconnect == 0:
+            return np.empty((0, 0), np.float32)
+        key = np.random.SeedSequence([self.draws.seed, index])
+        generator = np.random.Generator(np.random.Philox(key))
+        return generator.standard_normal((self.draws.number, layer.units), np.float32)
+
+
+def first_sampled(network: Network) -> int:
+    """Return the index of the first layer with DropConnect.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or what follows it is not made of Dense and Dropout.
+    """
+    for index, stage in enumerate(network.stages):
+        if isinstance(stage.layer, Dense) and stage.layer.dropconnect > 0:
+            _check_rest(network.stages[index:])
+            return index
+    raise ValueError(
+        "inference='sample' needs a layer with dropconnect, and the network has none; use "
+        "inference='mean'"
+    )
+
+
+def _check_rest(stages: tuple[Stage, ...]) -> None:
+    for stage in stages:
+        if not isinstance(stage.layer, Dense | Dropout) or len(stage.inputs.shape) > 1:
+            raise ValueError(
+                f"inference='sample' knows Dense and Dropout behind the first layer with "
+                f"dropconnect, got {stage.layer!r} on samples of shape {stage.inputs.shape}; use "
+                f"inference='mean'"
+            )
+
+
+def _moments(
+    function: Callable[[Array], Array], mean: Array, spread: Array, normal: Array
+) -> tuple[Array, Array]:
+    """Mean and mean square of an activation, over draws of what it is of, each (units,)."""
+    first, second = np.zeros_like(mean), np.zeros_like(mean)
+    for numbers in _blocks(normal):
+        active = function(numbers * spread + mean)
+        first += active.sum(axis=0)
+        second += np.einsum("ij,ij->j", active, active)
+    return first / np.float32(len(normal)), second / np.float32(len(normal))
+
+
+def _blocks(normal: Array) -> Iterator[Array]:
+    for start in range(0, len(normal), _BLOCK):
+        yield normal[start : start + _BLOCK]
+
+
+def _relu(z: Array) -> Array:
+    return np.maximum(z, 0, out=z)
+
+
+def _gelu(z: Array) -> Array:
+    product: Array = np.float32(0.5) * z * (1 + erf(z * np.float32(np.sqrt(0.5))))
+    return product
+
+
+_ACTIVATIONS: Mapping[str, Callable[[Any], Array]] = {
+    "linear": lambda z: z,
+    "relu": _relu,
+    "leaky_relu": lambda z: np.where(z > 0, z, np.float32(LEAKY_SLOPE) * z),
+    "tanh": np.tanh,
+    "sigmoid": expit,
+    "gelu": _gelu,
+}

@@ -1,0 +1,288 @@
+"""The rows of a dense layer with DropConnect: ``a = f(c x (M ∘ W) / p + m ∘ b / p)``.
+
+p is the probability of being kept, so the mean over the masks M and m is the plain layer. Masks are
+drawn in the forward pass and kept until the backward one: a bit for each example and weight, or for
+each weight alone where the batch shares a mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dask_horn.kernels.cpu.dropconnect import mask_size, work_size
+from dask_horn.kernels.scalars import NEEDS_INPUT
+from dask_horn.network import Dense, Stage, TensorSpec
+from dask_horn.network.layers.dense import KEEP_STEPS
+from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape, work_of
+from dask_horn.program.layers import Context
+
+__all__ = ["EmittedDropConnect", "EmittedSharedMask", "emit_fully_connected"]
+
+
+def emit_fully_connected(
+    context: Context, stage: Stage, source: int, stream: int
+) -> EmittedDense | EmittedDropConnect | EmittedSharedMask:
+    """Write the forward rows of a dense layer, with masks where it has them in training."""
+    layer = stage.layer
+    assert isinstance(layer, Dense)
+    if layer.dropconnect == 0 or not context.trains:
+        return emit_dense(context, stage, source, stream)
+    masked = _MaskedDense.plan(context, stage, source)
+    if layer.dropconnect_mask == "batch":
+        return _emit_shared_mask(masked, stream)
+    return _emit_masks(masked, stream)
+
+
+@dataclass(frozen=True)
+class EmittedDropConnect:
+    """A dense layer with a mask for each example."""
+
+    masked: _MaskedDense
+    mask: int
+    one: int  # index among the scalars: the input that biases are weights of, 1 / c
+    no_bias: int  # offset of zeros: the biases are among what is summed already
+
+    @property
+    def output(self) -> int:
+        """Offset of the layer's output."""
+        return self.masked.output
+
+    def backward(self, gradient: int, *, to_input: bool) -> int:
+        """Write the slope's pass, and what the masks keep of both products."""
+        masked, context = self.masked, self.masked.context
+        n_in, n_out = masked.shape
+        masked.emit_slope(gradient, bias_gradient=context.assembler.buffer(n_out))
+        below = context.other_scratch(gradient) if to_input else gradient
+        if to_input:
+            context.assembler.emit(
+                "dropconnect_input",
+                n_in=n_in,
+                n_out=n_out,
+                rows=masked.rows,
+                operands=(gradient, masked.weight.offset, below, self.mask, masked.masked_work),
+            )
+        context.assembler.emit(
+            "dropconnect_weight",
+            n_in=n_in,
+            n_out=n_out,
+            rows=masked.rows,
+            operands=(
+                *(masked.input, gradient, masked.weight_gradient, masked.bias_gradient),
+                *(self.mask, masked.masked_work),
+            ),
+            constant=self.one,
+        )
+        return below
+
+
+def _emit_masks(masked: _MaskedDense, stream: int) -> EmittedDropConnect:
+    assembler = masked.context.assembler
+    n_in, n_out = masked.shape
+    mask = assembler.buffer(mask_size(masked.n_examples, n_in, n_out))
+    one = assembler.constants(1.0 / masked.scale)
+    masked.emit_draw("dropconnect_masks", mask, stream)
+    assembler.emit(
+        "dropconnect_forward",
+        n_in=n_in,
+        n_out=n_out,
+        rows=masked.rows,
+        operands=(
+            *(masked.input, masked.weight.offset, masked.sum, masked.bias_values),
+            *(mask, masked.masked_work),
+        ),
+        constant=one,
+    )
+    no_bias = assembler.filled_buffer(np.zeros(n_out, np.float32))
+    masked.emit_activation(no_bias)
+    return EmittedDropConnect(masked, mask, one, no_bias)
+
+
+@dataclass(frozen=True)
+class EmittedSharedMask:
+    """A dense layer with one mask for the batch: the plain products, of what the mask keeps."""
+
+    masked: _MaskedDense
+    mask: int
+    kept: int  # offset of the weights that are kept, and zeros
+    inverse: int  # index of 1 / p among the scalars
+
+    @property
+    def output(self) -> int:
+        """Offset of the layer's output."""
+        return self.masked.output
+
+    def backward(self, gradient: int, *, to_input: bool) -> int:
+        """Write the slope's pass, both products, and what the mask keeps of the gradients."""
+        masked, context = self.masked, self.masked.context
+        n_in, n_out = masked.shape
+        masked.emit_slope(gradient, bias_gradient=masked.bias_gradient)
+        work = work_of(context, masked.weight, masked.rows, to_input=to_input)
+        below = context.other_scratch(gradient) if to_input else gradient
+        if to_input:
+            context.assembler.emit(
+                "gemm_input",
+                n_in=n_in,
+                n_out=n_out,
+                rows=masked.rows,
+                operands=(gradient, self.kept, below, work),
+            )
+        context.assembler.emit(
+            "gemm_weight",
+            n_in=n_in,
+            n_out=n_out,
+            rows=masked.rows,
+            operands=(masked.input, gradient, masked.weight_gradient, work),
+        )
+        ones = context.assembler.constants(1.0)
+        masked.emit_keep(masked.weight_gradient, masked.weight_gradient, self.mask, ones)
+        masked.emit_keep_bias(masked.bias_gradient, masked.bias_gradient, self.mask, self.inverse)
+        return below
+
+
+def _emit_shared_mask(masked: _MaskedDense, stream: int) -> EmittedSharedMask:
+    assembler = masked.context.assembler
+    n_in, n_out = masked.shape
+    mask = assembler.buffer(mask_size(1, n_in, n_out))
+    kept, kept_bias = assembler.buffer(n_in * n_out), assembler.buffer(n_out)
+    inverse = assembler.constants(1.0 / masked.layer.keep_probability)
+    masked.emit_draw("dropconnect_mask", mask, stream)
+    masked.emit_keep(masked.weight.offset, kept, mask, assembler.constants(1.0))
+    masked.emit_keep_bias(masked.bias_values, kept_bias, mask, inverse)
+    assembler.emit(
+        "gemm_forward",
+        n_in=n_in,
+        n_out=n_out,
+        rows=masked.rows,
+        operands=(
+            *(masked.input, kept, masked.sum),
+            work_of(masked.context, masked.weight, masked.rows, to_input=False),
+        ),
+    )
+    masked.emit_activation(kept_bias)
+    return EmittedSharedMask(masked, mask, kept, inverse)
+
+
+@dataclass(frozen=True)
+class _MaskedDense:
+    """What layers with either kind of mask have in common; offsets count from the arena's start."""
+
+    context: Context
+    layer: Dense
+    weight: TensorSpec
+    rows: int  # of each sample: the steps of a sequence, else one
+    scale: float  # c
+    scale_index: int  # of c / p among the scalars
+    bias_values: int  # the biases, or zeros
+    bias_gradient: int  # theirs, or a place that nobody reads
+    input: int
+    sum: int  # what the activation is of, where its slope needs it, else the output
+    output: int
+
+    @classmethod
+    def plan(cls, context: Context, stage: Stage, source: int) -> _MaskedDense:
+        """Reserve the memory."""
+        layer, assembler = stage.layer, context.assembler
+        assert isinstance(layer, Dense)
+        rows, weight = stage.inputs.rows, context.table[f"{layer.given_name}/W"]
+        n_out = matrix_shape(weight)[1]
+        if layer.use_bias:
+            bias = context.table[f"{layer.given_name}/b"]
+            bias_values, bias_gradient = bias.offset, context.kept_gradient(bias.name)
+        else:
+            bias_values = assembler.filled_buffer(np.zeros(n_out, np.float32))
+            bias_gradient = assembler.buffer(n_out)
+        scale = context.scales.get(weight.name, 1.0)
+        total = assembler.batch_buffer(n_out, rows)
+        kept = layer.activation in NEEDS_INPUT
+        return cls(
+            context=context,
+            layer=layer,
+            weight=weight,
+            rows=rows,
+            scale=scale,
+            scale_index=assembler.constants(scale / layer.keep_probability),
+            bias_values=bias_values,
+            bias_gradient=bias_gradient,
+            input=source,
+            sum=total,
+            output=assembler.batch_buffer(n_out, rows) if kept else total,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The weight's as a matrix."""
+        return matrix_shape(self.weight)
+
+    @property
+    def n_examples(self) -> int:
+        """Rows of a batch, at most."""
+        return self.context.assembler.batch_size * self.rows
+
+    @property
+    def weight_gradient(self) -> int:
+        """Offset of the weight's gradient."""
+        return self.context.kept_gradient(self.weight.name)
+
+    @property
+    def masked_work(self) -> int:
+        """The work space of the products with a mask for each example."""
+        return self.context.assembler.work_space(work_size(self.n_examples, self.shape[1]))
+
+    def emit_draw(self, kernel: str, mask: int, stream: int) -> None:
+        """Draw the step's masks, the bias' among them."""
+        n_in, n_out = self.shape
+        kept = KEEP_STEPS * self.layer.keep_probability
+        self.context.assembler.emit(
+            kernel,
+            n_in=n_in + 1,
+            n_out=n_out,
+            rows=self.rows,
+            operands=(mask,),
+            constant=self.context.assembler.constants(kept),
+            stream=stream,
+        )
+
+    def emit_keep(self, source: int, target: int, mask: int, factor: int) -> None:
+        """Write what a shared mask keeps of a tensor like the weight."""
+        n_in, n_out = self.shape
+        self.context.assembler.emit(
+            "dropconnect_keep",
+            n_in=n_in,
+            n_out=n_out,
+            operands=(source, target, mask),
+            constant=factor,
+        )
+
+    def emit_keep_bias(self, source: int, target: int, mask: int, factor: int) -> None:
+        """Write what a shared mask keeps of a vector like the bias, whose row is the last."""
+        n_in, n_out = self.shape
+        self.context.assembler.emit(
+            "dropconnect_keep",
+            n_in=1,
+            n_out=n_out,
+            operands=(source, target, mask),
+            constant=factor,
+            sizes=(n_in,),
+        )
+
+    def emit_activation(self, bias: int) -> None:
+        """Write ``f(c / p sum + bias)``."""
+        self.context.assembler.emit(
+            f"{self.layer.activation}_forward",
+            n_out=self.shape[1],
+            rows=self.rows,
+            operands=(self.sum, bias, self.output),
+            constant=self.scale_index,
+        )
+
+    def emit_slope(self, gradient: int, *, bias_gradient: int) -> None:
+        """Write the activation's pass backward, which leaves c / p times the gradient."""
+        self.context.assembler.emit(
+            f"{self.layer.activation}_backward",
+            n_out=self.shape[1],
+            rows=self.rows,
+            operands=(gradient, self.sum, bias_gradient),
+            constant=self.scale_index,
+        )

@@ -1,0 +1,59 @@
+"""The products over steps; the loops themselves are tested in whole networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dask_horn.kernels.cpu.recurrent import product_work_size
+from tests.kernels.runner import run_kernel
+
+SHAPES = [(1, 1, 1, 1), (3, 7, 5, 11), (4, 65, 16, 32), (2, 300, 33, 9), (1, 5, 270, 300)]
+
+
+def _run(kernel, a, b, out, batch, steps, n_in, n_out, scale):
+    work = np.full(product_work_size(n_in, n_out), 9, np.float32)
+    ran = run_kernel(
+        kernel,
+        *(a, b, out, work),
+        batch=batch,
+        rows=steps,
+        n_in=n_in,
+        n_out=n_out,
+        constants=[scale],
+    )
+    return ran.buffers[2]
+
+
+def _matrices(*shapes):
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=shape).astype("f4") for shape in shapes)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+@pytest.mark.parametrize(("batch", "steps", "n_in", "n_out"), SHAPES)
+def test_gradient_of_the_input(batch, steps, n_in, n_out, scale):
+    rows = batch * steps
+    gradient, weight, out = _matrices((rows, n_out), (n_in, n_out), (rows, n_in))
+    found = _run("steps_input", gradient, weight, out, batch, steps, n_in, n_out, scale)
+    expected = scale * gradient.astype(float) @ weight.astype(float).T
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5 * scale)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+@pytest.mark.parametrize(("batch", "steps", "n_in", "n_out"), SHAPES)
+def test_gradient_of_the_weight(batch, steps, n_in, n_out, scale):
+    rows = batch * steps
+    x, gradient, out = _matrices((rows, n_in), (rows, n_out), (n_in, n_out))
+    found = _run("steps_weight", x, gradient, out, batch, steps, n_in, n_out, scale)
+    expected = scale * x.astype(float).T @ gradient.astype(float)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=5e-5 * scale)
+
+
+def test_a_row_does_not_depend_on_its_neighbours():
+    gradient, weight, out = _matrices((40, 37), (21, 37), (40, 21))
+    whole = _run("steps_input", gradient, weight, out, 40, 1, 21, 37, 1.0)
+    for rows in (slice(0, 1), slice(7, 20), slice(39, 40)):
+        part = np.ascontiguousarray(gradient[rows])
+        found = _run("steps_input", part, weight, out[rows], len(part), 1, 21, 37, 1.0)
+        np.testing.assert_array_equal(found, whole[rows])

@@ -1,0 +1,90 @@
+"""Dense layers with DropConnect: what a program computes is what the oracle does, mask by mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dask_horn.network import ACTIVATIONS, Dense, Dropout, Network
+from dask_horn.program import Execution, Optimizer, prediction_program
+from tests import oracle
+from tests.program.problems import assert_same_steps, problem, train
+
+GRADIENT = Optimizer("sgd", momentum=0.0)
+
+
+def _network(activation="relu", rate=0.5, mask="example", widths=(19, 70, 8), **dense):
+    dense |= {"dropconnect": rate, "dropconnect_mask": mask}
+    hidden = [Dense(width, activation, **dense) for width in widths]
+    return Network([*hidden, Dense(3, **dense)], 7)
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("shape", [{}, {"use_bias": False}, {"rate": 0.3}, {"widths": (131,)}])
+def test_one_step(activation, mask, shape):
+    case = problem(_network(activation, mask=mask, **shape), 13)
+    assert_same_steps(case, [0, 13], [1.0], GRADIENT, tolerance=2e-5)
+
+
+@given(
+    st.integers(1, 150),
+    st.lists(st.integers(1, 140), min_size=1, max_size=3),
+    st.floats(0, 0.99),
+    st.sampled_from(["example", "batch"]),
+)
+@settings(max_examples=25)
+def test_one_step_of_any_size(n, widths, rate, mask):
+    case = problem(_network("tanh", rate, mask, widths), n)
+    assert_same_steps(case, [0, n], [1.0], GRADIENT, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Optimizer("sgd", momentum=0.9, weight_decay=0.01),
+        Optimizer("sgd", momentum=0.5, clip_norm=0.3),
+        Optimizer("adamw", weight_decay=0.05),
+    ],
+    ids=["sgd", "clipped", "adamw"],
+)
+def test_several_steps_draw_masks_anew(optimizer, mask):
+    case = problem(_network("gelu", 0.25, mask), 100)
+    rates = np.array([0.1, 0.2, 0.1, 0.05]) * (0.1 if optimizer.name == "adamw" else 1)
+    assert_same_steps(case, [0, 32, 64, 65, 100], rates, optimizer, tolerance=3e-4)
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+def test_a_submodels_scales_and_sizes(mask):
+    network = _network("gelu", mask=mask, widths=(19, 33, 8))
+    case = problem(network, 40, sizes={"dense_1": 5, "dense_2": 17, "dense_3": 1})
+    scales = {"dense_2/W": 2.5, "dense_3/W": 0.5, "output/W": 8.0}
+    assert_same_steps(case, [0, 16, 32, 40], [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
+
+
+def test_beside_dropout_and_plain_layers():
+    layers = [Dropout(0.2), Dense(20, "tanh", dropconnect=0.5), Dropout(0.5), Dense(9), Dense(3)]
+    case = problem(Network(layers, (3, 4)), 30)
+    assert_same_steps(case, [0, 16, 30], [0.1, 0.1], Optimizer("sgd"), 1e-4)
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+def test_prediction_uses_the_layer_as_it_is(mask):
+    case = problem(_network(mask=mask), 20)
+    program = prediction_program(case.network, batch_size=8, sample_dtype="float32")
+    found = Execution(program, case.parameters, case.mean, case.scale).predict(case.x)
+    params = case.table.as_dict(case.parameters.astype(float))
+    expected, _ = oracle.forward(case.network, params, case.standardized)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=3e-6)
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+def test_no_weight_of_a_dropped_connection_moves(mask):
+    """With one sample, the gradient is zero where the mask is."""
+    case = problem(_network(rate=0.75, mask=mask, widths=()), 1)
+    _, after = train(case, [0, 1], [1.0], GRADIENT)
+    moved = case.table.as_dict(after - case.parameters)
+    assert 0 < (moved["output/W"] != 0).mean() < 0.7
