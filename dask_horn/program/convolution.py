@@ -79,9 +79,11 @@ def emit_conv2d(context: Context, stage: Stage, source: int, stream: int) -> Emi
         bias_offset = assembler.filled_buffer(np.zeros(n_out, np.float32))
     else:
         bias_offset = bias.offset
-    padded_size = height.padded * width.padded
-    window_size = height.size * width.size
-    work = assembler.work_space(convolution_work_size(padded_size, window_size, n_in, n_out))
+    work = assembler.work_space(
+        convolution_work_size(
+            height.padded * width.padded, height.size * width.size, width.stride, n_in, n_out
+        )
+    )
     sizes = window_sizes(height, width)
     assembler.emit(
         f"conv2d_{layer.activation}_forward",

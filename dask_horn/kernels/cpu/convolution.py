@@ -60,7 +60,9 @@ _TERMS = 256
 _PLACES = 128
 
 
-def convolution_work_size(padded_size: int, window_size: int, n_in: int, n_out: int) -> int:
+def convolution_work_size(
+    padded_size: int, window_size: int, across: int, n_in: int, n_out: int
+) -> int:
     """Elements of work space that each of a convolution's products needs, at most.
 
     Parameters
@@ -69,11 +71,15 @@ def convolution_work_size(padded_size: int, window_size: int, n_in: int, n_out: 
         Places of the image with the zeros around it; 0 where it has none.
     window_size : int
         Places of the window.
+    across : int
+        Stride from one place to the next in a row.
     n_in, n_out : int
     """
     columns = max(n_in * _whole_tiles(n_out), n_out * _whole_tiles(n_in))
-    # Tiles read whole rows beyond an image's last one; work space is what lies behind all.
-    return SCRATCH + padded_size * n_in + window_size * columns + TALL * max(n_in, n_out)
+    # Tiles read on where a row of places ends: behind the last image's there must be memory, and
+    # work space is what lies behind all.
+    beyond = TALL * max(across * n_in, n_out)
+    return SCRATCH + padded_size * n_in + window_size * columns + beyond
 
 
 def _whole_tiles(n: int) -> int:

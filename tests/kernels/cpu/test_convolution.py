@@ -51,7 +51,9 @@ def _run_convolution(stage, x, weight, bias, gradient):
     common = {"batch": len(x), "n_in": n_in, "n_out": n_out, "constants": [SCALE]}
     common["sizes"] = window_sizes(height, width)
     work = np.zeros(
-        convolution_work_size(height.padded * width.padded, height.size * width.size, n_in, n_out),
+        convolution_work_size(
+            height.padded * width.padded, height.size * width.size, width.stride, n_in, n_out
+        ),
         np.float32,
     )
     empty = np.full((len(x), *stage.outputs.shape), 5, np.float32)  # what is overwritten
