@@ -22,6 +22,7 @@ from benchmarks.report import RESULTS
 NAMES: tuple[str, ...] = (
     "throughput",
     "convolution",
+    "dropconnect_cost",
     "time_to_accuracy",
     "baselines",
     "growth",

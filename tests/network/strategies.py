@@ -30,7 +30,7 @@ def dense_networks(draw):
                     st.integers(1, 40),
                     activation=st.sampled_from(ACTIVATIONS),
                     use_bias=st.booleans(),
-                    dropconnect=st.just(0.0) | st.floats(0, 0.9),
+                    dropconnect=st.just(0.0) | st.floats(0, 0.75),
                     dropconnect_mask=st.sampled_from(["example", "batch"]),
                 ),
                 st.builds(Dropout, st.floats(0, 0.9)),

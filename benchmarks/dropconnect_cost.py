@@ -1,0 +1,164 @@
+"""What masks cost: a layer with DropConnect beside the plain one, and beside PyTorch.
+
+python -m benchmarks.dropconnect_cost --data FOLDER --full
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import dask_horn as horn
+from benchmarks.apart import HASWELL, run_apart
+from benchmarks.benchmark import Benchmark, Measured
+from benchmarks.report import markdown_table
+from benchmarks.timing import in_turns, median_and_spread, ratio
+from dask_horn.kernels.opcodes import N_IN, N_OUT, OP
+from dask_horn.program import Execution, Optimizer, training_program
+
+BATCH, UNITS = 128, 800
+GOAL = 4.0
+
+# Name, rate, and whose the mask is.
+_LAYERS = (
+    ("plain", 0.0, "example"),
+    ("a mask for the batch, rate 0.5", 0.5, "batch"),
+    ("a mask for each example, rate 0.5", 0.5, "example"),
+    ("a mask for each example, rate 0.25", 0.25, "example"),
+    ("a mask for each example, rate 0.2", 0.2, "example"),
+)
+_TORCH = "PyTorch, masks as tensors, rate 0.5"
+# What comes in from the layer below: with tanh no input is zero, with relu every other one.
+_INPUTS = ("tanh", "relu")
+
+
+def measure(folder: Path, full: bool) -> Measured:
+    """Time the layer's products with either kind of inputs, in a process of their own."""
+    rows = []
+    for inputs in _INPUTS:
+        settings = {"inputs": inputs, "turns": 25 if full else 5, "torch": full}
+        rows.append(run_apart("benchmarks.dropconnect_cost:work", settings, HASWELL))
+        click.echo(_lines(rows[-1]))
+    return {"rows": rows}
+
+
+def work(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Time all layers in turns, in a process that keeps to one core."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    inputs, turns = settings["inputs"], settings["turns"]
+    made = {name: _products(inputs, rate, mask) for name, rate, mask in _LAYERS}
+    times = in_turns(made, turns)
+    if settings["torch"]:  # beside the plain layer only: it takes a thousand times as long
+        beside = in_turns({"plain": made["plain"], _TORCH: _torch_layer(inputs)}, 3)
+        times[_TORCH], times["plain beside PyTorch"] = beside[_TORCH], beside["plain"]
+    return {"inputs": inputs, "seconds": times}
+
+
+def _products(inputs: str, rate: float, mask: str) -> Callable[[], object]:
+    """Make a call of the layer's products, forward and backward, and of what draws its masks."""
+    layer = horn.Dense(UNITS, activation="relu", dropconnect=rate, dropconnect_mask=mask)
+    network = horn.Network(
+        [horn.Dense(UNITS, activation=inputs), layer, horn.Dense(10)], input_shape=784
+    )
+    program = training_program(
+        network,
+        network.parameters,
+        {},
+        batch_size=BATCH,
+        sample_dtype="float32",
+        optimizer=Optimizer("sgd", clip_norm=1.0),  # then gradients are products alone
+    )
+    execution = Execution(
+        program, network.initial_values(0), np.zeros(784), np.ones(784), key=1
+    )  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((BATCH, 784), dtype=np.float32)
+    y = np.zeros((BATCH, 1), np.float32)
+    batch = [x], [y], np.arange(BATCH), np.array([0, BATCH]), np.zeros(1)
+    execution.train(*batch)  # fills the buffers that the products then find
+    own = [
+        program.kernels[row[OP]].startswith(("gemm", "dropconnect"))
+        and row[N_OUT] == UNITS
+        and row[N_IN] != 784
+        for row in program.rows
+    ]
+    execution.program = dataclasses.replace(program, rows=program.rows[own].copy())
+    return lambda: execution.train(*batch)
+
+
+def _torch_layer(inputs: str) -> Callable[[], object]:
+    """Make a call that masks the weight once for each example, as a tensor, and goes back."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    function = getattr(torch, inputs)
+    x = function(torch.randn(BATCH, 1, UNITS)).requires_grad_()
+    weight = torch.randn(UNITS, UNITS, requires_grad=True)
+    bias = torch.randn(UNITS, requires_grad=True)
+    gradient = torch.randn(BATCH, 1, UNITS)
+
+    def call() -> None:
+        kept = torch.empty(BATCH, UNITS, UNITS).bernoulli_(0.5)
+        kept_bias = torch.empty(BATCH, 1, UNITS).bernoulli_(0.5)
+        (torch.bmm(x, kept * weight) + kept_bias * bias).backward(gradient)
+
+    return call
+
+
+def render(measured: Measured, plots: Path) -> str:
+    """Write the table."""
+    worst = max(
+        ratio(row["seconds"]["a mask for each example, rate 0.5"], row["seconds"]["plain"])
+        for row in measured["rows"]
+    )
+    kept = "kept" if worst <= GOAL else "missed"
+    return (
+        f"The products of a dense layer of {UNITS} inputs and {UNITS} units at batch {BATCH}, "
+        "forward and backward (to the input and to the weight, which is not updated), one core, in "
+        "turns; the plain layer has our own products too. Masks are drawn anew in each step, for "
+        "weights and biases, and this is counted. An input of zero is passed over: behind tanh "
+        "there is none, behind relu every other one is. A rate that is a multiple of ½, ¼, … 1/256 "
+        "takes 1, 2, … 8 random bits for each weight.\n\n"
+        + "\n\n".join(_table(row) for row in measured["rows"])
+        + f"\n\nThe goal: a mask for each example, rate 0.5, at most {GOAL:.0f} times the plain "
+        f"layer: {kept}, at {worst:.2f}. The floor of this way of doing it, on AVX2: of three "
+        "instructions for eight weights, a shift, a read that is masked and a multiply-add, the "
+        "read takes a whole cycle where a plain product takes half a one: twice the plain layer "
+        "where no input is zero, and the masks."
+    )
+
+
+def _table(row: Mapping[str, Any]) -> str:
+    heading = f"behind {row['inputs']}", "ms (quartiles)", "× plain"
+    return markdown_table(heading, _cells(row))
+
+
+def _cells(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    seconds = row["seconds"]
+    cells = []
+    for name, _, _ in _LAYERS:
+        times = ratio(seconds[name], seconds["plain"])
+        cells.append((name, median_and_spread(seconds[name], 2, 1e3), f"{times:.2f}"))
+    if _TORCH in seconds:
+        times = ratio(seconds[_TORCH], seconds["plain beside PyTorch"])
+        cells.append((_TORCH, median_and_spread(seconds[_TORCH], 0, 1e3), f"{times:.0f}"))
+    return cells
+
+
+def _lines(row: Mapping[str, Any]) -> str:
+    return "\n".join("  ".join((row["inputs"], *cells)) for cells in _cells(row))
+
+
+BENCHMARK = Benchmark(
+    "dropconnect_cost", "What DropConnect costs: a mask for each example", measure, render
+)
+
+if __name__ == "__main__":
+    BENCHMARK.command()()
