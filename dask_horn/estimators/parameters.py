@@ -63,8 +63,9 @@ _PARAMETERS = {
     "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),
     "learning_rate": (
         "float or None",
-        "The highest of the schedule; None for 0.05 with sgd, and with adamw for 1 over the units "
-        "of the widest hidden layer, at most 0.005, times √(K/2) in rounds of K > 2 sub-models.",
+        "The highest of the schedule; None for 0.05 with sgd, and with adamw for 1 over the most "
+        "hidden inputs of a unit (in dense networks the units of the widest hidden layer), at most "
+        "0.005, times √(K/2) in rounds of K > 2 sub-models.",
     ),
     "momentum": ("float", "Of sgd; for adamw the first moment's decay."),
     "weight_decay": (

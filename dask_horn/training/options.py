@@ -18,7 +18,7 @@ from dask_horn.program import OPTIMIZERS, Optimizer
 __all__ = ["TrainingOptions"]
 
 _SGD_RATE = 0.05
-# The first is over the units of the widest layer: what a unit receives adds up over its inputs.
+# The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
 _ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
@@ -55,8 +55,9 @@ class TrainingOptions:
         Samples in a step; None: 128, and less where the rows are few.
     optimizer : {"adamw", "sgd"}, default "adamw"
     learning_rate : float or None, default None
-        The highest of the schedule. None: 0.05 for sgd; for adamw 1 over the units of the widest
-        hidden layer, but at most 0.005, and times √(K/2) in rounds of K > 2 sub-models.
+        The highest of the schedule. None: 0.05 for sgd; for adamw 1 over the most hidden inputs of
+        a unit (in dense networks the units of the widest hidden layer, in convolutions those of a
+        window), but at most 0.005, and times √(K/2) in rounds of K > 2 sub-models.
     momentum : float, default 0.9
         Of sgd; for adamw the first moment's decay.
     nesterov : bool, default False
