@@ -295,11 +295,12 @@ def _emit_loss(network: Network, assembler: Assembler, outputs: int, gradient: i
     n_targets = 1 if network.loss == "cross_entropy" else network.n_outputs
     targets = assembler.batch_buffer(n_targets)
     class_weights = assembler.filled_buffer(np.ones(network.n_outputs, np.float32))
+    counted = assembler.filled_buffer(np.ones(assembler.batch_size, np.float32))
     assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
     assembler.emit(
         network.loss,
         n_out=network.n_outputs,
-        operands=(outputs, targets, gradient, class_weights),
+        operands=(outputs, targets, gradient, class_weights, counted),
         constant=assembler.constants(1.0),
     )
 
