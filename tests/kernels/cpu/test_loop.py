@@ -10,8 +10,9 @@ from dask_horn.kernels.compile import address_table
 from dask_horn.kernels.cpu.loop import run_steps
 from tests.kernels.runner import addresses, aligned
 
-# The arena: the weight, the batch's samples, their targets (all zero), the loss' gradient, state.
-WEIGHT, SAMPLES, TARGETS, GRADIENT, VELOCITY = 0, 16, 32, 48, 64
+# The arena: the weight, the batch's samples, their targets (all zero), the loss' gradient, state,
+# and which rows count (all).
+WEIGHT, SAMPLES, TARGETS, GRADIENT, VELOCITY, COUNTED = 0, 16, 32, 48, 64, 80
 
 
 def _run(samples, starts, rates):
@@ -26,11 +27,13 @@ def _run(samples, starts, rates):
     rows[:2, [op.N_IN, op.N_OUT]] = 1
     rows[0, op.A] = SAMPLES
     rows[1, op.A : op.D] = SAMPLES, TARGETS, GRADIENT
+    rows[1, op.E] = COUNTED
     rows[2, op.N_OUT] = 1
     rows[2, op.A : op.D] = WEIGHT, GRADIENT, VELOCITY
     rows[2, op.CONSTANT] = op.N_SCALARS
-    arena = aligned(80)
+    arena = aligned(96)
     arena[:] = 0
+    arena[COUNTED:] = 1
     scalars = np.array([0, 0, 1, 0, 0, 0], float)  # no momentum, no decay
     blocks = addresses([samples])
     mean, inverse = np.zeros(1), np.ones(1)
