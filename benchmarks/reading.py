@@ -11,7 +11,9 @@ import os
 import re
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
 from dask_horn.training import Known, TrainingOptions, submodel
 from dask_horn.training.division import first_values, partition_of
 from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.spec import RunSpec
 
 CODECS: dict[str, Any] = {
     "blosc-lz4": BloscCodec(cname="lz4", shuffle="shuffle"),
@@ -98,23 +101,33 @@ def write_rows(store: Path, folder: Path, n_tiles: int, dtype: str, codec: str) 
     group.create_array("y", data=targets, chunks=(min(len(targets), _CHUNK_BYTES),))
 
 
+def _spec_of(settings: dict[str, Any]) -> RunSpec:
+    """Settle the run; the samples are surveyed."""
+    hidden = [horn.Dense(WIDTH, activation="relu") for _ in range(2)]
+    network = horn.Network([*hidden, horn.Dense(10)], input_shape=784)
+    options = TrainingOptions(
+        n_submodels=[settings["submodels"]], n_rounds=1, steps_per_round=settings["steps"],
+        batch_size=128, concentration=None, standardize=False,
+    )  # fmt: skip
+    source, known, executor = settings["store"], Known(), LocalExecutor("sync")
+    with executor.running(()):
+        data = prepare_data(network, source, None, None, options, known, executor, None)
+    return make_spec(network, data, options, known)
+
+
+def _spec_from_afar(settings: dict[str, Any]) -> RunSpec:
+    """Have another process survey the samples: what that decodes would count as held already."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        return other.submit(_spec_of, settings).result()
+
+
 class Run:
     """One sub-model's steps, from the store or from decoded blocks that are all in memory."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        hidden = [horn.Dense(WIDTH, activation="relu") for _ in range(2)]
-        network = horn.Network([*hidden, horn.Dense(10)], input_shape=784)
-        options = TrainingOptions(
-            n_submodels=[settings["submodels"]], n_rounds=1, steps_per_round=settings["steps"],
-            batch_size=128, concentration=None, standardize=False,
-        )  # fmt: skip
-        executor = LocalExecutor("sync")
-        with executor.running(()):
-            source, known = settings["store"], Known()
-            data = prepare_data(network, source, None, None, options, known, executor, None)
-        self.spec = make_spec(network, data, options, known)
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
         self.partition = partition_of(self.spec, 0, 0)
-        table = network.parameters
+        table = spec.network.parameters
         self.start = self.partition.slice_map(table, 0).take(first_values(self.spec, 0))
         self.resident: dict[Any, Any] = {}
         self.n_runs = 0
@@ -152,7 +165,7 @@ class Run:
 def work(settings: dict[str, Any]) -> dict[str, Any]:
     """Time steps from Zarr and from memory in turns: Z M Z M …."""
     _pin(settings["pinned"])
-    run = Run(settings)
+    run = Run(_spec_of(settings))
     with LocalExecutor("sync").running(()):
         run.load()
         for source in ("memory", "zarr"):
@@ -174,7 +187,7 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
 def peak(settings: dict[str, Any]) -> dict[str, int]:
     """Return the bytes that training adds, at their peak, to what the process has before."""
     _pin(settings["pinned"])
-    run = Run(settings)
+    run = Run(_spec_from_afar(settings))
     with LocalExecutor("sync").running(()):
         submodel.train_submodel(_short(run), run.start, run.partition, 0, 0, 0)
         before = _memory("VmRSS")
