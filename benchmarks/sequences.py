@@ -72,8 +72,9 @@ def render(measured: Measured, plots: Path) -> str:
         f"`HornClassifier(layers=[Dropout({DROPOUT}), LSTM({UNITS}, mask_value=0)], "
         f"batch_size={BATCH_SIZE})` passes over the padding; 30 rounds, all else default. Dropout "
         "of the input and the batch's size were chosen by five-fold cross-validation on the "
-        "training sequences; the test sequences were used once for each seed, after the last "
-        f"round. {n_seeds} seeds.\n\n{table}"
+        "training sequences. With these settings the test sequences were used once for each seed, "
+        "after the last round; once before, with others, in trying out the example. "
+        f"{n_seeds} seeds.\n\n{table}"
     )
 
 
