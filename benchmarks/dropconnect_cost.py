@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 import dask_horn as horn
 from benchmarks.apart import HASWELL, run_apart
@@ -23,6 +24,7 @@ from dask_horn.kernels.opcodes import N_IN, N_OUT, OP
 from dask_horn.program import Execution, Optimizer, training_program
 
 BATCH, UNITS = 128, 800
+SEQUENCES, STEPS, MEMORY = 64, 64, 256
 GOAL = 4.0
 
 # Name, rate, and whose the mask is.
@@ -36,13 +38,15 @@ _LAYERS = (
 _TORCH = "PyTorch, masks as tensors, rate 0.5"
 # What comes in from the layer below: with tanh no input is zero, with relu every other one.
 _INPUTS = ("tanh", "relu")
+_RECURRENT = "two LSTM layers"
 
 
 def measure(folder: Path, full: bool) -> Measured:
-    """Time the layer's products with either kind of inputs, in a process of their own."""
+    """Time the layers with either kind of inputs, and recurrent ones, each in its process."""
     rows = []
-    for inputs in _INPUTS:
-        settings = {"inputs": inputs, "turns": 25 if full else 5, "torch": full}
+    for inputs in (*_INPUTS, _RECURRENT):
+        torch = full and inputs != _RECURRENT
+        settings = {"inputs": inputs, "turns": 25 if full else 5, "torch": torch}
         rows.append(run_apart("benchmarks.dropconnect_cost:work", settings, HASWELL))
         click.echo(_lines(rows[-1]))
     return {"rows": rows}
@@ -53,7 +57,7 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     inputs, turns = settings["inputs"], settings["turns"]
-    made = {name: _products(inputs, rate, mask) for name, rate, mask in _LAYERS}
+    made = {name: _call(inputs, rate, mask) for name, rate, mask in _LAYERS}
     times = in_turns(made, turns)
     if settings["torch"]:  # beside the plain layer only: it takes a thousand times as long
         beside = in_turns({"plain": made["plain"], _TORCH: _torch_layer(inputs)}, 3)
@@ -61,33 +65,45 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"inputs": inputs, "seconds": times}
 
 
-def _products(inputs: str, rate: float, mask: str) -> Callable[[], object]:
-    """Make a call of the layer's products, forward and backward, and of what draws its masks."""
-    layer = horn.Dense(UNITS, activation="relu", dropconnect=rate, dropconnect_mask=mask)
-    network = horn.Network(
-        [horn.Dense(UNITS, activation=inputs), layer, horn.Dense(10)], input_shape=784
+def _call(inputs: str, rate: float, mask: str) -> Callable[[], object]:
+    """Make a call of layers' rows, forward and backward, and of what draws their masks."""
+    masked = {"dropconnect": rate, "dropconnect_mask": mask}
+    if inputs == _RECURRENT:
+        layers = [horn.LSTM(MEMORY, return_sequences=rs, **masked) for rs in (True, False)]
+        network = horn.Network([*layers, horn.Dense(10)], (STEPS, MEMORY))
+        return _rows_of(network, SEQUENCES, lambda kernel, row: row[N_OUT] % MEMORY == 0)
+    layer = horn.Dense(UNITS, activation="relu", **masked)
+    network = horn.Network([horn.Dense(UNITS, activation=inputs), layer, horn.Dense(10)], 784)
+    return _rows_of(
+        network,
+        BATCH,
+        lambda kernel, row: (
+            kernel.startswith(("gemm", "dropconnect")) and row[N_OUT] == UNITS and row[N_IN] != 784
+        ),
     )
+
+
+def _rows_of(
+    network: horn.Network, n: int, is_own: Callable[[str, NDArray[np.int64]], bool]
+) -> Callable[[], object]:
+    """Make a call of some rows of a training step with n samples."""
     program = training_program(
         network,
         network.parameters,
         {},
-        batch_size=BATCH,
+        batch_size=n,
         sample_dtype="float32",
         optimizer=Optimizer("sgd", clip_norm=1.0),  # then gradients are products alone
     )
+    n_inputs = network.n_inputs
     execution = Execution(
-        program, network.initial_values(0), np.zeros(784), np.ones(784), key=1
-    )  # fmt: skip
-    x = np.random.default_rng(0).standard_normal((BATCH, 784), dtype=np.float32)
-    y = np.zeros((BATCH, 1), np.float32)
-    batch = [x], [y], np.arange(BATCH), np.array([0, BATCH]), np.zeros(1)
-    execution.train(*batch)  # fills the buffers that the products then find
-    own = [
-        program.kernels[row[OP]].startswith(("gemm", "dropconnect"))
-        and row[N_OUT] == UNITS
-        and row[N_IN] != 784
-        for row in program.rows
-    ]
+        program, network.initial_values(0), np.zeros(n_inputs), np.ones(n_inputs), key=1
+    )
+    x = np.random.default_rng(0).standard_normal((n, n_inputs), dtype=np.float32)
+    y = np.zeros((n, 1), np.float32)
+    batch = [x], [y], np.arange(n), np.array([0, n]), np.zeros(1)
+    execution.train(*batch)  # fills the buffers that the rows then find
+    own = [is_own(program.kernels[row[OP]], row) for row in program.rows]
     execution.program = dataclasses.replace(program, rows=program.rows[own].copy())
     return lambda: execution.train(*batch)
 
@@ -117,6 +133,7 @@ def render(measured: Measured, plots: Path) -> str:
     worst = max(
         ratio(row["seconds"]["a mask for each example, rate 0.5"], row["seconds"]["plain"])
         for row in measured["rows"]
+        if row["inputs"] in _INPUTS
     )
     kept = "kept" if worst <= GOAL else "missed"
     return (
@@ -127,7 +144,10 @@ def render(measured: Measured, plots: Path) -> str:
         "there is none, behind relu every other one is. A rate that is a multiple of ½, ¼, … 1/256 "
         "takes 1, 2, … 8 random bits for each weight.\n\n"
         + "\n\n".join(_table(row) for row in measured["rows"])
-        + f"\n\nThe goal: a mask for each example, rate 0.5, at most {GOAL:.0f} times the plain "
+        + f"\n\nThe last table: two LSTM layers of {MEMORY} units, all of their rows, on "
+        f"{SEQUENCES} sequences of {STEPS} steps; masks are over U, and a sequence's mask is the "
+        "same in all of its steps.\n\n"
+        f"The goal: a mask for each example, rate 0.5, at most {GOAL:.0f} times the plain dense "
         f"layer: {kept}, at {worst:.2f}. The floor of this way of doing it, on AVX2: of three "
         "instructions for eight weights, a shift, a read that is masked and a multiply-add, the "
         "read takes a whole cycle where a plain product takes half a one: twice the plain layer "
@@ -136,7 +156,8 @@ def render(measured: Measured, plots: Path) -> str:
 
 
 def _table(row: Mapping[str, Any]) -> str:
-    heading = f"behind {row['inputs']}", "ms (quartiles)", "× plain"
+    name = row["inputs"]
+    heading = f"behind {name}" if name in _INPUTS else name, "ms (quartiles)", "× plain"
     return markdown_table(heading, _cells(row))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from zarr.storage import MemoryStore
 
-from dask_horn import LSTM, Dense, HornClassifier, HornRegressor
+from dask_horn import GRU, LSTM, Dense, HornClassifier, HornRegressor, SimpleRNN
 from tests.sequences import CHANNELS, COUNTED, LENGTHS, MASK, STEPS, SUMS, WORDS, N, X
 
 STEPWISE = [LSTM(8, return_sequences=True, mask_value=MASK)]
@@ -39,6 +39,18 @@ def test_a_class_for_each_sequence():
     clf = HornClassifier(layers=[LSTM(8, mask_value=MASK)], **SMALL).fit(X, y)
     assert clf.predict(X).shape == (N,)
     assert clf.score(X, y) > 0.7
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+@pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU])
+def test_dropping_connections_between_states_learns_too(kind, mask):
+    y = WORDS[np.arange(N), LENGTHS - 1]
+    layer = kind(16, mask_value=MASK, dropconnect=0.25, dropconnect_mask=mask)
+    first, again = (HornClassifier(layers=[layer], **SMALL).fit(X, y) for _ in range(2))
+    assert first.score(X, y) > 0.7
+    np.testing.assert_array_equal(first.model_.parameters, again.model_.parameters)
+    plain = HornClassifier(layers=[kind(16, mask_value=MASK)], **SMALL).fit(X, y)
+    assert not np.array_equal(first.model_.parameters, plain.model_.parameters)
 
 
 @pytest.mark.parametrize("wrap_x", [np.asarray, _zarr, lambda a: da.from_array(a, (9, 2, 3))])

@@ -134,6 +134,18 @@ def test_wrong_options(options, error, words):
 
 def test_a_network_without_dropconnect_has_nothing_to_draw():
     with pytest.raises(
-        ValueError, match="needs a layer with dropconnect, and the network has none"
+        ValueError, match="needs a Dense layer with dropconnect, and the network has none"
     ):
         _model(horn.Dense(5, "relu")).predict(X, inference="sample")
+
+
+def test_a_recurrent_layer_is_used_as_it_is():
+    recurrent = horn.LSTM(8, dropconnect=0.5)
+    model = _model(recurrent, _dropping(), input_shape=(10, 3))
+    plain = _model(horn.LSTM(8), _dropping(), input_shape=(10, 3))
+    options = {"inference": "sample", "n_draws": 50}
+    np.testing.assert_array_equal(
+        model.predict_proba(X, **options), plain.predict_proba(X, **options)
+    )
+    with pytest.raises(ValueError, match="needs a Dense layer with dropconnect"):
+        _model(recurrent, input_shape=(10, 3)).predict(X, inference="sample")

@@ -79,6 +79,15 @@ def test_gradients_of_a_stack_with_scales_and_masks(kind):
     )
 
 
+@pytest.mark.parametrize("n_masks", [BATCH, 1])
+@pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU])
+def test_gradients_where_entries_of_u_are_dropped(kind, n_masks):
+    keep = np.random.default_rng(1).random((n_masks, 4, kind.n_gates * 4)) < 0.5
+    layer = kind(4, return_sequences=True, dropconnect=0.5, name="low")
+    options = {"scales": {"low/U": 1.5}, "masks": {"low": keep}, "counted": COUNTED}
+    _assert_gradients([layer], **options)
+
+
 @pytest.mark.parametrize("counted", [None, COUNTED])
 def test_gradients_of_an_embedding(counted):
     layers = [Embedding(N_TOKENS, 4), LSTM(3, return_sequences=True)]

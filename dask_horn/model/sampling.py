@@ -118,7 +118,10 @@ class SampledLayers:
 
 
 def first_sampled(network: Network) -> int:
-    """Return the index of the first layer with DropConnect.
+    """Return the index of the first Dense layer with DropConnect.
+
+    Recurrent layers are used as they are, the mean over their masks: what masks make of a state
+    that passes through them step after step is not about normal.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def first_sampled(network: Network) -> int:
             _check_rest(network.stages[index:])
             return index
     raise ValueError(
-        "inference='sample' needs a layer with dropconnect, and the network has none; use "
+        "inference='sample' needs a Dense layer with dropconnect, and the network has none; use "
         "inference='mean'"
     )
 

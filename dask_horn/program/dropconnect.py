@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.kernels.cpu.dropconnect import mask_size, work_size
+from dask_horn.kernels.cpu.dropconnect import work_size
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Dense, Stage, TensorSpec
-from dask_horn.network.layers.dense import KEEP_STEPS
 from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape, work_of
 from dask_horn.program.layers import Context
+from dask_horn.program.masks import draw_masks, keep_of_mask
 
 __all__ = ["EmittedDropConnect", "EmittedSharedMask", "emit_fully_connected"]
 
@@ -80,9 +80,8 @@ class EmittedDropConnect:
 def _emit_masks(masked: _MaskedDense, stream: int) -> EmittedDropConnect:
     assembler = masked.context.assembler
     n_in, n_out = masked.shape
-    mask = assembler.buffer(mask_size(masked.n_examples, n_in, n_out))
+    mask = masked.emit_draw(stream)
     one = assembler.constants(1.0 / masked.scale)
-    masked.emit_draw("dropconnect_masks", mask, stream)
     assembler.emit(
         "dropconnect_forward",
         n_in=n_in,
@@ -106,7 +105,6 @@ class EmittedSharedMask:
     masked: _MaskedDense
     mask: int
     kept: int  # offset of the weights that are kept, and zeros
-    inverse: int  # index of 1 / p among the scalars
 
     @property
     def output(self) -> int:
@@ -135,21 +133,19 @@ class EmittedSharedMask:
             rows=masked.rows,
             operands=(masked.input, gradient, masked.weight_gradient, work),
         )
-        ones = context.assembler.constants(1.0)
-        masked.emit_keep(masked.weight_gradient, masked.weight_gradient, self.mask, ones)
-        masked.emit_keep_bias(masked.bias_gradient, masked.bias_gradient, self.mask, self.inverse)
+        own = masked.weight_gradient
+        keep_of_mask(context, own, own, self.mask, masked.shape)
+        masked.emit_keep_bias(masked.bias_gradient, masked.bias_gradient, self.mask)
         return below
 
 
 def _emit_shared_mask(masked: _MaskedDense, stream: int) -> EmittedSharedMask:
     assembler = masked.context.assembler
     n_in, n_out = masked.shape
-    mask = assembler.buffer(mask_size(1, n_in, n_out))
+    mask = masked.emit_draw(stream)
     kept, kept_bias = assembler.buffer(n_in * n_out), assembler.buffer(n_out)
-    inverse = assembler.constants(1.0 / masked.layer.keep_probability)
-    masked.emit_draw("dropconnect_mask", mask, stream)
-    masked.emit_keep(masked.weight.offset, kept, mask, assembler.constants(1.0))
-    masked.emit_keep_bias(masked.bias_values, kept_bias, mask, inverse)
+    keep_of_mask(masked.context, masked.weight.offset, kept, mask, masked.shape)
+    masked.emit_keep_bias(masked.bias_values, kept_bias, mask)
     assembler.emit(
         "gemm_forward",
         n_in=n_in,
@@ -161,7 +157,7 @@ def _emit_shared_mask(masked: _MaskedDense, stream: int) -> EmittedSharedMask:
         ),
     )
     masked.emit_activation(kept_bias)
-    return EmittedSharedMask(masked, mask, kept, inverse)
+    return EmittedSharedMask(masked, mask, kept)
 
 
 @dataclass(frozen=True)
@@ -230,42 +226,16 @@ class _MaskedDense:
         """The work space of the products with a mask for each example."""
         return self.context.assembler.work_space(work_size(self.n_examples, self.shape[1]))
 
-    def emit_draw(self, kernel: str, mask: int, stream: int) -> None:
-        """Draw the step's masks, the bias' among them."""
+    def emit_draw(self, stream: int) -> int:
+        """Draw the step's masks, the bias' among them, and return where they lie."""
         n_in, n_out = self.shape
-        kept = KEEP_STEPS * self.layer.keep_probability
-        self.context.assembler.emit(
-            kernel,
-            n_in=n_in + 1,
-            n_out=n_out,
-            rows=self.rows,
-            operands=(mask,),
-            constant=self.context.assembler.constants(kept),
-            stream=stream,
-        )
+        return draw_masks(self.context, self.layer, (n_in + 1, n_out), stream, rows=self.rows)
 
-    def emit_keep(self, source: int, target: int, mask: int, factor: int) -> None:
-        """Write what a shared mask keeps of a tensor like the weight."""
+    def emit_keep_bias(self, source: int, target: int, mask: int) -> None:
+        """Write what a shared mask keeps of a vector like the bias, over p; its row is the last."""
         n_in, n_out = self.shape
-        self.context.assembler.emit(
-            "dropconnect_keep",
-            n_in=n_in,
-            n_out=n_out,
-            operands=(source, target, mask),
-            constant=factor,
-        )
-
-    def emit_keep_bias(self, source: int, target: int, mask: int, factor: int) -> None:
-        """Write what a shared mask keeps of a vector like the bias, whose row is the last."""
-        n_in, n_out = self.shape
-        self.context.assembler.emit(
-            "dropconnect_keep",
-            n_in=1,
-            n_out=n_out,
-            operands=(source, target, mask),
-            constant=factor,
-            sizes=(n_in,),
-        )
+        inverse = 1.0 / self.layer.keep_probability
+        keep_of_mask(self.context, source, target, mask, (1, n_out), factor=inverse, first=n_in)
 
     def emit_activation(self, bias: int) -> None:
         """Write ``f(c / p sum + bias)``."""

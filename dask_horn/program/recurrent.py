@@ -6,16 +6,46 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.kernels.cpu.recurrent import loop_work_size, product_work_size
+from dask_horn.kernels.cpu.recurrent import kept_work_size, loop_work_size, product_work_size
 from dask_horn.network import GRU, Recurrent, SimpleRNN, Stage, TensorSpec
 from dask_horn.program.dense import work_of
 from dask_horn.program.layers import Context
+from dask_horn.program.masks import draw_masks, keep_of_mask
 from dask_horn.program.padding import counted_of
 
 __all__ = ["EmittedRecurrent", "emit_recurrent"]
 
 # Numbers of each unit and step that are kept besides the gates: the cell; the sums of h U.
 _N_EXTRA = {"lstm": 1, "gru": 3}
+
+
+@dataclass(frozen=True)
+class _StateMatrix:
+    """U as the loops over steps read it; offsets count from the arena's start.
+
+    With DropConnect, in training, it is what a mask of the whole batch keeps of U, or U itself and
+    a mask for each sample.
+    """
+
+    offset: int
+    mask: int | None
+    each_sample: bool  # whether each has a mask of its own
+    suffix: str  # of the names of the loops' kernels
+
+    @classmethod
+    def plan(
+        cls, context: Context, layer: Recurrent, tensor: TensorSpec, stream: int
+    ) -> _StateMatrix:
+        """Write the rows that draw masks, where the layer has them."""
+        if layer.dropconnect == 0 or not context.trains:
+            return cls(tensor.offset, None, False, "")
+        shape = _matrix_shape(tensor)
+        mask = draw_masks(context, layer, shape, stream)
+        if layer.dropconnect_mask == "example":
+            return cls(tensor.offset, mask, True, "_masked")
+        kept = context.assembler.buffer(tensor.size)
+        keep_of_mask(context, tensor.offset, kept, mask, shape)
+        return cls(kept, mask, False, "")
 
 
 @dataclass(frozen=True)
@@ -27,8 +57,9 @@ class EmittedRecurrent:
     kernel: str  # its kernels' names begin so
     weight: TensorSpec
     recurrent: TensorSpec
+    matrix: _StateMatrix
     steps: int
-    scales: int  # index of c of W among the scalars; that of U follows
+    scales: int  # index of c of W among the scalars; that of U, over p, follows
     input: int
     sums: int  # (batch, steps, gates, units): x W, then gates, then the gradient of x W
     extra: int  # (batch, steps, extra, units): what else the cell keeps
@@ -41,12 +72,12 @@ class EmittedRecurrent:
         context, assembler = self.context, self.context.assembler
         n_in, _, units = self.weight.shape
         assembler.emit(
-            f"{self.kernel}_backward",
+            f"{self.kernel}_backward{self.matrix.suffix}",
             n_out=units,
             rows=self.steps,
             operands=(
-                *(gradient, self.sums, self.recurrent.offset, self.counted, self.extra),
-                *(self.before, self._bias_gradient(), loop_work(self.context, self.weight)),
+                *(gradient, self.sums, self.matrix.offset, self.counted, self.extra),
+                *(self.before, self._bias_gradient(), self.loop_work(), self.matrix.mask or 0),
             ),
             constant=self.scales,
             sizes=(self.layer.return_sequences,),
@@ -54,31 +85,54 @@ class EmittedRecurrent:
         below = gradient
         if to_input:
             below = context.other_scratch(gradient)
-            operands = (self.sums, self.weight.offset, below)
-            self._emit_product("steps_input", n_in, operands, self.scales)
-        of_h = self.extra if self.layer.kind == "gru" else self.sums
-        for tensor, source, sums, scale in (
-            (self.weight, self.input, self.sums, self.scales),
-            (self.recurrent, self.before, of_h, self.scales + 1),
-        ):
-            operands = (source, sums, context.kept_gradient(tensor.name))
-            self._emit_product("steps_weight", tensor.shape[0], operands, scale)
+            self._emit_product("steps_input", n_in, (self.sums, self.weight.offset, below))
+        own = context.kept_gradient(self.weight.name)
+        self._emit_product("steps_weight", n_in, (self.input, self.sums, own))
+        self._emit_state_product()
         return below
 
-    def _emit_product(
-        self, kernel: str, n_in: int, operands: tuple[int, int, int], scale: int
+    def _emit_product(self, kernel: str, n_in: int, operands: tuple[int, int, int]) -> None:
+        """Write a product with W, or for it, over all steps."""
+        n_out = self.weight.size // n_in
+        work = self.context.assembler.work_space(product_work_size(n_in, n_out))
+        self._emit_over_steps(kernel, n_in, (*operands, work), self.scales)
+
+    def _emit_state_product(self) -> None:
+        """Write the product over all steps that is the gradient of U."""
+        n_in, n_out = shape = _matrix_shape(self.recurrent)
+        assembler, matrix = self.context.assembler, self.matrix
+        gradient = self.context.kept_gradient(self.recurrent.name)
+        of_h = self.extra if self.layer.kind == "gru" else self.sums
+        operands, scale = (self.before, of_h, gradient), self.scales + 1
+        if matrix.mask is not None and matrix.each_sample:
+            work = assembler.work_space(kept_work_size(n_in, n_out))
+            masked = (*operands, matrix.mask, work)
+            self._emit_over_steps("steps_kept_weight", n_in, masked, scale)
+            return
+        work = assembler.work_space(product_work_size(n_in, n_out))
+        self._emit_over_steps("steps_weight", n_in, (*operands, work), scale)
+        if matrix.mask is not None:
+            keep_of_mask(self.context, gradient, gradient, matrix.mask, shape)
+
+    def _emit_over_steps(
+        self, kernel: str, n_in: int, operands: tuple[int, ...], scale: int
     ) -> None:
-        """Write one of the products over all steps, of matrices n_in and gates · units wide."""
-        _, n_gates, units = self.weight.shape
-        assembler = self.context.assembler
-        assembler.emit(
+        """Write a product over all steps, of matrices n_in and gates · units wide."""
+        self.context.assembler.emit(
             kernel,
             n_in=n_in,
-            n_out=n_gates * units,
+            n_out=self.weight.size // self.weight.shape[0],
             rows=self.steps,
-            operands=(*operands, assembler.work_space(product_work_size(n_in, n_gates * units))),
+            operands=operands,
             constant=scale,
         )
+
+    def loop_work(self) -> int:
+        """Ask for the work space of a loop over steps."""
+        _, n_gates, units = self.weight.shape
+        assembler, masked = self.context.assembler, self.matrix.each_sample
+        size = loop_work_size(assembler.batch_size, units, n_gates, masked=masked)
+        return assembler.work_space(size)
 
     def _bias_gradient(self) -> int:
         """Return where the bias' gradient goes: into a spare place where there is no bias."""
@@ -97,15 +151,19 @@ def emit_recurrent(context: Context, stage: Stage, source: int, stream: int) -> 
     n_in, n_gates, units = weight.shape
     n_extra = _N_EXTRA.get(layer.kind, 0)
     kept_steps = steps if context.trains else 1
+    matrix = _StateMatrix.plan(context, layer, recurrent, stream)
+    keep_probability = layer.keep_probability if matrix.mask is not None else 1.0
     emitted = EmittedRecurrent(
         context,
         layer,
         kernel=f"{layer.kind}_{layer.activation}" if isinstance(layer, SimpleRNN) else layer.kind,
         weight=weight,
         recurrent=recurrent,
+        matrix=matrix,
         steps=steps,
         scales=assembler.constants(
-            *(context.scales.get(tensor.name, 1.0) for tensor in (weight, recurrent))
+            context.scales.get(weight.name, 1.0),
+            context.scales.get(recurrent.name, 1.0) / keep_probability,
         ),
         input=source,
         sums=assembler.batch_buffer(n_gates * units, steps),
@@ -125,12 +183,13 @@ def emit_recurrent(context: Context, stage: Stage, source: int, stream: int) -> 
         ),
     )
     assembler.emit(
-        f"{emitted.kernel}_forward",
+        f"{emitted.kernel}_forward{matrix.suffix}",
         n_out=units,
         rows=steps,
         operands=(
-            *(emitted.sums, _bias(context, layer, units), recurrent.offset, emitted.counted),
-            *(emitted.extra, emitted.before, emitted.output, loop_work(context, weight)),
+            *(emitted.sums, _bias(context, layer, units), matrix.offset, emitted.counted),
+            *(emitted.extra, emitted.before, emitted.output, emitted.loop_work()),
+            matrix.mask or 0,
         ),
         constant=emitted.scales,
         sizes=(layer.return_sequences, context.trains),
@@ -150,8 +209,7 @@ def _bias(context: Context, layer: Recurrent, units: int) -> int:
     return context.assembler.filled_buffer(np.zeros(n_biases(layer) * units, np.float32))
 
 
-def loop_work(context: Context, weight: TensorSpec) -> int:
-    """Ask for the work space of a loop over steps."""
-    _, n_gates, units = weight.shape
-    assembler = context.assembler
-    return assembler.work_space(loop_work_size(assembler.batch_size, units, n_gates))
+def _matrix_shape(recurrent: TensorSpec) -> tuple[int, int]:
+    """Return U's shape as a matrix: units, and the sums of all gates."""
+    units, n_gates, _ = recurrent.shape
+    return units, n_gates * units

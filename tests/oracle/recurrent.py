@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from dask_horn.network import GRU, LSTM, Layer, SimpleRNN, Stage
+from dask_horn.network import GRU, LSTM, Layer, Recurrent, SimpleRNN, Stage
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
@@ -20,19 +20,25 @@ StepBack = Callable[[Array, Array], tuple[Array, Array, Array, Array]]
 def recurrent_pass(
     stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
-    """The states h of samples (batch, steps, in) after each step, or the last."""
+    """The states h of samples (batch, steps, in) after each step, or the last.
+
+    `options.masks` holds which entries of U are KEPT, as bools: (batch, units, gates units), or
+    (1, units, gates units) where all samples share them.
+    """
     layer, name = stage.layer, stage.layer.name
     w, u = (options.scale(f"{name}/{a}") * tensor_of(params, f"{name}/{a}") for a in "WU")
     b = tensor_of(params, f"{name}/b") if layer.use_bias else np.zeros((4, w.shape[2]))
     n_gates = w.shape[1]
     batch, steps = x.shape[:2]
+    kept = _kept(layer, options, u)
+    of_u = np.broadcast_to(kept * u, (batch, *u.shape))
     counted = options.counted_of(batch, steps)
     h = c = np.zeros((batch, w.shape[2]))
     before, ways_back, after = [], [], []
     for t in range(steps):
         before.append(h)
         of_x = np.einsum("bi,igh->bgh", x[:, t], w) + b[:n_gates]
-        of_h = np.einsum("bi,igh->bgh", h, u)
+        of_h = np.einsum("bi,bigh->bgh", h, of_u)
         of_h[:, -1] += b[3] if isinstance(layer, GRU) else 0
         new_h, new_c, back = _step(layer, of_x, of_h, h, c)
         h, c = (np.where(counted[:, t, None], *pair) for pair in ((new_h, h), (new_c, c)))
@@ -46,17 +52,17 @@ def recurrent_pass(
         to_x = np.empty_like(x)
         dh, dc = np.zeros_like(h), np.zeros_like(c)
         for t in reversed(range(steps)):
-            kept = counted[:, t, None]
+            real = counted[:, t, None]
             dh = dh + g[:, t]
-            of_x, of_h, dh_before, dc_before = ways_back[t](kept * dh, kept * dc)
+            of_x, of_h, dh_before, dc_before = ways_back[t](real * dh, real * dc)
             found["W"] += np.einsum("bi,bgh->igh", x[:, t], of_x)
-            found["U"] += np.einsum("bi,bgh->igh", before[t], of_h)
+            found["U"] += (kept * np.einsum("bi,bgh->bigh", before[t], of_h)).sum(axis=0)
             found["b"][:n_gates] += of_x.sum(axis=0)
             if isinstance(layer, GRU):
                 found["b"][3] += of_h[:, 2].sum(axis=0)
             to_x[:, t] = np.einsum("bgh,igh->bi", of_x, w)
-            dh = ~kept * dh + dh_before + np.einsum("bgh,igh->bi", of_h, u)
-            dc = ~kept * dc + dc_before
+            dh = ~real * dh + dh_before + np.einsum("bgh,bigh->bi", of_h, of_u)
+            dc = ~real * dc + dc_before
         for letter in "WU":
             found[letter] *= options.scale(f"{name}/{letter}")
         return to_x, {
@@ -66,6 +72,16 @@ def recurrent_pass(
         }
 
     return np.stack(after, axis=1) if layer.return_sequences else h, backward
+
+
+def _kept(layer: Recurrent, options: Options, u: Array) -> Array:
+    """What U is multiplied by: (batch, *u.shape), or (1, *u.shape) where all samples share it."""
+    if layer.name not in options.masks:
+        return np.ones((1, *u.shape))
+    mask = np.asarray(options.masks[layer.name])
+    if mask.dtype != np.bool_:
+        raise TypeError("masks must hold bools, True where an entry is kept")
+    return mask.reshape(len(mask), *u.shape) / layer.keep_probability
 
 
 def _step(

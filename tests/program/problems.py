@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.network import LOSSES, Dense, Dropout, Embedding, Network, ParameterTable
+from dask_horn.network import (
+    LOSSES,
+    Dense,
+    Dropout,
+    Embedding,
+    Network,
+    ParameterTable,
+    Recurrent,
+)
 from dask_horn.program import Execution, Optimizer, training_program
 from tests import oracle
 from tests.kernels.masks import dropconnect_masks
@@ -95,6 +103,10 @@ def masks(network, table, batch, step, key=KEY):
             weight = table[f"{layer.name}/W"].shape
             shape = (batch * stage.inputs.rows, math.prod(weight[:-1]) + 1, weight[-1])
             kept = layer.keep_probability
+            found[layer.name] = dropconnect_masks(shape, kept, layer.dropconnect_mask, **draw)
+        if isinstance(layer, Recurrent) and layer.dropconnect > 0:
+            units, n_gates, _ = table[f"{layer.name}/U"].shape
+            shape, kept = (batch, units, n_gates * units), layer.keep_probability
             found[layer.name] = dropconnect_masks(shape, kept, layer.dropconnect_mask, **draw)
     return found
 

@@ -29,6 +29,7 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
+from dask_horn.kernels.cpu.floats import zero_floats
 from dask_horn.kernels.cpu.gemm import pack_columns
 from dask_horn.kernels.cpu.images import (
     ACROSS,
@@ -102,19 +103,12 @@ def _is_padded(row: Any) -> Any:
 
 
 @inlined
-def _clear(floats: Any, size: Any) -> None:
-    array = carray(floats, (size,))
-    for i in range(size):
-        array[i] = np.float32(0)
-
-
-@inlined
 def _with_zeros(row: Any, image: Any, room: Any) -> Any:
     """Return the image with the zeros that windows need around it: in `room`, or where it lies."""
     if not _is_padded(row):
         return image
     n_in, line, padded_line = row[N_IN], row[WIDTH] * row[N_IN], row[PADDED_WIDTH] * row[N_IN]
-    _clear(room, row[PADDED_HEIGHT] * padded_line)
+    zero_floats(room, row[PADDED_HEIGHT] * padded_line)
     for y in range(row[HEIGHT]):
         inside = at(room, (y + row[TOP]) * padded_line + row[LEFT] * n_in)
         own, x = carray(inside, (line,)), carray(at(image, y * line), (line,))
@@ -352,7 +346,7 @@ def conv2d_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     for n in range(counters[BATCH]):
         image = at(arena, row[C] + n * size_in)
         whole = room if _is_padded(row) else image
-        _clear(whole, row[PADDED_HEIGHT] * row[PADDED_WIDTH] * row[N_IN])
+        zero_floats(whole, row[PADDED_HEIGHT] * row[PADDED_WIDTH] * row[N_IN])
         _spread(row, at(arena, row[A] + n * size_out), panels, whole, scratch)
         if _is_padded(row):
             _without_zeros(row, room, image)

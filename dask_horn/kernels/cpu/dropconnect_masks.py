@@ -18,7 +18,7 @@ from dask_horn.kernels.cpu.pointers import at, pointer_to
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, KEY, N_IN, N_OUT, ROWS, STEP, STREAM, A
 from dask_horn.kernels.random import philox
 
-# Binary digits of a probability, `network.layers.dense.KEEP_STEPS`.
+# Binary digits of a probability, `network.layers.dropconnect.KEEP_STEPS`.
 _DIGITS = 8
 
 

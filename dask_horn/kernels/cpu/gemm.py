@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
+from dask_horn.kernels.cpu.floats import copy_floats
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.cpu.tiles import (
     LANES,
@@ -211,7 +211,7 @@ def _prepare_copy(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
 
 @inlined
 def _copy_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
-    _copy_floats(gradient, at(prepared[0], offset), size)
+    copy_floats(gradient, at(prepared[0], offset), size)
 
 
 weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN, N_OUT)
@@ -246,14 +246,7 @@ def _stack_columns(
         for i in range(start, stop, height):
             stack = at(stacks, (i - start) * n_rows + k * height)
             if height == TALL:
-                _copy_floats(at(matrix, k * row_length + i), stack, TALL)
+                copy_floats(at(matrix, k * row_length + i), stack, TALL)
             else:
-                _copy_floats(at(matrix, k * row_length + i), stack, SHORT)
+                copy_floats(at(matrix, k * row_length + i), stack, SHORT)
     return start + -(-(stop - start) // height) * height
-
-
-@inlined
-def _copy_floats(source: Any, target: Any, size: Any) -> None:
-    read, written = carray(source, (size,)), carray(target, (size,))
-    for i in range(size):
-        written[i] = read[i]

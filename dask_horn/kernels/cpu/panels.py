@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from dask_horn.kernels.compile import inlined
+from dask_horn.kernels.cpu.floats import copy_floats, scale_floats
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.cpu.tiles import (
     LANES,
@@ -70,7 +70,7 @@ def pack(matrix: Any, n_terms: Any, n_columns: Any, factor: Any, panels: Any) ->
         for k in range(n):
             for j in range(0, n_columns, WIDE):
                 copy_wide(at(matrix, (first + k) * n_columns + j), at(chunk, j * n + k * WIDE))
-    _scale(panels, n_terms * _padded(n_columns), factor)
+    scale_floats(panels, n_terms * _padded(n_columns), factor)
 
 
 @inlined
@@ -91,15 +91,7 @@ def pack_transposed(
                     at(matrix, j * n_terms + first + k), n_terms, at(panel, k * WIDE), WIDE,
                     LANES, min(LANES, n - k), scratch,
                 )  # fmt: skip
-    _scale(panels, n_terms * _padded(n_columns), factor)
-
-
-@inlined
-def _scale(values: Any, size: Any, factor: Any) -> None:
-    if factor != np.float32(1):
-        scaled = carray(values, (size,))
-        for i in range(size):
-            scaled[i] *= factor
+    scale_floats(panels, n_terms * _padded(n_columns), factor)
 
 
 @inlined
@@ -161,13 +153,6 @@ def _stack(x: Any, n_rows: Any, n_in: Any, n_tall: Any, stacks: Any) -> None:
     edge = n_tall * TALL
     for k in range(n_rows):
         for i in range(0, edge, TALL):
-            _copy(at(x, k * n_in + i), at(stacks, i * n_rows + k * TALL), TALL)
+            copy_floats(at(x, k * n_in + i), at(stacks, i * n_rows + k * TALL), TALL)
         for i in range(edge, n_in, SHORT):
-            _copy(at(x, k * n_in + i), at(stacks, i * n_rows + k * SHORT), SHORT)
-
-
-@inlined
-def _copy(source: Any, target: Any, size: Any) -> None:
-    read, written = carray(source, (size,)), carray(target, (size,))
-    for i in range(size):
-        written[i] = read[i]
+            copy_floats(at(x, k * n_in + i), at(stacks, i * n_rows + k * SHORT), SHORT)

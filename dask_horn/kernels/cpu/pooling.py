@@ -11,6 +11,7 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
+from dask_horn.kernels.cpu.floats import zero_floats
 from dask_horn.kernels.cpu.images import (
     ACROSS,
     DOWN,
@@ -32,13 +33,6 @@ from dask_horn.kernels.opcodes import BATCH, N_OUT, A, B, C
 def _inside(start: Any, size: Any, length: Any) -> Any:
     """First and last part, and one more, of a window from `start` on that is within a side."""
     return max(0, -start), min(size, length - start)
-
-
-@inlined
-def _clear(floats: Any, size: Any) -> None:
-    array = carray(floats, (size,))
-    for i in range(size):
-        array[i] = np.float32(0)
 
 
 @kernel("max_pool2d_forward")
@@ -77,7 +71,7 @@ def max_pool2d_backward(row: Any, counters: Any, scalars: Any, arena: Any) -> No
     n, width = row[N_OUT], row[WIDTH]
     size_in, size_out = image_sizes(row)
     for sample in range(counters[BATCH]):
-        _clear(at(arena, row[C] + sample * size_in), size_in)
+        zero_floats(at(arena, row[C] + sample * size_in), size_in)
         for i in range(row[OUT_HEIGHT]):
             top = i * row[DOWN] - row[TOP]
             first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])
@@ -109,7 +103,7 @@ def average_pool2d_forward(row: Any, counters: Any, scalars: Any, arena: Any) ->
                 left = j * row[ACROSS] - row[LEFT]
                 first_v, stop_v = _inside(left, row[WINDOW_WIDTH], width)
                 place = sample * size_out + (i * row[OUT_WIDTH] + j) * n
-                _clear(at(arena, row[B] + place), n)
+                zero_floats(at(arena, row[B] + place), n)
                 mean = carray(at(arena, row[B] + place), (n,))
                 for u in range(first_u, stop_u):
                     for v in range(first_v, stop_v):
@@ -128,7 +122,7 @@ def average_pool2d_backward(row: Any, counters: Any, scalars: Any, arena: Any) -
     n, width = row[N_OUT], row[WIDTH]
     size_in, size_out = image_sizes(row)
     for sample in range(counters[BATCH]):
-        _clear(at(arena, row[B] + sample * size_in), size_in)
+        zero_floats(at(arena, row[B] + sample * size_in), size_in)
         for i in range(row[OUT_HEIGHT]):
             top = i * row[DOWN] - row[TOP]
             first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])

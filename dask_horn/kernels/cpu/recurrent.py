@@ -4,7 +4,9 @@ A layer's pass is: one product of all steps with W (`gemm_forward`), then the lo
 which h U is added and the cell advances. Backward the loop comes first and leaves the gradients of
 all sums behind; the gradients of W, U and the input are then one product each over all steps.
 
-A cell is two functions of one sample's step, `advance` and `return_`, in a file of its own.
+A cell is two functions of one sample's step, `advance` and `go_back`, in a file of its own. Each
+has its loops twice: in those called "…_masked" each sample has a mask of its own over U, the same
+one in all of its steps (DropConnect).
 """
 
 from __future__ import annotations
@@ -13,19 +15,21 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import carray
 
-from dask_horn.kernels.compile import inlined, kernel
+from dask_horn.kernels.compile import kernel
+from dask_horn.kernels.cpu.floats import add_floats, copy_floats, scale_floats, zero_floats
+from dask_horn.kernels.cpu.kept_products import add_kept
+from dask_horn.kernels.cpu.masked_tiles import MASK_WORDS
 from dask_horn.kernels.cpu.panels import (
     CHUNK,
     add_weight_chunk,
     chunk_size,
     multiply_packed,
-    pack,
     pack_transposed,
     panels_size,
 )
 from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.state_products import BACKWARD, FORWARD, state_product_size
 from dask_horn.kernels.cpu.tiles import LANES, SCRATCH
 from dask_horn.kernels.opcodes import (
     BATCH,
@@ -42,26 +46,25 @@ from dask_horn.kernels.opcodes import (
     F,
     G,
     H,
+    I,
 )
 
 __all__ = [
     "backward_kernel",
-    "copy_floats",
     "forward_kernel",
     "loop_work_size",
     "product_work_size",
-    "zero_floats",
 ]
 
 # Rows of a product over all steps that are multiplied together: they stay in the second cache.
 _BLOCK = 128
 
 
-def loop_work_size(batch_size: int, units: int, n_gates: int) -> int:
+def loop_work_size(batch_size: int, units: int, n_gates: int, *, masked: bool) -> int:
     """Elements of work space that a loop over steps needs, forward or backward."""
-    rows = -(-batch_size // LANES) * LANES
-    panels = max(panels_size(units, n_gates * units), panels_size(n_gates * units, units))
-    return SCRATCH + rows * (n_gates + 2) * units + panels
+    rows, width = -(-batch_size // LANES) * LANES, n_gates * units
+    product = state_product_size(batch_size, units, width, masked=masked)
+    return SCRATCH + rows * (width + 2 * units) + product
 
 
 def product_work_size(n_in: int, n_out: int) -> int:
@@ -69,8 +72,13 @@ def product_work_size(n_in: int, n_out: int) -> int:
     return SCRATCH + max(panels_size(n_out, n_in), chunk_size(n_in))
 
 
+def kept_work_size(n_in: int, n_out: int) -> int:
+    """Elements of work space that `steps_kept_weight` needs."""
+    return SCRATCH + chunk_size(n_in) + n_in * n_out
+
+
 def forward_kernel(name: str, n_gates: int, n_extra: int, advance: Callable[..., Any]) -> None:
-    """Register the loop over steps of a cell.
+    """Register the loops over steps of a cell, with and without masks.
 
     Parameters
     ----------
@@ -85,15 +93,27 @@ def forward_kernel(name: str, n_gates: int, n_extra: int, advance: Callable[...,
         place: z (gates, units) holds x W, and then what the way back needs; p is c h U; state and
         cell (units,) are h and, where the cell has one, c.
     """
+    for suffix, (prepare, multiply) in FORWARD.items():
+        _forward_kernel(name + suffix, n_gates, n_extra, advance, prepare, multiply)
 
+
+def _forward_kernel(
+    name: str,
+    n_gates: int,
+    n_extra: int,
+    advance: Callable[..., Any],
+    prepare: Callable[..., Any],
+    multiply: Callable[..., Any],
+) -> None:
     @kernel(name)
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Write G ← the states after each step, or the last, of ROWS steps.
 
         A (batch, ROWS, gates, N_OUT) holds x W; b at B, U at C; D (batch, ROWS) is 0 where a step
         is padding; E (batch, ROWS, extra, N_OUT) and F (batch, ROWS, N_OUT), the states before
-        each step, are kept for the way back; work space at H. The first size tells whether G has
-        all steps, the second whether E and F are kept; the scales of W and U are at CONSTANT.
+        each step, are kept for the way back; work space at H, masks at I. The first size tells
+        whether G has all steps, the second whether E and F are kept; the scales of W and U are at
+        CONSTANT.
         """
         batch, steps, units = counters[BATCH], row[ROWS], row[N_OUT]
         each_step, keeps = row[SIZES], row[SIZES + 1]
@@ -104,13 +124,13 @@ def forward_kernel(name: str, n_gates: int, n_extra: int, advance: Callable[...,
         rows = -(-batch // LANES) * LANES
         scratch, states = at(arena, row[H]), at(arena, row[H] + SCRATCH)
         cells, sums = at(states, rows * units), at(states, 2 * rows * units)
-        panels = at(sums, rows * width)
-        pack(u, units, width, np.float32(scale_u), panels)
+        prepared, bits = at(sums, rows * width), at(arena, row[I])
+        prepare(u, units, width, np.float32(scale_u), prepared, scratch)
         zero_floats(states, 2 * rows * units)
         zero_floats(sums, batch * width)
         for t in range(steps):
             if t > 0:
-                multiply_packed(states, batch, units, panels, sums, width, False, scratch)
+                multiply(states, batch, units, prepared, width, bits, sums, scratch)
             for i in range(batch):
                 place = i * steps + t
                 state = at(states, i * units)
@@ -131,7 +151,7 @@ def forward_kernel(name: str, n_gates: int, n_extra: int, advance: Callable[...,
 def backward_kernel(
     name: str, n_gates: int, n_extra: int, n_biases: int, go_back: Callable[..., Any]
 ) -> None:
-    """Register the loop back over the steps of a cell.
+    """Register the loops back over the steps of a cell, with and without masks.
 
     Parameters
     ----------
@@ -147,12 +167,24 @@ def backward_kernel(
         h U; bias its sum; state and cell (units,) hold the gradients of the states after the step,
         and then of those before it, as far as h U is not the way.
     """
+    for suffix, (prepare, multiply) in BACKWARD.items():
+        _backward_kernel(name + suffix, n_gates, n_extra, n_biases, go_back, prepare, multiply)
 
+
+def _backward_kernel(
+    name: str,
+    n_gates: int,
+    n_extra: int,
+    n_biases: int,
+    go_back: Callable[..., Any],
+    prepare: Callable[..., Any],
+    multiply: Callable[..., Any],
+) -> None:
     @kernel(name)
     def backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Write B ← the gradient with respect to c x W, G (biases, N_OUT) ← the bias'.
 
-        A is the gradient with respect to the outputs; C to F, H and the sizes are as in the
+        A is the gradient with respect to the outputs; C to F, H, I and the sizes are as in the
         forward kernel. The scale of U is at CONSTANT + 1.
         """
         batch, steps, units, each_step = counters[BATCH], row[ROWS], row[N_OUT], row[SIZES]
@@ -162,9 +194,9 @@ def backward_kernel(
         rows = -(-batch // LANES) * LANES
         scratch, states = at(arena, row[H]), at(arena, row[H] + SCRATCH)
         cells, sums = at(states, rows * units), at(states, 2 * rows * units)
-        panels = at(sums, rows * width)
+        prepared, bits = at(sums, rows * width), at(arena, row[I])
         scale = np.float32(scalars[row[CONSTANT] + 1])
-        pack_transposed(u, width, units, scale, panels, scratch)
+        prepare(u, units, width, scale, prepared, scratch)
         zero_floats(states, 2 * rows * units)
         zero_floats(bias, n_biases * units)
         for t in range(steps - 1, -1, -1):
@@ -173,7 +205,7 @@ def backward_kernel(
                 state = at(states, i * units)
                 if each_step or t == steps - 1:
                     at_output = place if each_step else i
-                    _add_floats(at(gradient, at_output * units), state, units)
+                    add_floats(at(gradient, at_output * units), state, units)
                 own, own_sums = at(z, place * width), at(sums, i * width)
                 own_extra = at(extra, place * n_extra * units)
                 if arena[counted + place] != np.float32(0):
@@ -186,7 +218,7 @@ def backward_kernel(
                     zero_floats(own_extra, n_extra * units)
                     zero_floats(own_sums, width)
             if t > 0:
-                multiply_packed(sums, batch, width, panels, states, units, True, scratch)
+                multiply(sums, batch, width, prepared, units, bits, states, scratch)
 
 
 @kernel("steps_input")
@@ -221,31 +253,27 @@ def steps_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
             at(x, i * n_in), at(gradient, i * n_out), min(CHUNK, n_rows - i), n_in, n_out,
             out, i > 0, work, scratch,
         )  # fmt: skip
-    scale = np.float32(scalars[row[CONSTANT]])
-    if scale != np.float32(1):
-        scaled = carray(out, (n_in * n_out,))
-        for i in range(n_in * n_out):
-            scaled[i] *= scale
+    scale_floats(out, n_in * n_out, np.float32(scalars[row[CONSTANT]]))
 
 
-@inlined
-def copy_floats(source: Any, target: Any, size: Any) -> None:
-    """target[i] ← source[i]."""
-    read, written = carray(source, (size,)), carray(target, (size,))
-    for i in range(size):
-        written[i] = read[i]
+@kernel("steps_kept_weight")
+def steps_kept_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+    """C (N_IN, N_OUT) ← c Σ A (ROWS, N_IN).T @ B (ROWS, N_OUT) where a sample's mask keeps it.
 
-
-@inlined
-def zero_floats(target: Any, size: Any) -> None:
-    """target[i] ← 0."""
-    written = carray(target, (size,))
-    for i in range(size):
-        written[i] = np.float32(0)
-
-
-@inlined
-def _add_floats(source: Any, target: Any, size: Any) -> None:
-    read, written = carray(source, (size,)), carray(target, (size,))
-    for i in range(size):
-        written[i] += read[i]
+    The sum is over the batch; masks at D, c at CONSTANT, work space at E.
+    """
+    batch, steps, n_in, n_out = counters[BATCH], row[ROWS], row[N_IN], row[N_OUT]
+    x, gradient, out, bits = (at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), row[D])
+    scratch, own = at(arena, row[E]), at(arena, row[E] + SCRATCH)
+    work, scale = at(own, n_in * n_out), np.float32(scalars[row[CONSTANT]])
+    for b in range(batch):
+        for t in range(0, steps, CHUNK):
+            i = b * steps + t
+            add_weight_chunk(
+                at(x, i * n_in), at(gradient, i * n_out), min(CHUNK, steps - t), n_in, n_out,
+                own, t > 0, work, scratch,
+            )  # fmt: skip
+        add_kept(
+            own, n_in, n_out, 0, scale, at(arena, bits + b * MASK_WORDS), batch * MASK_WORDS,
+            b > 0, out,
+        )  # fmt: skip

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dask_horn.network.activations import checked_activation
-from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.dropconnect import DropConnected
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer, checked_rate
+from dask_horn.network.validation import checked_bool, checked_integer
 
-__all__ = ["KEEP_STEPS", "Dense"]
-
-#: Probabilities of masks for each weight are multiples of one over this.
-KEEP_STEPS = 256
-
-_MASKS = ("example", "batch")
+__all__ = ["Dense"]
 
 
 @dataclass(frozen=True, repr=False)
-class Dense(Layer):
+class Dense(DropConnected):
     """A fully connected layer: ``activation(x @ W + b)``.
 
     Its tensors are ``W`` of shape (in, units) and ``b`` of shape (units,); its units are a unit
@@ -75,42 +69,12 @@ class Dense(Layer):
     units: int
     activation: str = "linear"
     use_bias: bool = True
-    dropconnect: float = 0.0
-    dropconnect_mask: str = "example"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "units", checked_integer("units", self.units, 1))
         object.__setattr__(self, "activation", checked_activation(self.activation))
         object.__setattr__(self, "use_bias", checked_bool("use_bias", self.use_bias))
-        object.__setattr__(self, "dropconnect", checked_rate("dropconnect", self.dropconnect))
-        if self.dropconnect_mask not in _MASKS:
-            raise ValueError(
-                f"dropconnect_mask must be 'example' or 'batch', got {self.dropconnect_mask!r}."
-            )
-
-    @property
-    def keep_probability(self) -> float:
-        """Probability that a weight is kept in training; 1 without dropconnect.
-
-        It is ``1 - dropconnect`` to the nearest of 255 steps from 1/256 to 255/256: masks are made
-        of random bits, of eight for each weight, and of fewer where fewer will do, as for 0.5.
-        """
-        if self.dropconnect == 0:
-            return 1.0
-        return min(max(round(KEEP_STEPS * (1 - self.dropconnect)), 1), KEEP_STEPS - 1) / KEEP_STEPS
-
-    def to_config(self) -> dict[str, Any]:
-        """Return the layer as plain values; see `Layer.to_config`.
-
-        Without what came later than the format, where it has its default: so any dask_horn reads
-        a plain layer, and an earlier one refuses masks that it does not know.
-        """
-        config = super().to_config()
-        for item in dataclasses.fields(self):
-            if item.name.startswith("dropconnect") and config[item.name] == item.default:
-                del config[item.name]
-        return config
 
     def outputs(self, inputs: Signal) -> Signal:
         """Return the units, in place of the last dimension; see `Layer.outputs`."""

@@ -39,6 +39,14 @@ class GRU(Recurrent):
         it pass over the same steps.
     use_bias : bool, default True
         Whether biases are added.
+    dropconnect : float, default 0.0
+        Probability, at least 0 and below 1, that an entry of ``U`` is dropped in training, the
+        same entries in all steps of a sequence [2]_ (section 2); `keep_probability` tells what is
+        made of it. What is kept is divided by the probability of being kept, so that ``U`` is the
+        mean over masks, which prediction uses.
+    dropconnect_mask : {"example", "batch"}, default "example"
+        Whether each sequence of a batch has a mask of its own, or all of them one: that costs
+        little more than no mask.
     name : str, optional
         Letters, digits and underscores. Left out, the network fills in ``gru_1`` and so on.
 
@@ -52,6 +60,7 @@ class GRU(Recurrent):
     .. [1] Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk, Bengio: Learning Phrase
        Representations using RNN Encoder-Decoder for Statistical Machine Translation,
        arXiv:1406.1078, 2014, section 2.3.
+    .. [2] Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, ICLR 2018.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from dask_horn.network.layers.base import Layer
+from dask_horn.network.layers.dropconnect import DropConnected
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
 from dask_horn.network.validation import checked_bool, checked_integer, checked_mask_value
@@ -14,13 +14,13 @@ __all__ = ["Recurrent"]
 
 
 @dataclass(frozen=True, repr=False)
-class Recurrent(Layer):
+class Recurrent(DropConnected):
     """Base of the layers that go through a sequence step by step and keep a state.
 
     Samples are of shape (steps, features). The tensors are ``W`` of shape (features, gates, units)
     on the step's features, ``U`` of shape (units, gates, units) on the state before it, and
     ``b``. The units are a unit axis of the layer's name, and are divided with all their gates:
-    a sub-model's units see each other's states and no others'.
+    a sub-model's units see each other's states and no others'. DropConnect drops entries of ``U``.
 
     Attributes
     ----------

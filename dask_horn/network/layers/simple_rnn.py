@@ -34,6 +34,14 @@ class SimpleRNN(Recurrent):
         it pass over the same steps.
     use_bias : bool, default True
         Whether a bias is added.
+    dropconnect : float, default 0.0
+        Probability, at least 0 and below 1, that an entry of ``U`` is dropped in training, the
+        same entries in all steps of a sequence [2]_ (section 2); `keep_probability` tells what is
+        made of it. What is kept is divided by the probability of being kept, so that ``U`` is the
+        mean over masks, which prediction uses.
+    dropconnect_mask : {"example", "batch"}, default "example"
+        Whether each sequence of a batch has a mask of its own, or all of them one: that costs
+        little more than no mask.
     name : str, optional
         Letters, digits and underscores. Left out, the network fills in ``simple_rnn_1`` and so on.
 
@@ -45,6 +53,7 @@ class SimpleRNN(Recurrent):
     References
     ----------
     .. [1] Elman: Finding Structure in Time, Cognitive Science 14, 1990.
+    .. [2] Merity, Keskar, Socher: Regularizing and Optimizing LSTM Language Models, ICLR 2018.
 
     Examples
     --------

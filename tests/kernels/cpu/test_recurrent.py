@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.kernels.cpu.recurrent import product_work_size
+from dask_horn.kernels.cpu.recurrent import kept_work_size, product_work_size
+from tests.kernels.masks import packed_masks, unpacked
 from tests.kernels.runner import run_kernel
 
 SHAPES = [(1, 1, 1, 1), (3, 7, 5, 11), (4, 65, 16, 32), (2, 300, 33, 9), (1, 5, 270, 300)]
@@ -48,6 +49,26 @@ def test_gradient_of_the_weight(batch, steps, n_in, n_out, scale):
     found = _run("steps_weight", x, gradient, out, batch, steps, n_in, n_out, scale)
     expected = scale * x.astype(float).T @ gradient.astype(float)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=5e-5 * scale)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+@pytest.mark.parametrize(("batch", "steps", "n_in", "n_out"), SHAPES)
+def test_gradient_of_a_weight_with_a_mask_for_each_sample(batch, steps, n_in, n_out, scale):
+    x, gradient, out = _matrices((batch, steps, n_in), (batch, steps, n_out), (n_in, n_out))
+    words = packed_masks((batch, n_in, n_out), 0.3)
+    ran = run_kernel(
+        "steps_kept_weight",
+        *(x, gradient, out, words, np.full(kept_work_size(n_in, n_out), 9, np.float32)),
+        batch=batch,
+        rows=steps,
+        n_in=n_in,
+        n_out=n_out,
+        constants=[scale],
+    )
+    kept = unpacked(words, n_in, n_out)
+    each = np.einsum("bti,btj->bij", x.astype(float), gradient.astype(float))
+    expected = scale * (kept * each).sum(axis=0)
+    np.testing.assert_allclose(ran.buffers[2], expected, rtol=1e-5, atol=5e-5 * scale)
 
 
 def test_a_row_does_not_depend_on_its_neighbours():

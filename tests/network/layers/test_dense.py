@@ -91,32 +91,3 @@ def test_tensors():
 def test_a_layer_without_a_name_has_no_axis():
     with pytest.raises(ValueError, match="name"):
         Dense(3).outputs(Signal((5,), "input"))
-
-
-def test_dropconnect_is_a_probability_below_one():
-    assert Dense(3, dropconnect=np.float64(0.25)) == Dense(3, dropconnect=0.25)
-    with pytest.raises(ValueError, match=r"^dropconnect must be a number of at least 0 and below"):
-        Dense(3, dropconnect=1)
-    with pytest.raises(TypeError, match=r"^dropconnect must be a number .* got '0.5' \(str\)\.$"):
-        Dense(3, dropconnect="0.5")
-
-
-def test_a_mask_is_of_an_example_or_a_batch():
-    assert Dense(3, dropconnect_mask="batch").dropconnect_mask == "batch"
-    with pytest.raises(
-        ValueError, match=r"^dropconnect_mask must be 'example' or 'batch', got 'x'"
-    ):
-        Dense(3, dropconnect_mask="x")
-
-
-@pytest.mark.parametrize(
-    ("rate", "kept"), [(0, 256), (0.5, 128), (0.2, 205), (1e-9, 255), (0.99999, 1)]
-)
-def test_the_probability_of_being_kept_has_steps(rate, kept):
-    assert Dense(3, dropconnect=rate).keep_probability == kept / 256
-
-
-def test_a_plain_layer_is_written_as_before_there_were_masks():
-    assert not {"dropconnect", "dropconnect_mask"} & set(Dense(3).to_config())
-    written = Dense(3, dropconnect=0.5, dropconnect_mask="batch").to_config()
-    assert (written["dropconnect"], written["dropconnect_mask"]) == (0.5, "batch")

@@ -1,0 +1,64 @@
+"""What layers with DropConnect have in common: how much is dropped, and for whom."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask_horn.network.layers.base import Layer
+from dask_horn.network.validation import checked_rate
+
+__all__ = ["KEEP_STEPS", "DropConnected"]
+
+#: Probabilities of masks for each weight are multiples of one over this.
+KEEP_STEPS = 256
+
+_MASKS = ("example", "batch")
+
+
+@dataclass(frozen=True, repr=False)
+class DropConnected(Layer):
+    """Base of the layers whose weights may be dropped in training, each by itself.
+
+    Attributes
+    ----------
+    dropconnect : float, default 0.0
+        Probability that a weight is dropped, at least 0 and below 1.
+    dropconnect_mask : {"example", "batch"}, default "example"
+        Whether each example has a mask of its own, or all of a batch one.
+    """
+
+    dropconnect: float = field(default=0.0, kw_only=True)
+    dropconnect_mask: str = field(default="example", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "dropconnect", checked_rate("dropconnect", self.dropconnect))
+        if self.dropconnect_mask not in _MASKS:
+            raise ValueError(
+                f"dropconnect_mask must be 'example' or 'batch', got {self.dropconnect_mask!r}."
+            )
+
+    @property
+    def keep_probability(self) -> float:
+        """Probability that a weight is kept in training; 1 without dropconnect.
+
+        It is ``1 - dropconnect`` to the nearest of 255 steps from 1/256 to 255/256: masks are made
+        of random bits, of eight for each weight, and of fewer where fewer will do, as for 0.5.
+        """
+        if self.dropconnect == 0:
+            return 1.0
+        return min(max(round(KEEP_STEPS * (1 - self.dropconnect)), 1), KEEP_STEPS - 1) / KEEP_STEPS
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain values; see `Layer.to_config`.
+
+        Without what came later than the format, where it has its default: so any dask_horn reads
+        a plain layer, and an earlier one refuses masks that it does not know.
+        """
+        config = super().to_config()
+        for item in dataclasses.fields(DropConnected):
+            if item.name.startswith("dropconnect") and config[item.name] == item.default:
+                del config[item.name]
+        return config
