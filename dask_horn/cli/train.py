@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dask_horn.cli.command import Command, integers, option
+from dask_horn.cli.network import NetworkOptions, network_options
 from dask_horn.cli.workers import scheduler_option, workers_option
 
 if TYPE_CHECKING:
-    from dask_horn.data import SampleForm, SampleStore
-    from dask_horn.network import Layer, Network
+    from dask_horn.data import SampleStore
+    from dask_horn.network import Network
 
 __all__ = ["train"]
 
@@ -62,58 +62,7 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     help="Write a line per round: losses, score, seconds, bytes.",
 )
 @option("--overwrite", is_flag=True, section="Files", help="Replace a model that is there.")
-@option(
-    "--hidden",
-    callback=integers,
-    default="256,256",
-    metavar="N[,N…]",
-    section="Network",
-    help="Units of each hidden layer.",
-)
-@option(
-    "--layers",
-    metavar="LAYERS",
-    section="Network",
-    help="The hidden layers themselves, as Python makes them, in place of --hidden, --activation, "
-    "--dropout and --dropconnect; the output layer follows from y.",
-)
-@option(
-    "--input-shape",
-    callback=integers,
-    metavar="N[,N…]",
-    section="Network",
-    help="Shape of a sample, as --layers sees it; by default that of the store.",
-)
-@option(
-    "--activation",
-    type=click.Choice(["relu", "tanh", "sigmoid", "gelu", "leaky_relu"]),
-    metavar="NAME",
-    default="relu",
-    section="Network",
-    help="Of the hidden layers: relu, tanh, sigmoid, gelu or leaky_relu.",
-)
-@option(
-    "--dropout",
-    type=float,
-    metavar="RATE",
-    default=0.2,
-    section="Network",
-    help="Share of each hidden layer's outputs that a step drops.",
-)
-@option(
-    "--dropconnect",
-    type=float,
-    metavar="RATE",
-    default=0.0,
-    section="Network",
-    help="Share of each hidden layer's weights that a step drops, for each sample others.",
-)
-@option(
-    "--regression",
-    is_flag=True,
-    section="Network",
-    help="Predict values though y holds integers; floats always are values.",
-)
+@network_options
 @option(
     "--groups",
     "n_groups",
@@ -218,13 +167,7 @@ def train(
     checkpoint: str | None,
     history: str | None,
     overwrite: bool,
-    hidden: tuple[int, ...],
-    layers: str | None,
-    input_shape: tuple[int, ...] | None,
-    activation: str,
-    dropout: float,
-    dropconnect: float,
-    regression: bool,
+    network_options: NetworkOptions,
     n_submodels: tuple[int, ...],
     scheduler: str | None,
     workers: int | None,
@@ -251,10 +194,7 @@ def train(
     samples = open_samples(data)
     if validation_data is not None:
         open_samples(validation_data)
-    hidden_layers = (
-        _hidden(hidden, activation, dropout, dropconnect) if layers is None else _written(layers)
-    )
-    network = _network(samples, hidden_layers, input_shape, regression)
+    network = network_options.network(samples)
     check_divisible(network, options.most_submodels)
     at_once = options.n_groups * options.most_submodels
     click.echo(_told(samples, network), err=True)
@@ -267,77 +207,6 @@ def train(
         with open(history, "w", encoding="utf-8") as file:
             file.write(result.history.to_csv())
     click.echo(f"Saved {out}")
-
-
-def _hidden(
-    widths: tuple[int, ...], activation: str, dropout: float, dropconnect: float
-) -> list[Layer]:
-    """Make dense layers of these widths, each followed by dropout if there is any."""
-    from dask_horn.network import Dense, Dropout
-
-    layers: list[Layer] = []
-    for units in widths:
-        layers.append(Dense(units, activation=activation, dropconnect=dropconnect))
-        if dropout:
-            layers.append(Dropout(dropout))
-    return layers
-
-
-def _written(layers: str) -> list[Layer]:
-    """Read what --layers says."""
-    from dask_horn.network.text_form import layers_from_text
-
-    return layers_from_text(layers)
-
-
-def _network(
-    samples: SampleStore, hidden: list[Layer], input_shape: tuple[int, ...] | None, values: bool
-) -> Network:
-    """Add the outputs and the loss that y asks for."""
-    from dask_horn.model import sample_form
-    from dask_horn.network import Dense, Network
-
-    shape = input_shape or samples.sample_shape
-    if math.prod(shape) != samples.n_features:
-        raise ValueError(
-            f"input_shape must hold as many values as a sample of shape {samples.sample_shape}, "
-            f"{samples.n_features}, got {','.join(map(str, shape))}"
-        )
-    form = sample_form(Network([*hidden, Dense(2)], shape))
-    if form.target_steps is None:
-        loss, n_outputs = _task(samples, values)
-    else:
-        loss, n_outputs = _stepwise_task(samples, values, form)
-    return Network([*hidden, Dense(n_outputs)], shape, loss)
-
-
-def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
-    """Choose the loss that suits what y holds; count the outputs that it needs."""
-    import numpy as np
-
-    from dask_horn.data.arrays import plain_labels
-
-    assert samples.y is not None and samples.y_shape is not None, "opening has asked for y"
-    array = samples.y.open()
-    if values or array.dtype.kind == "f":
-        return "squared_error", int(np.prod(samples.y_shape))
-    if samples.y_shape:
-        return "binary_cross_entropy", samples.y_shape[0]
-    return "cross_entropy", len(np.unique(plain_labels(np.asarray(array[...]))))
-
-
-def _stepwise_task(samples: SampleStore, values: bool, form: SampleForm) -> tuple[str, int]:
-    """Choose and count likewise, where the layers want a target for each step."""
-    from dask_horn.data.arrays import check_target_shape
-    from dask_horn.estimators.inputs import distinct_labels, n_columns
-
-    assert samples.y is not None, "opening has asked for y"
-    X, y = samples.x.open(), samples.y.open()
-    values = values or y.dtype.kind == "f"
-    check_target_shape(y.shape, "values" if values else "classes", form.target_steps)
-    if values:
-        return "squared_error", n_columns(y, form.target_steps)
-    return "cross_entropy", len(distinct_labels(X, y, form))
 
 
 def _told(samples: SampleStore, network: Network) -> str:
