@@ -18,7 +18,6 @@ from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.floats import copy_floats
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.cpu.tiles import (
-    LANES,
     SCRATCH,
     SHORT,
     TALL,
@@ -28,6 +27,7 @@ from dask_horn.kernels.cpu.tiles import (
     n_tall_tiles,
     transpose_block,
 )
+from dask_horn.kernels.cpu.vectors import LANES
 from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
 
 __all__ = ["SLACK", "pack_columns", "padded_rows", "weight_kernel", "work_size"]

@@ -16,7 +16,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dask_horn.kernels.cpu.tiles import LANES
+from dask_horn.kernels.cpu.vectors import (
+    INT,
+    LANES,
+    LONG,
+    POINTER,
+    VECTOR,
+    load,
+    multiply_add,
+    offset,
+    phi,
+    spread,
+    store,
+)
 
 __all__ = [
     "DOT_ROWS",
@@ -40,9 +52,7 @@ TERM = 4
 
 _PARTS = MASK_WORDS // LANES  # vectors that hold a tile's words
 
-_FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-_FLOATS, _WORDS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
-_POINTER = types.CPointer(types.float32)
+_WORDS = ir.VectorType(INT, LANES)
 
 
 @intrinsic
@@ -59,45 +69,45 @@ def add_kept_rows(
         _emit_add(builder, *args)
         return context.get_dummy_value()
 
-    return types.void(_POINTER, types.int64, _POINTER, _POINTER, _POINTER), codegen
+    return types.void(POINTER, types.int64, POINTER, POINTER, POINTER), codegen
 
 
 def _emit_add(builder: Any, terms: Any, n_terms: Any, rows: Any, bits: Any, out: Any) -> None:
     places = [MASK_WORDS * q + LANES * p for p in range(_PARTS) for q in range(QUARTERS)]
-    sums = [_load(builder, _at(builder, out, place)) for place in places]
+    sums = [load(builder, offset(builder, out, place)) for place in places]
     entry = builder.block
     loop, after = (builder.append_basic_block(f"kept_{name}") for name in ("loop", "after"))
-    builder.cbranch(builder.icmp_signed(">", n_terms, _LONG(0)), loop, after)
+    builder.cbranch(builder.icmp_signed(">", n_terms, LONG(0)), loop, after)
 
     builder.position_at_end(loop)
-    step = _phi(builder, _LONG(0), entry)
-    begun = [_phi(builder, total, entry) for total in sums]
-    term = builder.gep(terms, [builder.shl(step, _LONG(2))])
-    integers = builder.bitcast(term, _INT.as_pointer())
-    factor = _spread(builder, builder.load(term), _FLOATS)
-    row, tile, shift = (builder.load(_at(builder, integers, place)) for place in (1, 2, 3))
-    row = builder.gep(rows, [builder.sext(row, _LONG)])
-    tile = builder.gep(bits, [builder.sext(tile, _LONG)])
-    shift = _spread(builder, shift, _WORDS)
+    step = phi(builder, (LONG(0), entry))
+    begun = [phi(builder, (total, entry)) for total in sums]
+    term = builder.gep(terms, [builder.shl(step, LONG(2))])
+    integers = builder.bitcast(term, INT.as_pointer())
+    factor = spread(builder, builder.load(term))
+    row, tile, shift = (builder.load(offset(builder, integers, place)) for place in (1, 2, 3))
+    row = builder.gep(rows, [builder.sext(row, LONG)])
+    tile = builder.gep(bits, [builder.sext(tile, LONG)])
+    shift = spread(builder, shift)
     ended = []
     for p in range(_PARTS):
-        words = builder.shl(_load(builder, _at(builder, tile, LANES * p), _WORDS), shift)
+        words = builder.shl(load(builder, offset(builder, tile, LANES * p), _WORDS), shift)
         for q in range(QUARTERS):
-            place = _at(builder, row, MASK_WORDS * q + LANES * p)
+            place = offset(builder, row, MASK_WORDS * q + LANES * p)
             total = begun[p * QUARTERS + q]
             words = _doubled(builder, words) if q else words
             ended.append(_add_kept(builder, factor, place, words, total))
-    following = builder.add(step, _LONG(1))
-    for phi, value in zip((step, *begun), (following, *ended), strict=True):
-        phi.add_incoming(value, loop)
+    following = builder.add(step, LONG(1))
+    for value, last in zip((step, *begun), (following, *ended), strict=True):
+        value.add_incoming(last, loop)
     builder.cbranch(builder.icmp_signed("<", following, n_terms), loop, after)
 
     builder.position_at_end(after)
-    totals = [_phi(builder, was, entry) for was in sums]
+    totals = [phi(builder, (was, entry)) for was in sums]
     for total, now in zip(totals, ended, strict=True):
         total.add_incoming(now, loop)
     for place, total in zip(places, totals, strict=True):
-        _store(builder, total, _at(builder, out, place))
+        store(builder, total, offset(builder, out, place))
 
 
 @intrinsic
@@ -123,7 +133,7 @@ def kept_dots(
         return context.get_dummy_value()
 
     long = types.int64
-    return types.void(_POINTER, long, _POINTER, long, _POINTER, long, long, _POINTER), codegen
+    return types.void(POINTER, long, POINTER, long, POINTER, long, long, POINTER), codegen
 
 
 def _emit_dots(
@@ -138,42 +148,42 @@ def _emit_dots(
     out: Any,
 ) -> None:
     entry = builder.block
-    zero = _FLOATS([0.0] * LANES)
-    shift = _spread(builder, builder.trunc(builder.shl(first_row, _LONG(2)), _INT), _WORDS)
+    zero = VECTOR([0.0] * LANES)
+    shift = spread(builder, builder.trunc(builder.shl(first_row, LONG(2)), INT))
     loop, after = (builder.append_basic_block(f"dots_{name}") for name in ("loop", "after"))
     builder.branch(loop)
 
     builder.position_at_end(loop)
-    tile = _phi(builder, _LONG(0), entry)
-    sums = [_phi(builder, zero, entry) for _ in range(DOT_ROWS * _PARTS)]
+    tile = phi(builder, (LONG(0), entry))
+    sums = [phi(builder, (zero, entry)) for _ in range(DOT_ROWS * _PARTS)]
     words_at = builder.gep(bits, [builder.mul(tile, tile_step)])
-    column = builder.mul(tile, _LONG(MASK_COLUMNS))
+    column = builder.mul(tile, LONG(MASK_COLUMNS))
     vector_at = builder.gep(vector, [column])
     rows_at = [
-        builder.gep(rows, [builder.add(column, builder.mul(row_length, _LONG(i)))])
+        builder.gep(rows, [builder.add(column, builder.mul(row_length, LONG(i)))])
         for i in range(DOT_ROWS)
     ]
     ended: list[Any] = list(sums)
     for p in range(_PARTS):
-        words = builder.shl(_load(builder, _at(builder, words_at, LANES * p), _WORDS), shift)
+        words = builder.shl(load(builder, offset(builder, words_at, LANES * p), _WORDS), shift)
         signs = [_shifted(builder, words, QUARTERS * i) for i in range(DOT_ROWS)]
         for q in range(QUARTERS):
             place = MASK_WORDS * q + LANES * p
-            factor = _load(builder, _at(builder, vector_at, place))
+            factor = load(builder, offset(builder, vector_at, place))
             for i in range(DOT_ROWS):
                 cell = i * _PARTS + p
-                at = _at(builder, rows_at[i], place)
+                at = offset(builder, rows_at[i], place)
                 signs[i] = _doubled(builder, signs[i]) if q else signs[i]
                 ended[cell] = _add_kept(builder, factor, at, signs[i], ended[cell])
-    following = builder.add(tile, _LONG(1))
-    for phi, value in zip((tile, *sums), (following, *ended), strict=True):
-        phi.add_incoming(value, loop)
+    following = builder.add(tile, LONG(1))
+    for value, last in zip((tile, *sums), (following, *ended), strict=True):
+        value.add_incoming(last, loop)
     builder.cbranch(builder.icmp_signed("<", following, n_tiles), loop, after)
 
     builder.position_at_end(after)
     for i in range(DOT_ROWS):
         total = _sum_of_lanes(builder, ended[i * _PARTS : (i + 1) * _PARTS])
-        builder.store(total, _at(builder, out, i))
+        builder.store(total, offset(builder, out, i))
 
 
 def _sum_of_lanes(builder: Any, parts: list[Any]) -> Any:
@@ -184,11 +194,11 @@ def _sum_of_lanes(builder: Any, parts: list[Any]) -> Any:
     total, length = parts[0], LANES
     while length > 1:
         length //= 2
-        index = ir.VectorType(_INT, length)
+        index = ir.VectorType(INT, length)
         low = builder.shuffle_vector(total, total, index(list(range(length))))
         high = builder.shuffle_vector(total, total, index(list(range(length, 2 * length))))
         total = builder.fadd(low, high)
-    return builder.extract_element(total, _INT(0))
+    return builder.extract_element(total, INT(0))
 
 
 def _add_kept(builder: Any, factor: Any, place: Any, signs: Any, total: Any) -> Any:
@@ -197,16 +207,16 @@ def _add_kept(builder: Any, factor: Any, place: Any, signs: Any, total: Any) -> 
         name = "llvm.x86.avx.maskload.ps.256"
         byte = ir.IntType(8).as_pointer()
         function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_FLOATS, [byte, _WORDS]), name
+            builder.module, ir.FunctionType(VECTOR, [byte, _WORDS]), name
         )
         value = builder.call(function, [builder.bitcast(place, byte), signs])
-        return _multiply_add(builder, factor, value, total)
+        return multiply_add(builder, factor, value, total)
     kept = builder.icmp_signed("<", signs, _WORDS([0] * LANES))
-    value = _load(builder, place)
+    value = load(builder, place)
     if LANES == 16:  # an addition that is masked by a register
-        return builder.select(kept, _multiply_add(builder, factor, value, total), total)
-    value = builder.select(kept, value, _FLOATS([0.0] * LANES))
-    return _multiply_add(builder, factor, value, total)
+        return builder.select(kept, multiply_add(builder, factor, value, total), total)
+    value = builder.select(kept, value, VECTOR([0.0] * LANES))
+    return multiply_add(builder, factor, value, total)
 
 
 def _doubled(builder: Any, words: Any) -> Any:
@@ -223,36 +233,3 @@ def _doubled(builder: Any, words: Any) -> Any:
 
 def _shifted(builder: Any, words: Any, n: int) -> Any:
     return builder.shl(words, _WORDS([n] * LANES)) if n else words
-
-
-def _multiply_add(builder: Any, left: Any, right: Any, total: Any) -> Any:
-    fused = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
-    function = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fmuladd.v{LANES}f32")
-    return builder.call(function, [left, right, total])
-
-
-def _at(builder: Any, pointer: Any, offset: int) -> Any:
-    return builder.gep(pointer, [_LONG(offset)])
-
-
-def _phi(builder: Any, value: Any, block: Any) -> Any:
-    phi = builder.phi(value.type)
-    phi.add_incoming(value, block)
-    return phi
-
-
-def _load(builder: Any, pointer: Any, kind: Any = _FLOATS) -> Any:
-    vector = builder.load(builder.bitcast(pointer, kind.as_pointer()))
-    vector.align = 4
-    return vector
-
-
-def _store(builder: Any, vector: Any, pointer: Any) -> None:
-    builder.store(vector, builder.bitcast(pointer, _FLOATS.as_pointer())).align = 4
-
-
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    """Fill a vector with one value."""
-    undefined = kind(ir.Undefined)
-    first = builder.insert_element(undefined, value, _INT(0))
-    return builder.shuffle_vector(first, undefined, ir.VectorType(_INT, LANES)([0] * LANES))

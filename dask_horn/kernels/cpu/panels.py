@@ -16,7 +16,6 @@ from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cpu.floats import copy_floats, scale_floats
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.cpu.tiles import (
-    LANES,
     SHORT,
     TALL,
     WIDE,
@@ -25,6 +24,7 @@ from dask_horn.kernels.cpu.tiles import (
     n_tall_tiles,
     transpose_block,
 )
+from dask_horn.kernels.cpu.vectors import LANES
 
 __all__ = [
     "CHUNK",

@@ -30,7 +30,8 @@ from dask_horn.kernels.cpu.panels import (
 )
 from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.cpu.state_products import BACKWARD, FORWARD, state_product_size
-from dask_horn.kernels.cpu.tiles import LANES, SCRATCH
+from dask_horn.kernels.cpu.tiles import SCRATCH
+from dask_horn.kernels.cpu.vectors import LANES
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,

@@ -14,33 +14,29 @@ ACM TOMS 41(3), section 4: the loops around such a tile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import carray, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dask_horn.kernels.compile import inlined, target
+from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tile_code import emit_tile
+from dask_horn.kernels.cpu.vectors import INT, LANES, LONG, POINTER, load, store
 
 __all__ = [
-    "LANES",
     "SCRATCH",
     "SHORT",
     "TALL",
     "WIDE",
     "copy_block",
     "copy_wide",
-    "emit_tile",
     "multiply_tile",
     "n_tall_tiles",
     "transpose_block",
 ]
 
-#: float32 numbers in a vector register.
-LANES = 16 if "+avx512f" in target()[2] else 8 if "+avx" in target()[2] else 4
 #: Rows of a tile: with two vectors of columns, as many sums as there are registers for, with some
 #: left for the factors; and fewer, so that most heights are made up of both without a rest.
 TALL, SHORT = (12, 8) if LANES == 16 else (5, 4)
@@ -48,12 +44,6 @@ TALL, SHORT = (12, 8) if LANES == 16 else (5, 4)
 WIDE = 2 * LANES
 #: Elements of the work space in which an incomplete tile or block is kept.
 SCRATCH = max(TALL * WIDE, LANES * LANES)
-# Steps in a turn of a tile's loop: with one, counting takes issue slots that the products need.
-_UNROLLED = 4
-
-_FLOAT, _INT = ir.FloatType(), ir.IntType(64)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_FLOATS = types.CPointer(types.float32)
 
 
 def _tile(rows: int, n_vectors: int) -> Any:
@@ -75,152 +65,13 @@ def _tile(rows: int, n_vectors: int) -> Any:
         """
         integer = types.int64
         signature = types.void(
-            _FLOATS, integer, integer, _FLOATS, integer, integer, _FLOATS, integer, types.boolean
+            POINTER, integer, integer, POINTER, integer, integer, POINTER, integer, types.boolean
         )
         return signature, lambda context, builder, _, args: emit_tile(
             context, builder, args, rows, n_vectors
         )
 
     return tile
-
-
-def emit_tile(
-    context: Any,
-    builder: Any,
-    args: Any,
-    rows: int,
-    n_vectors: int,
-    runs: tuple[Any, Any] | None = None,
-) -> Any:
-    """Write a tile's instructions: load or clear the sums, add all products, store.
-
-    With `runs`, which are a number and a distance, the steps are done as many times, and a is that
-    much further on after each; b goes on without a gap.
-    """
-    a, a_row, a_step, b, b_step, n_steps, out, out_row, accumulate = args
-    entry = builder.block
-    load, head = (builder.append_basic_block(f"tile_{name}") for name in ("load", "head"))
-    cells = [(i, v) for i in range(rows) for v in range(n_vectors)]
-
-    def place(i: int, v: int) -> Any:
-        return builder.gep(out, [builder.add(builder.mul(out_row, _INT(i)), _INT(v * LANES))])
-
-    # Only every third row has a pointer of its own: more would not fit the registers. Made before
-    # the branch: behind it LLVM spends twice as many additions on them in the loop.
-    twice = builder.mul(a_row, _INT(2))
-    row_pointers = [
-        builder.gep(a, [builder.mul(a_row, _INT(first))]) for first in range(0, rows, 3)
-    ]
-
-    builder.cbranch(accumulate, load, head)
-    builder.position_at_end(load)
-    before = [_load(builder, place(i, v)) for i, v in cells]
-    builder.branch(head)
-
-    builder.position_at_end(head)
-    sums = [_phi(builder, (_VECTOR([0.0] * LANES), entry), (value, load)) for value in before]
-
-    def add(state: list[Any]) -> list[Any]:
-        """Add one step's products to the sums; move the pointers on."""
-        b_now, a_now, sums = state[0], state[1 : 1 + len(row_pointers)], state[-len(cells) :]
-        right = [_load(builder, builder.gep(b_now, [_INT(v * LANES)])) for v in range(n_vectors)]
-        added = []
-        for i in range(rows):
-            pointer = a_now[i // 3]
-            if i % 3:
-                pointer = builder.gep(pointer, [a_row if i % 3 == 1 else twice])
-            left = _spread(builder, builder.load(pointer))
-            for v in range(n_vectors):
-                added.append(_multiply_add(builder, left, right[v], sums[i * n_vectors + v]))
-        moved = [builder.gep(b_now, [b_step]), *(builder.gep(p, [a_step]) for p in a_now)]
-        return moved + added
-
-    whole = builder.and_(n_steps, _INT(-_UNROLLED))
-
-    def run(state: list[Any]) -> list[Any]:
-        reached, state = _repeat(builder, add, state, _INT(0), whole, _UNROLLED)
-        return _repeat(builder, add, state, reached, n_steps, 1)[1]
-
-    def run_and_jump(state: list[Any]) -> list[Any]:
-        b_now, *others = run(state)
-        a_now, sums = others[: len(row_pointers)], others[len(row_pointers) :]
-        assert runs is not None
-        return [b_now, *(builder.gep(pointer, [runs[1]]) for pointer in a_now), *sums]
-
-    state = [b, *row_pointers, *sums]
-    if runs is None:
-        state = run(state)
-    else:
-        state = _repeat(builder, run_and_jump, state, _INT(0), runs[0], 1)[1]
-    for (i, v), value in zip(cells, state[-len(cells) :], strict=True):
-        _store(builder, value, place(i, v))
-    return context.get_dummy_value()
-
-
-def _repeat(
-    builder: Any,
-    advance: Callable[[list[Any]], list[Any]],
-    state: list[Any],
-    start: Any,
-    stop: Any,
-    n_unrolled: int,
-) -> tuple[Any, list[Any]]:
-    """Write a loop of `advance` from start to stop, so many times in a turn.
-
-    Returns where it stopped, and the state.
-    """
-    before = builder.block
-    loop, after = (builder.append_basic_block(f"tile_{name}") for name in ("loop", "after"))
-    builder.cbranch(builder.icmp_signed("<", start, stop), loop, after)
-
-    builder.position_at_end(loop)
-    step = _phi(builder, (start, before))
-    begun = [_phi(builder, (value, before)) for value in state]
-    ended = begun
-    for _ in range(n_unrolled):
-        ended = advance(ended)
-    next_step = builder.add(step, _INT(n_unrolled))
-    end = builder.block  # another one than it began with, where there was a loop within
-    for phi, value in zip((step, *begun), (next_step, *ended), strict=True):
-        phi.add_incoming(value, end)
-    builder.cbranch(builder.icmp_signed("<", next_step, stop), loop, after)
-
-    builder.position_at_end(after)
-    pairs = zip(state, ended, strict=True)
-    reached = _phi(builder, (start, before), (next_step, end))
-    return reached, [_phi(builder, (was, before), (now, end)) for was, now in pairs]
-
-
-def _multiply_add(builder: Any, left: Any, right: Any, total: Any) -> Any:
-    fused = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    function = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fmuladd.v{LANES}f32")
-    return builder.call(function, [left, right, total])
-
-
-def _phi(builder: Any, *incoming: tuple[Any, Any]) -> Any:
-    phi = builder.phi(incoming[0][0].type)
-    for value, block in incoming:
-        phi.add_incoming(value, block)
-    return phi
-
-
-def _load(builder: Any, pointer: Any) -> Any:
-    vector = builder.load(builder.bitcast(pointer, _VECTOR.as_pointer()))
-    vector.align = 4
-    return vector
-
-
-def _store(builder: Any, vector: Any, pointer: Any) -> None:
-    builder.store(vector, builder.bitcast(pointer, _VECTOR.as_pointer())).align = 4
-
-
-def _spread(builder: Any, value: Any) -> Any:
-    """Fill a vector with one value."""
-    undefined = _VECTOR(ir.Undefined)
-    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(
-        first, undefined, ir.VectorType(ir.IntType(32), LANES)([0] * LANES)
-    )
 
 
 _tall_wide, _tall_narrow = _tile(TALL, 2), _tile(TALL, 1)
@@ -285,13 +136,13 @@ def copy_wide(typingctx: Any, source: Any, target: Any) -> tuple[Any, Any]:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source, target = args
-        places = [_INT(j) for j in range(0, WIDE, LANES)]
-        vectors = [_load(builder, builder.gep(source, [place])) for place in places]
+        places = [LONG(j) for j in range(0, WIDE, LANES)]
+        vectors = [load(builder, builder.gep(source, [place])) for place in places]
         for vector, place in zip(vectors, places, strict=True):
-            _store(builder, vector, builder.gep(target, [place]))
+            store(builder, vector, builder.gep(target, [place]))
         return context.get_dummy_value()
 
-    return types.void(_FLOATS, _FLOATS), codegen
+    return types.void(POINTER, POINTER), codegen
 
 
 @intrinsic
@@ -303,11 +154,11 @@ def _transpose(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source, source_row, target, target_row = args
         rows = [
-            _load(builder, builder.gep(source, [builder.mul(source_row, _INT(i))]))
+            load(builder, builder.gep(source, [builder.mul(source_row, LONG(i))]))
             for i in range(LANES)
         ]
         # Each stage exchanges the halves of pairs of rows: 1 apart, then 2, 4, 8.
-        index = ir.VectorType(ir.IntType(32), LANES)
+        index = ir.VectorType(INT, LANES)
         distance = 1
         while distance < LANES:
             low = [j if not j & distance else j - distance + LANES for j in range(LANES)]
@@ -319,10 +170,10 @@ def _transpose(
                     rows[i + distance] = builder.shuffle_vector(first, second, index(high))
             distance *= 2
         for j, column in enumerate(rows):
-            _store(builder, column, builder.gep(target, [builder.mul(target_row, _INT(j))]))
+            store(builder, column, builder.gep(target, [builder.mul(target_row, LONG(j))]))
         return context.get_dummy_value()
 
-    return types.void(_FLOATS, types.int64, _FLOATS, types.int64), codegen
+    return types.void(POINTER, types.int64, POINTER, types.int64), codegen
 
 
 @inlined
