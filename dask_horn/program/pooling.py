@@ -31,7 +31,7 @@ class EmittedPool:
             f"{self.kind}_backward",
             n_in=self.n_units,
             n_out=self.n_units,
-            operands=(gradient, *self.chosen, below),
+            operands=(below, gradient, *self.chosen),
             sizes=self.sizes,
         )
         return below

@@ -5,6 +5,7 @@ Parts of a window that stick out of the image count for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,106 +36,105 @@ def _inside(start: Any, size: Any, length: Any) -> Any:
     return max(0, -start), min(size, length - start)
 
 
-@kernel("max_pool2d_forward")
-def max_pool2d_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """B (batch, places, N_OUT) ← the largest of each window of A, C ← where in the window it is.
+def _pool_kernel(
+    name: str, visit: Callable[..., Any], finish: Callable[..., Any], *, backward: bool
+) -> None:
+    """Register a pass over all windows.
 
-    The first of equal ones; NaN counts as the largest.
+    A (batch, height, width, N_OUT) is what goes in, backward its gradient, which then is written; B
+    (batch, places, N_OUT) what comes out, or its gradient; C (batch, places, N_OUT), of the largest
+    value, where in its window it is.
+
+    Parameters
+    ----------
+    name : str
+        Of the kernel.
+    visit : callable
+        ``visit(x, value, chosen, n, number, begins, count)`` deals with one pixel (n,) of a window
+        and with what comes out there (n,). The pixel is the `number`-th, `begins` tells the first
+        that is within the image, and so many are within in all.
+    finish : callable
+        ``finish(value, n, count)`` follows when all pixels of a window have been visited.
+    backward : bool
+        Whether A is written.
     """
-    n, width = row[N_OUT], row[WIDTH]
-    size_in, size_out = image_sizes(row)
-    for sample in range(counters[BATCH]):
-        for i in range(row[OUT_HEIGHT]):
-            top = i * row[DOWN] - row[TOP]
-            first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])
-            for j in range(row[OUT_WIDTH]):
-                left = j * row[ACROSS] - row[LEFT]
-                first_v, stop_v = _inside(left, row[WINDOW_WIDTH], width)
-                place = sample * size_out + (i * row[OUT_WIDTH] + j) * n
-                largest = carray(at(arena, row[B] + place), (n,))
-                chosen = carray(at(arena, row[C] + place), (n,))
-                for u in range(first_u, stop_u):
-                    for v in range(first_v, stop_v):
-                        pixel = sample * size_in + ((top + u) * width + left + v) * n
-                        x = carray(at(arena, row[A] + pixel), (n,))
-                        number = np.float32(u * row[WINDOW_WIDTH] + v)
-                        begins = u == first_u and v == first_v
-                        for k in range(n):
-                            larger = begins or x[k] > largest[k] or x[k] != x[k]
-                            largest[k] = x[k] if larger else largest[k]
-                            chosen[k] = number if larger else chosen[k]
+
+    @kernel(name)
+    def pool(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+        n, width = row[N_OUT], row[WIDTH]
+        size_in, size_out = image_sizes(row)
+        for sample in range(counters[BATCH]):
+            image = at(arena, row[A] + sample * size_in)
+            if backward:
+                zero_floats(image, size_in)
+            for i in range(row[OUT_HEIGHT]):
+                top = i * row[DOWN] - row[TOP]
+                first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])
+                for j in range(row[OUT_WIDTH]):
+                    left = j * row[ACROSS] - row[LEFT]
+                    first_v, stop_v = _inside(left, row[WINDOW_WIDTH], width)
+                    count = np.float32((stop_u - first_u) * (stop_v - first_v))
+                    place = sample * size_out + (i * row[OUT_WIDTH] + j) * n
+                    value, chosen = at(arena, row[B] + place), at(arena, row[C] + place)
+                    for u in range(first_u, stop_u):
+                        for v in range(first_v, stop_v):
+                            number = np.float32(u * row[WINDOW_WIDTH] + v)
+                            begins = u == first_u and v == first_v
+                            pixel = at(image, ((top + u) * width + left + v) * n)
+                            visit(pixel, value, chosen, n, number, begins, count)
+                    finish(value, n, count)
 
 
-@kernel("max_pool2d_backward")
-def max_pool2d_backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C ← the gradient of what went in: that of what came out, A, where B says it came from."""
-    n, width = row[N_OUT], row[WIDTH]
-    size_in, size_out = image_sizes(row)
-    for sample in range(counters[BATCH]):
-        zero_floats(at(arena, row[C] + sample * size_in), size_in)
-        for i in range(row[OUT_HEIGHT]):
-            top = i * row[DOWN] - row[TOP]
-            first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])
-            for j in range(row[OUT_WIDTH]):
-                left = j * row[ACROSS] - row[LEFT]
-                first_v, stop_v = _inside(left, row[WINDOW_WIDTH], width)
-                place = sample * size_out + (i * row[OUT_WIDTH] + j) * n
-                gradient = carray(at(arena, row[A] + place), (n,))
-                chosen = carray(at(arena, row[B] + place), (n,))
-                for u in range(first_u, stop_u):
-                    for v in range(first_v, stop_v):
-                        pixel = sample * size_in + ((top + u) * width + left + v) * n
-                        own = carray(at(arena, row[C] + pixel), (n,))
-                        number = np.float32(u * row[WINDOW_WIDTH] + v)
-                        for k in range(n):
-                            own[k] += gradient[k] if chosen[k] == number else np.float32(0)
+@inlined
+def _take_larger(
+    pixel: Any, value: Any, chosen: Any, n: Any, number: Any, begins: Any, count: Any
+) -> None:
+    """Keep the first of equal ones; NaN counts as larger than all."""
+    x, largest, where = carray(pixel, (n,)), carray(value, (n,)), carray(chosen, (n,))
+    for k in range(n):
+        larger = begins or x[k] > largest[k] or x[k] != x[k]
+        largest[k] = x[k] if larger else largest[k]
+        where[k] = number if larger else where[k]
 
 
-@kernel("average_pool2d_forward")
-def average_pool2d_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """B (batch, places, N_OUT) ← the mean of each window of A, of what is within the image."""
-    n, width = row[N_OUT], row[WIDTH]
-    size_in, size_out = image_sizes(row)
-    for sample in range(counters[BATCH]):
-        for i in range(row[OUT_HEIGHT]):
-            top = i * row[DOWN] - row[TOP]
-            first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])
-            for j in range(row[OUT_WIDTH]):
-                left = j * row[ACROSS] - row[LEFT]
-                first_v, stop_v = _inside(left, row[WINDOW_WIDTH], width)
-                place = sample * size_out + (i * row[OUT_WIDTH] + j) * n
-                zero_floats(at(arena, row[B] + place), n)
-                mean = carray(at(arena, row[B] + place), (n,))
-                for u in range(first_u, stop_u):
-                    for v in range(first_v, stop_v):
-                        pixel = sample * size_in + ((top + u) * width + left + v) * n
-                        x = carray(at(arena, row[A] + pixel), (n,))
-                        for k in range(n):
-                            mean[k] += x[k]
-                count = np.float32((stop_u - first_u) * (stop_v - first_v))
-                for k in range(n):
-                    mean[k] /= count
+@inlined
+def _give_to_largest(
+    pixel: Any, value: Any, chosen: Any, n: Any, number: Any, begins: Any, count: Any
+) -> None:
+    own, gradient, where = carray(pixel, (n,)), carray(value, (n,)), carray(chosen, (n,))
+    for k in range(n):
+        own[k] += gradient[k] if where[k] == number else np.float32(0)
 
 
-@kernel("average_pool2d_backward")
-def average_pool2d_backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """B ← the gradient of what went in: of what came out, A, shared out over its window."""
-    n, width = row[N_OUT], row[WIDTH]
-    size_in, size_out = image_sizes(row)
-    for sample in range(counters[BATCH]):
-        zero_floats(at(arena, row[B] + sample * size_in), size_in)
-        for i in range(row[OUT_HEIGHT]):
-            top = i * row[DOWN] - row[TOP]
-            first_u, stop_u = _inside(top, row[WINDOW_HEIGHT], row[HEIGHT])
-            for j in range(row[OUT_WIDTH]):
-                left = j * row[ACROSS] - row[LEFT]
-                first_v, stop_v = _inside(left, row[WINDOW_WIDTH], width)
-                place = sample * size_out + (i * row[OUT_WIDTH] + j) * n
-                gradient = carray(at(arena, row[A] + place), (n,))
-                count = np.float32((stop_u - first_u) * (stop_v - first_v))
-                for u in range(first_u, stop_u):
-                    for v in range(first_v, stop_v):
-                        pixel = sample * size_in + ((top + u) * width + left + v) * n
-                        own = carray(at(arena, row[B] + pixel), (n,))
-                        for k in range(n):
-                            own[k] += gradient[k] / count
+@inlined
+def _add(pixel: Any, value: Any, chosen: Any, n: Any, number: Any, begins: Any, count: Any) -> None:
+    x, total = carray(pixel, (n,)), carray(value, (n,))
+    for k in range(n):
+        total[k] = (np.float32(0) if begins else total[k]) + x[k]
+
+
+@inlined
+def _share_out(
+    pixel: Any, value: Any, chosen: Any, n: Any, number: Any, begins: Any, count: Any
+) -> None:
+    own, gradient = carray(pixel, (n,)), carray(value, (n,))
+    for k in range(n):
+        own[k] += gradient[k] / count
+
+
+@inlined
+def _divide(value: Any, n: Any, count: Any) -> None:
+    mean = carray(value, (n,))
+    for k in range(n):
+        mean[k] /= count
+
+
+@inlined
+def _leave(value: Any, n: Any, count: Any) -> None:
+    pass
+
+
+_pool_kernel("max_pool2d_forward", _take_larger, _leave, backward=False)
+_pool_kernel("max_pool2d_backward", _give_to_largest, _leave, backward=True)
+_pool_kernel("average_pool2d_forward", _add, _divide, backward=False)
+_pool_kernel("average_pool2d_backward", _share_out, _leave, backward=True)
