@@ -11,7 +11,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from itertools import chain, groupby
 from typing import Any
 
@@ -19,14 +19,13 @@ import numpy as np
 from dask import config
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import check_target_shape, first_not_finite, label_fault
+from dask_horn.data.arrays import check_target_shape
 from dask_horn.data.blocks import Block
 from dask_horn.data.form import SampleForm
-from dask_horn.data.moments import Moments
-from dask_horn.data.padding import filled
 from dask_horn.data.standardize import Standardizer, scale_of
 from dask_horn.data.stores import SampleStore
-from dask_horn.data.targets import TargetKind, Targets, check_kind, check_labels
+from dask_horn.data.summary import Summary, combined, summarize
+from dask_horn.data.targets import TargetKind, Targets, check_kind
 from dask_horn.data.tasks import call, compute
 from dask_horn.data.windows import decoded, stored_targets
 
@@ -181,41 +180,7 @@ def survey(
     return result
 
 
-@dataclass(frozen=True, eq=False)
-class _Summary:
-    """What was found in some blocks.
-
-    Attributes
-    ----------
-    n : int
-        Samples.
-    x : Moments
-        Of the features, or of the units that share theirs over positions.
-    y : Moments or None
-        Of the targets, unless they are classes.
-    classes : numpy.ndarray or None
-        Distinct labels, or codes where the store holds codes.
-    counts : numpy.ndarray of int64 or None
-        Labels of each.
-    purity : float
-        Sum over blocks and classes of (labels of the class in the block)^2 / labels of the block.
-    n_blocks : int
-        Blocks seen.
-    fault : str or None
-        The first thing that spoils a training, as a sentence.
-    """
-
-    n: int
-    x: Moments
-    y: Moments | None
-    classes: NDArray[Any] | None
-    counts: NDArray[np.int64] | None
-    purity: float
-    n_blocks: int
-    fault: str | None
-
-
-def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: TargetKind) -> _Summary:
+def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: TargetKind) -> Summary:
     """Run the tasks: some units of reading to each, then a tree of fixed order and arity."""
     units = [
         tuple(unit) for _, unit in groupby(blocks, lambda block: block.start // store.chunk_rows)
@@ -239,10 +204,10 @@ def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: Targ
     while len(level) > 1:
         depth += 1
         level = [
-            call(_combine_all, level[i : i + _ARITY], key=(f"survey-merge-{run}", depth, i))
+            call(combined, level[i : i + _ARITY], key=(f"survey-merge-{run}", depth, i))
             for i in range(0, len(level), _ARITY)
         ]
-    summary: _Summary
+    summary: Summary
     (summary,) = compute(level[0], scheduler=_scheduler(store, n_tasks))
     return summary
 
@@ -258,21 +223,21 @@ def _scheduler(store: SampleStore, n_tasks: int) -> str | None:
 
 def _summarize_units(
     run: str, store: SampleStore, units: Sequence[tuple[Block, ...]], kind: TargetKind
-) -> list[_Summary]:
+) -> list[Summary]:
     """Summarize units of reading one by one: their summaries, not their sum, to keep the order."""
     return [_summarize_unit(run, store, blocks, kind) for blocks in units]
 
 
 def _summarize_unit(
     run: str, store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind
-) -> _Summary:
+) -> Summary:
     """Read the blocks of one chunk at once, and summarize them one by one."""
     first, last = blocks[0].start, max(block.stop for block in blocks)
     x = decoded(run, store, Block(first, last), None).x
     y = stored_targets(run, store, Block(first, last))
-    return _combine_all(
+    return combined(
         [
-            _summarize(
+            summarize(
                 x[block.start - first : block.stop - first],
                 y[block.start - first : block.stop - first],
                 block.start,
@@ -284,88 +249,13 @@ def _summarize_unit(
     )
 
 
-def _summarize(
-    x: NDArray[Any], y: NDArray[Any], first_row: int, kind: TargetKind, form: SampleForm
-) -> _Summary:
-    fault, counted = form.fault(x, first_row), form.counted(x)
-    if fault is not None:
-        counted[:] = True  # it will be told, whatever else there is
-    x_moments = Moments.of(form.unpadded(x)).pooled(x.shape[1] // form.n_positions)
-    fault = fault or _fault("X", "feature", x, x_moments, first_row)
-    if kind == "classes":
-        labels = y.reshape(counted.shape)
-        steps = ... if form.target_steps else 0
-        fault = fault or label_fault(labels[:, steps], counted, first_row)
-        classes, counts = np.unique(labels[counted], return_counts=True)
-        purity = float(np.square(counts / counts.sum()).sum() * counts.sum())
-        counts = counts.astype(np.int64)
-        return _Summary(len(x), x_moments, None, classes, counts, purity, 1, fault)
-    if y.dtype.kind not in "biuf":
-        fault = fault or (
-            f"y has dtype {y.dtype}, which is not numeric; use loss='cross_entropy' for classes."
-        )
-        return _Summary(len(x), x_moments, None, None, None, 0.0, 1, fault)
-    columns = filled(y, counted).reshape(len(y), -1)
-    y_moments = Moments.of(columns.reshape(counted.size, -1)[counted.ravel()])
-    fault = fault or _fault("y", form.target_word(y.shape), columns, y_moments, first_row)
-    if kind == "labels" and fault is None:
-        try:
-            check_labels(columns, first_row)
-        except ValueError as error:
-            fault = str(error)
-    return _Summary(len(x), x_moments, y_moments, None, None, 0.0, 1, fault)
-
-
-def _combine_units(parts: Sequence[Sequence[_Summary]]) -> _Summary:
+def _combine_units(parts: Sequence[Sequence[Summary]]) -> Summary:
     """Combine the summaries of several tasks as if each unit had had its own."""
-    return _combine_all(list(chain.from_iterable(parts)))
-
-
-def _combine_all(parts: Sequence[_Summary]) -> _Summary:
-    """Combine summaries that come in the order of the store, from left to right."""
-    targets = [part.y for part in parts if part.y is not None]
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = reduce(Moments.combined, [part.x for part in parts])
-        y = reduce(Moments.combined, targets) if targets else None
-    return _Summary(
-        sum(part.n for part in parts),
-        x,
-        y,
-        *_combined_counts(parts),
-        sum(part.purity for part in parts),
-        sum(part.n_blocks for part in parts),
-        next((part.fault for part in parts if part.fault is not None), None),
-    )
-
-
-def _combined_counts(
-    parts: Sequence[_Summary],
-) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
-    classes = [part.classes for part in parts if part.classes is not None]
-    counts = [part.counts for part in parts if part.counts is not None]
-    if not classes:
-        return None, None
-    distinct, place = np.unique(np.concatenate(classes), return_inverse=True)
-    total = np.zeros(len(distinct), dtype=np.int64)
-    np.add.at(total, place, np.concatenate(counts))
-    return distinct, total
-
-
-def _fault(
-    array: str, column_word: str, rows: NDArray[Any], moments: Moments, first_row: int
-) -> str | None:
-    """Describe the first value that is not finite; the moments tell whether to look for one."""
-    if np.isfinite(moments.m2).all():
-        return None
-    shared = len(moments.m2) < rows.shape[1]
-    place = "" if shared else f" in {column_word} {int(np.argmin(np.isfinite(moments.m2)))}"
-    return first_not_finite(rows, array, column_word, first_row) or (
-        f"{array} holds values{place} whose squares are beyond float64; divide them by a constant."
-    )
+    return combined(list(chain.from_iterable(parts)))
 
 
 def _class_counts(
-    store: SampleStore, found: _Summary
+    store: SampleStore, found: Summary
 ) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
     """Return the classes and their counts, translating codes into labels."""
     classes, counts = found.classes, found.counts
@@ -385,7 +275,7 @@ def _class_counts(
 
 def _survey(
     store: SampleStore,
-    found: _Summary,
+    found: Summary,
     kind: TargetKind,
     classes: NDArray[Any] | None,
     counts: NDArray[np.int64] | None,
@@ -415,7 +305,7 @@ def _survey(
     )
 
 
-def _sorted_share(found: _Summary, counts: NDArray[np.int64]) -> float:
+def _sorted_share(found: Summary, counts: NDArray[np.int64]) -> float:
     """Return the share of the classes' variance that lies between blocks.
 
     With n_bc labels of class c in block b: (sum n_bc^2/n_b - sum n_c^2/n) / (n - sum n_c^2/n),
