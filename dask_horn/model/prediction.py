@@ -97,12 +97,12 @@ class Predictor(ABC):
         return_std : bool, default False
             Whether to return the members' standard deviation too, for values.
         inference : {"mean", "sample"}, default "mean"
-            How layers with DropConnect are used: with all their weights, the mean over masks; or
-            as in Algorithm 2 of [1]_, which takes much longer: the sums of such a layer are drawn
-            from the normal distributions that have their means and variances over masks, and the
-            activations are averaged over the draws before the next layer takes them. A next layer
-            with DropConnect counts what the inputs vary by, over the draws, to the variance of its
-            own sums.
+            How dense layers with DropConnect are used: with all their weights, the mean over masks;
+            or as in Algorithm 2 of [1]_, which takes much longer: the sums of such a layer are
+            drawn from the normal distributions that have their means and variances over masks, and
+            the activations are averaged over the draws before the next layer takes them. A next
+            layer with DropConnect counts what the inputs vary by, over the draws, to the variance
+            of its own sums. Recurrent layers always are the mean.
         n_draws : int, default 1000
             Draws of each sum, for "sample"; as many as in the paper's tables.
         seed : int, default 0
@@ -120,7 +120,7 @@ class Predictor(ABC):
         ValueError
             If the samples have another shape than the network's, hold NaN, infinity or what is no
             token, or are nothing but padding; if `return_std` is asked of a classifier; or draws
-            of a network that has no layer with DropConnect, or others than Dense and Dropout
+            of a network that has no dense layer with DropConnect, or others than Dense and Dropout
             behind the first of them.
 
         References
