@@ -29,8 +29,7 @@ class _StateMatrix:
 
     offset: int
     mask: int | None
-    each_sample: bool  # whether each has a mask of its own
-    suffix: str  # of the names of the loops' kernels
+    each_sample: bool = False  # whether each has a mask of its own
 
     @classmethod
     def plan(
@@ -38,14 +37,19 @@ class _StateMatrix:
     ) -> _StateMatrix:
         """Write the rows that draw masks, where the layer has them."""
         if layer.dropconnect == 0 or not context.trains:
-            return cls(tensor.offset, None, False, "")
+            return cls(tensor.offset, None)
         shape = _matrix_shape(tensor)
         mask = draw_masks(context, layer, shape, stream)
         if layer.dropconnect_mask == "example":
-            return cls(tensor.offset, mask, True, "_masked")
+            return cls(tensor.offset, mask, each_sample=True)
         kept = context.assembler.buffer(tensor.size)
         keep_of_mask(context, tensor.offset, kept, mask, shape)
-        return cls(kept, mask, False, "")
+        return cls(kept, mask)
+
+    @property
+    def suffix(self) -> str:
+        """The end of the loops' kernels' names."""
+        return "_masked" if self.each_sample else ""
 
 
 @dataclass(frozen=True)
