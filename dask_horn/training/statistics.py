@@ -30,7 +30,8 @@ def population_of(
     """Measure one parent's population, laid out as `Network.statistics`: a pure function.
 
     The parent runs over batches of its own training rows, of the size that it was trained with, as
-    in training but without dropout. Means and unbiased variances of the batches are averaged [1]_.
+    in training but without dropout. Means and unbiased variances of the batches are averaged [1]_,
+    each by what it knows: a mean counts as many times as there are values, a variance one less.
 
     References
     ----------
@@ -43,16 +44,17 @@ def population_of(
     execution = Execution(program, parameters, standardizer.mean, standardizer.scale)
     blocks = _chosen_blocks(spec, lineage)
     share = min(1.0, _ROWS / sum(map(len, blocks)))
-    total, n_batches = np.zeros(network.statistics.size), 0
+    total, weight = np.zeros(network.statistics.size), np.zeros(network.statistics.size)
     spans = window_spans(blocks, decoded_row_bytes(spec.samples, None))
     for number, window in enumerate(windows(spec.run, spec.samples, spans, None)):
         key = derive_key(spec.seed, lineage, number, _ROW_ORDER, _PURPOSE)
         order = shuffled_entries(key, np.array([len(block) for block in window]))
         starts = batch_starts(max(1, round(order.size * share)), spec.batch_size)
         found = execution.measure([block.x for block in window], order, starts)
-        total += (found * _unbiased(network, np.diff(starts))).sum(axis=0)
-        n_batches += len(found)
-    return (total / n_batches).astype(np.float32)
+        values, known = _values(network, np.diff(starts))
+        total += (found * values).sum(axis=0)
+        weight += known.sum(axis=0)
+    return (total / np.maximum(weight, 1)).astype(np.float32)
 
 
 def _chosen_blocks(spec: RunSpec, lineage: int) -> list[Block]:
@@ -70,13 +72,18 @@ def _chosen_blocks(spec: RunSpec, lineage: int) -> list[Block]:
     return chosen
 
 
-def _unbiased(network: Network, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Factors that make variances of batches unbiased, (n_batches, n_statistics); 1 for means."""
+def _values(
+    network: Network, sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many values each statistic of batches is of, and one less for a variance.
+
+    Both are (n_batches, n_statistics). A unit has a value in each sample, at each position or step.
+    """
     table = network.statistics
-    factors = np.ones((sizes.size, table.size))
+    values, known = np.zeros((2, sizes.size, table.size))
     for tensor in table.tensors:
+        column = slice(tensor.offset, tensor.offset + tensor.size)
+        values[:, column] = known[:, column] = (sizes * tensor.uses)[:, np.newaxis]
         if tensor.name.endswith("/variance"):
-            values = sizes * tensor.uses  # of a unit: samples, times positions or steps
-            column = slice(tensor.offset, tensor.offset + tensor.size)
-            factors[:, column] = (values / np.maximum(values - 1, 1))[:, np.newaxis]
-    return factors
+            known[:, column] -= 1
+    return values, known

@@ -94,6 +94,27 @@ def test_batches_are_of_the_size_that_was_trained_with():
     np.testing.assert_allclose(tensors["batch_norm_1/variance"], 1, atol=0.1)
 
 
+@pytest.mark.parametrize("sizes", [(8, 1), (5, 3, 1), (1,) * 4])
+def test_a_batch_counts_by_its_rows(sizes, monkeypatch):
+    network = horn.Network([horn.BatchNorm(), horn.Dense(3)], 5)
+    x, y = _inputs(sum(sizes))
+    spec = make_spec(network, x, y, batch_size=8, block_rows=1)
+    seen, stops = [], np.cumsum(sizes)
+
+    def spans(blocks, row_bytes):
+        spans = [blocks[stop - n : stop] for n, stop in zip(sizes, stops, strict=True)]
+        seen.extend(x[[block.start for block in span]] for span in spans)
+        return spans
+
+    monkeypatch.setattr(module, "window_spans", spans)
+    found = network.statistics.as_dict(population_of(spec, 0, network.initial_values(1)))
+    standardized = [(rows - spec.standardizer.mean) / spec.standardizer.scale for rows in seen]
+    np.testing.assert_allclose(found["batch_norm_1/mean"], 0, atol=1e-6)
+    pooled = sum(len(rows) * rows.var(axis=0) for rows in standardized)
+    pooled /= max(sum(len(rows) - 1 for rows in standardized), 1)
+    np.testing.assert_allclose(found["batch_norm_1/variance"], pooled, rtol=1e-5, atol=1e-6)
+
+
 def test_rows_of_all_groups_are_drawn_by_the_seed(monkeypatch):
     network = _network(5)
     spec = make_spec(network, *_inputs(600), n_groups=3, block_rows=20)
