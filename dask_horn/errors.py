@@ -6,6 +6,8 @@ the classes here are for everything later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "ModelFormatError",
     "ScratchError",
     "WorkerLostError",
+    "told_of",
 ]
 
 
@@ -51,3 +54,15 @@ class ScratchError(HornError):
 
 class WorkerLostError(HornError):
     """The same task lost its worker more often than Dask allows."""
+
+
+@contextmanager
+def told_of(argument: str) -> Iterator[None]:
+    """Put the argument's name before what is wrong with its parts, such as its X and y."""
+    try:
+        yield
+    except HornError:
+        raise
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument}: {error}") from None

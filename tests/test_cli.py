@@ -20,7 +20,8 @@ from dask_horn.cli import main
 from dask_horn.diagnostics import ProgressBar
 
 ROOT = Path(__file__).parents[1]
-QUICK = ["--hidden", "8", "--rounds", "2", "--steps-per-round", "5", "--workers", "0"]
+SHORT = ["--rounds", "2", "--steps-per-round", "5", "--workers", "0"]
+QUICK = ["--hidden", "8", *SHORT]
 
 
 def run(*arguments: object) -> Result:
@@ -191,7 +192,7 @@ def test_options_reach_the_network_and_the_run(data, tmp_path):
 def test_layers_as_python_makes_them(data, tmp_path):
     out = tmp_path / "m.zarr"
     layers = "Dropout(0.1), Dense(9, activation='tanh', name='first'), Dense(6)"
-    told = done("train", data(classes), "--out", out, "--layers", layers, *QUICK).stderr
+    told = done("train", data(classes), "--out", out, "--layers", layers, *SHORT).stderr
     assert "-9-6-3: " in told
     hidden = (horn.Dropout(0.1), horn.Dense(9, activation="tanh", name="first"), horn.Dense(6))
     assert horn.load(str(out)).network.layers == (*hidden, horn.Dense(3))
@@ -206,7 +207,7 @@ def test_a_target_for_each_step(tmp_path, kind):
     horn.write_samples(tmp_path / "x.zarr", X, y.astype(int) if kind == "classes" else y)
     layers = "LSTM(4, return_sequences=True, mask_value=-9)"
     out, predicted = tmp_path / "m.zarr", tmp_path / "y.zarr"
-    told = done("train", tmp_path / "x.zarr", "--out", out, "--layers", layers, *QUICK).stderr
+    told = done("train", tmp_path / "x.zarr", "--out", out, "--layers", layers, *SHORT).stderr
     what = "2 classes" if kind == "classes" else "1 value"
     assert f"{what} for each step" in told
     shown = done("info", out).stdout
@@ -215,6 +216,23 @@ def test_a_target_for_each_step(tmp_path, kind):
     labels = zarr.open_group(predicted, mode="r")["y"][...]
     assert labels.shape == (40, 5)
     assert kind == "values" or set(labels.ravel()) <= {1, 2}
+
+
+def test_a_class_for_each_step_that_the_layers_do_not_ask_for(tmp_path):
+    X, y = np.random.default_rng(0).normal(size=(40, 5, 2)), np.arange(200).reshape(40, 5) % 3
+    horn.write_samples(tmp_path / "x.zarr", X, y)
+    told = run("train", tmp_path / "x.zarr", "--out", tmp_path / "m.zarr", "--layers", "LSTM(4)")
+    assert told.exit_code == 2
+    assert "return_sequences=True in the last recurrent layer for a label per step" in told.stderr
+
+
+def test_an_input_shape_in_another_order_is_refused(tmp_path):
+    X, y = np.random.default_rng(0).normal(size=(40, 8, 8)), np.arange(40) % 3
+    horn.write_samples(tmp_path / "x.zarr", X, y)
+    options = ["--out", tmp_path / "m.zarr", "--layers", "Conv2D(2, 3), Flatten()"]
+    told = run("train", tmp_path / "x.zarr", *options, "--input-shape", "4,16,1")
+    assert told.exit_code == 2
+    assert "--input-shape must be that of the samples, (8, 8), but for" in told.stderr
 
 
 def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
@@ -247,7 +265,10 @@ def test_seed_decides(data, tmp_path):
         (["--learning-rate", "-1"], "--learning-rate must be above 0"),
         (["--hidden", "8,x"], "'8,x' is no list of whole numbers"),
         (["--dropout", "1.5"], "rate"),
-        (["--layers", "Dens(3)"], "layers name no such layer as Dens; did you mean Dense?"),
+        (["--layers", "Dens(3)"], "--layers name no such layer as Dens; did you mean Dense?"),
+        (["--layers", "Dense(3, dropconnect=2)"], "--layers hold Dense(3, dropconnect=2), which"),
+        (["--layers", "Dense(3)", "--hidden", "9"], "--hidden says nothing beside --layers"),
+        (["--layers", f"Dense(3, dropconnect=1{400 * '0'})"], "and below 1, got 1000"),
         (["--input-shape", "9"], "--input-shape"),
         (["--dropconnect", "1.5"], "dropconnect"),
         (["--validation", "nowhere.zarr"], "nowhere.zarr"),
@@ -259,7 +280,8 @@ def test_seed_decides(data, tmp_path):
 )
 def test_mistakes_are_told_in_a_sentence(data, tmp_path, arguments, words):
     out = tmp_path / "m.zarr"
-    result = run("train", data(classes), "--out", out, *QUICK, *arguments)
+    settings = SHORT if "--layers" in arguments else QUICK
+    result = run("train", data(classes), "--out", out, *settings, *arguments)
     assert result.exit_code == 2
     assert words in result.stderr
     assert "Traceback" not in result.output

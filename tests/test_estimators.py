@@ -157,6 +157,13 @@ def test_layers_take_the_place_of_sizes():
     assert sized.fit(X, Y).model_.network.layers == expected
 
 
+def test_an_output_layer_among_the_hidden_ones_is_told():
+    layers = [Dense(12, activation="tanh"), Dense(3)]
+    with pytest.warns(UserWarning, match=r"layers end with Dense\(3\), .* leave this one out"):
+        clf = HornClassifier(**SMALL, layers=layers).fit(X, Y)
+    assert clf.model_.network.layers == (*layers, Dense(3))
+
+
 def test_without_hidden_layers_the_model_is_linear():
     reg = HornRegressor(**{**SMALL, "hidden_layer_sizes": ()}).fit(VALUES_X, VALUES)
     assert reg.model_.network.layers == (Dense(1),)
@@ -251,9 +258,9 @@ def test_validation_data_are_scored_after_each_round():
     scores = clf.history_.column("validation_score")
     assert len(scores) == 4
     assert scores[-1] == pytest.approx(clf.score(held_x, held_y))
-    with pytest.raises(ValueError, match="X has 2 features, but HornClassifier is expecting 4"):
+    with pytest.raises(ValueError, match="validation_data: X has 2 features, but Horn"):
         clf.fit(train_x, train_y, validation_data=(held_x[:, :2], held_y))
-    with pytest.raises(ValueError, match="'rose', which is not among the classes"):
+    with pytest.raises(ValueError, match=r"validation_data: .*'rose', which is not among"):
         clf.fit(train_x, train_y, validation_data=(held_x, np.full(len(held_x), "rose")))
     with pytest.raises(TypeError, match="validation_data must be a pair"):
         clf.fit(train_x, train_y, validation_data=held_x)
@@ -398,6 +405,14 @@ BAD_PARAMETERS = [
     ({"hidden_layer_sizes": "ab"}, TypeError, "hidden_layer_sizes must be an integer"),
     ({"hidden_layer_sizes": (8, 0)}, ValueError, r"at least 1 each, got \(8, 0\)"),
     ({"layers": [3]}, TypeError, r"layers\[0\] must be a layer"),
+    (
+        {"layers": Dense(3)},
+        TypeError,
+        r"layers must be a list or a tuple of layers, got Dense\(3\)",
+    ),
+    ({"layers": iter([Dense(3)])}, TypeError, "layers must be a list or a tuple of layers, got <"),
+    ({"layers": "Dense(3)"}, TypeError, "layers must be a list or a tuple of layers, got 'Dense"),
+    ({"clip_norm": np.inf}, ValueError, "clip_norm must be finite, got inf"),
     ({"activation": "swish"}, ValueError, "activation must be one of relu, tanh"),
     (
         {"dropconnect": 1},

@@ -139,3 +139,12 @@ def test_layers_without_steps_take_rows_as_before():
     clf = HornClassifier(layers=[Dense(8, activation="relu")], n_rounds=1)
     clf.fit(X.reshape(N, -1), LENGTHS % 2)
     assert clf.model_.standardizer.n_features == STEPS * CHANNELS
+
+
+@pytest.mark.parametrize("wrap", [list, np.ndarray.tolist])
+def test_lists_of_sequences(wrap):
+    y = WORDS[np.arange(N), LENGTHS - 1]
+    options = {"layers": [LSTM(4, mask_value=MASK)], "n_rounds": 1, "random_state": 0}
+    listed = HornClassifier(**options).fit(wrap(X), y)
+    array = HornClassifier(**options).fit(X, y)
+    np.testing.assert_array_equal(listed.predict_proba(wrap(X)), array.predict_proba(X))

@@ -11,7 +11,7 @@ import click
 
 from dask_horn.errors import HornError
 
-__all__ = ["Command", "Group", "integers", "option"]
+__all__ = ["Command", "Group", "Told", "integers", "option"]
 
 _MISTAKES = (ValueError, TypeError, FileNotFoundError, FileExistsError)
 _MISTAKE, _FAILURE, _INTERRUPTED = 2, 1, 130
@@ -58,6 +58,10 @@ class _WithExamples(click.Command):
             with formatter.section("Examples"):
                 for line in self.examples.splitlines():
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Told(ValueError):
+    """A mistake that is told in this command's own words already."""
 
 
 class Group(_WithExamples, click.Group):
@@ -111,6 +115,8 @@ class Command(_WithExamples):
     def _in_options(self, error: Exception) -> str:
         """Say the error with this command's options for the library's arguments."""
         words = str(error)
+        if isinstance(error, Told):
+            return words
         for parameter in self.params:
             if not isinstance(parameter, click.Option) or parameter.name is None:
                 continue

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dask_horn.cli.command import integers, option
+from dask_horn.cli.command import Told, integers, option
 
 if TYPE_CHECKING:
     from dask_horn.data import SampleForm, SampleStore
     from dask_horn.network import Layer, Network
 
 __all__ = ["NetworkOptions", "network_options"]
+
+# Other ways to tell the hidden layers.
+_REPLACED = ("hidden", "activation", "dropout", "dropconnect")
 
 _OPTIONS = (
     option(
@@ -109,14 +111,16 @@ class NetworkOptions:
         ValueError
             If layers or shape do not go together with each other or with the samples.
         """
+        from dask_horn.data import same_layout
         from dask_horn.model import sample_form
-        from dask_horn.network import Dense, Network
+        from dask_horn.network import Dense, Network, with_outputs
 
         shape = self.input_shape or samples.sample_shape
-        if math.prod(shape) != samples.n_features:
+        if not same_layout(shape, samples.sample_shape):
             raise ValueError(
-                f"input_shape must hold as many values as a sample of shape "
-                f"{samples.sample_shape}, {samples.n_features}, got {','.join(map(str, shape))}"
+                f"input_shape must be that of the samples, {samples.sample_shape}, but for "
+                f"dimensions of 1, or one row of their {samples.n_features} values, got "
+                f"{','.join(map(str, shape))}"
             )
         hidden = self._hidden()
         form = sample_form(Network([*hidden, Dense(2)], shape))
@@ -124,7 +128,7 @@ class NetworkOptions:
             loss, n_outputs = _task(samples, self.regression)
         else:
             loss, n_outputs = _stepwise_task(samples, self.regression, form)
-        return Network([*hidden, Dense(n_outputs)], shape, loss)
+        return with_outputs(hidden, n_outputs, shape, loss)
 
     def _hidden(self) -> list[Layer]:
         """Read what --layers says, or make dense layers, each with dropout behind it if any."""
@@ -132,7 +136,10 @@ class NetworkOptions:
         from dask_horn.network.text_form import layers_from_text
 
         if self.layers is not None:
-            return layers_from_text(self.layers)
+            try:
+                return layers_from_text(self.layers)
+            except ValueError as error:
+                raise Told(f"--{error}") from None
         made: list[Layer] = []
         for units in self.hidden:
             made.append(Dense(units, activation=self.activation, dropconnect=self.dropconnect))
@@ -147,6 +154,8 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def gathered(**values: Any) -> None:
         own = {item.name: values.pop(item.name) for item in dataclasses.fields(NetworkOptions)}
+        if own["layers"] is not None:
+            _refuse_beside_layers(click.get_current_context())
         command(network_options=NetworkOptions(**own), **values)
 
     for decorate in reversed(_OPTIONS):
@@ -154,19 +163,31 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     return gathered
 
 
+def _refuse_beside_layers(context: click.Context) -> None:
+    """Refuse the options that --layers replaces."""
+    for name in _REPLACED:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise Told(
+                f"--{name} says nothing beside --layers, which tells all hidden layers; leave one "
+                "of them out"
+            )
+
+
 def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
     """Choose the loss that suits what y holds; count the outputs that it needs."""
     import numpy as np
 
-    from dask_horn.data.arrays import plain_labels
+    from dask_horn.data.arrays import check_target_shape, plain_labels
 
     assert samples.y is not None and samples.y_shape is not None, "opening has asked for y"
     array = samples.y.open()
     if values or array.dtype.kind == "f":
         return "squared_error", int(np.prod(samples.y_shape))
-    if samples.y_shape:
+    labels = plain_labels(np.asarray(array[...]))
+    if samples.y_shape and np.isin(labels, (0, 1)).all():
         return "binary_cross_entropy", samples.y_shape[0]
-    return "cross_entropy", len(np.unique(plain_labels(np.asarray(array[...]))))
+    check_target_shape(array.shape, "classes")
+    return "cross_entropy", len(np.unique(labels))
 
 
 def _stepwise_task(samples: SampleStore, values: bool, form: SampleForm) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dask_horn.data.arrays import as_samples, decoded_dtype
 from dask_horn.data.blocks import Block, deal, hold_out, row_blocks
-from dask_horn.data.form import FEATURES, SampleForm
+from dask_horn.data.form import FEATURES, SampleForm, same_layout
 from dask_horn.data.held_out import held_out_targets
 from dask_horn.data.locations import ArrayLocation
 from dask_horn.data.spool import in_memory, spool, spool_split
@@ -48,6 +48,7 @@ __all__ = [
     "open_samples",
     "read_block",
     "row_blocks",
+    "same_layout",
     "spool",
     "spool_split",
     "survey",

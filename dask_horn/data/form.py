@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data.arrays import decoded_dtype
 
-__all__ = ["FEATURES", "SampleForm", "Standardizing"]
+__all__ = ["FEATURES", "SampleForm", "Standardizing", "same_layout"]
 
 Standardizing = Literal["features", "units", "none"]
 
@@ -63,12 +63,16 @@ class SampleForm:
         return self.target_steps is not None and self.mask_value is not None
 
     def check(self, shape: tuple[int, ...], argument: str = "X") -> None:
-        """Refuse samples that are not of the form's shape, however that is laid out."""
-        if self.shape and math.prod(shape) != math.prod(self.shape):
-            raise ValueError(
-                f"{argument} has samples of shape {shape}, but the network takes samples of shape "
-                f"{self.shape}"
-            )
+        """Refuse samples of another shape than the form's; a row of all values will do."""
+        if not self.shape or same_layout(shape, self.shape):
+            return
+        hint = ""
+        if math.prod(shape) == math.prod(self.shape):
+            hint = "; transpose them: positions or steps come first, channels or features last"
+        raise ValueError(
+            f"{argument} has samples of shape {shape}, but the network takes samples of shape "
+            f"{self.shape}{hint}"
+        )
 
     def padding(self, x: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Tell which steps are padding.
@@ -181,3 +185,10 @@ def _first_stranger(
         f"X holds {x[row, step]} at {_place(int(row), first_row)}, step {step}, which is no token; "
         f"pass whole numbers from 0 to {n_tokens - 1}, or take an Embedding of more tokens."
     )
+
+
+def same_layout(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether values lie in the same order in both, as they do where one is a single row."""
+    if len(shape) <= 1 or len(other) <= 1:
+        return math.prod(shape) == math.prod(other)
+    return [n for n in shape if n != 1] == [n for n in other if n != 1]

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import FEATURES, SampleForm
 from dask_horn.data.arrays import check_lengths, check_target_shape
+from dask_horn.errors import told_of
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
@@ -30,7 +31,7 @@ from dask_horn.estimators.inputs import (
     to_memory,
 )
 from dask_horn.model import Ensemble, Model, sample_form
-from dask_horn.network import Dense, Dropout, Network
+from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
 from dask_horn.training import (
     Callback,
@@ -167,14 +168,22 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Say what the layers take samples for; those of no given layers are rows of features."""
         if self.layers is None or is_location(X) or not sample_shape(X):
             return FEATURES
-        return sample_form(Network([*self.layers, Dense(2)], input_shape=sample_shape(X)))
+        hidden = self._given_layers()
+        return sample_form(Network([*hidden, Dense(2)], input_shape=sample_shape(X)))
+
+    def _given_layers(self) -> list[Layer]:
+        given: Any = self.layers
+        if not isinstance(given, list | tuple):  # an iterator would be empty the second time
+            raise TypeError(f"layers must be a list or a tuple of layers, got {given!r}")
+        return list(given)
 
     def _checked_validation(self, validation_data: Any) -> Any:
         """Check the samples of a pair as those to predict; anything else is left to the run."""
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             return validation_data
         X, y = validation_data
-        return checked_samples(self, X, reset=False), y
+        with told_of("validation_data"):
+            return checked_samples(self, X, reset=False), y
 
     def _seed(self) -> int:
         """Turn `random_state` into an integer: once per fit."""
@@ -216,12 +225,11 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         )
 
     def _network(self, input_shape: tuple[int, ...], task: Task) -> Network:
-        output = Dense(task.n_outputs)
-        return Network([*self._hidden_layers(), output], input_shape=input_shape, loss=task.loss)
+        return with_outputs(self._hidden_layers(), task.n_outputs, input_shape, task.loss)
 
     def _hidden_layers(self) -> list[Layer]:
         if self.layers is not None:
-            return list(self.layers)
+            return self._given_layers()
         given: Any = self.hidden_layer_sizes
         sizes = [given] if np.ndim(given) == 0 else list(given)
         if not all(isinstance(size, Integral) for size in sizes):

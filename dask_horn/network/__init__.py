@@ -25,6 +25,7 @@ from dask_horn.network.layers import (
 )
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
+from dask_horn.network.outputs import with_outputs
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
 from dask_horn.network.signals import Signal
 from dask_horn.network.stages import INPUT, OUTPUT, Stage
@@ -62,4 +63,5 @@ __all__ = [
     "Windows",
     "initial_values",
     "spread",
+    "with_outputs",
 ]

@@ -23,7 +23,8 @@ def layers_from_text(text: str) -> list[Layer]:
     ----------
     text : str
         Layers as Python would make them, with commas between: ``Dense(800, activation='relu'),
-        Dropout(0.5)``. Arguments are numbers, strings, True, False, None, or tuples of them.
+        Dropout(0.5)``, perhaps in brackets. Arguments are numbers, strings, True, False, None, or
+        tuples of them.
 
     Raises
     ------
@@ -48,7 +49,10 @@ def layers_from_text(text: str) -> list[Layer]:
             f"layers must be text such as \"Dense(800, activation='relu'), Dropout(0.5)\", got "
             f"{text!r}: {reason}."
         ) from None
-    return [_layer(call) for call in parsed.elts]
+    [*parts] = parsed.elts
+    if len(parts) == 1 and isinstance(parts[0], ast.List | ast.Tuple):  # in brackets
+        parts = parts[0].elts
+    return [_layer(call) for call in parts]
 
 
 def _layer(call: ast.expr) -> Layer:
@@ -61,12 +65,21 @@ def _layer(call: ast.expr) -> Layer:
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KINDS)}."
         raise ValueError(f"layers name no such layer as {name}; {hint}")
     try:
-        arguments = [ast.literal_eval(argument) for argument in call.args]
+        arguments = [_value(argument) for argument in call.args]
         named: dict[str, Any] = {}
         for keyword in call.keywords:
             if keyword.arg is None:
                 raise ValueError("** is not known here")
-            named[keyword.arg] = ast.literal_eval(keyword.value)
+            named[keyword.arg] = _value(keyword.value)
         return _KINDS[name](*arguments, **named)
     except (TypeError, ValueError) as error:
         raise ValueError(f"layers hold {written}, which is not valid: {error}") from None
+
+
+def _value(written: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(written)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError(
+            f"{ast.unparse(written)} is no number, string, True, False, None or tuple of them"
+        ) from None

@@ -17,6 +17,14 @@ import numpy as np
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
+def as_float(value: numbers.Real) -> float:
+    """Return `value` as a float: infinity for an integer that is beyond the range of floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def checked_integer(argument: str, value: Any, minimum: int) -> int:
     """Return `value` as an int, or say that `argument` must be one of at least `minimum`."""
     wanted = f"{argument} must be an integer of at least {minimum}"
@@ -40,10 +48,10 @@ def checked_mask_value(value: Any) -> float | None:
     """Return what marks padding as a float, or say that it must be a finite number or None."""
     if value is None:
         return None
-    wanted = f"mask_value must be a finite number or None, got {value!r}"
+    wanted = f"mask_value must be a finite number of float32's range or None, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{wanted} ({type(value).__name__}).")
-    if not math.isfinite(value):
+    if not abs(as_float(value)) <= np.finfo(np.float32).max:  # as which samples are read
         raise ValueError(f"{wanted}.")
     return float(value)
 
@@ -53,7 +61,7 @@ def checked_positive(argument: str, value: Any) -> float:
     wanted = f"{argument} must be a finite number above 0, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{wanted} ({type(value).__name__}).")
-    if not 0 < float(value) < math.inf:
+    if not 0 < as_float(value) < math.inf:
         raise ValueError(f"{wanted}.")
     return float(value)
 
@@ -63,7 +71,7 @@ def checked_rate(argument: str, value: Any) -> float:
     wanted = f"{argument} must be a number of at least 0 and below 1, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{wanted} ({type(value).__name__}).")
-    if not 0 <= float(value) < 1:
+    if not 0 <= as_float(value) < 1:
         raise ValueError(f"{wanted}.")
     return float(value)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dask_horn.network import Network
+from dask_horn.network.validation import as_float
 from dask_horn.program import OPTIMIZERS, Optimizer
 
 __all__ = ["TrainingOptions"]
@@ -279,7 +280,10 @@ def _check_number(
 ) -> None:
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    if not (above < float(value) < below and at_least <= float(value)):
+    number = as_float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value}")
+    if not (above < number < below and at_least <= number):
         bounds = [f"at least {at_least}"] if at_least > -math.inf else []
         bounds += [f"above {above}"] if above > -math.inf else []
         bounds += [f"below {below}"] if below < math.inf else []

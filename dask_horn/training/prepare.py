@@ -32,6 +32,7 @@ from dask_horn.data import (
     survey,
 )
 from dask_horn.data.targets import class_codes
+from dask_horn.errors import told_of
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.options import TrainingOptions
@@ -245,9 +246,10 @@ def _validation_store(
             "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
             f"{type(validation_data).__name__}"
         ) from None
-    if len(shape := np.shape(X)) > 1:
-        form.check(shape[1:], "validation_data")
-    return spool(X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False, form=form)
+    with told_of("validation_data"):
+        return spool(
+            X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False, form=form
+        )
 
 
 def _targets(known: Known, found: Survey) -> Targets:

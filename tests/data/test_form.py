@@ -132,3 +132,24 @@ def test_a_sample_of_nothing_but_padding_is_named(wrap, target_steps):
 def test_samples_that_do_not_fit_the_network():
     with pytest.raises(ValueError, match=r"X has samples of shape \(6,\), .* of shape \(3, 3\)"):
         spool(np.zeros((4, 6)), target_kind=None, form=SampleForm((3, 3), "units"))
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (4, 16, 3), (8, 24)])
+def test_samples_whose_values_lie_in_another_order(shape):
+    form = SampleForm((8, 8, 3), "units")
+    with pytest.raises(ValueError, match=r"of shape \(8, 8, 3\); transpose them: positions or"):
+        spool(np.zeros((4, *shape)), target_kind=None, form=form)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((192,), (8, 8, 3)),
+        ((8, 8), (8, 8, 1)),
+        ((1, 5, 2), (5, 2)),
+        ((7, 4), (28,)),
+        ((5,), (5, 1)),
+    ],
+)
+def test_samples_whose_values_lie_in_the_same_order(shape, wanted):
+    SampleForm(wanted, "units").check(shape)

@@ -15,6 +15,13 @@ def test_what_is_shown_can_be_read(network):
     assert layers_from_text(",\n  ".join(map(repr, layers)) + ",") == layers
 
 
+def test_brackets_may_be_around_them():
+    layers = layers_from_text("Dropout(0.1), Dense(3)")
+    assert layers_from_text("[Dropout(0.1), Dense(3)]") == layers
+    assert layers_from_text("(Dropout(0.1), Dense(3))") == layers
+    assert layers_from_text("[]") == []
+
+
 def test_nothing_is_no_layers():
     assert layers_from_text("  ") == []
 
@@ -31,7 +38,7 @@ def test_nothing_is_no_layers():
         ("Dense()", "units"),
         ("Dense(0)", "units must be an integer of at least 1"),
         ("Dense(3, colour='red')", "colour"),
-        ("Dense(n)", "not valid"),
+        ("Dense(n)", "not valid: n is no number, string, True"),
         ("Dense(**{'units': 3})", "not known here"),
         ("Dense(__import__('os').system('true'))", "not valid"),
         ("Dense(3)]; [", "unmatched ']'"),

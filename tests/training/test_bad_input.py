@@ -42,7 +42,7 @@ def test_samples_of_another_shape(network, samples):
 
 def test_validation_samples_of_another_shape(network, samples):
     X, y = samples
-    with pytest.raises(ValueError, match=r"validation_data has samples of shape \(63,\)"):
+    with pytest.raises(ValueError, match=r"validation_data: X has samples of shape \(63,\)"):
         horn.train(network, X, y, validation_data=(X[:, :-1], y))
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_name_lists_the_known(make, known):
         ({"n_submodels": []}, ValueError, "n_submodels is an empty sequence"),
         ({"n_submodels": [2, 0]}, ValueError, "n_submodels must be at least 1, got 0"),
         ({"learning_rate": -1.0}, ValueError, "learning_rate must be above 0, got -1.0"),
-        ({"learning_rate": float("nan")}, ValueError, "learning_rate must be above 0, got nan"),
+        ({"learning_rate": float("nan")}, ValueError, "learning_rate must be finite, got nan"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number, got 'fast'"),
         ({"momentum": 1.0}, ValueError, "momentum must be at least 0 and below 1"),
         ({"concentration": 0}, ValueError, "concentration must be above 0, got 0"),

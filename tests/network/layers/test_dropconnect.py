@@ -16,6 +16,8 @@ def test_dropconnect_is_a_probability_below_one(kind):
     assert kind(3, dropconnect=np.float64(0.25)) == kind(3, dropconnect=0.25)
     with pytest.raises(ValueError, match=r"^dropconnect must be a number of at least 0 and below"):
         kind(3, dropconnect=1)
+    with pytest.raises(ValueError, match=r"^dropconnect must be a number of at least 0 and below"):
+        kind(3, dropconnect=10**400)
     with pytest.raises(TypeError, match=r"^dropconnect must be a number .* got '0.5' \(str\)\.$"):
         kind(3, dropconnect="0.5")
 

@@ -79,11 +79,15 @@ def test_arguments_are_checked(kind):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_mask_value_must_be_finite(value):
-    with pytest.raises(ValueError, match="mask_value must be a finite number or None, got"):
+    with pytest.raises(
+        ValueError, match="mask_value must be a finite number of float32's range or None, got"
+    ):
         LSTM(3, mask_value=value)
 
 
 @pytest.mark.parametrize("value", ["0", True])
 def test_a_mask_value_must_be_a_number(value):
-    with pytest.raises(TypeError, match="mask_value must be a finite number or None, got"):
+    with pytest.raises(
+        TypeError, match="mask_value must be a finite number of float32's range or None, got"
+    ):
         LSTM(3, mask_value=value)
