@@ -46,6 +46,13 @@ def make_ensemble(kind="classes"):
     return Ensemble(tuple(make_model(kind, seed) for seed in range(3)))
 
 
+def test_a_model_is_shown_in_a_line():
+    model = make_model()
+    network = repr(model.network)
+    assert repr(model) == f"<Model of {network}, {8 * 5 + 8 + 3 * 8 + 3} parameters>"
+    assert repr(make_ensemble()) == f"<Ensemble of 3: {model!r}>"
+
+
 KINDS = ("classes", "labels", "value", "values")
 MAKERS = pytest.mark.parametrize("make", [make_model, make_ensemble], ids=["model", "ensemble"])
 

@@ -63,6 +63,19 @@ def test_draws_stand_for_masks(activation, n_layers):
         assert np.abs(model.predict(X[:4]) - mean).max() > 2 * np.abs(found - mean).max()
 
 
+def test_a_linear_layer_takes_no_draws():
+    masked = horn.Dense(3, dropconnect=0.5)
+    plain = _model(horn.Dense(40, "relu"))
+    network = horn.Network([horn.Dense(40, "relu"), masked], 30)
+    model = Model(network, plain.parameters, plain.standardizer, plain.targets)
+    found = model.predict_proba(X, inference="sample", n_draws=3)
+    np.testing.assert_allclose(found, model.predict_proba(X), rtol=2e-6, atol=1e-7)
+    between = _model(_dropping(20, "linear"), _dropping(30, "tanh"), loss="squared_error")
+    found = between.predict(X[:4], inference="sample", n_draws=10_000)
+    mean, error = _mean_over_masks(between, X[:4], 1500)
+    np.testing.assert_allclose(found, mean, rtol=0, atol=5 * error.max())
+
+
 def test_dropout_and_plain_layers_take_part_as_they_are():
     hidden = [horn.Dense(20, "tanh"), horn.Dropout(0.5), _dropping(), horn.Dense(9, "gelu")]
     model = _model(*hidden)

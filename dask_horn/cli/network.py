@@ -66,7 +66,8 @@ _OPTIONS = (
         metavar="RATE",
         default=0.0,
         section="Network",
-        help="Share of each hidden layer's weights that a step drops, for each sample others.",
+        help="Share of each hidden layer's weights that a step drops, for each sample others; "
+        "beside --dropout, which 0 turns off.",
     ),
     option(
         "--regression",

@@ -79,6 +79,9 @@ class Model(Predictor):
                 f"{self.statistics.shape}; a model that train returns has them"
             )
 
+    def __repr__(self) -> str:
+        return f"<Model of {self.network!r}, {self.network.parameters.n_parameters:,} parameters>"
+
     def _any_member(self) -> Model:
         return self
 
@@ -215,6 +218,9 @@ class Ensemble(Predictor):
 
     members: tuple[Model, ...]
     temperature: float = 1.0
+
+    def __repr__(self) -> str:
+        return f"<Ensemble of {len(self.members)}: {self.members[0]!r}>"
 
     def __post_init__(self) -> None:
         if not self.members:

@@ -128,8 +128,9 @@ class Predictor(ABC):
         .. [1] Wan, Zeiler, Zhang, LeCun, Fergus: Regularization of Neural Networks using
            DropConnect, ICML 2013.
         """
+        draws = Draws(n_draws, seed)
         if _samples(inference):
-            sampled = self._sampled(Draws(n_draws, seed))
+            sampled = self._sampled(draws)
             return sampled.predict(X, out=out, return_std=return_std)
         if return_std:
             if self._any_member().targets.kind != "values":
@@ -166,8 +167,9 @@ class Predictor(ABC):
                 f"predict_proba needs a classifier, but this model's loss is "
                 f"{self._any_member().network.loss!r}; use predict"
             )
+        draws = Draws(n_draws, seed)
         if _samples(inference):
-            sampled = self._sampled(Draws(n_draws, seed))
+            sampled = self._sampled(draws)
             return sampled.predict_proba(X, out=out, return_std=return_std)
         if return_std:
             return self._mean_and_std(X, out)

@@ -84,6 +84,8 @@ class SampledLayers:
             if layer.dropconnect == 0:
                 mean = function(mean)
                 square = np.square(mean)
+            elif layer.activation == "linear":  # nothing to draw for
+                square = np.square(mean) + variance
             else:
                 mean, square = _moments(function, mean, np.sqrt(variance), numbers)
         return mean

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,16 @@ def checked_rate(argument: str, value: Any) -> float:
     if not 0 <= as_float(value) < 1:
         raise ValueError(f"{wanted}.")
     return float(value)
+
+
+def checked_choice(argument: str, value: Any, known: Sequence[str]) -> str:
+    """Return one of the known words, or say which are."""
+    wanted = f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}"
+    if not isinstance(value, str):
+        raise TypeError(f"{wanted} ({type(value).__name__}).")
+    if value not in known:
+        raise ValueError(f"{wanted}.")
+    return str(value)
 
 
 def checked_name(value: Any) -> str | None:

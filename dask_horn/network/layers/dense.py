@@ -39,7 +39,8 @@ class Dense(DropConnected):
         them by that probability p: its W is this one divided by p.
     dropconnect_mask : {"example", "batch"}, default "example"
         Whether each example of a batch (each step of a sequence) has a mask of its own, or all of
-        them one: that costs little more than no mask, and regularizes less [1]_ (section 3).
+        them one: that costs little more than no mask, and regularizes less [1]_ (section 3). Masks
+        of their own take a bit in memory for each example (and step) and weight.
     name : str, optional
         Letters, digits and underscores. Left out, the network fills in ``dense_1``, ``dense_2``
         and so on, and ``output`` for its last layer.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.validation import checked_rate
+from dask_horn.network.validation import checked_choice, checked_rate
 
 __all__ = ["KEEP_STEPS", "DropConnected"]
 
@@ -34,11 +34,9 @@ class DropConnected(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        mask = checked_choice("dropconnect_mask", self.dropconnect_mask, _MASKS)
         object.__setattr__(self, "dropconnect", checked_rate("dropconnect", self.dropconnect))
-        if self.dropconnect_mask not in _MASKS:
-            raise ValueError(
-                f"dropconnect_mask must be 'example' or 'batch', got {self.dropconnect_mask!r}."
-            )
+        object.__setattr__(self, "dropconnect_mask", mask)
 
     @property
     def keep_probability(self) -> float:

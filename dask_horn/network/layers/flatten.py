@@ -13,7 +13,7 @@ __all__ = ["Flatten"]
 
 @dataclass(frozen=True, repr=False)
 class Flatten(Layer):
-    """One row of all values of an image, position by position, for a `Dense` to take.
+    """One row of all values of an image, or of steps, position by position, for a `Dense` to take.
 
     The channels remain units of their axis: a sub-model that has some of the filters has their
     values at every position.

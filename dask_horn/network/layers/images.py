@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_integer
+from dask_horn.network.validation import checked_choice, checked_integer
 
 __all__ = [
     "PADDINGS",
@@ -110,6 +112,8 @@ def check_image(what: str, inputs: Signal) -> None:
 
 def checked_extent(argument: str, value: Any) -> Extent:
     """Return one integer of at least 1, or two that differ; or say so of `argument`."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, str) or not isinstance(value, Sequence):
         return checked_integer(argument, value, 1)
     if len(value) != 2:
@@ -120,12 +124,7 @@ def checked_extent(argument: str, value: Any) -> Extent:
 
 def checked_padding(value: Any) -> str:
     """Return the padding's name, or say which are known."""
-    wanted = f"padding must be one of {', '.join(PADDINGS)}, got {value!r}"
-    if not isinstance(value, str):
-        raise TypeError(f"{wanted} ({type(value).__name__}).")
-    if value not in PADDINGS:
-        raise ValueError(f"{wanted}.")
-    return str(value)
+    return checked_choice("padding", value, PADDINGS)
 
 
 def _pair(extent: Extent) -> tuple[int, int]:

@@ -49,7 +49,8 @@ class Recurrent(DropConnected):
             kind = type(self).__name__
             raise ValueError(
                 f"{kind} takes samples of shape (steps, features), got the shape {inputs.shape}; "
-                f"a recurrent layer before it needs return_sequences=True."
+                f"give the network input_shape=(steps, features), and a recurrent layer before it "
+                f"return_sequences=True."
             )
         steps = inputs.shape[:1] if self.return_sequences else ()
         return Signal((*steps, self.units), self.given_name)
@@ -57,12 +58,15 @@ class Recurrent(DropConnected):
     def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
         """Return ``W``, ``U`` and, with `use_bias`, ``b``; see `Layer.tensors`."""
         weights = (
-            self._weight("W", inputs.units, inputs.axis, inputs.rows),
-            self._weight("U", self.units, self.given_name, inputs.rows),
+            self._weight("W", inputs.units, inputs.axis, inputs.rows, self._initial_activation),
+            # A rectifier's wider start would add as much to the state's variance in each step.
+            self._weight("U", self.units, self.given_name, inputs.rows, "tanh"),
         )
         return (*weights, self._bias(inputs.units)) if self.use_bias else weights
 
-    def _weight(self, letter: str, fan_in: int, source: str, steps: int) -> TensorSpec:
+    def _weight(
+        self, letter: str, fan_in: int, source: str, steps: int, activation: str
+    ) -> TensorSpec:
         name = self.given_name
         return TensorSpec(
             f"{name}/{letter}",
@@ -70,7 +74,7 @@ class Recurrent(DropConnected):
             (source, None, name),
             fan_in,
             self.units,
-            self._initial_activation,
+            activation,
             decays=True,
             source=source,
             uses=steps,
@@ -91,7 +95,7 @@ class Recurrent(DropConnected):
 
     @property
     def _initial_activation(self) -> str:
-        """The activation that the weights' first values suit."""
+        """The activation that the first values of ``W`` suit."""
         return "tanh"
 
     @property

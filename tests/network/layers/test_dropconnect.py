@@ -25,10 +25,15 @@ def test_dropconnect_is_a_probability_below_one(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mask_is_of_an_example_or_a_batch(kind):
     assert kind(3, dropconnect_mask="batch").dropconnect_mask == "batch"
+    assert repr(kind(3, dropconnect_mask=np.str_("batch"))) == repr(
+        kind(3, dropconnect_mask="batch")
+    )
     with pytest.raises(
-        ValueError, match=r"^dropconnect_mask must be 'example' or 'batch', got 'x'"
+        ValueError, match=r"^dropconnect_mask must be one of 'example', 'batch', go"
     ):
         kind(3, dropconnect_mask="x")
+    with pytest.raises(TypeError, match=r"^dropconnect_mask must be one of .*, got None"):
+        kind(3, dropconnect_mask=None)
 
 
 @pytest.mark.parametrize(

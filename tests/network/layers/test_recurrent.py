@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dask_horn.network import ACTIVATIONS, GRU, LSTM, Dense, Network, Signal, SimpleRNN
+from tests import oracle
 
 KINDS = [SimpleRNN, LSTM, GRU]
 STEPS = Signal((7, 5), "input")
@@ -52,17 +53,25 @@ def test_an_lstm_remembers_at_first():
 def test_a_simple_rnn_takes_every_activation(activation):
     layer = SimpleRNN(3, activation, name="memory")
     assert layer.activation == activation
-    assert {tensor.activation for tensor in layer.tensors(STEPS)} == {activation}
+    w, u, b = layer.tensors(STEPS)
+    assert (w.activation, u.activation, b.activation) == (activation, "tanh", activation)
     with pytest.raises(ValueError, match="activation must be one of"):
         SimpleRNN(3, "swish")
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
+def test_an_unbounded_state_does_not_grow_from_step_to_step(activation):
+    network = Network([SimpleRNN(64, activation, return_sequences=True), Dense(2)], (60, 8))
+    params = network.parameters.as_dict(network.initial_values(0).astype(float))
+    params["output/W"] = np.eye(64, 2)
+    states, _ = oracle.forward(network, params, np.random.default_rng(0).normal(size=(30, 60, 8)))
+    assert np.square(states[:, 40:]).mean() < 3 * np.square(states[:, :5]).mean()
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 4, 3)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_must_have_steps(kind, shape):
-    message = (
-        rf"{kind.__name__} takes samples of shape \(steps, features\), got .* needs return_seq"
-    )
+    message = rf"{kind.__name__} takes samples of shape \(steps, features\), .* before it return_"
     with pytest.raises(ValueError, match=message):
         kind(3, name="memory").outputs(Signal(shape, "input"))
 
