@@ -48,7 +48,8 @@ def test_parts_stay_with_their_workers(settings):
     slices = sum(4 * tensor.size for tensor in NETWORK.parameters.tensors) // 2
     if settings["n_groups"] == 1:
         assert told[1:-1] == [0] * 6  # slices come in the first round, parts go after the last
-        assert crossed < 4 * slices
+        # Both parts, there and back in each round, would be 32: a busy worker may pass one on.
+        assert crossed < 8 * slices
     elif "merge" not in settings:
         # One of two groups is elsewhere: slices go there and deltas come back, in every round.
         assert told[1] == pytest.approx(2 * 2 * slices, rel=0.1)
