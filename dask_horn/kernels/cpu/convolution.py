@@ -29,7 +29,7 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import zero_floats
+from dask_horn.kernels.cpu.floats import copy_floats, zero_floats
 from dask_horn.kernels.cpu.gemm import pack_columns
 from dask_horn.kernels.cpu.images import (
     ACROSS,
@@ -111,9 +111,7 @@ def _with_zeros(row: Any, image: Any, room: Any) -> Any:
     zero_floats(room, row[PADDED_HEIGHT] * padded_line)
     for y in range(row[HEIGHT]):
         inside = at(room, (y + row[TOP]) * padded_line + row[LEFT] * n_in)
-        own, x = carray(inside, (line,)), carray(at(image, y * line), (line,))
-        for i in range(line):
-            own[i] = x[i]
+        copy_floats(at(image, y * line), inside, line)
     return room
 
 
@@ -123,9 +121,7 @@ def _without_zeros(row: Any, room: Any, image: Any) -> None:
     n_in, line, padded_line = row[N_IN], row[WIDTH] * row[N_IN], row[PADDED_WIDTH] * row[N_IN]
     for y in range(row[HEIGHT]):
         inside = at(room, (y + row[TOP]) * padded_line + row[LEFT] * n_in)
-        own, x = carray(inside, (line,)), carray(at(image, y * line), (line,))
-        for i in range(line):
-            x[i] = own[i]
+        copy_floats(inside, at(image, y * line), line)
 
 
 # ------------------------------------------------------------------------------------- forward
