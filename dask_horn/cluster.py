@@ -36,6 +36,7 @@ __all__ = [
     "current_executor",
 ]
 
+_MODEST = 2**30  # bytes of memory that any machine has
 _PATIENCE = 15.0  # seconds without a worker before that is said
 
 
@@ -174,7 +175,16 @@ class LocalExecutor:
         """Every folder is visible: all work is done on this machine."""
 
     def check_memory(self, needed: int) -> None:
-        """Nothing is known of a limit here."""
+        """Compare with what this machine has, or leaves to this process."""
+        if needed < _MODEST:
+            return
+        from distributed.system import MEMORY_LIMIT  # takes half a second that small runs spare
+
+        if needed > MEMORY_LIMIT:
+            raise ValueError(
+                f"a sub-model's training needs about {needed / 2**30:.2g} GiB, but this machine "
+                f"has {MEMORY_LIMIT / 2**30:.2g} GiB; use more sub-models or smaller batches"
+            )
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Nothing waits."""

@@ -279,3 +279,10 @@ def test_a_folder_of_something_else_is_no_checkpoint(network, samples, tmp_path)
 def test_a_callback_of_another_kind(network, samples):
     with pytest.raises(TypeError, match=r"callbacks must be instances of dask_horn\.Callback"):
         horn.train(network, *samples, callbacks=[print])
+
+
+def test_a_network_that_no_machine_holds_is_told_before_any_work():
+    X, y = np.zeros((60, 4, 3), np.float32), np.arange(60) % 3
+    network = horn.Network([horn.LSTM(10**6), horn.Dense(3)], (4, 3))
+    with pytest.raises(ValueError, match=r"needs about 1.* GiB, but this machine has .* GiB; use"):
+        horn.train(network, X, y)
