@@ -196,11 +196,12 @@ def _distinct(steps: int | None, labels: Any) -> NDArray[Any]:
 
 def _flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     """Images and the like as rows of features, which is what scikit-learn counts."""
-    try:
-        n_dims = np.ndim(X)
-    except ValueError:  # lists of unequal lengths: scikit-learn says so
-        n_dims = 2
-    if n_dims <= 2:
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # lists of unequal lengths: scikit-learn says so
+            return X, None
+    if getattr(X, "ndim", 2) <= 2:
         return X, None
     array = np.asarray(X)
     return array.reshape(len(array), -1), array.shape
