@@ -66,7 +66,7 @@ def main() -> None:
         n_submodels=2,
         n_rounds=n_rounds,
         batch_size=64 if arguments.full else 16,
-        learning_rate=5e-3,
+        learning_rate=1e-2,
         clip_norm=1.0,
     )
     bits = result.history[-1].validation_loss / np.log(2)
