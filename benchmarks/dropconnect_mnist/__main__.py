@@ -31,7 +31,7 @@ Answers = NDArray[np.float32]
 @data_option
 @click.option("--epochs", default=FULL_EPOCHS, show_default=True)
 @click.option("--nets", default=5, show_default=True, help="Of each kind.")
-@click.option("--divided", default=1, show_default=True, help="Divided networks of each kind.")
+@click.option("--divided", default=5, show_default=True, help="Divided networks of each kind.")
 @click.option(
     "--keep",
     default="dropconnect-mnist",
