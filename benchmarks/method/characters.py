@@ -32,7 +32,7 @@ from benchmarks.report import markdown_table
 
 #: Of the processor, for each run; and what has rates to choose from.
 SECONDS = 120
-RATES = (5e-3, 1e-2, 2e-2)
+RATES = (5e-3, 1e-2, 2e-2, 4e-2)
 _DECAY, _WARM_UP = 0.01, 10
 _OPTIONS = {
     "n_groups": 1,
