@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -325,6 +326,16 @@ def test_a_missing_model_is_a_mistake(tmp_path):
     result = run("info", tmp_path / "m.zarr")
     assert result.exit_code == 2
     assert "there is no model at" in result.stderr
+
+
+def test_a_reader_that_has_enough_is_no_failure(data, tmp_path, monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    done("train", data(classes), "--out", tmp_path / "m.zarr", *QUICK)
+    monkeypatch.setattr("dask_horn.network.network.Network.summary", closed)
+    result = run("info", tmp_path / "m.zarr")
+    assert (result.exit_code, result.stderr) == (1, "")
 
 
 def test_a_diverging_run_is_a_failure(data, tmp_path):

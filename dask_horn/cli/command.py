@@ -105,6 +105,8 @@ class Command(_WithExamples):
             self._tell(error, ctx, _FAILURE)
         except _MISTAKES as error:
             self._tell(error, ctx, _MISTAKE)
+        except BrokenPipeError:  # as `| head` leaves: click ends without a word
+            raise
         except OSError as error:
             self._tell(error, ctx, _FAILURE)
 
