@@ -180,7 +180,7 @@ _INTRODUCTION = (
     f"the time allows; AdamW, weight decay {_DECAY}, a cosine over the run, the gradient's norm "
     f"clipped at {CLIP:g}; all begin with the same values. Undivided, ours is one round; K = 2 is "
     "six, the last one undivided, both sub-models on the one thread. *Equal passes*: as many steps "
-    "as undivided."
+    "as undivided. Each contestant is judged at its best rate, by the same held-out text."
 )
 
 STUDY = Study("characters", "Characters: bits after equal time", RUNS, work, render, processes=1)
