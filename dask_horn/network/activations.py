@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dask_horn.network.validation import checked_choice
+
 __all__ = ["ACTIVATIONS", "LEAKY_SLOPE"]
 
 # gelu is the exact form, x * (1 + erf(x / sqrt 2)) / 2, not its approximation by tanh.
@@ -17,11 +19,9 @@ LEAKY_SLOPE = 0.01  # slope of leaky_relu below zero
 
 def checked_activation(value: Any) -> str:
     """Return the activation's name, or say which are known."""
-    if isinstance(value, str) and value in ACTIVATIONS:
-        return str(value)
-    wanted = f"activation must be one of {', '.join(ACTIVATIONS)}, got {value!r}"
-    if not isinstance(value, str):
-        raise TypeError(f"{wanted} ({type(value).__name__}).")
-    if value == "softmax":
-        raise ValueError(f"{wanted}: leave the last layer 'linear', the loss applies the softmax.")
-    raise ValueError(f"{wanted}.")
+    if isinstance(value, str) and value == "softmax":
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, got 'softmax': leave the last "
+            "layer 'linear', the loss applies the softmax."
+        )
+    return checked_choice("activation", value, ACTIVATIONS)

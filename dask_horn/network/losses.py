@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from dask_horn.network.validation import checked_choice
+
 __all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
 
 #: Where huber turns from quadratic to linear, in standard deviations of the target.
@@ -66,9 +68,4 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
 
 def checked_loss(value: Any) -> str:
     """Return the loss's name, or say which are known."""
-    wanted = f"loss must be one of {', '.join(LOSSES)}, got {value!r}"
-    if not isinstance(value, str):
-        raise TypeError(f"{wanted} ({type(value).__name__}).")
-    if value not in LOSSES:
-        raise ValueError(f"{wanted}.")
-    return str(value)
+    return checked_choice("loss", value, LOSSES)

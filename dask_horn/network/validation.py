@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -77,9 +77,9 @@ def checked_rate(argument: str, value: Any) -> float:
     return float(value)
 
 
-def checked_choice(argument: str, value: Any, known: Sequence[str]) -> str:
+def checked_choice(argument: str, value: Any, known: Collection[str]) -> str:
     """Return one of the known words, or say which are."""
-    wanted = f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}"
+    wanted = f"{argument} must be one of {', '.join(known)}, got {value!r}"
     if not isinstance(value, str):
         raise TypeError(f"{wanted} ({type(value).__name__}).")
     if value not in known:

@@ -37,7 +37,7 @@ def expected():
     return _train().model
 
 
-def _same(model, other):
+def _assert_same(model, other):
     assert np.array_equal(model.parameters, other.parameters)
     assert np.array_equal(model.statistics, other.statistics)
 
@@ -145,7 +145,7 @@ def test_the_model_is_the_one_that_was_scored():
     accuracy = np.mean(result.model.predict(X[HELD]) == Y[HELD])
     assert result.history[-1].validation_score == pytest.approx(accuracy)
     assert accuracy > 0.85
-    _same(result.model, _train().model)
+    _assert_same(result.model, _train().model)
 
 
 def test_scoring_measures_in_each_round_and_nothing_else_does():
@@ -165,7 +165,7 @@ def test_schedulers_agree(redraw):
     for scheduler in ("threads", "sync"):
         with dask.config.set(scheduler=scheduler):
             found.append(_train(redraw=redraw).model)
-    _same(*found)
+    _assert_same(*found)
 
 
 def test_a_cluster_agrees(expected):
@@ -173,13 +173,13 @@ def test_a_cluster_agrees(expected):
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
     ):
-        _same(_train().model, expected)
+        _assert_same(_train().model, expected)
         # The best round's parent is kept in the scratch folder, without what it predicts with.
         settings = {"early_stopping": True, "n_iter_no_change": 2, "checkpoint_every": 1}
         clustered = _train(validation_data=(X[HELD], Y[HELD]), **settings)
     alone = _train(validation_data=(X[HELD], Y[HELD]), **settings)
     assert clustered.best_round == alone.best_round
-    _same(clustered.model, alone.model)
+    _assert_same(clustered.model, alone.model)
 
 
 def test_a_checkpoint_holds_a_model_and_the_run_goes_on_to_the_same_bits(expected, tmp_path):
@@ -191,10 +191,10 @@ def test_a_checkpoint_holds_a_model_and_the_run_goes_on_to_the_same_bits(expecte
     settings = {"checkpoint": tmp_path / "run.zarr", "checkpoint_every": 1}
     stopped = _train(callbacks=[Stop()], **settings).model
     saved = horn.load(f"{tmp_path}/run.zarr/rounds/00002/model")
-    _same(saved, stopped)
+    _assert_same(saved, stopped)
     assert np.mean(saved.predict(X[HELD]) == Y[HELD]) > 0.5
     for _ in range(2):  # the second time it is only loaded
-        _same(_train(**settings).model, expected)
+        _assert_same(_train(**settings).model, expected)
 
 
 @pytest.mark.parametrize("checkpointed", [False, True])
@@ -223,7 +223,7 @@ def test_going_on_from_a_model_measures_anew(expected):
 def test_statistics_come_back_from_disk(expected, tmp_path):
     expected.save(f"{tmp_path}/model.zarr")
     loaded = horn.load(f"{tmp_path}/model.zarr")
-    _same(loaded, expected)
+    _assert_same(loaded, expected)
     np.testing.assert_array_equal(loaded.predict_proba(X), expected.predict_proba(X))
     stored = zarr.open_group(f"{tmp_path}/model.zarr", mode="r+")
     variance = stored["batch_norm_1/variance"]

@@ -56,7 +56,7 @@ class _Case:
         return ran[2], ran[3]
 
 
-def _close(found, expected):
+def _assert_close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6 * (1 + abs(expected).max()))
 
 
@@ -65,14 +65,14 @@ def _close(found, expected):
 def test_forward(shape, one):
     case = _Case(shape)
     expected = np.einsum("bi,bij,ij->bj", case.x.astype(float), case.kept, case.weight)
-    _close(case.forward(one), expected + one * case.kept_bias * case.bias)
+    _assert_close(case.forward(one), expected + one * case.kept_bias * case.bias)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_input_gradient(shape):
     case = _Case(shape)
     expected = np.einsum("bj,bij,ij->bi", case.gradient.astype(float), case.kept, case.weight)
-    _close(case.to_input(), expected)
+    _assert_close(case.to_input(), expected)
 
 
 @pytest.mark.parametrize("one", [1.0, 0.25])
@@ -80,8 +80,8 @@ def test_input_gradient(shape):
 def test_weight_gradient(shape, one):
     case = _Case(shape)
     found, found_bias = case.to_weight(one)
-    _close(found, np.einsum("bi,bj,bij->ij", case.x.astype(float), case.gradient, case.kept))
-    _close(found_bias, one * (case.gradient.astype(float) * case.kept_bias).sum(axis=0))
+    _assert_close(found, np.einsum("bi,bj,bij->ij", case.x.astype(float), case.gradient, case.kept))
+    _assert_close(found_bias, one * (case.gradient.astype(float) * case.kept_bias).sum(axis=0))
 
 
 def test_an_example_has_the_same_bits_in_any_batch():
