@@ -24,8 +24,9 @@ from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
+from dask_horn.records import SubmodelReport
 from dask_horn.training import graph, rounds, tasks
-from dask_horn.training.submodel import SubmodelReport, Trained
+from dask_horn.training.submodel import Trained
 
 N_SUBMODELS = 8
 N_WORKERS = 2

@@ -142,7 +142,7 @@ def test_few_files_know_the_cluster(path):
         ("model.py", "from dask_horn import __version__", True),
         ("model.py", "from dask_horn.diagnostics import plots", False),
         ("model.py", "def plot():\n    from dask_horn.diagnostics import plots", True),
-        ("diagnostics/plots.py", "from dask_horn.training.history import History", True),
+        ("diagnostics/plots.py", "from dask_horn.records import History", True),
         ("diagnostics/plots.py", "from dask_horn.estimators import HornClassifier", False),
         ("cli/train.py", "from dask_horn.estimators import HornClassifier", True),
     ],

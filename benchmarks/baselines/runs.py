@@ -25,9 +25,9 @@ from benchmarks.baselines.wire import SocketCounter, forget_peaks, usage_between
 from benchmarks.datasets import mnist, store_mnist
 from dask_horn.cluster import ClusterExecutor, worker_setup
 from dask_horn.model import Model
+from dask_horn.records import RunStart
 from dask_horn.training import Callback
 from dask_horn.training.division import partition_of
-from dask_horn.training.events import RunStart
 from dask_horn.training.graph import round_graph, start_graph
 from dask_horn.training.memory import kernels_of
 from dask_horn.training.rounds import shared_spec

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.partition import Partition
-from dask_horn.training.history import History
+from dask_horn.records import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.history import RoundRecord, TrainingResult
+from dask_horn.records import Callback, RoundRecord, RunStart
+from dask_horn.training import TrainingResult
 
 if TYPE_CHECKING:
     from rich.console import Console

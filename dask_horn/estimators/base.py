@@ -33,13 +33,8 @@ from dask_horn.estimators.inputs import (
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
-from dask_horn.training import (
-    Callback,
-    History,
-    Known,
-    TrainingOptions,
-    run,
-)
+from dask_horn.records import Callback, History
+from dask_horn.training import Known, TrainingOptions, run
 
 __all__ = ["HornEstimator", "Task", "merges"]
 

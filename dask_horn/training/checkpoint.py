@@ -26,7 +26,7 @@ import zarr
 from dask_horn.errors import ModelFormatError
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.partition import Partition
-from dask_horn.training.history import History, RoundRecord
+from dask_horn.records import History, RoundRecord
 from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
 

@@ -29,7 +29,7 @@ from dask.delayed import Delayed
 from dask.task_spec import TaskRef
 
 from dask_horn.cluster import Executor, Placement
-from dask_horn.training.evaluate import add_scores
+from dask_horn.records import add_scores
 from dask_horn.training.layers import TaskLayers
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.stages import Parent, Stages
@@ -126,7 +126,7 @@ def round_graph(
         ]
         score = tasks.call(add_scores, (f"validation-{spec.run}", round), parts)
     key = (f"report-{spec.run}", round)
-    report = tasks.call(collect_report, key, round, score, *told, near=homes(0, 0))
+    report = tasks.call(collect_report, key, common, round, score, *told, near=homes(0, 0))
     return RoundGraph(merged_parents, *tasks.delayed(report))
 
 

@@ -15,16 +15,15 @@ from dask.delayed import Delayed, delayed
 from dask_horn.cluster import Executor, Placement, remove_folder
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
+from dask_horn.records import Callback, History, RoundRecord, RoundReport, RunStart
 from dask_horn.training.checkpoint import Checkpoint, models_of, spill_state
-from dask_horn.training.events import Callback, RunStart
 from dask_horn.training.graph import Parents, begin, round_graph, start_graph, whole_parents
-from dask_horn.training.history import History, RoundRecord, TrainingResult
 from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
+from dask_horn.training.result import TrainingResult
 from dask_horn.training.saving import Saved, load_graph, part_name, save_graph, spill_graph
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.stages import Parent, turned
-from dask_horn.training.tasks import RoundReport
 
 __all__ = ["Rounds", "shared_spec"]
 
@@ -69,7 +68,7 @@ class Rounds:
         first, parents = self._start(initial)
         self.done = parents
         self.listeners.on_run_start(
-            RunStart(self.spec, first, self.options.n_rounds, lambda: self._model(self.done))
+            RunStart(self.spec.run, first, self.options.n_rounds, lambda: self._model(self.done))
         )
         self._before = time.perf_counter()
         waiting: deque[_Submitted] = deque()

@@ -18,11 +18,11 @@ from dask_horn.errors import DivergedError
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, Program, submodel_scales, training_program
+from dask_horn.records import SubmodelReport
 from dask_horn.training.division import steps_of
 from dask_horn.training.spec import RunSpec
 
 __all__ = [
-    "SubmodelReport",
     "Trained",
     "batch_starts",
     "begin_round",
@@ -33,33 +33,6 @@ __all__ = [
 
 # Set apart the random streams that one (seed, round, group) has.
 _BLOCK_ORDER, _ROW_ORDER, _MASKS = 1, 2, 3
-
-
-@dataclass(frozen=True)
-class SubmodelReport:
-    """What a sub-model's training tells about itself.
-
-    Attributes
-    ----------
-    group, submodel : int
-    loss : float
-        Mean training loss over the round, dropout and division included.
-    samples : int
-        Samples seen, repeats counted: the sub-model's weight in the merge.
-    seconds : float
-        Wall time in the task.
-    bytes_to_worker, bytes_from_worker : int
-        Of the slice that came and the delta that goes; 0 where the part of the parent that they
-        belong to stays on the worker between rounds.
-    """
-
-    group: int
-    submodel: int
-    loss: float
-    samples: int
-    seconds: float
-    bytes_to_worker: int
-    bytes_from_worker: int
 
 
 @dataclass(frozen=True, eq=False)

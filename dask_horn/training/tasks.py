@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import Block
 from dask_horn.partition import Partition
+from dask_horn.records import RoundReport, Score
 from dask_horn.training.division import first_values
-from dask_horn.training.evaluate import Score, score_blocks
+from dask_horn.training.evaluate import score_blocks
 from dask_horn.training.merge import (
     ParentState,
     PartialSum,
@@ -24,10 +25,9 @@ from dask_horn.training.merge import (
 )
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.statistics import population_of
-from dask_horn.training.submodel import SubmodelReport, Trained, train_submodel
+from dask_horn.training.submodel import Trained, train_submodel
 
 __all__ = [
-    "RoundReport",
     "collect_report",
     "evaluate_blocks",
     "initial_parent",
@@ -41,25 +41,6 @@ __all__ = [
     "train_part",
     "whole_parent",
 ]
-
-
-@dataclass(frozen=True)
-class RoundReport:
-    """What comes back from a round: no parameters.
-
-    Attributes
-    ----------
-    round : int
-        Counted from 0.
-    submodels : tuple of SubmodelReport
-        By group and sub-model.
-    score : Score or None
-        Of the merged parent, or of the ensemble, on the validation rows.
-    """
-
-    round: int
-    submodels: tuple[SubmodelReport, ...]
-    score: Score | None
 
 
 def initial_parent(spec: RunSpec, lineage: int) -> ParentState:
@@ -152,8 +133,11 @@ def evaluate_blocks(spec: RunSpec, blocks: tuple[Block, ...], *parents: ParentSt
     return score_blocks(spec, blocks, parents)
 
 
-def collect_report(round: int, score: Score | None, *told: ParentState | Share) -> RoundReport:
+def collect_report(
+    spec: RunSpec, round: int, score: Score | None, *told: ParentState | Share
+) -> RoundReport:
     """Keep what the client wants to know of a round, and leave the parameters behind."""
+    plan = spec.rounds[round]
     reports = [report for one in told for report in one.reports]
     reports.sort(key=lambda report: (report.group, report.submodel))
-    return RoundReport(round, tuple(reports), score)
+    return RoundReport(round, plan.n_groups, plan.n_submodels, tuple(reports), score)

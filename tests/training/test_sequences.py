@@ -14,7 +14,8 @@ import dask_horn as horn
 from dask_horn.cluster import current_executor
 from dask_horn.data import Targets, forget, spool
 from dask_horn.model import sample_form
-from dask_horn.training.evaluate import add_scores, score_blocks
+from dask_horn.records import add_scores
+from dask_horn.training.evaluate import score_blocks
 from dask_horn.training.merge import ParentState
 from dask_horn.training.options import TrainingOptions
 from dask_horn.training.prepare import Known, prepare_data

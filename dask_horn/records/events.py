@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-from dask_horn.training.history import RoundRecord, TrainingResult
-from dask_horn.training.spec import RunSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dask_horn.model import Ensemble, Model
+from dask_horn.records.rounds import RoundRecord
 
 __all__ = ["Callback", "CallbackList", "RunStart"]
 
@@ -23,21 +17,21 @@ class RunStart:
 
     Attributes
     ----------
-    spec : RunSpec
-        Everything that was settled.
+    run : str
+        The run's id, which is in the keys of its tasks.
     first_round : int
         Rounds that are done already: more than 0 where a checkpoint is resumed.
     n_rounds : int
         Rounds in all.
     model : callable
-        Returns the model, or ensemble, as it is after the last round that is done. It comes from
-        the workers: ask only where it is needed.
+        Fetches the `Model`, or `Ensemble`, as the last round that is done has left it, from the
+        workers: ask only where it is needed.
     """
 
-    spec: RunSpec
+    run: str
     first_round: int
     n_rounds: int
-    model: Callable[[], Model | Ensemble]
+    model: Callable[[], Any]
 
 
 class Callback:
@@ -58,8 +52,8 @@ class Callback:
     def on_round_end(self, record: RoundRecord) -> None:
         """Hear that a round is merged, and scored where there are validation rows."""
 
-    def on_run_end(self, result: TrainingResult) -> None:
-        """Hear that the model is there."""
+    def on_run_end(self, result: Any) -> None:
+        """Hear that the run is done; `result` is the `TrainingResult` that `train` returns."""
 
     def on_run_failed(self, error: BaseException) -> None:
         """Hear that the run ends by an error, or by Ctrl-C."""
@@ -84,7 +78,7 @@ class CallbackList(Callback):
         """Pass it on."""
         self._tell(lambda callback: callback.on_round_end(record))
 
-    def on_run_end(self, result: TrainingResult) -> None:
+    def on_run_end(self, result: Any) -> None:
         """Pass it on."""
         self._tell(lambda callback: callback.on_run_end(result))
 
