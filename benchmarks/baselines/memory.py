@@ -15,10 +15,10 @@ from benchmarks.baselines.wire import reset_peak
 from dask_horn.data import decoded
 from dask_horn.partition import Partition
 from dask_horn.program import warm_up
-from dask_horn.training.division import first_values
-from dask_horn.training.memory import kernels_of
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.submodel import train_submodel
+from dask_horn.training.plan.memory import kernels_of
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import first_values
+from dask_horn.training.tasks.submodel import train_submodel
 
 __all__ = ["WIDTH", "work"]
 

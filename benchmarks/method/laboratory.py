@@ -30,13 +30,16 @@ from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.division import (
+from dask_horn.training.graph.stages import turned
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.plan.spec import OuterStep, RunSpec
+from dask_horn.training.tasks.division import (
     first_partition,
     first_values,
     partition_of,
     steps_of,
 )
-from dask_horn.training.merge import (
+from dask_horn.training.tasks.merge import (
     ARITY,
     PART_ARITY,
     ParentState,
@@ -46,10 +49,7 @@ from dask_horn.training.merge import (
     put_group,
     step_parent,
 )
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import OuterStep, RunSpec
-from dask_horn.training.stages import turned
-from dask_horn.training.submodel import (
+from dask_horn.training.tasks.submodel import (
     SubmodelReport,
     Trained,
     begin_round,

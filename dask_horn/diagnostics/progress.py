@@ -7,10 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dask_horn.records import Callback, RoundRecord, RunStart
-from dask_horn.training import TrainingResult
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from dask_horn.training import TrainingResult
 
 __all__ = ["ProgressBar"]
 

@@ -8,10 +8,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dask_horn.records import History, RoundRecord
-from dask_horn.training import TrainingResult
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from dask_horn.training import TrainingResult
 
 __all__ = ["history_html", "history_table", "result_html"]
 

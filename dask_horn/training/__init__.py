@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dask_horn.training.loop import run, train, training_graph
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.prepare import Known
-from dask_horn.training.result import TrainingResult
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.prepare import Known
+from dask_horn.training.run.loop import run, train, training_graph
+from dask_horn.training.run.result import TrainingResult
 
 __all__ = [
     "Known",

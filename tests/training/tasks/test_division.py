@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 import dask_horn as horn
 from dask_horn.program import submodel_scales
-from dask_horn.training.division import (
+from dask_horn.training.tasks.division import (
     first_partition,
     first_values,
     partition_of,

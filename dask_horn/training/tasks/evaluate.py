@@ -13,8 +13,8 @@ from dask_horn.data.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.records import Score, add_scores
-from dask_horn.training.merge import ParentState
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.merge import ParentState
 
 __all__ = ["score_blocks"]
 

@@ -12,11 +12,11 @@ from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
-from dask_horn.training import statistics as module
-from dask_horn.training.statistics import population_of
+from dask_horn.training.tasks import statistics as module
+from dask_horn.training.tasks.statistics import population_of
 from tests import oracle
+from tests.training.graph.test_graph import stages
 from tests.training.specs import make_spec
-from tests.training.test_graph import stages
 
 X, Y = load_digits(return_X_y=True)
 TRAINED, HELD = slice(0, 1200), slice(1200, None)

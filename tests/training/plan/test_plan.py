@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dask_horn as horn
-from dask_horn.training.spec import OuterStep
+from dask_horn.training.plan.spec import OuterStep
 from tests.training.specs import rows_of, settled
 
 NETWORK = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(2)], 1)

@@ -13,8 +13,8 @@ from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.network import Network
 from dask_horn.program import Execution, statistics_program
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.submodel import batch_starts
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.plan.steps import batch_starts
 
 __all__ = ["population_of"]
 

@@ -12,7 +12,7 @@ from dask_horn.kernels.random import derive_key
 from dask_horn.network import TensorSpec, spread
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.plan.spec import RunSpec
 
 __all__ = ["first_partition", "first_values", "partition_of", "steps_of"]
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -19,14 +19,13 @@ from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, Program, submodel_scales, training_program
 from dask_horn.records import SubmodelReport
-from dask_horn.training.division import steps_of
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.plan.steps import batch_starts, count_rows
+from dask_horn.training.tasks.division import steps_of
 
 __all__ = [
     "Trained",
-    "batch_starts",
     "begin_round",
-    "count_steps",
     "take_steps",
     "train_submodel",
 ]
@@ -147,11 +146,6 @@ def take_steps(
     return float(losses.mean()), samples
 
 
-def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int:
-    """Optimizer steps of one pass over `blocks`, in their own order."""
-    return sum(_n_batches(_n_rows(span), batch_size) for span in window_spans(blocks, row_bytes))
-
-
 def _diverged(
     spec: RunSpec, what: str, round: int, group: int, submodel: int, step: int
 ) -> DivergedError:
@@ -211,7 +205,7 @@ def _plan(
         key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
         order = shuffled_entries(key, np.array([len(blocks)], np.int64))
         for span in window_spans([blocks[i] for i in order], row_bytes):
-            starts = batch_starts(_n_rows(span), spec.batch_size)[: n_steps + 1]
+            starts = batch_starts(count_rows(span), spec.batch_size)[: n_steps + 1]
             yield _first_blocks(span, int(starts[-1])), starts
             n_steps -= starts.size - 1
             if n_steps == 0:
@@ -222,17 +216,3 @@ def _first_blocks(span: tuple[Block, ...], n_rows: int) -> tuple[Block, ...]:
     """Return the fewest first blocks that have that many rows together."""
     ends = itertools.accumulate(len(block) for block in span)
     return span[: 1 + sum(end < n_rows for end in ends)]
-
-
-def _n_rows(span: Sequence[Block]) -> int:
-    return sum(len(block) for block in span)
-
-
-def _n_batches(n_rows: int, batch_size: int) -> int:
-    return -(-n_rows // batch_size)
-
-
-def batch_starts(n_rows: int, batch_size: int) -> NDArray[np.int64]:
-    """Where batches begin: all rows in the fewest batches, whose sizes differ by at most one."""
-    n_batches = _n_batches(n_rows, batch_size)
-    return np.arange(n_batches + 1) * n_rows // n_batches

@@ -17,15 +17,15 @@ from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
 from dask_horn.records import Callback, CallbackList, RoundReport
-from dask_horn.training.checkpoint import Checkpoint
-from dask_horn.training.graph import round_graph, start_graph
-from dask_horn.training.layers import TaskLayers
-from dask_horn.training.memory import kernels_of, memory_needed
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.prepare import Known, make_spec, prepare_data
-from dask_horn.training.result import TrainingResult
-from dask_horn.training.rounds import Rounds, shared_spec
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.graph.rounds import round_graph, start_graph
+from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.plan.memory import kernels_of, memory_needed
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.prepare import Known, make_spec, prepare_data
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.checkpoint import Checkpoint
+from dask_horn.training.run.result import TrainingResult
+from dask_horn.training.run.rounds import Rounds, shared_spec
 
 __all__ = ["run", "train", "training_graph"]
 

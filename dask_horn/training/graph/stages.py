@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 from dask.task_spec import TaskRef
 
 from dask_horn.cluster import Placement
-from dask_horn.training.division import partition_of
-from dask_horn.training.layers import TaskLayers
-from dask_horn.training.merge import ARITY, PART_ARITY, add_deltas, add_partial_sums
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.submodel import train_submodel
-from dask_horn.training.tasks import (
+from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import partition_of
+from dask_horn.training.tasks.merge import ARITY, PART_ARITY, add_deltas, add_partial_sums
+from dask_horn.training.tasks.round_tasks import (
     measure_population,
     next_parent,
     next_part,
@@ -25,6 +24,7 @@ from dask_horn.training.tasks import (
     train_part,
     whole_parent,
 )
+from dask_horn.training.tasks.submodel import train_submodel
 
 __all__ = ["Parent", "Stages", "turned"]
 

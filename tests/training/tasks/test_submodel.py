@@ -28,11 +28,13 @@ from dask_horn.network import (
 )
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
-from dask_horn.training import submodel as module
-from dask_horn.training.division import steps_of
-from dask_horn.training.merge import ParentState, add_partial_sums, put_group, step_parent
-from dask_horn.training.spec import OuterStep, Schedule
-from dask_horn.training.submodel import count_steps, train_submodel
+from dask_horn.training.plan import steps as steps_module
+from dask_horn.training.plan.spec import OuterStep, Schedule
+from dask_horn.training.plan.steps import count_steps
+from dask_horn.training.tasks import submodel as module
+from dask_horn.training.tasks.division import steps_of
+from dask_horn.training.tasks.merge import ParentState, add_partial_sums, put_group, step_parent
+from dask_horn.training.tasks.submodel import train_submodel
 from tests import oracle
 from tests.program.problems import counted_steps
 from tests.training.specs import RUN, make_spec, rows_of
@@ -202,6 +204,7 @@ def test_one_pass_takes_every_row_once(monkeypatch, window_rows):
     if window_rows is not None:
         few = partial(window_spans, window_bytes=window_rows * row_bytes)
         monkeypatch.setattr(module, "window_spans", few)
+        monkeypatch.setattr(steps_module, "window_spans", few)
     params = NETWORK.parameters.as_dict(_parameters().astype(float))
     still = {"batch_size": 5, "schedule": Schedule("constant", 0.0, 10, 0)}
     blocks = make_spec(NETWORK, X, Y, n_groups=2).rounds[0].group_blocks[1]

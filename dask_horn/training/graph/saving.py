@@ -13,12 +13,12 @@ from typing import Any
 from dask.delayed import Delayed
 
 from dask_horn.cluster import Placement
-from dask_horn.training.checkpoint import load_parent, load_spilled, save_parents, spill_state
-from dask_horn.training.division import partition_of
-from dask_horn.training.layers import TaskLayers
-from dask_horn.training.merge import ParentState
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.stages import Parent
+from dask_horn.training.graph.stages import Parent
+from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import partition_of
+from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.storage import load_parent, load_spilled, save_parents, spill_state
 
 __all__ = ["Saved", "load_graph", "part_name", "save_graph", "spill_graph"]
 

@@ -10,8 +10,8 @@ from dask.sizeof import sizeof
 from distributed import Client, LocalCluster
 
 import dask_horn as horn
-from dask_horn.training.merge import ParentState, PartialSum
-from dask_horn.training.submodel import Trained
+from dask_horn.training.tasks.merge import ParentState, PartialSum
+from dask_horn.training.tasks.submodel import Trained
 
 NETWORK = horn.Network([horn.Dense(200, activation="relu"), horn.Dense(3)], input_shape=40)
 

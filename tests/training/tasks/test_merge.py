@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from dask_horn.network import Dense, Network
 from dask_horn.partition import Partition
 from dask_horn.records import SubmodelReport
-from dask_horn.training.merge import (
+from dask_horn.training.plan.spec import OuterStep
+from dask_horn.training.tasks.merge import (
     ARITY,
     PART_ARITY,
     ParentState,
@@ -23,8 +24,7 @@ from dask_horn.training.merge import (
     step_part,
     take_part,
 )
-from dask_horn.training.spec import OuterStep
-from dask_horn.training.submodel import Trained
+from dask_horn.training.tasks.submodel import Trained
 
 NETWORK = Network(
     [Dense(13, activation="relu"), Dense(9, activation="tanh", use_bias=False), Dense(3)], 5

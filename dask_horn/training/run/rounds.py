@@ -16,14 +16,15 @@ from dask_horn.cluster import Executor, Placement, remove_folder
 from dask_horn.errors import DivergedError
 from dask_horn.model import Model
 from dask_horn.records import Callback, History, RoundRecord, RoundReport, RunStart
-from dask_horn.training.checkpoint import Checkpoint, models_of, spill_state
-from dask_horn.training.graph import Parents, begin, round_graph, start_graph, whole_parents
-from dask_horn.training.merge import ParentState
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.result import TrainingResult
-from dask_horn.training.saving import Saved, load_graph, part_name, save_graph, spill_graph
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.stages import Parent, turned
+from dask_horn.training.graph.rounds import Parents, begin, round_graph, start_graph, whole_parents
+from dask_horn.training.graph.saving import Saved, load_graph, part_name, save_graph, spill_graph
+from dask_horn.training.graph.stages import Parent, turned
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.checkpoint import Checkpoint
+from dask_horn.training.run.result import TrainingResult
+from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.storage import models_of, spill_state
 
 __all__ = ["Rounds", "shared_spec"]
 

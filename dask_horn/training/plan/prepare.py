@@ -35,10 +35,10 @@ from dask_horn.data.targets import class_codes
 from dask_horn.errors import told_of
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.plan import most_regroupings, plan_rounds
-from dask_horn.training.spec import RunSpec, Schedule
-from dask_horn.training.submodel import count_steps
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
+from dask_horn.training.plan.spec import RunSpec, Schedule
+from dask_horn.training.plan.steps import count_steps
 
 __all__ = ["Known", "TrainingData", "make_spec", "prepare_data"]
 

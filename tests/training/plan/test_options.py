@@ -7,7 +7,7 @@ import pytest
 
 import dask_horn as horn
 from dask_horn.training import TrainingOptions
-from dask_horn.training.plan import submodels_by_round
+from dask_horn.training.plan.rounds import submodels_by_round
 from tests.training.specs import settled
 
 NETWORK = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(2)], 2)

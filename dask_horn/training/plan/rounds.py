@@ -12,8 +12,8 @@ from itertools import product
 
 from dask_horn.data import Block, deal
 from dask_horn.network import Network
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.spec import OuterStep, RoundPlan
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.spec import OuterStep, RoundPlan
 
 __all__ = ["most_regroupings", "plan_rounds", "submodels_by_round"]
 

@@ -30,10 +30,10 @@ from dask.task_spec import TaskRef
 
 from dask_horn.cluster import Executor, Placement
 from dask_horn.records import add_scores
-from dask_horn.training.layers import TaskLayers
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.stages import Parent, Stages
-from dask_horn.training.tasks import collect_report, evaluate_blocks, initial_parent
+from dask_horn.training.graph.stages import Parent, Stages
+from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks, initial_parent
 
 __all__ = ["Parents", "RoundGraph", "begin", "round_graph", "start_graph", "whole_parents"]
 

@@ -22,8 +22,8 @@ from dask_horn.kernels.cpu.slices import outer_step
 from dask_horn.network import ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.records import SubmodelReport
-from dask_horn.training.spec import OuterStep
-from dask_horn.training.submodel import Trained
+from dask_horn.training.plan.spec import OuterStep
+from dask_horn.training.tasks.submodel import Trained
 
 __all__ = [
     "ARITY",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_horn.training.spec import Schedule
+from dask_horn.training.plan.spec import Schedule
 
 
 @given(

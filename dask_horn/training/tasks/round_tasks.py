@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from dask_horn.data import Block
 from dask_horn.partition import Partition
 from dask_horn.records import RoundReport, Score
-from dask_horn.training.division import first_values
-from dask_horn.training.evaluate import score_blocks
-from dask_horn.training.merge import (
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import first_values
+from dask_horn.training.tasks.evaluate import score_blocks
+from dask_horn.training.tasks.merge import (
     ParentState,
     PartialSum,
     Share,
@@ -23,9 +24,8 @@ from dask_horn.training.merge import (
     step_part,
     take_part,
 )
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.statistics import population_of
-from dask_horn.training.submodel import Trained, train_submodel
+from dask_horn.training.tasks.statistics import population_of
+from dask_horn.training.tasks.submodel import Trained, train_submodel
 
 __all__ = [
     "collect_report",
