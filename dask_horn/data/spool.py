@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from dask_horn.data.arrays import (
+from dask_horn.data.blocks import check_fraction
+from dask_horn.data.locations import ArrayLocation, plain_location
+from dask_horn.data.seeds import generator
+from dask_horn.data.stores import SampleStore
+from dask_horn.data.tasks import call, compute, is_lazy
+from dask_horn.data.values.arrays import (
     as_samples,
     as_targets,
     check_lengths,
@@ -27,20 +32,15 @@ from dask_horn.data.arrays import (
     first_not_finite,
     plain_labels,
 )
-from dask_horn.data.blocks import check_fraction
-from dask_horn.data.form import FEATURES, SampleForm
-from dask_horn.data.locations import ArrayLocation, plain_location
-from dask_horn.data.padding import filled_beside
-from dask_horn.data.seeds import generator
-from dask_horn.data.stores import SampleStore
-from dask_horn.data.targets import (
+from dask_horn.data.values.form import FEATURES, SampleForm
+from dask_horn.data.values.padding import filled_beside
+from dask_horn.data.values.targets import (
     TargetKind,
     check_kind,
     check_labels,
     class_codes,
     distinct_classes,
 )
-from dask_horn.data.tasks import call, compute, is_lazy
 from dask_horn.data.writing import create_rows, known_rows, write_dask_rows, write_rows
 from dask_horn.errors import ScratchError
 

@@ -17,18 +17,18 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
-from dask_horn.data.arrays import (
+from dask_horn.data.locations import ArrayLocation, plain_location
+from dask_horn.data.reading import reading_rows
+from dask_horn.data.tasks import is_lazy
+from dask_horn.data.undecoded import check_plain_values
+from dask_horn.data.values.arrays import (
     as_samples,
     check_lengths,
     check_sample_shape,
     decoded_dtype,
     plain_labels,
 )
-from dask_horn.data.form import FEATURES, SampleForm
-from dask_horn.data.locations import ArrayLocation, plain_location
-from dask_horn.data.reading import reading_rows
-from dask_horn.data.tasks import is_lazy
-from dask_horn.data.undecoded import check_plain_values
+from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.writing import (
     CHUNK_BYTES,
     create_rows,

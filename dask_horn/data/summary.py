@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import first_not_finite, label_fault
-from dask_horn.data.form import SampleForm
-from dask_horn.data.moments import Moments
-from dask_horn.data.padding import filled
-from dask_horn.data.targets import TargetKind, check_labels
+from dask_horn.data.values.arrays import first_not_finite, label_fault
+from dask_horn.data.values.form import SampleForm
+from dask_horn.data.values.moments import Moments
+from dask_horn.data.values.padding import filled
+from dask_horn.data.values.targets import TargetKind, check_labels
 
 __all__ = ["Summary", "combined", "summarize"]
 

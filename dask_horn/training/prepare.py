@@ -31,7 +31,7 @@ from dask_horn.data import (
     spool_split,
     survey,
 )
-from dask_horn.data.targets import class_codes
+from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import told_of
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network

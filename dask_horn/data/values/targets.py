@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import check_target_shape, plain_labels
+from dask_horn.data.values.arrays import check_target_shape, plain_labels
 
 __all__ = ["TargetKind", "Targets", "check_kind", "class_codes", "distinct_classes"]
 

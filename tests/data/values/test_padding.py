@@ -22,7 +22,7 @@ from dask_horn.data import (
     spool_split,
     survey,
 )
-from dask_horn.data.padding import filled, filled_beside
+from dask_horn.data.values.padding import filled, filled_beside
 from tests.data.sequences import MASK, padded
 
 RNG = np.random.default_rng(0)

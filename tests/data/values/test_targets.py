@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_horn.data import Targets
-from dask_horn.data.targets import class_codes, distinct_classes
+from dask_horn.data.values.targets import class_codes, distinct_classes
 
 LABELS = {
     "integers": np.array([3, -1, 3, 7]),

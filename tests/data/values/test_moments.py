@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dask_horn.data.moments import Moments
+from dask_horn.data.values.moments import Moments
 
 
 @given(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.form import SampleForm
 from dask_horn.data.tasks import is_lazy
+from dask_horn.data.values.form import SampleForm
 
 __all__ = ["filled", "filled_beside"]
 

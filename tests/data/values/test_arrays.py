@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from dask_horn.data.arrays import as_samples, as_targets, decoded_dtype, plain_labels
+from dask_horn.data.values.arrays import as_samples, as_targets, decoded_dtype, plain_labels
 
 KERNEL_DTYPES = {np.dtype(code) for code in [*"BHILbhilfd"]}
 

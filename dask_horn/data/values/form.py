@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.arrays import decoded_dtype
+from dask_horn.data.values.arrays import decoded_dtype
 
 __all__ = ["FEATURES", "SampleForm", "Standardizing", "same_layout"]
 
