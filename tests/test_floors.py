@@ -130,7 +130,7 @@ def test_few_files_know_the_cluster(path):
     ("file", "source", "allowed"),
     [
         ("data/blocks.py", "from dask_horn.errors import HornError", True),
-        ("data/blocks.py", "from dask_horn.data.stores import SampleStore", True),
+        ("data/blocks.py", "from dask_horn.data.store.samples import SampleStore", True),
         ("data/blocks.py", "from .stores import SampleStore", True),
         ("data/blocks.py", "from dask_horn.kernels import random", True),
         ("data/blocks.py", "from dask_horn import partition", False),

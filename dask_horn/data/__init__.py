@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dask_horn.data.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.held_out import held_out_targets
-from dask_horn.data.locations import ArrayLocation
 from dask_horn.data.spool import in_memory, spool, spool_split
-from dask_horn.data.stores import SampleStore, open_samples, write_samples
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.samples import SampleStore, open_samples, write_samples
 from dask_horn.data.survey import Survey, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout

@@ -10,10 +10,10 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
-from dask_horn.data.locations import ArrayLocation
-from dask_horn.data.reading import open_rows, read_rows
-from dask_horn.data.stores import open_samples
-from dask_horn.data.tasks import compute, is_lazy
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.samples import open_samples
+from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import TargetKind

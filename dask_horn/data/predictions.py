@@ -18,12 +18,12 @@ from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
-from dask_horn.data.locations import ArrayLocation, plain_location
-from dask_horn.data.reading import open_rows, read_rows
-from dask_horn.data.stores import SampleStore, open_samples
-from dask_horn.data.tasks import is_lazy
+from dask_horn.data.store.locations import ArrayLocation, plain_location
+from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.samples import SampleStore, open_samples
+from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.store.writing import create_rows, known_rows, write_dask_rows, write_rows
 from dask_horn.data.values.arrays import as_samples, plain_labels
-from dask_horn.data.writing import create_rows, known_rows, write_dask_rows, write_rows
 
 __all__ = ["chunked_samples", "map_samples", "store_predictions"]
 

@@ -19,10 +19,11 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
 from dask_horn.data.blocks import check_fraction
-from dask_horn.data.locations import ArrayLocation, plain_location
 from dask_horn.data.seeds import generator
-from dask_horn.data.stores import SampleStore
-from dask_horn.data.tasks import call, compute, is_lazy
+from dask_horn.data.store.locations import ArrayLocation, plain_location
+from dask_horn.data.store.samples import SampleStore
+from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.store.writing import create_rows, known_rows, write_dask_rows, write_rows
 from dask_horn.data.values.arrays import (
     as_samples,
     as_targets,
@@ -41,7 +42,6 @@ from dask_horn.data.values.targets import (
     class_codes,
     distinct_classes,
 )
-from dask_horn.data.writing import create_rows, known_rows, write_dask_rows, write_rows
 from dask_horn.errors import ScratchError
 
 __all__ = ["in_memory", "spool", "spool_split"]

@@ -20,9 +20,9 @@ from dask import config
 from numpy.typing import NDArray
 
 from dask_horn.data.blocks import Block
-from dask_horn.data.stores import SampleStore
+from dask_horn.data.store.samples import SampleStore
+from dask_horn.data.store.tasks import call, compute
 from dask_horn.data.summary import Summary, combined, summarize
-from dask_horn.data.tasks import call, compute
 from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of

@@ -18,10 +18,10 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data.blocks import Block
-from dask_horn.data.cache import ArrayCache
-from dask_horn.data.locations import ArrayLocation
-from dask_horn.data.reading import open_rows, read_rows
-from dask_horn.data.stores import SampleStore
+from dask_horn.data.store.cache import ArrayCache
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.values.arrays import decoded_dtype, plain_labels
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import Targets

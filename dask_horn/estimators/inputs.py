@@ -20,11 +20,11 @@ from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
 from dask_horn.data import ArrayLocation, SampleForm, in_memory
-from dask_horn.data.reading import read_rows, reading_rows
-from dask_horn.data.tasks import call, compute, is_lazy
+from dask_horn.data.store.reading import read_rows, reading_rows
+from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.store.writing import known_rows
 from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape, plain_labels
 from dask_horn.data.values.padding import filled_beside
-from dask_horn.data.writing import known_rows
 
 __all__ = [
     "checked_pair",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import SampleForm, as_samples, decoded_dtype, held_out_targets
-from dask_horn.data.tasks import compute
+from dask_horn.data.store.tasks import compute
 from dask_horn.data.values.arrays import check_lengths
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.form import sample_form

@@ -25,7 +25,7 @@ from dask_horn.data import (
     window_spans,
     windows,
 )
-from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.errors import ChunkReadError
 
 X = np.random.default_rng(0).normal(size=(100, 3)).astype("f4")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.tasks import is_lazy
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.values.form import SampleForm
 
 __all__ = ["filled", "filled_beside"]

@@ -11,8 +11,8 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from dask_horn.data import Block, open_samples, read_block
-from dask_horn.data.locations import ArrayLocation
-from dask_horn.data.reading import read_rows
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.reading import read_rows
 from dask_horn.errors import ChunkReadError
 
 

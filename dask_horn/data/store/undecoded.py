@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.store.locations import ArrayLocation
 
 __all__ = ["check_plain_values"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zarr.abc.buffer import NDBuffer
 from zarr.buffer import cpu
 
-from dask_horn.data.locations import ArrayLocation
+from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.errors import ChunkReadError
 
 __all__ = ["open_rows", "read_rows", "reading_rows"]

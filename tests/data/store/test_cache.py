@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from dask_horn.data.cache import ArrayCache
+from dask_horn.data.store.cache import ArrayCache
 
 
 def test_two_threads_load_once():

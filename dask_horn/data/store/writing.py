@@ -18,8 +18,8 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from dask_horn.data.locations import ArrayLocation
-from dask_horn.data.tasks import call, compute
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.tasks import call, compute
 
 __all__ = ["CHUNK_BYTES", "create_rows", "known_rows", "write_dask_rows", "write_rows"]
 

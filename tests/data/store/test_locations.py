@@ -10,7 +10,7 @@ import zarr
 from zarr.storage import LocalStore, MemoryStore
 
 from dask_horn.data import ArrayLocation
-from dask_horn.data.locations import plain_location
+from dask_horn.data.store.locations import plain_location
 
 
 def test_relative_path_becomes_absolute(tmp_path, monkeypatch):

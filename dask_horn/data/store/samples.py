@@ -17,10 +17,17 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
-from dask_horn.data.locations import ArrayLocation, plain_location
-from dask_horn.data.reading import reading_rows
-from dask_horn.data.tasks import is_lazy
-from dask_horn.data.undecoded import check_plain_values
+from dask_horn.data.store.locations import ArrayLocation, plain_location
+from dask_horn.data.store.reading import reading_rows
+from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.store.undecoded import check_plain_values
+from dask_horn.data.store.writing import (
+    CHUNK_BYTES,
+    create_rows,
+    known_rows,
+    write_dask_rows,
+    write_rows,
+)
 from dask_horn.data.values.arrays import (
     as_samples,
     check_lengths,
@@ -29,13 +36,6 @@ from dask_horn.data.values.arrays import (
     plain_labels,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
-from dask_horn.data.writing import (
-    CHUNK_BYTES,
-    create_rows,
-    known_rows,
-    write_dask_rows,
-    write_rows,
-)
 
 __all__ = ["SampleStore", "open_samples", "write_samples"]
 
