@@ -30,7 +30,7 @@ from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
 from dask_horn.cluster import LocalExecutor
 from dask_horn.data import decoded_row_bytes, forget, read_block, window_spans, windows
-from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
+from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
 from dask_horn.training import Known, TrainingOptions, submodel
 from dask_horn.training.division import first_values, partition_of
 from dask_horn.training.prepare import make_spec, prepare_data

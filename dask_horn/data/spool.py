@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from dask_horn.data.blocks import check_fraction
-from dask_horn.data.seeds import generator
+from dask_horn.data.rows.blocks import check_fraction
+from dask_horn.data.rows.seeds import generator
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import call, compute, is_lazy

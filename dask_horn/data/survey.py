@@ -19,7 +19,8 @@ import numpy as np
 from dask import config
 from numpy.typing import NDArray
 
-from dask_horn.data.blocks import Block
+from dask_horn.data.rows.blocks import Block
+from dask_horn.data.rows.windows import decoded, stored_targets
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import call, compute
 from dask_horn.data.summary import Summary, combined, summarize
@@ -27,7 +28,6 @@ from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of
 from dask_horn.data.values.targets import TargetKind, Targets, check_kind
-from dask_horn.data.windows import decoded, stored_targets
 
 __all__ = ["Survey", "survey"]
 

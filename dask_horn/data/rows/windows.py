@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from dask_horn.data.blocks import Block
+from dask_horn.data.rows.blocks import Block
 from dask_horn.data.store.cache import ArrayCache
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows

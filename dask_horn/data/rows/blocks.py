@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dask_horn.data.seeds import generator
+from dask_horn.data.rows.seeds import generator
 
 __all__ = ["Block", "deal", "hold_out", "row_blocks"]
 
