@@ -5,7 +5,8 @@ Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor an
 
 from __future__ import annotations
 
-from dask_horn.data.held_out import held_out_targets
+from dask_horn.data.intake.held_out import held_out_targets
+from dask_horn.data.intake.spool import in_memory, spool, spool_split
 from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.rows.windows import (
     DecodedBlock,
@@ -16,10 +17,9 @@ from dask_horn.data.rows.windows import (
     window_spans,
     windows,
 )
-from dask_horn.data.spool import in_memory, spool, spool_split
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.samples import SampleStore, open_samples, write_samples
-from dask_horn.data.survey import Survey, survey
+from dask_horn.data.survey.survey import Survey, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
 from dask_horn.data.values.standardize import Standardizer

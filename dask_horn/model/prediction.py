@@ -306,7 +306,11 @@ class Predictor(ABC):
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
         """Apply `answer` to samples in memory, or lazily to what is chunked."""
         # Importing dask.array takes longer than the rest of the package; training needs none.
-        from dask_horn.data.predictions import chunked_samples, map_samples, store_predictions
+        from dask_horn.data.intake.predictions import (
+            chunked_samples,
+            map_samples,
+            store_predictions,
+        )
 
         chunked = chunked_samples(X, known_lengths=out is not None)
         if chunked is None:

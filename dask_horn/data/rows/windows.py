@@ -96,7 +96,7 @@ def read_block(store: SampleStore, block: Block, targets: Targets | None) -> Dec
 
     Examples
     --------
-    >>> from dask_horn.data.spool import spool
+    >>> from dask_horn.data.intake.spool import spool
     >>> store = spool([[1.0], [2.0]], [3.0, 5.0], target_kind="values", shuffle=False)
     >>> targets = Targets.of_values(np.array([4.0]), np.array([1.0]))
     >>> read_block(store, Block(1, 2), targets)
@@ -266,7 +266,7 @@ def windows(
 
     Examples
     --------
-    >>> from dask_horn.data.spool import spool
+    >>> from dask_horn.data.intake.spool import spool
     >>> store = spool(np.eye(6), None, target_kind=None)
     >>> spans = [(Block(0, 3),), (Block(3, 5), Block(5, 6))]
     >>> [len(window) for window in windows("run", store, spans, None)]

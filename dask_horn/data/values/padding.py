@@ -64,7 +64,7 @@ def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
     # Importing dask.array takes long; arrays in memory need none.
     import dask.array as da
 
-    from dask_horn.data.predictions import chunked_samples
+    from dask_horn.data.intake.predictions import chunked_samples
 
     x = chunked_samples(X)
     x = x.rechunk(dict.fromkeys(range(1, x.ndim), -1))

@@ -23,7 +23,7 @@ from dask_horn.data.rows.blocks import Block
 from dask_horn.data.rows.windows import decoded, stored_targets
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import call, compute
-from dask_horn.data.summary import Summary, combined, summarize
+from dask_horn.data.survey.summary import Summary, combined, summarize
 from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of

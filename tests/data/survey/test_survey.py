@@ -199,6 +199,6 @@ def test_training_reads_nothing_that_the_survey_has_read(store, monkeypatch):
 def test_chunks_per_task_change_no_bit(store, monkeypatch, n_bytes):
     blocks = row_blocks(store.n_samples, store.chunk_rows, 2)
     digest = _survey(store, blocks, "classes").digest
-    module = sys.modules["dask_horn.data.survey"]  # the package gives its function that name
+    module = sys.modules["dask_horn.data.survey.survey"]  # the package gives its function that name
     monkeypatch.setattr(module, "_TASK_BYTES", n_bytes)
     assert _survey(store, blocks, "classes").digest == digest

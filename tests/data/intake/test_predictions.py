@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 from dask_horn.data import write_samples
-from dask_horn.data.predictions import chunked_samples, map_samples, store_predictions
+from dask_horn.data.intake.predictions import chunked_samples, map_samples, store_predictions
 from dask_horn.errors import ChunkReadError
 
 X = np.arange(60.0).reshape(20, 3)
