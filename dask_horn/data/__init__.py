@@ -13,7 +13,6 @@ from dask_horn.data.rows.windows import (
     decoded,
     decoded_row_bytes,
     forget,
-    read_block,
     window_spans,
     windows,
 )
@@ -46,7 +45,6 @@ __all__ = [
     "hold_out",
     "in_memory",
     "open_samples",
-    "read_block",
     "row_blocks",
     "same_layout",
     "spool",

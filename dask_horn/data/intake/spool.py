@@ -7,7 +7,7 @@ as codes. Dask arrays are written by whoever computes them; Zarr arrays stay whe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,7 +67,6 @@ def spool(
     seed: int = 0,
     classes: Any = None,
     shuffle: bool = True,
-    storage_options: Mapping[str, Any] | None = None,
     form: SampleForm = FEATURES,
 ) -> SampleStore:
     """Bring samples and targets into Zarr.
@@ -90,8 +89,6 @@ def spool(
         All classes there are; by default those that `y` holds.
     shuffle : bool, default True
         Whether rows in memory are written in random order. Dask and Zarr arrays keep theirs.
-    storage_options : mapping, optional
-        Options for fsspec with which ``scratch`` is opened.
     form : SampleForm, optional
         What the samples and their targets are taken for. Targets of steps that are padding may
         be anything.
@@ -120,7 +117,7 @@ def spool(
     order = None
     if source.in_memory and shuffle:
         order = generator(seed, "spool").permutation(source.n_samples)
-    return _write(source, _Scratch(scratch, storage_options), order)
+    return _write(source, _Scratch(scratch), order)
 
 
 def spool_split(
@@ -132,7 +129,6 @@ def spool_split(
     scratch: str | None = None,
     seed: int = 0,
     classes: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
     form: SampleForm = FEATURES,
 ) -> tuple[SampleStore, SampleStore]:
     """Bring arrays in memory into two stores: one to train on, and one held out.
@@ -142,7 +138,7 @@ def spool_split(
 
     Parameters
     ----------
-    X, y, target_kind, scratch, seed, classes, storage_options, form
+    X, y, target_kind, scratch, seed, classes, form
         As for `spool`.
     validation_fraction : float
         Share of the samples to hold out, between 0 and 1.
@@ -176,7 +172,7 @@ def spool_split(
     source = _source(X, y, target_kind, classes, form)
     groups = source.y if source.classes is not None and form.target_steps is None else None
     train, held = _split_rows(source.n_samples, groups, validation_fraction, seed)
-    place = _Scratch(scratch, storage_options)
+    place = _Scratch(scratch)
     return _write(source, place, train), _write(source, place, held)
 
 
@@ -216,18 +212,16 @@ class _Scratch:
     """Where new groups are made: a folder or URL, or this process' memory (None)."""
 
     folder: str | None
-    storage_options: Mapping[str, Any] | None
 
     def new_group(self) -> tuple[zarr.Group, str | Store]:
         """Make a group and return it with the location that names it."""
         if self.folder is None:
             store: str | Store = MemoryStore()
             return zarr.create_group(store=store), store
-        options = dict(self.storage_options) if self.storage_options else None
         name = f"samples-{uuid.uuid4().hex[:12]}.zarr"
         store = plain_location(f"{self.folder.rstrip('/')}/{name}")
         try:
-            return zarr.open_group(store=store, mode="w-", storage_options=options), store
+            return zarr.open_group(store=store, mode="w-"), store
         except (OSError, ValueError, ImportError) as error:
             raise ScratchError(
                 f"scratch={self.folder!r} cannot be written ({error}); pass a folder or URL that "
@@ -353,7 +347,7 @@ def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) 
     def place(name: str, rows: Any, classes: NDArray[Any] | None = None) -> ArrayLocation:
         if isinstance(rows, zarr.Array):
             return ArrayLocation.of(rows)
-        location = ArrayLocation(store, name, scratch.storage_options)
+        location = ArrayLocation(store, name)
         lazy = is_lazy(rows)
         shape = (rows.shape[0] if order is None else len(order), *rows.shape[1:])
         convert: Callable[[Any], NDArray[Any]] = np.asarray

@@ -31,7 +31,6 @@ __all__ = [
     "decoded",
     "decoded_row_bytes",
     "forget",
-    "read_block",
     "stored_targets",
     "window_spans",
     "windows",
@@ -64,50 +63,6 @@ class DecodedBlock:
         """Return the number of rows."""
         return len(self.x)
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of samples and targets."""
-        return self.x.nbytes + (0 if self.y is None else self.y.nbytes)
-
-
-def read_block(store: SampleStore, block: Block, targets: Targets | None) -> DecodedBlock:
-    """Read and decode the rows of one block, without the cache.
-
-    Parameters
-    ----------
-    store : SampleStore
-        Where the rows lie.
-    block : Block
-        Which rows.
-    targets : Targets or None
-        How targets are encoded; None leaves them unread.
-
-    Returns
-    -------
-    DecodedBlock
-        The rows in the order of the store.
-
-    Raises
-    ------
-    ChunkReadError
-        If a chunk cannot be read; names the array, the chunk and the store.
-    ValueError
-        If a target is not among those that ``targets`` knows.
-
-    Examples
-    --------
-    >>> from dask_horn.data.intake.spool import spool
-    >>> store = spool([[1.0], [2.0]], [3.0, 5.0], target_kind="values", shuffle=False)
-    >>> targets = Targets.of_values(np.array([4.0]), np.array([1.0]))
-    >>> read_block(store, Block(1, 2), targets)
-    DecodedBlock(x=array([[2.]]), y=array([[1.]], dtype=float32))
-    """
-    x = _decode_x(open_rows(store.x), store, block.start, block.stop)
-    if store.y is None or targets is None:
-        return DecodedBlock(x, None)
-    rows = read_rows(open_rows(store.y), store.y, block.start, block.stop)
-    return DecodedBlock(x, _decode_y(rows, x, store, targets))
-
 
 def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None) -> DecodedBlock:
     """Return the rows of one block from the cache, reading them the first time.
@@ -118,8 +73,12 @@ def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None)
     ----------
     run : str
         The run's id; `forget` drops what was cached for it.
-    store, block, targets
-        As for `read_block`.
+    store : SampleStore
+        Where the rows lie.
+    block : Block
+        Which rows.
+    targets : Targets or None
+        How targets are encoded; None leaves them unread.
 
     Returns
     -------
@@ -128,8 +87,20 @@ def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None)
 
     Raises
     ------
-    ChunkReadError, ValueError
-        As `read_block` does.
+    ChunkReadError
+        If a chunk cannot be read; names the array, the chunk and the store.
+    ValueError
+        If a target is not among those that `targets` knows.
+
+    Examples
+    --------
+    >>> from dask_horn.data.store.samples import write_samples
+    >>> from zarr.storage import MemoryStore
+    >>> store = write_samples(MemoryStore(), [[1.0], [2.0]], [3.0, 5.0])
+    >>> targets = Targets.of_values(np.array([4.0]), np.array([1.0]))
+    >>> decoded("run", store, Block(1, 2), targets)
+    DecodedBlock(x=array([[2.]]), y=array([[1.]], dtype=float32))
+    >>> forget("run")
     """
 
     def load_x(start: int, stop: int) -> NDArray[Any]:
@@ -262,12 +233,13 @@ def windows(
     Raises
     ------
     ChunkReadError, ValueError
-        As `read_block` does.
+        As `decoded` does.
 
     Examples
     --------
-    >>> from dask_horn.data.intake.spool import spool
-    >>> store = spool(np.eye(6), None, target_kind=None)
+    >>> from dask_horn.data.store.samples import write_samples
+    >>> from zarr.storage import MemoryStore
+    >>> store = write_samples(MemoryStore(), np.eye(6))
     >>> spans = [(Block(0, 3),), (Block(3, 5), Block(5, 6))]
     >>> [len(window) for window in windows("run", store, spans, None)]
     [1, 2]

@@ -63,8 +63,6 @@ class SampleStore:
         Rows of ``x`` that are read together: one chunk, or several small ones.
     y_shape : tuple of int or None
         Shape of one sample's targets, ``()`` for a single one; None without targets.
-    y_dtype : str or None
-        The targets' dtype as it is stored; None without targets.
     y_chunk_rows : int or None
         Rows of ``y`` that are read together; None without targets.
     classes : numpy.ndarray or None, shape (n_classes,)
@@ -80,7 +78,6 @@ class SampleStore:
     dtype: str
     chunk_rows: int
     y_shape: tuple[int, ...] | None = None
-    y_dtype: str | None = None
     y_chunk_rows: int | None = None
     classes: NDArray[Any] | None = field(default=None, compare=False)
     form: SampleForm = FEATURES
@@ -132,7 +129,6 @@ class SampleStore:
             self,
             y=y,
             y_shape=tuple(int(length) for length in array.shape[1:]),
-            y_dtype=str(dtype),
             y_chunk_rows=reading_rows(array, width * math.prod(array.shape[1:])),
             classes=classes,
         )
@@ -141,21 +137,6 @@ class SampleStore:
     def location(self) -> str | Store:
         """Path, URL or store object that holds the samples."""
         return self.x.store
-
-    @property
-    def storage_options(self) -> Mapping[str, Any] | None:
-        """Options for fsspec with which the samples are opened."""
-        return self.x.storage_options
-
-    @property
-    def x_name(self) -> str:
-        """Path of the samples within the store."""
-        return self.x.path
-
-    @property
-    def y_name(self) -> str | None:
-        """Path of the targets within their store, or None."""
-        return None if self.y is None else self.y.path
 
     @property
     def n_features(self) -> int:

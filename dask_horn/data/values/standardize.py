@@ -1,11 +1,10 @@
 """Centre and scale of the features: what is subtracted and divided before the first layer.
 
-The gather kernel applies it; here is what it applies, and a plain form for checking.
+The kernel that gathers a batch applies them; here they are only found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +57,8 @@ class Standardizer:
 
     Examples
     --------
-    >>> standardizer = Standardizer(np.array([1.0]), np.array([2.0]))
-    >>> standardizer.apply(np.array([[5]]))
-    array([[2.]], dtype=float32)
+    >>> Standardizer.from_moments(np.array([1.0]), np.array([4.0]), "float64").scale
+    array([2.])
     """
 
     mean: NDArray[np.float64]
@@ -117,26 +115,3 @@ class Standardizer:
         if n_positions == 1:
             return self
         return Standardizer(np.tile(self.mean, n_positions), np.tile(self.scale, n_positions))
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any]) -> Standardizer:
-        """Return the standardizer that `to_arrays` has turned into plain arrays."""
-        return cls(*(np.array(arrays[name], dtype=np.float64) for name in ("mean", "scale")))
-
-    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return the plain arrays ``mean`` and ``scale``, for saving."""
-        return {"mean": self.mean, "scale": self.scale}
-
-    @property
-    def n_features(self) -> int:
-        """Number of features."""
-        return len(self.mean)
-
-    def apply(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Return standardized samples: float32, shape (n_samples, n_features).
-
-        The difference is taken in float64, so that large numbers close to each other (years,
-        coordinates) keep their digits.
-        """
-        rows = x.reshape(len(x), -1)
-        return ((rows - self.mean) / self.scale).astype(np.float32)

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
-from dask_horn.data import Block, Targets, read_block, spool, spool_split
+from dask_horn.data import Block, Targets, spool, spool_split
 from dask_horn.errors import ScratchError
+from tests.data.decoding import decode
 
 N = 60
 X = np.arange(N * 2.0).reshape(N, 2)
@@ -34,7 +35,7 @@ LABELS = {
 
 def _rows(store):
     """Return samples as they lie, and which of X's rows each one is."""
-    x = read_block(store, Block(0, store.n_samples), None).x
+    x = decode(store, Block(0, store.n_samples), None).x
     return x, (x[:, 0] / 2).astype(int)
 
 
@@ -158,7 +159,7 @@ def test_values_and_labels_keep_their_numbers():
     np.testing.assert_array_equal(store.y.open()[:], x * 3)
     store = spool(X, X > 50, target_kind="labels")
     targets = Targets.of_labels(2)
-    block = read_block(store, Block(0, N), targets)
+    block = decode(store, Block(0, N), targets)
     np.testing.assert_array_equal(block.y, block.x > 50)
 
 

@@ -19,7 +19,6 @@ from dask_horn.data import (
     decoded,
     forget,
     open_samples,
-    read_block,
     row_blocks,
     spool,
     window_spans,
@@ -27,6 +26,7 @@ from dask_horn.data import (
 )
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.errors import ChunkReadError
+from tests.data.decoding import decode
 
 X = np.random.default_rng(0).normal(size=(100, 3)).astype("f4")
 Y = np.arange(100) % 4
@@ -73,13 +73,12 @@ def test_every_row_comes_once_in_the_order_of_the_blocks(store, window_bytes):
 
 @pytest.mark.parametrize("block", [Block(0, 30), Block(3, 5), Block(25, 95), Block(99, 100)])
 def test_cached_rows_are_the_stored_ones(store, block):
-    cached, direct = decoded("run", store, block, TARGETS), read_block(store, block, TARGETS)
-    for a in (cached, direct):
-        np.testing.assert_array_equal(a.x, X[block.start : block.stop])
-        np.testing.assert_array_equal(a.y[:, 0], Y[block.start : block.stop])
-        assert a.x.flags.c_contiguous and not a.x.flags.writeable
-        assert a.y.flags.c_contiguous and not a.y.flags.writeable
-        assert a.y.dtype == np.float32
+    rows = decode(store, block, TARGETS)
+    np.testing.assert_array_equal(rows.x, X[block.start : block.stop])
+    np.testing.assert_array_equal(rows.y[:, 0], Y[block.start : block.stop])
+    assert rows.x.flags.c_contiguous and not rows.x.flags.writeable
+    assert rows.y.flags.c_contiguous and not rows.y.flags.writeable
+    assert rows.y.dtype == np.float32
 
 
 def test_small_units_are_joined(store):
@@ -122,8 +121,8 @@ def test_codes_follow_the_targets_classes():
     store = spool(X, np.array(["b", "a"] * 50), target_kind="classes", shuffle=False)
     own = Targets.of_classes(np.array(["a", "b"]))
     other = Targets.of_classes(np.array(["c", "b", "a"]))
-    assert read_block(store, Block(0, 2), own).y[:, 0].tolist() == [1, 0]
-    assert read_block(store, Block(0, 2), other).y[:, 0].tolist() == [1, 2]
+    assert decode(store, Block(0, 2), own).y[:, 0].tolist() == [1, 0]
+    assert decode(store, Block(0, 2), other).y[:, 0].tolist() == [1, 2]
 
 
 def test_closing_early_ends_the_thread(store):

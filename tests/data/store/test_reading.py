@@ -10,9 +10,9 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec
 
-from dask_horn.data import Block, open_samples, read_block
+from dask_horn.data import open_samples
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import read_rows
+from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.errors import ChunkReadError
 
 
@@ -20,6 +20,10 @@ def _store(path, **layout):
     group = zarr.open_group(str(path), mode="w", zarr_format=layout.pop("zarr_format", 3))
     group.create_array("X", data=np.random.default_rng(0).normal(size=(40, 6)), **layout)
     return open_samples(str(path), require_y=False)
+
+
+def _read(store, start, stop):
+    return read_rows(open_rows(store.x), store.x, start, stop)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +39,12 @@ def test_broken_chunk_is_named(tmp_path, layout, key, rows):
     store = _store(tmp_path / "a.zarr", **layout)
     (tmp_path / "a.zarr" / "X" / key).write_bytes(b"broken")
     with pytest.raises(ChunkReadError) as caught:
-        read_block(store, Block(3, 33), None)
+        _read(store, 3, 33)
     message = str(caught.value)
     assert f"array X in {tmp_path}/a.zarr" in message
     assert f"chunk {key}, rows {rows}" in message
     assert str(pickle.loads(pickle.dumps(caught.value))) == message
-    assert len(read_block(store, Block(3, 20), None)) == 17
+    assert len(_read(store, 3, 20)) == 17
 
 
 def test_fault_that_passes_names_the_rows(tmp_path, monkeypatch):
@@ -54,7 +58,7 @@ def test_fault_that_passes_names_the_rows(tmp_path, monkeypatch):
 
     monkeypatch.setattr(zarr.Array, "get_basic_selection", flaky)
     with pytest.raises(ChunkReadError, match=r"at rows 0 to 9 \(OSError: busy\); try again"):
-        read_block(store, Block(0, 10), None)
+        _read(store, 0, 10)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<f4", ">f4"])
@@ -87,4 +91,4 @@ def test_store_that_this_process_does_not_see(tmp_path):
     store = _store(tmp_path / "a.zarr")
     shutil.rmtree(tmp_path / "a.zarr")
     with pytest.raises(ChunkReadError, match="cannot be opened in this process"):
-        read_block(store, Block(0, 10), None)
+        _read(store, 0, 10)
