@@ -6,7 +6,8 @@ Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor an
 from __future__ import annotations
 
 from dask_horn.data.intake.held_out import held_out_targets
-from dask_horn.data.intake.spool import in_memory, spool, spool_split
+from dask_horn.data.intake.sources import in_memory
+from dask_horn.data.intake.spool import spool, spool_split
 from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.rows.windows import (
     DecodedBlock,
@@ -17,7 +18,7 @@ from dask_horn.data.rows.windows import (
     windows,
 )
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.samples import SampleStore, open_samples, write_samples
+from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
 from dask_horn.data.survey.survey import Survey, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
@@ -44,6 +45,7 @@ __all__ = [
     "held_out_targets",
     "hold_out",
     "in_memory",
+    "is_location",
     "open_samples",
     "row_blocks",
     "same_layout",

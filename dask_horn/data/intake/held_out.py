@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import Store
 
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
-from dask_horn.data.store.samples import open_samples
+from dask_horn.data.store.samples import is_location, open_samples
 from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape
 from dask_horn.data.values.padding import filled
@@ -59,7 +57,7 @@ def held_out_targets(
     array([0, 1, 2])
     """
     if y is None:
-        if not isinstance(X, (str, os.PathLike, Store, zarr.Group)):
+        if not is_location(X):
             raise TypeError(
                 f"y is missing; pass targets beside X, got X of type {type(X).__name__}"
             )

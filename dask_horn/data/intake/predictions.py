@@ -10,20 +10,19 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import zarr
-from dask.array.core import normalize_chunks
 from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
+from dask_horn.data.intake.stored import stored_rows
+from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, plain_location
-from dask_horn.data.store.reading import open_rows, read_rows
-from dask_horn.data.store.samples import SampleStore, open_samples
+from dask_horn.data.store.samples import SampleStore, is_location, open_samples
 from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.writing import create_rows, known_rows, write_dask_rows, write_rows
-from dask_horn.data.values.arrays import as_samples, plain_labels
+from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
+from dask_horn.data.values.arrays import plain_labels
 
 __all__ = ["chunked_samples", "map_samples", "store_predictions"]
 
@@ -56,6 +55,7 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
 
     Examples
     --------
+    >>> import dask.array as da
     >>> chunked_samples(da.zeros((6, 2), chunks=(3, 2))).chunks
     ((3, 3), (2,))
     >>> chunked_samples([[1, 2]]) is None
@@ -66,13 +66,13 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
             raise TypeError(
                 "X is a Dask Delayed, of unknown shape; pass a Dask array or data frame."
             )
-        lengths_matter = known_lengths or not hasattr(X, "to_dask_array")
-        array = known_rows(X, "X") if lengths_matter else X.to_dask_array()
-        return array.map_blocks(as_samples, dtype=np.float64) if array.dtype == object else array
+        if known_lengths or not hasattr(X, "to_dask_array"):
+            return known_samples(X)
+        return numeric_blocks(X.to_dask_array())
     if isinstance(X, zarr.Array):
-        return _stored(SampleStore.of(ArrayLocation.of(X)))
-    if isinstance(X, (str, os.PathLike, Store, zarr.Group)):
-        return _stored(open_samples(X, require_y=False))
+        return stored_rows(SampleStore.of(ArrayLocation.of(X)))
+    if is_location(X):
+        return stored_rows(open_samples(X, require_y=False))
     return None
 
 
@@ -99,6 +99,7 @@ def map_samples(
 
     Examples
     --------
+    >>> import dask.array as da
     >>> samples = da.ones((4, 3), chunks=2)
     >>> sums = map_samples(lambda rows, first: rows.sum(axis=1), samples, np.zeros(1))
     >>> sums.chunks, sums.compute()
@@ -162,28 +163,6 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
     else:
         write_rows(array, predicted)
     group.attrs[_MARK] = {"format": _FORMAT, "whole": True}
-
-
-def _stored(samples: SampleStore) -> Any:
-    """Return samples in Zarr as a Dask array that the project's own reader fills."""
-    shape = (samples.n_samples, *samples.sample_shape)
-    chunks = (samples.chunk_rows, *samples.sample_shape)
-    if samples.in_process:  # no other process could read it
-        rows = read_rows(open_rows(samples.x), samples.x, 0, samples.n_samples)
-        return da.from_array(rows, chunks=chunks)
-    return da.map_blocks(
-        _read,
-        samples.x,
-        token="read-samples",
-        dtype=np.dtype(samples.dtype),
-        meta=np.empty((0,) * len(shape), samples.dtype),
-        chunks=normalize_chunks(chunks, shape),
-    )
-
-
-def _read(location: ArrayLocation, block_info: Any = None) -> NDArray[Any]:
-    start, stop = block_info[None]["array-location"][0]
-    return read_rows(open_rows(location), location, start, stop)
 
 
 def _answer(

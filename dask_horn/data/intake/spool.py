@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,44 +17,18 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
+from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
 from dask_horn.data.rows.blocks import check_fraction
 from dask_horn.data.rows.seeds import generator
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
-from dask_horn.data.store.tasks import call, compute, is_lazy
-from dask_horn.data.store.writing import create_rows, known_rows, write_dask_rows, write_rows
-from dask_horn.data.values.arrays import (
-    as_samples,
-    as_targets,
-    check_lengths,
-    check_sample_shape,
-    check_target_shape,
-    first_not_finite,
-    plain_labels,
-)
+from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.form import FEATURES, SampleForm
-from dask_horn.data.values.padding import filled_beside
-from dask_horn.data.values.targets import (
-    TargetKind,
-    check_kind,
-    check_labels,
-    class_codes,
-    distinct_classes,
-)
+from dask_horn.data.values.targets import TargetKind
 from dask_horn.errors import ScratchError
 
-__all__ = ["in_memory", "spool", "spool_split"]
-
-
-def in_memory(array: Any) -> bool:
-    """Whether an array is held in memory: neither a Zarr array nor a Dask collection.
-
-    Examples
-    --------
-    >>> in_memory([[1, 2]])
-    True
-    """
-    return not isinstance(array, zarr.Array) and not is_lazy(array)
+__all__ = ["spool", "spool_split"]
 
 
 def spool(
@@ -113,11 +86,11 @@ def spool(
     >>> store.n_samples, store.classes
     (2, array(['cat', 'dog'], dtype='<U3'))
     """
-    source = _source(X, y, target_kind, classes, form)
+    source = checked_source(X, y, target_kind, classes, form)
     order = None
     if source.in_memory and shuffle:
         order = generator(seed, "spool").permutation(source.n_samples)
-    return _write(source, _Scratch(scratch), order)
+    return _write(source, scratch, order)
 
 
 def spool_split(
@@ -169,180 +142,33 @@ def spool_split(
             f"X is a {type(X).__name__}, whose rows are not split one by one; spool it whole and "
             "hold out row blocks."
         )
-    source = _source(X, y, target_kind, classes, form)
+    source = checked_source(X, y, target_kind, classes, form)
     groups = source.y if source.classes is not None and form.target_steps is None else None
     train, held = _split_rows(source.n_samples, groups, validation_fraction, seed)
-    place = _Scratch(scratch)
-    return _write(source, place, train), _write(source, place, held)
+    return _write(source, scratch, train), _write(source, scratch, held)
 
 
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """Samples and targets, checked, in a form that can be written.
-
-    Attributes
-    ----------
-    X, y : numpy.ndarray, zarr.Array or dask.array.Array
-        Rows; ``y`` is None without targets, and holds codes if it is in memory and the
-        targets are classes.
-    classes : numpy.ndarray or None
-        The label of each code; None where ``y`` holds no codes.
-    form : SampleForm
-        What both are taken for.
-    """
-
-    X: Any
-    y: Any
-    classes: NDArray[Any] | None
-    form: SampleForm
-
-    @property
-    def n_samples(self) -> int:
-        """Rows."""
-        return int(self.X.shape[0])
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether rows can be put into another order."""
-        return in_memory(self.X)
+def _new_group(scratch: str | None) -> tuple[zarr.Group, str | Store]:
+    """Make a group in a folder, or in memory; return it with the location that names it."""
+    if scratch is None:
+        store: str | Store = MemoryStore()
+        return zarr.create_group(store=store), store
+    store = plain_location(f"{scratch.rstrip('/')}/samples-{uuid.uuid4().hex[:12]}.zarr")
+    try:
+        return zarr.open_group(store=store, mode="w-"), store
+    except (OSError, ValueError, ImportError) as error:
+        raise ScratchError(
+            f"scratch={scratch!r} cannot be written ({error}); pass a folder or URL that this "
+            "process and all workers can write."
+        ) from error
 
 
-@dataclass(frozen=True)
-class _Scratch:
-    """Where new groups are made: a folder or URL, or this process' memory (None)."""
-
-    folder: str | None
-
-    def new_group(self) -> tuple[zarr.Group, str | Store]:
-        """Make a group and return it with the location that names it."""
-        if self.folder is None:
-            store: str | Store = MemoryStore()
-            return zarr.create_group(store=store), store
-        name = f"samples-{uuid.uuid4().hex[:12]}.zarr"
-        store = plain_location(f"{self.folder.rstrip('/')}/{name}")
-        try:
-            return zarr.open_group(store=store, mode="w-"), store
-        except (OSError, ValueError, ImportError) as error:
-            raise ScratchError(
-                f"scratch={self.folder!r} cannot be written ({error}); pass a folder or URL that "
-                "this process and all workers can write."
-            ) from error
-
-
-def _source(X: Any, y: Any, kind: TargetKind | None, classes: Any, form: SampleForm) -> _Source:
-    """Check samples and targets, and encode labels that are not numbers in a store."""
-    X = _samples(X, form)
-    if y is None:
-        return _Source(X, None, None, form)
-    if kind is None:
-        raise ValueError(
-            "target_kind=None goes without targets; pass 'classes', 'labels' or 'values'."
-        )
-    check_kind(kind)
-    y = _targets(X, y, kind, form)
-    if kind != "classes":
-        return _Source(X, y, None, form)
-    known = None if classes is None else as_targets(classes, "classes")
-    return _Source(X, *_with_codes(y, known, form), form)
-
-
-def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
-    """Check targets beside samples that are checked; give padding targets that are harmless."""
-    steps = form.target_steps
-    if is_lazy(y):
-        y = known_rows(y, "y")
-        if in_memory(X):
-            (y,) = compute(y)
-    elif isinstance(y, zarr.Array) and in_memory(X):
-        y = plain_labels(np.asarray(y[...]))
-    if in_memory(y):
-        y = np.asarray(y)
-    check_target_shape(y.shape, kind, steps)
-    check_lengths(int(X.shape[0]), int(y.shape[0]))
-    if form.pads_targets and not isinstance(y, zarr.Array):
-        y = filled_beside(X, y, form)
-    if is_lazy(y) and kind != "classes" and y.dtype.kind == "O":
-        y = y.map_blocks(as_targets, kind, steps, dtype=np.float64)
-    if in_memory(y):
-        y = as_targets(y, kind, steps)
-        if kind != "classes":
-            columns = y.reshape(len(y), -1)
-            _check_finite(columns, "y", form.target_word(y.shape))
-            if kind == "labels":
-                check_labels(columns)
-    return y
-
-
-def _samples(X: Any, form: SampleForm) -> Any:
-    if in_memory(X):
-        X = as_samples(X)
-        _check_finite(X.reshape(len(X), -1), "X", "feature")
-        form.check(X.shape[1:])
-        fault = form.fault(X)
-        if fault is not None:
-            raise ValueError(fault)
-        return X
-    if is_lazy(X):
-        X = known_rows(X, "X")
-        if X.dtype.kind == "O":
-            X = X.map_blocks(as_samples, dtype=np.float64)
-    check_sample_shape(X.shape, X.dtype)
-    form.check(tuple(X.shape[1:]))
-    return X
-
-
-def _check_finite(rows: NDArray[Any], array: str, column_word: str) -> None:
-    """Tell of NaN and infinity while rows have the numbers that the user gave them."""
-    fault = first_not_finite(rows, array, column_word)
-    if fault is not None:
-        raise ValueError(fault)
-
-
-def _with_codes(
-    y: Any, known: NDArray[Any] | None, form: SampleForm
-) -> tuple[Any, NDArray[Any] | None]:
-    """Encode classes, where they lie in memory or Zarr would not hold them."""
-    codes_of = partial(_block_codes, form.target_steps)
-    if isinstance(y, zarr.Array):
-        if known is not None and not form.pads_targets:
-            for start in range(0, y.shape[0], y.chunks[0]):
-                codes_of(known, y[start : start + y.chunks[0]])
-        return y, None
-    if not is_lazy(y):
-        if known is None:
-            known, codes = distinct_classes(y)
-        else:
-            codes = class_codes(y, known)
-        return codes, known
-    if known is None and y.dtype.kind in "biuf":
-        return y, None
-    if known is None:
-        token, blocks = uuid.uuid4().hex[:12], y.to_delayed().ravel().tolist()
-        classes_of = partial(_block_classes, form.target_steps)
-        found = compute(
-            *(
-                call(classes_of, block, key=(f"classes-{token}", i))
-                for i, block in enumerate(blocks)
-            )
-        )
-        known, _ = distinct_classes(np.concatenate([part for part in found if len(part)]))
-    return y, known
-
-
-def _block_classes(steps: int | None, block: Any) -> NDArray[Any]:
-    return distinct_classes(as_targets(block, "classes", steps))[0]
-
-
-def _block_codes(steps: int | None, classes: NDArray[Any], block: Any) -> NDArray[np.int32]:
-    return class_codes(as_targets(block, "classes", steps), classes)
-
-
-def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) -> SampleStore:
+def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None) -> SampleStore:
     """Write what is not in Zarr yet, and describe the store."""
     if isinstance(source.X, zarr.Array) and isinstance(source.y, zarr.Array | None):
         y = None if source.y is None else ArrayLocation.of(source.y)
         return SampleStore.of(ArrayLocation.of(source.X), y, form=source.form)
-    group, store = scratch.new_group()
+    group, store = _new_group(scratch)
 
     def place(name: str, rows: Any, classes: NDArray[Any] | None = None) -> ArrayLocation:
         if isinstance(rows, zarr.Array):
@@ -355,7 +181,7 @@ def _write(source: _Source, scratch: _Scratch, order: NDArray[np.int64] | None) 
         if lazy and classes is not None:
             # Codes have one axis, or two with steps, also where the labels came as a column.
             steps = source.form.target_steps
-            convert, dtype = partial(_block_codes, steps, classes), np.dtype(np.int32)
+            convert, dtype = partial(block_codes, steps, classes), np.dtype(np.int32)
             shape = shape[: 1 if steps is None else 2]
         array = create_rows(group, name, shape, dtype, compress=not location.in_process)
         if lazy:

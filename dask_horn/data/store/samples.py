@@ -17,6 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
+from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.reading import reading_rows
 from dask_horn.data.store.tasks import is_lazy
@@ -24,7 +25,6 @@ from dask_horn.data.store.undecoded import check_plain_values
 from dask_horn.data.store.writing import (
     CHUNK_BYTES,
     create_rows,
-    known_rows,
     write_dask_rows,
     write_rows,
 )
@@ -37,7 +37,7 @@ from dask_horn.data.values.arrays import (
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
 
-__all__ = ["SampleStore", "open_samples", "write_samples"]
+__all__ = ["SampleStore", "is_location", "open_samples", "write_samples"]
 
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
@@ -157,6 +157,17 @@ class SampleStore:
     def in_process(self) -> bool:
         """Whether other processes cannot read it, since it lies in this one's memory."""
         return self.x.in_process or (self.y is not None and self.y.in_process)
+
+
+def is_location(X: object) -> bool:
+    """Whether something is a Zarr group or names one, which holds samples as its array ``X``.
+
+    Examples
+    --------
+    >>> is_location("mnist.zarr"), is_location([[1, 2]])
+    (True, False)
+    """
+    return isinstance(X, (str, os.PathLike, Store, zarr.Group))
 
 
 def open_samples(
@@ -286,12 +297,11 @@ def write_samples(
 
 def _source(array: Any, name: str) -> Any:
     """Return rows that the writers can take: NumPy, Zarr, or Dask with known chunks."""
-    lazy = is_lazy(array)
-    if lazy:
-        array = known_rows(array, name)
+    if is_lazy(array):
+        array = known_samples(array) if name == "X" else known_rows(array, name)
     elif not isinstance(array, zarr.Array):
         array = as_samples(array) if name == "X" else plain_labels(np.asarray(array))
-    if name == "X" and not (lazy and array.dtype.kind == "O"):
+    if name == "X":
         check_sample_shape(array.shape, array.dtype)
     return array
 
@@ -301,11 +311,9 @@ def _write_array(group: zarr.Group, place: ArrayLocation, source: Any, chunk_byt
         dtype = np.dtype("U") if source.dtype.kind in "TU" else source.dtype
         write_rows(create_rows(group, place.path, source.shape, dtype, chunk_bytes), source)
         return
-    text = place.path == "y" and source.dtype.kind not in "biuf"
-    convert = _plain_block if place.path == "y" else as_samples
-    dtype = source.dtype if source.dtype.kind in "biuf" else np.dtype("U" if text else "f8")
+    dtype = source.dtype if source.dtype.kind in "biuf" else np.dtype("U")
     create_rows(group, place.path, source.shape, dtype, chunk_bytes)
-    write_dask_rows(place, source, convert)
+    write_dask_rows(place, source, as_samples if place.path == "X" else _plain_block)
 
 
 def _plain_block(block: Any) -> NDArray[Any]:

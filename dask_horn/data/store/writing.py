@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import uuid
-import warnings
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
@@ -21,7 +20,7 @@ from zarr.codecs import BloscCodec
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.tasks import call, compute
 
-__all__ = ["CHUNK_BYTES", "create_rows", "known_rows", "write_dask_rows", "write_rows"]
+__all__ = ["CHUNK_BYTES", "create_rows", "write_dask_rows", "write_rows"]
 
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
@@ -97,29 +96,6 @@ def write_rows(
         target[start:stop] = np.asarray(
             source[start:stop] if order is None else source[order[start:stop]]
         )
-
-
-def known_rows(collection: Any, name: str) -> Any:
-    """Return a Dask array or frame as a Dask array whose chunk lengths are known.
-
-    Raises
-    ------
-    TypeError
-        If it is a Dask collection of another kind.
-    """
-    if hasattr(collection, "to_dask_array"):
-        with warnings.catch_warnings():
-            # That text and nullable numbers arrive as objects is what the writers expect.
-            warnings.filterwarnings("ignore", "Dask currently has limited support", UserWarning)
-            return collection.to_dask_array(lengths=True)
-    if not hasattr(collection, "chunks"):
-        raise TypeError(
-            f"{name} is a Dask {type(collection).__name__}; pass a Dask array or data frame."
-        )
-    if any(math.isnan(rows) for rows in collection.chunks[0]):
-        # It fills in the lengths in place: leave the caller's array alone.
-        return collection.copy().compute_chunk_sizes()
-    return collection
 
 
 def write_dask_rows(
