@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import Block, deal, decoded, reading
+from dask_horn.data import Block, deal, decoded
+from dask_horn.data.store import reading
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.network import Network
 from dask_horn.training import Known, TrainingOptions

@@ -24,7 +24,7 @@ from benchmarks.method.activations import (
     unit_means,
 )
 from dask_horn.cluster import current_executor
-from dask_horn.data import DecodedBlock, read_block
+from dask_horn.data import decoded
 from dask_horn.kernels.opcodes import STEP
 from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
@@ -406,8 +406,8 @@ def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:
     """The first rows of training, standardized."""
     rows: list[NDArray[Any]] = []
     for block in spec.rounds[0].group_blocks[0]:
-        decoded: DecodedBlock = read_block(spec.samples, block, None)
-        rows.append((decoded.x - spec.standardizer.mean) / spec.standardizer.scale)
+        x = decoded(spec.run, spec.samples, block, None).x
+        rows.append((x - spec.standardizer.mean) / spec.standardizer.scale)
         if sum(map(len, rows)) >= _PROBE_ROWS:
             break
     return np.concatenate(rows)[:_PROBE_ROWS].astype(np.float32)

@@ -19,14 +19,13 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from dask_horn.data import FEATURES, SampleForm
-from dask_horn.data.arrays import check_lengths, check_target_shape
+from dask_horn.data import FEATURES, SampleForm, is_location
+from dask_horn.data.values.arrays import check_lengths, check_target_shape
 from dask_horn.errors import told_of
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
-    is_location,
     sample_shape,
     to_memory,
 )

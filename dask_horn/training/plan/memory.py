@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
+from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
 from dask_horn.program import Program, prediction_program, statistics_program, training_program
 from dask_horn.training.plan.spec import RunSpec
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from dask_horn.cluster import Executor
@@ -25,13 +23,14 @@ from dask_horn.data import (
     decoded_row_bytes,
     hold_out,
     in_memory,
+    is_location,
     open_samples,
     row_blocks,
     spool,
     spool_split,
     survey,
 )
-from dask_horn.data.targets import class_codes
+from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import told_of
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
@@ -111,7 +110,7 @@ def prepare_data(
     hold = options.early_stopping and validation_data is None
     validation = None
     held: tuple[Block, ...] = ()
-    if _is_location(X):
+    if is_location(X):
         if y is not None:
             raise TypeError("y must be left out where X is the path or URL of a Zarr group")
         samples = _opened(X, form)
@@ -217,11 +216,6 @@ def _group_blocks(
     return deal(blocks, options.n_groups, options.random_state)
 
 
-def _is_location(X: Any) -> bool:
-    """Whether X names a Zarr group that holds both samples and targets."""
-    return isinstance(X, (str, os.PathLike, zarr.Group))
-
-
 def _opened(location: Any, form: SampleForm, argument: str = "X") -> SampleStore:
     """Open a group whose samples are to be taken for what the form says."""
     samples = open_samples(location)
@@ -237,7 +231,7 @@ def _validation_store(
     form: SampleForm,
 ) -> SampleStore:
     """Bring validation samples into Zarr; their labels must be among `classes`."""
-    if _is_location(validation_data):
+    if is_location(validation_data):
         return _opened(validation_data, form, "validation_data")
     try:
         X, y = validation_data

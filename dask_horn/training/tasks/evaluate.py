@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
-from dask_horn.data.arrays import first_not_finite
+from dask_horn.data.values.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.records import Score, add_scores
