@@ -29,7 +29,6 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats, zero_floats
 from dask_horn.kernels.cpu.gemm import pack_columns
 from dask_horn.kernels.cpu.images import (
     ACROSS,
@@ -46,9 +45,10 @@ from dask_horn.kernels.cpu.images import (
     WINDOW_WIDTH,
     image_sizes,
 )
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.runs import multiply_runs
-from dask_horn.kernels.cpu.tiles import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.runs import multiply_runs
+from dask_horn.kernels.cpu.tiles.tiles import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, A, B, C, D, E, F
 from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 

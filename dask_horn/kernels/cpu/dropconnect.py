@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats, zero_floats
-from dask_horn.kernels.cpu.kept_products import (
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.kept_products import (
     add_kept,
     as_terms,
     copy_padded,
@@ -26,7 +26,7 @@ from dask_horn.kernels.cpu.kept_products import (
     multiply_kept,
     multiply_kept_transposed,
 )
-from dask_horn.kernels.cpu.masked_tiles import (
+from dask_horn.kernels.cpu.tiles.masked_tiles import (
     MASK_COLUMNS,
     MASK_ROWS,
     MASK_WORDS,
@@ -34,7 +34,7 @@ from dask_horn.kernels.cpu.masked_tiles import (
     TERM,
     add_kept_rows,
 )
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, ROWS, SIZES, A, B, C, D, E, F
 
 __all__ = ["mask_size", "work_size"]

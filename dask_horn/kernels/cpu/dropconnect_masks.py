@@ -13,8 +13,8 @@ import numpy as np
 from numba import carray, types
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.masked_tiles import MASK_COLUMNS, MASK_ROWS, MASK_WORDS
-from dask_horn.kernels.cpu.pointers import at, pointer_to
+from dask_horn.kernels.cpu.tiles.masked_tiles import MASK_COLUMNS, MASK_ROWS, MASK_WORDS
+from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, KEY, N_IN, N_OUT, ROWS, STEP, STREAM, A
 from dask_horn.kernels.random import philox
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.tiles import (
+from dask_horn.kernels.cpu.tiles.floats import copy_floats
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.tiles import (
     SCRATCH,
     SHORT,
     TALL,
@@ -27,7 +27,7 @@ from dask_horn.kernels.cpu.tiles import (
     n_tall_tiles,
     transpose_block,
 )
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
 
 __all__ = ["SLACK", "pack_columns", "padded_rows", "weight_kernel", "work_size"]

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import kernel
-from dask_horn.kernels.cpu.floats import add_floats, copy_floats, scale_floats, zero_floats
-from dask_horn.kernels.cpu.kept_products import add_kept
-from dask_horn.kernels.cpu.masked_tiles import MASK_WORDS
-from dask_horn.kernels.cpu.panels import (
+from dask_horn.kernels.cpu.tiles.floats import add_floats, copy_floats, scale_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.kept_products import add_kept
+from dask_horn.kernels.cpu.tiles.masked_tiles import MASK_WORDS
+from dask_horn.kernels.cpu.tiles.panels import (
     CHUNK,
     add_weight_chunk,
     chunk_size,
@@ -28,10 +28,10 @@ from dask_horn.kernels.cpu.panels import (
     pack_transposed,
     panels_size,
 )
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.state_products import BACKWARD, FORWARD, state_product_size
-from dask_horn.kernels.cpu.tiles import SCRATCH
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.state_products import BACKWARD, FORWARD, state_product_size
+from dask_horn.kernels.cpu.tiles.tiles import SCRATCH
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,

@@ -13,9 +13,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.tile_code import emit_tile
-from dask_horn.kernels.cpu.tiles import SHORT, TALL, WIDE, copy_block
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.tile_code import emit_tile
+from dask_horn.kernels.cpu.tiles.tiles import SHORT, TALL, WIDE, copy_block
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 
 __all__ = ["multiply_runs"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numba import carray, types
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.floats import add_floats, copy_floats, zero_floats
-from dask_horn.kernels.cpu.masked_tiles import (
+from dask_horn.kernels.cpu.tiles.floats import add_floats, copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.masked_tiles import (
     DOT_ROWS,
     MASK_COLUMNS,
     MASK_ROWS,
@@ -25,7 +25,7 @@ from dask_horn.kernels.cpu.masked_tiles import (
     add_kept_rows,
     kept_dots,
 )
-from dask_horn.kernels.cpu.pointers import at, pointer_to
+from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
 
 __all__ = [
     "add_kept",

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.floats import copy_floats, scale_floats
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.tiles import (
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, scale_floats
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.tiles import (
     SHORT,
     TALL,
     WIDE,
@@ -24,7 +24,7 @@ from dask_horn.kernels.cpu.tiles import (
     n_tall_tiles,
     transpose_block,
 )
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 
 __all__ = [
     "CHUNK",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.kernels.cpu.vectors import (
+from dask_horn.kernels.cpu.tiles.vectors import (
     LANES,
     LONG,
     VECTOR,

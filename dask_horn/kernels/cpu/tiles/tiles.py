@@ -21,9 +21,9 @@ from numba import carray, types
 from numba.extending import intrinsic
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.tile_code import emit_tile
-from dask_horn.kernels.cpu.vectors import INT, LANES, LONG, POINTER, load, store
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.tile_code import emit_tile
+from dask_horn.kernels.cpu.tiles.vectors import INT, LANES, LONG, POINTER, load, store
 
 __all__ = [
     "SCRATCH",
