@@ -18,6 +18,7 @@ FLOORS = {
     "network": 0,
     "kernels": 0,
     "errors": 0,
+    "rounding": -1,
     "partition": 1,
     "data": 1,
     "program": 2,
