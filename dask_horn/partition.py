@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.kernels.cpu.slices import LAYOUT, put_constant, put_slice, take_slice
+from dask_horn.kernels.slices import LAYOUT, put_constant, put_slice, take_slice
 from dask_horn.network import Network, ParameterTable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class SliceMap:
     whole_size : int
         Length of the parent's vector.
     layout, units : ndarray of int64
-        The same, in the form that the kernels read (`dask_horn.kernels.cpu.slices`).
+        The same, in the form that the kernels read (`dask_horn.kernels.slices`).
     """
 
     table: ParameterTable
