@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import zarr
-from dask_horn.training.tasks.division import first_values, partition_of
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, ZstdCodec
 
@@ -36,6 +35,7 @@ from dask_horn.training import Known, TrainingOptions
 from dask_horn.training.plan.prepare import make_spec, prepare_data
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks import submodel
+from dask_horn.training.tasks.division import first_values, partition_of
 
 CODECS: dict[str, Any] = {
     "blosc-lz4": BloscCodec(cname="lz4", shuffle="shuffle"),
