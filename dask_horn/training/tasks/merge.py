@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.kernels.cpu.slices import outer_step
+from dask_horn.kernels.slices import outer_step
 from dask_horn.network import ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.records import SubmodelReport

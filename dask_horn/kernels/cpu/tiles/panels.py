@@ -13,18 +13,13 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.floats import copy_floats, scale_floats
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.tiles import (
-    SHORT,
-    TALL,
-    WIDE,
-    copy_wide,
-    multiply_tile,
-    n_tall_tiles,
-    transpose_block,
-)
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.blocks import copy_wide, transpose_block
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, scale_floats
+from dask_horn.kernels.cpu.tiles.multiply import multiply_tile
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.sizes import SHORT, TALL, WIDE, n_tall_tiles
+from dask_horn.kernels.cpu.tiles.vectors import LANES
+from dask_horn.kernels.rounding import round_up
 
 __all__ = [
     "CHUNK",
@@ -32,6 +27,7 @@ __all__ = [
     "chunk_size",
     "multiply_packed",
     "pack",
+    "pack_columns",
     "pack_transposed",
     "panels_size",
 ]
@@ -44,18 +40,12 @@ CHUNK = 256
 
 def panels_size(n_terms: int, n_columns: int) -> int:
     """Elements of the panels of a matrix (n_terms, n_columns)."""
-    return n_terms * _padded(n_columns)
+    return n_terms * round_up(n_columns, WIDE)
 
 
 def chunk_size(n_in: int) -> int:
     """Elements of work space for `add_weight_chunk`."""
     return CHUNK * (n_in + TALL + WIDE)
-
-
-@inlined
-def _padded(n: Any) -> Any:
-    """Round up to whole tiles' columns."""
-    return -(-n // WIDE) * WIDE
 
 
 @inlined
@@ -66,11 +56,11 @@ def pack(matrix: Any, n_terms: Any, n_columns: Any, factor: Any, panels: Any) ->
     """
     for first in range(0, n_terms, TERMS):
         n = min(TERMS, n_terms - first)
-        chunk = at(panels, first * _padded(n_columns))
+        chunk = at(panels, first * round_up(n_columns, WIDE))
         for k in range(n):
             for j in range(0, n_columns, WIDE):
                 copy_wide(at(matrix, (first + k) * n_columns + j), at(chunk, j * n + k * WIDE))
-    scale_floats(panels, n_terms * _padded(n_columns), factor)
+    scale_floats(panels, n_terms * round_up(n_columns, WIDE), factor)
 
 
 @inlined
@@ -83,7 +73,7 @@ def pack_transposed(
     """
     for first in range(0, n_terms, TERMS):
         n = min(TERMS, n_terms - first)
-        chunk = at(panels, first * _padded(n_columns))
+        chunk = at(panels, first * round_up(n_columns, WIDE))
         for j in range(0, n_columns, LANES):
             panel = at(chunk, j // WIDE * WIDE * n + j % WIDE)
             for k in range(0, n, LANES):
@@ -91,7 +81,21 @@ def pack_transposed(
                     at(matrix, j * n_terms + first + k), n_terms, at(panel, k * WIDE), WIDE,
                     LANES, min(LANES, n - k), scratch,
                 )  # fmt: skip
-    scale_floats(panels, n_terms * _padded(n_columns), factor)
+    scale_floats(panels, n_terms * round_up(n_columns, WIDE), factor)
+
+
+@inlined
+def pack_columns(
+    matrix: Any, row_length: Any, n_rows: Any, start: Any, stop: Any, panels: Any
+) -> None:
+    """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side.
+
+    The last one is filled up with what follows in memory.
+    """
+    for k in range(n_rows):
+        for j in range(start, stop, WIDE):
+            panel = at(panels, (j - start) * n_rows + k * WIDE)
+            copy_wide(at(matrix, k * row_length + j), panel)
 
 
 @inlined
@@ -106,7 +110,7 @@ def multiply_packed(
     n_tall = n_tall_tiles(n_rows)
     for first in range(0, n_terms, TERMS):
         n = min(TERMS, n_terms - first)
-        chunk = at(panels, first * _padded(n_columns))
+        chunk = at(panels, first * round_up(n_columns, WIDE))
         for j in range(0, n_columns, WIDE):
             i = 0
             while i < n_rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.kernels.cpu.slices import outer_step
+from dask_horn.kernels.slices import outer_step
 
 SIZE = 1001
 

@@ -1,8 +1,8 @@
 """Slices of a parameter vector: take one out, put one back, count, and the outer step.
 
-A slice is described by two arrays: `layout`, a row per tensor (`LAYOUT` names its columns), and
-`units`, all index sets end to end. Every tensor is seen as four-dimensional, short ones with
-leading axes of length one. Innermost indices are unsigned, for Python's negative ones cost a
+A slice is described by two arrays: `layout`, a row per tensor, whose columns are named below, and
+`units`, all index sets end to end. Every tensor is seen as one of N_AXES dimensions, short ones
+with leading axes of length one. Innermost indices are unsigned, for Python's negative ones cost a
 test each.
 """
 
@@ -16,11 +16,29 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled, inlined
 
-__all__ = ["LAYOUT", "outer_step", "put_constant", "put_slice", "take_slice"]
+__all__ = [
+    "LENGTHS",
+    "N_AXES",
+    "N_COLUMNS",
+    "OFFSET",
+    "UNITS",
+    "WHOLE_LENGTHS",
+    "WHOLE_OFFSET",
+    "outer_step",
+    "put_constant",
+    "put_slice",
+    "take_slice",
+]
 
-#: Offset in the whole vector, offset in the slice, the slice's four lengths, the whole tensor's
-#: four lengths, and where in `units` each axis' index set begins.
-LAYOUT = ("whole", "slice", *(f"{kind}{i}" for kind in ("n", "N", "units") for i in range(4)))
+#: Most dimensions of a tensor.
+N_AXES = 4
+# Columns of a layout.
+WHOLE_OFFSET = 0  # of the tensor in the whole vector
+OFFSET = 1  # of it in the slice's
+LENGTHS = 2  # of the slice's axes …
+WHOLE_LENGTHS = LENGTHS + N_AXES  # of the whole tensor's axes …
+UNITS = WHOLE_LENGTHS + N_AXES  # where in `units` the index set of each axis begins …
+N_COLUMNS = UNITS + N_AXES
 
 _FLOATS = types.float32[::1]
 # What comes from another process is read-only, and often not aligned.
@@ -31,8 +49,16 @@ _LAYOUT_TYPE, _UNITS_TYPE = types.int64[:, ::1], types.int64[::1]
 @inlined
 def _line(row: Any, units: Any, a: Any, b: Any, c: Any) -> Any:
     """Where the line (a, b, c) of the slice begins in the whole vector."""
-    line = (units[row[10] + a] * row[7] + units[row[11] + b]) * row[8] + units[row[12] + c]
-    return row[0] + line * row[9]
+    line = units[row[UNITS] + a] * row[WHOLE_LENGTHS + 1] + units[row[UNITS + 1] + b]
+    line = line * row[WHOLE_LENGTHS + 2] + units[row[UNITS + 2] + c]
+    return row[WHOLE_OFFSET] + line * row[WHOLE_LENGTHS + 3]
+
+
+@inlined
+def _columns(row: Any, units: Any) -> Any:
+    """Where the slice's innermost indices lie in a line of the whole tensor."""
+    start = row[UNITS + 3]
+    return units[start : start + row[LENGTHS + 3]].view(np.uint64)
 
 
 @compiled(types.void(_READ_ONLY_FLOATS, _FLOATS, _LAYOUT_TYPE, _UNITS_TYPE))
@@ -45,13 +71,13 @@ def take_slice(
     """Copy the entries that the index sets name from `whole` into `part`."""
     for t in range(layout.shape[0]):
         row = layout[t]
-        target = row[1]
-        columns = units[row[13] : row[13] + row[5]].view(np.uint64)
-        for a in range(row[2]):
-            for b in range(row[3]):
-                for c in range(row[4]):
+        target = row[OFFSET]
+        columns = _columns(row, units)
+        for a in range(row[LENGTHS]):
+            for b in range(row[LENGTHS + 1]):
+                for c in range(row[LENGTHS + 2]):
                     start = _line(row, units, a, b, c)
-                    line = whole[start : start + row[9]]
+                    line = whole[start : start + row[WHOLE_LENGTHS + 3]]
                     own = part[target : target + columns.size]
                     for d in range(columns.size):
                         own[d] = line[columns[d]]
@@ -69,13 +95,13 @@ def put_slice(
     """Add `weight` times each entry of `part` to its place in `whole`."""
     for t in range(layout.shape[0]):
         row = layout[t]
-        source = row[1]
-        columns = units[row[13] : row[13] + row[5]].view(np.uint64)
-        for a in range(row[2]):
-            for b in range(row[3]):
-                for c in range(row[4]):
+        source = row[OFFSET]
+        columns = _columns(row, units)
+        for a in range(row[LENGTHS]):
+            for b in range(row[LENGTHS + 1]):
+                for c in range(row[LENGTHS + 2]):
                     start = _line(row, units, a, b, c)
-                    line = whole[start : start + row[9]]
+                    line = whole[start : start + row[WHOLE_LENGTHS + 3]]
                     own = part[source : source + columns.size]
                     for d in range(columns.size):
                         line[columns[d]] += weight * own[d]
@@ -92,12 +118,12 @@ def put_constant(
     """Add `constant` at every place of `whole` that the slice holds."""
     for t in range(layout.shape[0]):
         row = layout[t]
-        columns = units[row[13] : row[13] + row[5]].view(np.uint64)
-        for a in range(row[2]):
-            for b in range(row[3]):
-                for c in range(row[4]):
+        columns = _columns(row, units)
+        for a in range(row[LENGTHS]):
+            for b in range(row[LENGTHS + 1]):
+                for c in range(row[LENGTHS + 2]):
                     start = _line(row, units, a, b, c)
-                    line = whole[start : start + row[9]]
+                    line = whole[start : start + row[WHOLE_LENGTHS + 3]]
                     for d in range(columns.size):
                         line[columns[d]] += constant
 

@@ -14,8 +14,8 @@ import numpy as np
 from numba import carray, types
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.floats import add_floats, copy_floats, zero_floats
-from dask_horn.kernels.cpu.masked_tiles import (
+from dask_horn.kernels.cpu.tiles.floats import add_floats, copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.masked_tiles import (
     DOT_ROWS,
     MASK_COLUMNS,
     MASK_ROWS,
@@ -25,7 +25,8 @@ from dask_horn.kernels.cpu.masked_tiles import (
     add_kept_rows,
     kept_dots,
 )
-from dask_horn.kernels.cpu.pointers import at, pointer_to
+from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
+from dask_horn.kernels.rounding import ceil_div, round_up
 
 __all__ = [
     "add_kept",
@@ -46,14 +47,14 @@ _0, _1, _2, _3, _TERM = (np.uint64(number) for number in (0, 1, 2, 3, TERM))
 
 def kept_sums_size(n_rows: int, n_out: int) -> int:
     """Elements of work space that `multiply_kept` needs."""
-    n_columns = -(-n_out // MASK_COLUMNS) * MASK_COLUMNS
+    n_columns = round_up(n_out, MASK_COLUMNS)
     terms = n_rows * (1 + _PANEL_ROWS * TERM)
     return terms + _PANEL_ROWS * MASK_COLUMNS + n_rows * n_columns
 
 
 def kept_dots_size(n_rows: int, n_out: int) -> int:
     """Elements of work space that `multiply_kept_transposed` needs."""
-    n_columns = -(-n_out // MASK_COLUMNS) * MASK_COLUMNS
+    n_columns = round_up(n_out, MASK_COLUMNS)
     return MASK_ROWS * (1 + n_columns) + n_rows * n_columns
 
 
@@ -67,7 +68,7 @@ def multiply_kept(
     And, where `has_bias` is 1 and not 0, the kept biases (n_out,), times `one`.
     """
     panel, end = work, n_in + has_bias
-    n_panels = -(-n_out // MASK_COLUMNS)
+    n_panels = ceil_div(n_out, MASK_COLUMNS)
     tile_size = batch * MASK_WORDS
     terms = at(panel, _PANEL_ROWS * MASK_COLUMNS)
     counts = at(terms, batch * _PANEL_ROWS * TERM)
@@ -125,7 +126,7 @@ def multiply_kept_transposed(
     The weight is (n_in, n_out).
     """
     panel = work
-    n_panels = -(-n_out // MASK_COLUMNS)
+    n_panels = ceil_div(n_out, MASK_COLUMNS)
     width = n_panels * MASK_COLUMNS
     tile_size = batch * MASK_WORDS
     found = at(panel, MASK_ROWS * width)
@@ -161,7 +162,7 @@ def add_kept(
     `tile_step` behind those of the tile before it. The target may be the source.
     """
     words = pointer_to(carray(bits, (1,)).ctypes.data, types.int32)
-    n_panels = -(-n_out // MASK_COLUMNS)
+    n_panels = ceil_div(n_out, MASK_COLUMNS)
     for i in range(n_rows):
         tile_row = (first + i) // MASK_ROWS
         for j in range(0, n_out, MASK_WORDS):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.kernels.cpu.vectors import (
+from dask_horn.kernels.cpu.tiles.vectors import (
     LANES,
     LONG,
     VECTOR,
@@ -30,19 +30,19 @@ State = list[Any]
 
 
 def emit_tile(
-    context: Any,
     builder: Any,
-    args: Any,
     rows: int,
     n_vectors: int,
-    runs: tuple[Any, Any] | None = None,
-) -> Any:
+    factors: Sequence[Any],
+    out: Any,
+    out_row: Any,
+    accumulate: Any,
+) -> None:
     """Write a tile's instructions: load or clear the sums, add all products, store.
 
-    With `runs`, which are a number and a distance, the steps are done as many times, and a is that
-    much further on after each; b goes on without a gap.
+    `factors` may end in runs, a number and a distance: see `multiply.py`.
     """
-    a, a_row, a_step, b, b_step, n_steps, out, out_row, accumulate = args
+    a, a_row, a_step, b, b_step, n_steps, *runs = factors
     entry = builder.block
     blocks = [builder.append_basic_block(f"tile_{name}") for name in ("load", "head")]
     places = _Places(builder, out, out_row, [(i, v) for i in range(rows) for v in range(n_vectors)])
@@ -56,16 +56,16 @@ def emit_tile(
         reached, state = _repeat(builder, tile.add_step, state, LONG(0), whole, _UNROLLED)
         return _repeat(builder, tile.add_step, state, reached, n_steps, 1)[1]
 
-    def run_and_jump(state: State) -> State:
-        assert runs is not None
-        return tile.moved(run(state), runs[1])
+    if runs:
+        n_runs, jump = runs
 
-    if runs is None:
-        state = run(state)
+        def run_and_jump(state: State) -> State:
+            return tile.moved(run(state), jump)
+
+        state = _repeat(builder, run_and_jump, state, LONG(0), n_runs, 1)[1]
     else:
-        state = _repeat(builder, run_and_jump, state, LONG(0), runs[0], 1)[1]
+        state = run(state)
     places.store(tile.sums_of(state))
-    return context.get_dummy_value()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dask_horn.kernels.cpu.vectors import (
+from dask_horn.kernels.cpu.tiles.vectors import (
     INT,
     LANES,
     LONG,

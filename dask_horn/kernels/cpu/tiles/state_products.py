@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.floats import copy_floats, scale_floats
-from dask_horn.kernels.cpu.kept_products import (
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, scale_floats
+from dask_horn.kernels.cpu.tiles.kept_products import (
     kept_dots_size,
     kept_sums_size,
     multiply_kept,
     multiply_kept_transposed,
 )
-from dask_horn.kernels.cpu.panels import multiply_packed, pack, pack_transposed, panels_size
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.panels import multiply_packed, pack, pack_transposed, panels_size
+from dask_horn.kernels.cpu.tiles.pointers import at
 
 __all__ = ["BACKWARD", "FORWARD", "state_product_size"]
 
