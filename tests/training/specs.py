@@ -40,7 +40,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
     groups = tuple(tuple(blocks[group::n_groups]) for group in range(n_groups))
     plan = RoundPlan(
         n_submodels=n_submodels,
-        lineages=(tuple(range(n_groups)),),
+        groups_of=(tuple(range(n_groups)),),
         group_blocks=groups,
         steps=steps or (4,) * n_groups,
         rate_factor=1.0,

@@ -19,7 +19,7 @@ from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.prepare import Known, prepare_data
 from dask_horn.training.plan.prepare import make_spec as settle
 from dask_horn.training.tasks.evaluate import score_blocks
-from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.states import Whole
 from tests.sequences import CHANNELS, COUNTED, LENGTHS, MASK, STEPS, SUMS, WORDS, N, X, make_model
 from tests.training.specs import make_spec
 
@@ -84,7 +84,7 @@ def test_scores_of_blocks_add_up_to_that_of_all():
         targets=Targets.of_classes(np.arange(3), STEPS), standardizer=model.standardizer,
     )  # fmt: skip
     blocks = [block for group in spec.rounds[0].group_blocks for block in group]
-    parents = [ParentState.start(network.initial_values(seed)) for seed in range(2)]
+    parents = [Whole.start(network.initial_values(seed), 0) for seed in range(2)]
     found = add_scores([score_blocks(spec, [block], parents) for block in blocks])
     forget(spec.run)
     logits = [

@@ -17,15 +17,18 @@ from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
 from dask_horn.records import Callback, CallbackList, RoundReport
-from dask_horn.training.graph.rounds import round_graph, start_graph
+from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.memory import kernels_of, memory_needed
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.prepare import Known, make_spec, prepare_data
 from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.barrier import GlobalBarrier
 from dask_horn.training.run.checkpoint import Checkpoint
+from dask_horn.training.run.context import RunContext
+from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
-from dask_horn.training.run.rounds import Rounds, shared_spec
+from dask_horn.training.run.rounds import Rounds
 
 __all__ = ["run", "train", "training_graph"]
 
@@ -144,7 +147,8 @@ def run(
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
         executor.warm_up(kernels_of(spec))
-        rounds = Rounds(spec, options, executor, listeners, kept, folder)
+        context = RunContext.begin(spec, options, executor, folder)
+        rounds = Rounds(context, Keeper(context, kept), GlobalBarrier(), listeners)
         try:
             return rounds.train(initial)
         except BaseException as error:
@@ -186,10 +190,11 @@ def training_graph(
         data = prepare_data(network, X, y, None, options, Known(), executor, folder)
         executor.forget(data.run)  # the graph may never be computed, or anywhere
     spec = make_spec(network, data, options, Known())
-    shared = shared_spec(spec)
-    parents = start_graph(spec, shared)
+    graphs = Graphs(spec, shared_spec(spec))
+    parents = graphs.start()
     for round in range(options.n_rounds):
-        graph = round_graph(spec, shared, parents, round)
+        written = graphs.round(parents, round)
+        graph = written.merged(written.trained)
         parents = graph.parents
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]

@@ -14,12 +14,12 @@ from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.records import Score, add_scores
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.states import Whole
 
 __all__ = ["score_blocks"]
 
 
-def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[ParentState]) -> Score:
+def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
     """Score the mean prediction of `parents` on some of the validation rows.
 
     Raises
@@ -52,11 +52,11 @@ def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     return values.reshape(counted.size, -1)[counted.ravel()]
 
 
-def _execution(spec: RunSpec, dtype: str, parent: ParentState) -> Execution:
+def _execution(spec: RunSpec, dtype: str, parent: Whole) -> Execution:
     """Set a parent up to predict."""
     program = prediction_program(
         spec.network,
-        parent.statistics if spec.network.statistics else None,
+        parent.statistics,
         batch_size=PREDICTION_BATCH,
         sample_dtype=dtype,
     )
