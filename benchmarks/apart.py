@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["HASWELL", "UNSET", "run_apart"]
+__all__ = ["HASWELL", "UNSET", "keep_to_one_core", "run_apart"]
 
 #: The environments that decide which instructions BLAS uses: what a user gets, and AVX2 for all.
 UNSET: Mapping[str, str | None] = {
@@ -71,6 +71,12 @@ def run_apart(
         if line.startswith(_MARK):
             return json.loads(line.removeprefix(_MARK))
     raise RuntimeError(f"{function} returned nothing; it printed {process.stdout[-500:]!r}")
+
+
+def keep_to_one_core() -> None:
+    """Pin this process, and all threads that it starts, to one core."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import dask
 from distributed import Client, LocalCluster
 
 import dask_horn as horn
+from benchmarks.datasets import mnist_network
 from benchmarks.time_to_accuracy.task import Checkpoint, Log, Task
 
 __all__ = ["on_a_cluster", "on_threads"]
@@ -51,15 +52,12 @@ def on_threads(task: Task, seed: int, settings: dict[str, Any], log: Log) -> Ite
         yield from _looked_at(task, store, seed, settings, seconds, losses)
 
 
-def _network(task: Task) -> horn.Network:
-    hidden = [horn.Dense(task.hidden, activation="relu") for _ in range(2)]
-    return horn.Network([*hidden, horn.Dense(10)], input_shape=784)
-
-
 def _warm(task: Task, store: str, settings: dict[str, Any], log: Log) -> None:
     """Load or compile the kernels wherever they run."""
     began = time.perf_counter()
-    horn.train(_network(task), store, **{**settings, "n_rounds": 1, "steps_per_round": 4})
+    horn.train(
+        mnist_network(task.hidden), store, **{**settings, "n_rounds": 1, "steps_per_round": 4}
+    )
     log.startup["first run, of 4 steps"] = time.perf_counter() - began
 
 
@@ -89,7 +87,7 @@ def _on_the_clock(
 ) -> tuple[list[float], list[float]]:
     """Train from the call of `train` on; return when each round was done, and its loss."""
     clock = _Clock()
-    horn.train(_network(task), store, random_state=seed, callbacks=[clock], **settings)
+    horn.train(mnist_network(task.hidden), store, random_state=seed, callbacks=[clock], **settings)
     log.notes["seconds before the first round"] = clock.rounds_began
     log.notes["share in training tasks"] = clock.kernel_seconds / 2 / clock.seconds[-1]
     return clock.seconds, clock.losses
@@ -127,7 +125,12 @@ def _looked_at(
     look = _Look(losses)
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(
-            horn.train, _network(task), store, random_state=seed, callbacks=[look], **settings
+            horn.train,
+            mnist_network(task.hidden),
+            store,
+            random_state=seed,
+            callbacks=[look],
+            **settings,
         )
         try:
             for time_of_round in seconds:

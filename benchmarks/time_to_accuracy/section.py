@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from benchmarks.report import markdown_table
 from benchmarks.time_to_accuracy.run import AS_INSTALLED, EQUAL, Runs
-from benchmarks.time_to_accuracy.settings import RACES, TRIED, Race
+from benchmarks.time_to_accuracy.settings import RACES, Race
 from benchmarks.time_to_accuracy.task import Course
 
 __all__ = ["render"]
@@ -56,7 +55,7 @@ def render(measured: dict[str, dict[str, Runs]], plots: Path) -> str:
         if equal:
             parts.append("With AVX2 for all (our kernels, MKL and oneDNN):")
             parts.extend([_table(race, equal), _verdict(race, equal)])
-        parts.append(_chosen(name, race, runs))
+        parts.append(_chosen(race, runs))
         picture = f"time_to_accuracy_{name}.png"
         _plot(race, runs, plots / picture)
         parts.append(f"![Accuracy on the test samples against seconds](plots/{picture})")
@@ -149,15 +148,13 @@ def _startup(runs: Runs) -> str:
     return text
 
 
-def _chosen(name: str, race: Race, runs: Runs) -> str:
-    """Tell the settings, and among how many they were chosen."""
-    tried = json.loads(TRIED.read_text()).get(name, {}) if TRIED.exists() else {}
-    lines = []
-    for contestant in runs:
-        settings = ", ".join(f"{key} {value}" for key, value in race.settings[contestant].items())
-        n_tried = len(tried.get(contestant, []))
-        among = f" (of {n_tried} tried)" if n_tried else ""
-        lines.append(f"- {contestant}: {settings}{among}")
+def _chosen(race: Race, runs: Runs) -> str:
+    """Tell the settings."""
+    lines = [
+        f"- {contestant}: "
+        + ", ".join(f"{key} {value}" for key, value in race.settings[contestant].items())
+        for contestant in runs
+    ]
     return "Settings:\n\n" + "\n".join(lines)
 
 

@@ -1,4 +1,8 @@
-"""The races, what each contestant trains with in them, and among what that was chosen."""
+"""The races, and what each contestant trains with in them.
+
+Settings were chosen on another seed, by the rule that is measured: of some grids of rates, batches,
+rounds and sub-models that candidate which was stopped first.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from benchmarks.benchmark import HERE
-
-__all__ = ["CONTESTANTS", "RACES", "TRIED", "Race", "Settings"]
+__all__ = ["CONTESTANTS", "RACES", "Race", "Settings"]
 
 Settings: TypeAlias = dict[str, Any]
-
-#: What `tuning.py` has tried.
-TRIED = HERE / "records" / "time_to_accuracy_tuning.json"
 
 #: Names in tables, and where the contestants are: ``module:function`` as `task.Contestant` says.
 #: One more is added here, and to the settings and seeds of the races that it takes part in.

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+import dask_horn as horn
 from benchmarks.datasets import mnist
 
 __all__ = ["Checkpoint", "Contestant", "Course", "Log", "Task", "follow"]
@@ -86,8 +87,6 @@ class Task:
     @property
     def store(self) -> str:
         """Location of the samples to train on as Zarr, written where they are not there yet."""
-        import dask_horn as horn
-
         location = Path(self.scratch) / "train.zarr"
         if not location.exists():
             horn.write_samples(location, *self.train, chunk_bytes=2**20)
