@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 import numpy as np
-from distributed import Client, LocalCluster
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
@@ -24,8 +23,8 @@ import dask_horn as horn
 from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark
 from benchmarks.datasets import mnist, mnist_network
-from benchmarks.memory import peak_memory, reset_peak
 from benchmarks.report import markdown_table
+from benchmarks.workers import local_cluster, peak_memory, reset_peak
 
 BATCH, STEPS = 128, 50
 #: What is not varied: along one axis everything else is as here.
@@ -86,12 +85,7 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     Memory is what a worker has had in use beyond what it had when its kernels were loaded.
     """
     network = mnist_network(settings["width"])
-    with (
-        LocalCluster(
-            n_workers=settings["workers"], threads_per_worker=1, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with local_cluster(settings["workers"]) as client:
         X = np.zeros((256, 784), np.uint8)
         horn.train(
             mnist_network(8), X, np.arange(256) % 10, n_groups=2, n_rounds=2, steps_per_round=2

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 import numpy as np
-from distributed import Client, LocalCluster
 
 import dask_horn as horn
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.datasets import mnist, mnist_network, store_mnist
 from benchmarks.report import markdown_table
+from benchmarks.workers import local_cluster
 
 N_WORKERS = 2
 SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 12}
@@ -29,8 +29,7 @@ def measure(folder: Path, full: bool) -> Measured:
     rows = []
     with (
         tempfile.TemporaryDirectory() as scratch,
-        LocalCluster(N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
+        local_cluster(N_WORKERS),
     ):
         train, _ = store_mnist(folder, Path(scratch))
         horn.train(network, train, n_rounds=1, steps_per_round=1)  # kernels are compiled or loaded

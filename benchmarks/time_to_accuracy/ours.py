@@ -16,11 +16,11 @@ from queue import Empty, Queue
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster
 
 import dask_horn as horn
 from benchmarks.datasets import mnist_network
 from benchmarks.time_to_accuracy.task import Checkpoint, Log, Task
+from benchmarks.workers import local_cluster
 
 __all__ = ["on_a_cluster", "on_threads"]
 
@@ -29,10 +29,7 @@ def on_a_cluster(task: Task, seed: int, settings: dict[str, Any], log: Log) -> I
     """Train on a LocalCluster of two worker processes of one thread."""
     store = task.store
     began = time.perf_counter()
-    with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
+    with local_cluster(2) as client:
         log.startup["cluster"] = time.perf_counter() - began
         _warm(task, store, settings, log)
         log.idle_rss = max(client.run(_rss).values())

@@ -1,12 +1,26 @@
-"""A process' memory, as Linux counts it."""
+"""Workers on this machine, and a process' memory as Linux counts it."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["memory_in_use", "peak_memory", "reset_peak"]
+from distributed import Client, LocalCluster
+
+__all__ = ["local_cluster", "memory_in_use", "peak_memory", "reset_peak"]
+
+
+@contextlib.contextmanager
+def local_cluster(n_workers: int = 2) -> Iterator[Client]:
+    """Start worker processes of one thread, and make them the current cluster."""
+    with (
+        LocalCluster(n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(n_workers)
+        yield client
 
 
 def memory_in_use() -> int:
