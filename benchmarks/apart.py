@@ -43,16 +43,7 @@ def run_apart(
 ) -> Any:
     """Call ``module:function(settings)`` in a process of its own; return its plain values.
 
-    Parameters
-    ----------
-    function : str
-        Such as ``"benchmarks.throughput:work"``.
-    settings : mapping
-        Plain values.
-    environment : mapping of str to str or None
-        Variables to set, or to unset.
-    threads : int, default 1
-        Of BLAS and OpenMP.
+    `environment` sets variables, or unsets those that are None; `threads` are BLAS' and OpenMP's.
     """
     variables = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
     for name, value in environment.items():

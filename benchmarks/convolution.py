@@ -206,10 +206,7 @@ _INTRODUCTION = (
 )
 
 BENCHMARK = Benchmark(
-    name="convolution",
-    title="Throughput of a convolutional network's step, one thread",
-    measure=measure,
-    render=render,
+    "convolution", "Throughput of a convolutional network's step, one thread", measure, render
 )
 
 if __name__ == "__main__":

@@ -14,9 +14,6 @@ from typing import Any
 
 import click
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 from threadpoolctl import threadpool_info
 
 import dask_horn as horn
@@ -139,11 +136,7 @@ def _store(folder: Path, scratch: Path, samples: int) -> str:
     return str(location)
 
 
-QUANTITIES = {
-    "time": "seconds of a round",
-    "bytes": "MB of slices and deltas in a round",
-    "memory": "MB of a worker, beyond idle",
-}
+QUANTITIES = ("time", "bytes", "memory")
 _NAMES = {
     "groups": "groups G",
     "submodels": "sub-models K",
@@ -218,7 +211,6 @@ def _grows(along: Sequence[Point], quantity: str) -> bool:
 def render(measured: Mapping[str, Any], plots: Path) -> str:
     """Write the section."""
     points = measured["points"]
-    figure(points).savefig(plots / "growth.png", dpi=110)
     rows = []
     for axis in AXES:
         along = _along(points, axis)
@@ -248,7 +240,6 @@ def render(measured: Mapping[str, Any], plots: Path) -> str:
     return "\n\n".join(
         (
             _introduction(measured),
-            "![Time, bytes and memory along each axis](plots/growth.png)",
             markdown_table(header, rows),
             _reading(points),
             _workers(_along(points, "workers")),
@@ -270,46 +261,6 @@ def fit_of_theory(along: Sequence[Point], quantity: str) -> float:
     return grown / (expected(last, quantity) / expected(first, quantity))
 
 
-def figure(points: Sequence[Point]) -> Figure:
-    """Draw the small multiples: a column for each axis, a row for each quantity."""
-    drawn = Figure(figsize=(15, 8.5), layout="constrained")
-    grid = drawn.subplots(len(QUANTITIES), len(AXES), sharex="col", sharey="row")
-    for column, axis in enumerate(AXES):
-        along = _along(points, axis)
-        for row, (quantity, label) in enumerate(QUANTITIES.items()):
-            _panel(grid[row, column], fitted(along, quantity), axis, quantity)
-            if column == 0:
-                grid[row, 0].set_ylabel(label)
-        grid[-1, column].set_xlabel(_NAMES[axis])
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-    return drawn
-
-
-def _panel(axes: Axes, along: Sequence[Point], axis: str, quantity: str) -> None:
-    x = np.array([point[axis] for point in along], float)
-    y = np.array([value(point, quantity) for point in along])
-    theory = np.array([expected(point, quantity) for point in along])
-    if quantity == "time":  # operations have no unit of time: their level is fitted
-        theory *= np.exp(np.mean(np.log(y / theory)))
-    scale = 1.0 if quantity == "time" else 1e6
-    axes.loglog(x, theory / scale, "--", color="0.55", label="counted")
-    axes.loglog(x, y / scale, "o", color="C0", label="measured")
-    if len(along) >= _FEW:
-        law = fit(x, y)
-        axes.loglog(x, law.factor * x**law.exponent / scale, color="C0", lw=1, label="fitted")
-        axes.set_title(f"exponent {law.exponent:+.2f}, counted {fit(x, theory).exponent:+.2f}",
-                       fontsize=10)  # fmt: skip
-    else:
-        axes.set_title(f"last ÷ first {y[-1] / y[0]:.2f}", fontsize=10)
-    axes.set_xticks(x, [f"{v:,.0f}" if v < 10000 else f"{v / 1024:,.0f} Ki" for v in x],
-                    rotation=40 if axis == "samples" else 0, fontsize=8)  # fmt: skip
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(alpha=0.3)
-
-
 def _along(points: Sequence[Point], axis: str) -> list[Point]:
     return sorted((point for point in points if point["axis"] == axis), key=lambda p: p[axis])
 
@@ -321,22 +272,19 @@ def _introduction(measured: Mapping[str, Any]) -> str:
     bases = "; ".join(
         f"along {_NAMES[axis]} {_base_of(points, axis)}" for axis in AXES if _along(points, axis)
     )
+    idle = [point["idle"] / 1e6 for point in points]
     return (
         f"784-width-width-10 on MNIST's images (repeated where there are more), equal parts, batch "
         f"{BATCH}, AdamW, {STEPS} steps of each sub-model in a round, or one pass where samples "
         f"grow. One axis at a time, the others fixed ({bases}). Each point is a fresh process and "
         f"a fresh local cluster of one-thread workers, in random order; kernels are loaded before. "
-        f"BLAS kernels {blas}, OPENBLAS_CORETYPE unset. Time is the run's over its {rounds} "
-        "rounds. Bytes are those of the slices and deltas of a steady round, neither the first nor "
-        "the last: of all groups but the first, whose sub-models train where the parent's parts "
-        "stay. They are counted for each group, whether or not they cross the network; a slice "
-        "comes to a worker once for all groups that it trains. Memory is a worker's peak (VmHWM) "
-        "in the whole run, in which the parent is drawn and cut, and put together at the end, "
-        "beyond what the worker had with its kernels loaded, "
-        f"{min(p['idle'] for p in points) / 1e6:.0f} to {max(p['idle'] for p in points) / 1e6:.0f} "
-        "MB. Lines are least squares of the logarithms; dashed is what is counted: operations of "
-        "all sub-models (the level fitted, as nothing says how long one takes), bytes of their "
-        "parameters, and bytes of all arrays that are held at a time, no fit."
+        f"BLAS kernels {blas}, OPENBLAS_CORETYPE unset. Time is the mean of {rounds} rounds. Bytes "
+        "are those of the slices and deltas of a steady round, whether or not they cross the "
+        "network: of all groups but the first, whose sub-models train where the parent's parts "
+        "stay. Memory is a worker's peak in the whole run, beyond what it had with its kernels "
+        f"loaded, {min(idle):.0f} to {max(idle):.0f} MB. Exponents are by least squares of the "
+        "logarithms; counted are operations of all sub-models, bytes of their parameters, and "
+        "bytes of all arrays that are held at a time."
     )
 
 
@@ -370,23 +318,15 @@ def _reading(points: Sequence[Point]) -> str:
 
 
 def _workers(along: Sequence[Point]) -> str:
-    if len(along) < 2:
-        return ""
     one, two = along[0], along[-1]
-    times = value(one, "time") / value(two, "time")
-    share = [
-        sum(point["kernel_seconds"]) / sum(point["seconds"]) / point["workers"]
-        for point in (one, two)
-    ]
+    shares = [100 * sum(p["kernel_seconds"]) / sum(p["seconds"]) / p["workers"] for p in (one, two)]
     return (
-        f"Two workers, one for each core of this machine, did a round {times:.2f} times as fast "
-        f"as one ({value(one, 'time'):.2f} and {value(two, 'time'):.2f} s), with "
-        f"{100 * share[0]:.0f} and {100 * share[1]:.0f} % of their time in training tasks. Each "
-        f"held {value(two, 'memory') / 1e6:.0f} MB where the one had "
-        f"{value(one, 'memory') / 1e6:.0f}; {two['sent'] / 1e6:.1f} MB a round left a worker, by "
-        f"the workers' own counters, where a steady round has {value(two, 'bytes') / 1e6:.1f} MB "
-        f"of slices and deltas (with one worker {one['sent'] / 1e6:.1f}: the parent that goes to "
-        f"the client at the end counts for all {len(one['seconds'])} rounds)."
+        f"Two workers did a round {value(one, 'time') / value(two, 'time'):.2f} times as fast as "
+        f"one ({value(one, 'time'):.2f} and {value(two, 'time'):.2f} s), with {shares[0]:.0f} and "
+        f"{shares[1]:.0f} % of their time in training tasks. Each held "
+        f"{value(two, 'memory') / 1e6:.0f} MB where the one had {value(one, 'memory') / 1e6:.0f}; "
+        f"{two['sent'] / 1e6:.1f} MB a round left a worker, by the workers' own counters, the "
+        "parent that goes to the client at the end included."
     )
 
 

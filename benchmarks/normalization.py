@@ -98,10 +98,7 @@ _INTRODUCTION = (
 )
 
 BENCHMARK = Benchmark(
-    name="normalization",
-    title="Throughput of normalizing layers, one thread",
-    measure=measure,
-    render=render,
+    "normalization", "Throughput of normalizing layers, one thread", measure, render
 )
 
 if __name__ == "__main__":

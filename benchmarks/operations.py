@@ -41,21 +41,10 @@ class Operation(NamedTuple):
 class Step:
     """Optimizer steps of a network on samples in memory.
 
-    Parameters
-    ----------
-    network : Network
-    x : ndarray, (n, features)
-        float32 or uint8; taken as they are, not standardized.
-    y : ndarray, (n, columns)
-        Targets: numbers of classes.
-    batch : int
-        Samples of a step.
-    order : ndarray of int64, (n_steps * batch,), optional
-        The rows of all steps that a call takes, one after the other; by default one step of the
-        first rows.
-    optimizer : str, default "adamw"
-    clip_norm : float, optional
-        With a bound on the norm, gradients are products alone, and the optimizer comes after them.
+    `x` (n, features), float32 or uint8, is taken as it is; `y` (n, columns) are numbers of classes.
+    `order` names the rows of all steps of a call, one after the other: by default the first
+    `batch`, for one step. With `clip_norm` gradients are products alone, and the optimizer comes
+    after them.
     """
 
     def __init__(

@@ -17,7 +17,6 @@ import numpy as np
 import psutil
 from distributed import Client
 from distributed.deploy.subprocess import SubprocessCluster
-from matplotlib.figure import Figure
 
 import dask_horn as horn
 from benchmarks.apart import run_apart
@@ -118,14 +117,12 @@ def look(dask_scheduler: Any) -> tuple[int, int]:
 def render(measured: Measured, plots: Path) -> str:
     """Write the table, what it says about the goals, and the growth."""
     cases = measured["cases"]
-    _plot(cases[0], plots / "overhead.png")
     return "\n\n".join(
         (
             _INTRODUCTION,
             markdown_table(_HEADER, [_row(case) for case in cases]),
             *(_verdict(case) for case in cases),
             _growth(cases[0]),
-            "![Seconds, memory and tasks by round](plots/overhead.png)",
         )
     )
 
@@ -167,14 +164,9 @@ def _growth(case: dict[str, Any]) -> str:
     fifth = max(1, len(case["seconds"]) // 5)
     early, late = (np.median(part) for part in (case["seconds"][:fifth], case["seconds"][-fifth:]))
     tasks = [max(part) for part in (case["known_tasks"][:fifth], case["known_tasks"][-fifth:])]
-    halves = {
-        who: (case[f"{who}_bytes"][len(case["seconds"]) // 2 :], case[f"{who}_bytes"])
-        for who in ("client", "scheduler")
-    }
     memory = ", ".join(
-        f"the {who}'s by {(all_[-1] - all_[0]) / 1e6:.0f} MB, of which "
-        f"{(later[-1] - later[0]) / 1e6:.0f} MB in the second half"
-        for who, (later, all_) in halves.items()
+        f"the {who}'s by {(case[f'{who}_bytes'][-1] - case[f'{who}_bytes'][0]) / 1e6:.0f} MB"
+        for who in ("client", "scheduler")
     )
     ratio = late / early
     word = "no growth" if ratio <= _MOST_GROWTH and tasks[1] <= tasks[0] else "**growth**"
@@ -184,28 +176,6 @@ def _growth(case: dict[str, Any]) -> str:
         f"{tasks[0]:,}. Memory grew: {memory} (the scheduler keeps a log of its last transitions, "
         "100,000 by Dask's default, and fills it first)."
     )
-
-
-def _plot(case: dict[str, Any], path: Path) -> None:
-    figure = Figure(figsize=(9, 2.8), layout="constrained")
-    numbers = np.arange(2, len(case["seconds"]) + 2)
-    axes = figure.subplots(1, 3)
-    for ax, title, lines in (
-        (axes[0], "seconds of a round", {"": case["seconds"]}),
-        (
-            axes[1],
-            "memory, MB",
-            {who: np.array(case[f"{who}_bytes"]) / 1e6 for who in ("client", "scheduler")},
-        ),
-        (axes[2], "tasks known to the scheduler", {"": case["known_tasks"]}),
-    ):
-        for label, values in lines.items():
-            ax.plot(numbers, values, marker=".", label=label)
-        ax.set(title=title, xlabel="round")
-        ax.set_ylim(bottom=0)
-        if len(lines) > 1:
-            ax.legend()
-    figure.savefig(path, dpi=110)
 
 
 _INTRODUCTION = (
@@ -219,12 +189,7 @@ _INTRODUCTION = (
     "first left out: median and quartiles. Memory is the most that the process had after any round."
 )
 
-BENCHMARK = Benchmark(
-    name="overhead",
-    title="What Dask costs",
-    measure=measure,
-    render=render,
-)
+BENCHMARK = Benchmark("overhead", "What Dask costs", measure, render)
 
 if __name__ == "__main__":
     BENCHMARK.command()()

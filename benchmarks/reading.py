@@ -25,7 +25,6 @@ from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.datasets import mnist, mnist_network
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
-from benchmarks.workers import memory_in_use, peak_memory, reset_peak
 
 CODECS: dict[str, Any] = {
     "blosc-lz4": BloscCodec(cname="lz4", shuffle="shuffle"),
@@ -39,7 +38,7 @@ _CHUNK_BYTES = 4 * 2**20  # as `horn.write_samples` makes them
 _ROUNDS = 3  # of which the first, that fills the cache, does not count
 _HEADER = (
     "decoded rows", "cores", "codec", "samples/s, decoded", "kept", "decoded over kept, %",
-    "bytes on disk / decoded", "peak MB added by training: decoded", "kept",
+    "bytes on disk / decoded",
 )  # fmt: skip
 
 
@@ -60,20 +59,10 @@ def measure(folder: Path, full: bool) -> Measured:
                         "stores": stores, "pinned": pinned, "turns": 3 if full else 2,
                         "steps": 600 if full else 300,
                     }  # fmt: skip
-                    cases.append(
-                        {"codec": codec, "dtype": dtype, "pinned": pinned, **_measured(settings)}
-                    )
+                    found = run_apart("benchmarks.reading:work", settings)
+                    cases.append({"codec": codec, "dtype": dtype, "pinned": pinned, **found})
                     print(_row(cases[-1]))
     return {"cases": cases}
-
-
-def _measured(settings: dict[str, Any]) -> dict[str, Any]:
-    """Time both sources in turns in one process, and their memory each in its own."""
-    peaks = {
-        source: run_apart("benchmarks.reading:peak", {**settings, "source": source})
-        for source in settings["stores"]
-    }
-    return {**run_apart("benchmarks.reading:work", settings), "peaks": peaks}
 
 
 def write_rows(store: str, folder: Path, n_rows: int, dtype: str, codec: str) -> None:
@@ -120,29 +109,14 @@ def work(settings: dict[str, Any]) -> dict[str, Any]:
     return {**measured, **sizes}
 
 
-def peak(settings: dict[str, Any]) -> int:
-    """Return the bytes that training adds, at their peak, to what the process has before."""
-    store = settings["stores"][settings["source"]]
-    with tempfile.TemporaryDirectory() as scratch:  # what else it needs is loaded with few rows
-        few = os.fspath(Path(scratch) / "few.zarr")
-        horn.write_samples(few, np.zeros((1280, 784), np.uint8), np.arange(1280) % 10)
-        train(few, 10)
-    reset_peak()
-    before = memory_in_use()
-    train(store, settings["steps"])
-    return peak_memory() - before
-
-
 def render(measured: Measured, plots: Path) -> str:
     """Write the table, and compare with the goal."""
     cases = measured["cases"]
-    most = max(case["peaks"]["decoded"] for case in cases) / 1e6
     return "\n\n".join(
         (
             _INTRODUCTION,
             markdown_table(_HEADER, [_row(case) for case in cases]),
             *(_verdict(cases, pinned) for pinned in (True, False)),
-            f"Memory: a training added {most:.0f} MB at most, however many rows there are.",
         )
     )
 
@@ -155,7 +129,6 @@ def _row(case: dict[str, Any]) -> tuple[object, ...]:
         *(median_and_spread(case[source], 0) for source in ("decoded", "kept")),
         median_and_spread(_shares(case), 1),
         f"{case['stored_bytes'] / case['decoded_bytes']:.2f}",
-        *(round(case["peaks"][source] / 1e6) for source in ("decoded", "kept")),
     )
 
 
@@ -185,8 +158,7 @@ _INTRODUCTION = (
     "in one process; median and quartiles. *One core*: the process, with the thread that reads "
     "ahead, is pinned to one, as a worker has where there is one for each core: reading then takes "
     "its time from training. *All*: the reading thread may run on an idle core. The files are in "
-    "the page cache of the system: a slow disk or network is not measured here. Memory is the "
-    "peak over what the process has when kernels are loaded, in a process of its own."
+    "the page cache of the system: a slow disk or network is not measured here."
 )
 
 BENCHMARK = Benchmark("reading", "What reading from Zarr costs", measure, render)

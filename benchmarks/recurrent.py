@@ -144,10 +144,7 @@ _INTRODUCTION = (
 )
 
 BENCHMARK = Benchmark(
-    name="recurrent",
-    title="Throughput of a recurrent training step, one thread",
-    measure=measure,
-    render=render,
+    "recurrent", "Throughput of a recurrent training step, one thread", measure, render
 )
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import numpy as np
-from matplotlib.figure import Figure
 
 import dask_horn as horn
 from benchmarks.apart import HASWELL, UNSET, keep_to_one_core, run_apart
@@ -182,7 +181,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def render(measured: Measured, plots: Path) -> str:
-    """Write a table and a verdict for each environment, and the plot."""
+    """Write a table and a verdict for each environment."""
     parts = [_INTRODUCTION]
     for name in ENVIRONMENTS:
         rows = [row for row in measured["rows"] if row["environment"] == name]
@@ -192,8 +191,6 @@ def render(measured: Measured, plots: Path) -> str:
         what = _WHAT[name].format(blas=blas)
         table = markdown_table(_HEADER, [_cells(row) for row in rows])
         parts.append(f"### {name}: {what}\n\n{table}\n\n{_verdict(rows)}")
-    _plot(measured["rows"]).savefig(plots / "throughput.png", dpi=120)
-    parts.append("![Speed over PyTorch's best, and fraction of the floor](plots/throughput.png)")
     return "\n\n".join(parts)
 
 
@@ -221,35 +218,6 @@ def _verdict(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _plot(rows: Sequence[Row]) -> Figure:
-    """Draw a bar for each network, optimizer and environment, without dropout."""
-    figure = Figure(figsize=(10, 6.5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    plain = [row for row in rows if not row["case"][3]]
-    labels = list(dict.fromkeys("-".join(map(str, row["case"][0])) for row in plain))
-    kinds = list(dict.fromkeys((row["environment"], row["case"][2]) for row in plain))
-    width = 0.8 / len(kinds)
-    for number, kind in enumerate(kinds):
-        own = [row for row in plain if (row["environment"], row["case"][2]) == kind]
-        places = [labels.index("-".join(map(str, row["case"][0]))) for row in own]
-        at = np.array(places) + (number - (len(kinds) - 1) / 2) * width
-        colour = f"C{number}"
-        above.bar(at, [_speed_up(row) for row in own], width, color=colour, label=", ".join(kind))
-        below.bar(at, [_floor(row) for row in own], width, color=colour)
-    above.set_yscale("log")
-    above.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
-    above.axhline(1, color="black", linewidth=0.8)
-    above.set_ylabel("samples per second\nover PyTorch's best")
-    above.legend(frameon=False, ncols=len(kinds))
-    below.axhline(1, color="black", linewidth=0.8)
-    below.set_ylabel("time of BLAS' products alone\nover our whole step")
-    below.set_xticks(range(len(labels)), labels, fontsize=7.5)
-    below.set_xlabel("widths of the network's layers")
-    for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 _WHAT = {
     "unset": "what a user gets (BLAS kernels {blas})",
     "Haswell": "AVX2 for everybody (BLAS kernels {blas}, MKL and our kernels held to AVX2)",
@@ -268,12 +236,7 @@ _INTRODUCTION = (
     "BLAS, uses AVX-512 on Intel's processors and AVX2 on AMD's."
 )
 
-BENCHMARK = Benchmark(
-    name="throughput",
-    title="Throughput of a training step, one thread",
-    measure=measure,
-    render=render,
-)
+BENCHMARK = Benchmark("throughput", "Throughput of a training step, one thread", measure, render)
 
 if __name__ == "__main__":
     BENCHMARK.command()()

@@ -23,14 +23,8 @@ def in_turns(
 ) -> dict[str, list[float]]:
     """Time each contestant in turn, A B C A B C …; return the seconds of a call in each turn.
 
-    Parameters
-    ----------
-    contestants : mapping of str to callable
-        Each is called twice before anything counts.
-    turns : int
-        Measurements of each.
-    seconds : float, default 0
-        How long a turn lasts at least: calls that are shorter are repeated, and their mean taken.
+    Each is called twice before anything counts; calls shorter than `seconds` are repeated until a
+    turn lasts as long, and their mean is taken.
     """
     calls = {name: _calls_within(call, seconds) for name, call in contestants.items()}
     measured: dict[str, list[float]] = {name: [] for name in contestants}

@@ -7,12 +7,9 @@ losses is checked.
 
 from __future__ import annotations
 
-import contextlib
 import resource
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, Queue
 from typing import Any
 
 import dask
@@ -91,12 +88,11 @@ def _on_the_clock(
 
 
 class _Look(horn.Callback):
-    """Hands the parent of each round over, and waits until it is taken."""
+    """Keeps the parent of each round."""
 
     def __init__(self, losses: list[float]) -> None:
         self.losses = losses
-        self.models: Queue[horn.Model] = Queue(maxsize=1)
-        self.enough = False
+        self.models: list[horn.Model] = []
 
     def on_run_start(self, event: Any) -> None:
         """Keep what fetches models."""
@@ -105,9 +101,7 @@ class _Look(horn.Callback):
     def on_round_end(self, record: horn.RoundRecord) -> None:
         """Fetch the parent."""
         assert record.loss == self.losses[record.round - 1], "runs repeat bit for bit"
-        self.models.put(self.model())
-        if self.enough:
-            raise StopIteration
+        self.models.append(self.model())
 
 
 def _looked_at(
@@ -118,34 +112,11 @@ def _looked_at(
     seconds: list[float],
     losses: list[float],
 ) -> Iterator[Checkpoint]:
-    """Train once more, in another thread, for the parent of each round."""
-    look = _Look(losses)
-    with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(
-            horn.train,
-            mnist_network(task.hidden),
-            store,
-            random_state=seed,
-            callbacks=[look],
-            **settings,
-        )
-        try:
-            for time_of_round in seconds:
-                yield Checkpoint(time_of_round, _next(look.models, training).predict)
-        finally:
-            look.enough = True
-            while not training.done():
-                with contextlib.suppress(Empty):
-                    look.models.get(timeout=0.05)
-
-
-def _next(models: Queue[horn.Model], training: Future[Any]) -> horn.Model:
-    """Wait for the next parent, as long as there is hope for one."""
-    while True:
-        with contextlib.suppress(Empty):
-            return models.get(timeout=1)
-        if training.done():
-            training.result()  # raises what went wrong
+    """Train once more, for the parent of each round."""
+    look, network = _Look(losses), mnist_network(task.hidden)
+    horn.train(network, store, random_state=seed, callbacks=[look], **settings)
+    for time_of_round, model in zip(seconds, look.models, strict=True):
+        yield Checkpoint(time_of_round, model.predict)
 
 
 def _rss() -> float:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import markdown_table
-from benchmarks.time_to_accuracy.run import AS_INSTALLED, EQUAL, Runs
-from benchmarks.time_to_accuracy.settings import RACES, Race
+from benchmarks.time_to_accuracy.run import AS_INSTALLED, EQUAL, RACES, Race, Runs
 from benchmarks.time_to_accuracy.task import Course
 
 __all__ = ["render"]
@@ -31,12 +30,12 @@ once on the clock and once more for the models of its rounds (their losses are c
 equal). dask_horn's curve has a point after each round, PyTorch's ten in a pass over the samples.
 Each run has a process of its own; contestants take turns, seed after seed; medians are given, and
 the least and the most. What was never reached counts as later than all else. Memory is the
-resident peak; PyTorch's holds all samples as float32, and what compiling took.
+resident peak; PyTorch's holds all samples as float32.
 """
 _PEERS = """\
-PyTorch has the better of eager and compiled, by the time of a step; fused optimizers, denormals
-flushed, a learning rate that warms up and follows a cosine. DDP's batch is that of both processes
-together. Settings, the length of the schedule among them, were chosen on other seeds than those
+PyTorch is eager (compiled, its steps take as long), has fused optimizers, denormals flushed, and a
+learning rate that warms up and follows a cosine. DDP's batch is that of both processes together.
+Settings, the length of the schedule among them, were chosen on other seeds than those
 of the table: dask_horn's by the time to the same rule, PyTorch's for 800 units by the number of
 passes to it; DDP has those of one process, and 4096 units have half the learning rate. The test
 images had no say in that.
@@ -121,30 +120,21 @@ def _startup(runs: Runs) -> str:
     sentences = []
     for contestant, done in runs.items():
         known = sorted({what for one in done for what in one["startup"]})
-        parts = []
-        for what in known:
-            seconds = [one["startup"][what] for one in done if what in one["startup"]]
-            parts.append(f"{what} {np.median(seconds):.1f} s")
-        if parts:
-            sentences.append(f"{contestant}: {', '.join(parts)}")
-    text = f"Before the clock began: {'; '.join(sentences)}." if sentences else ""
-    ours = [one["notes"] for one in runs.get(_OURS, [])]
-    if ours:
-        before = np.median([notes["seconds before the first round"] for notes in ours])
-        share = np.median([notes["share in training tasks"] for notes in ours])
+        medians = {
+            what: np.median([one["startup"][what] for one in done if what in one["startup"]])
+            for what in known
+        }
+        told = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in medians.items())
+        sentences.append(f"{contestant}: {told}")
+    text = f"Before the clock began: {'; '.join(sentences)}."
+    notes = [one["notes"] for one in runs.get(_OURS, [])]
+    if notes:
+        before = np.median([note["seconds before the first round"] for note in notes])
+        share = np.median([note["share in training tasks"] for note in notes])
         text += (
             f" Within the clock, dask_horn's first round began after {before:.2f} s; training "
             f"tasks took {100 * share:.0f} % of the two workers' time."
         )
-    steps = [
-        one["notes"]["ms of a step"]
-        for done in runs.values()
-        for one in done
-        if "ms of a step" in one["notes"]
-    ]
-    if steps:
-        eager, compiled = (np.median([s[kind] for s in steps]) for kind in ("eager", "compiled"))
-        text += f" A step of PyTorch took {eager:.1f} ms eager and {compiled:.1f} ms compiled."
     return text
 
 

@@ -49,21 +49,11 @@ Contestant: TypeAlias = Callable[["Task", int, dict[str, Any], Log], Iterator[Ch
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt.
+    """What is to be learnt."""
 
-    Attributes
-    ----------
-    folder : str
-        Of the data sets.
-    scratch : str
-        Of Zarr stores.
-    hidden : int
-        Units of each of the two hidden layers.
-    """
-
-    folder: str
-    scratch: str
-    hidden: int
+    folder: str  # of the data sets
+    scratch: str  # of Zarr stores
+    hidden: int  # units of each of the two hidden layers
 
     @cached_property
     def train(self) -> tuple[Images, Images]:
@@ -99,13 +89,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Course:
-    """How one training went.
-
-    Attributes
-    ----------
-    seconds, held_out, test : list of float
-        Of each checkpoint: training time so far, accuracies in %.
-    """
+    """How one training went: of each checkpoint its time, and accuracies in %."""
 
     seconds: list[float]
     held_out: list[float]

@@ -12,7 +12,7 @@ pytest.importorskip("benchmarks", reason="a source distribution has no benchmark
 
 import dask_horn as horn
 from benchmarks.datasets import mnist_network
-from benchmarks.time_to_accuracy import ours, settings
+from benchmarks.time_to_accuracy import ours, run
 from benchmarks.time_to_accuracy.task import Checkpoint, Course, Log, follow
 
 
@@ -93,12 +93,12 @@ def test_pytorch_yields_ten_checkpoints_in_a_pass(tmp_path, request):
 
     task = SmallTask(tmp_path)
     training = {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": 20, "passes": 2}
-    checkpoints = list(peers.one_process(task, 0, {**training, "compile": False}, Log()))
+    checkpoints = list(peers.one_process(task, 0, training, Log()))
     assert len(checkpoints) == 20
     assert np.mean(checkpoints[-1].predict(task.test[0]) == task.test[1]) > 0.5
 
 
 def test_every_race_has_seeds_for_its_contestants():
-    for race in settings.RACES.values():
-        assert set(race.settings) == set(race.seeds) <= set(settings.CONTESTANTS)
+    for race in run.RACES.values():
+        assert set(race.settings) == set(race.seeds) <= set(run.CONTESTANTS)
         assert set(race.goals) <= set(race.settings)
