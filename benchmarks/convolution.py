@@ -53,9 +53,10 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     contestants: dict[str, Call] = {"ours": step.run, "floor": _floor(_products(widths))}
     for name in _TORCH:
         if settings["compiled"] or name.startswith("eager"):
+            how = "compiled" if name.startswith("compiled") else "fused"
             contestants[name] = torch_step(
-                _torch_model(widths), x.reshape(-1, 1, 28, 28), y, order[None],
-                compiled=name.startswith("compiled"), channels_last=name.endswith("last"),
+                _torch_model(widths), x.reshape(-1, 1, 28, 28), y, order[None], how=how,
+                channels_last=name.endswith("last"),
             )  # fmt: skip
     parts: dict[str, Call] = {}
     for name, (number, product) in _parts(step, widths).items():

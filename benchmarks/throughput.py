@@ -6,6 +6,7 @@ python -m benchmarks.throughput --data FOLDER [--full]
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -107,18 +108,15 @@ def contestants(
         names = [operation.kernel for operation in step.operations]
         return step.only([i for i, name in enumerate(names) if name.startswith("gemm")])
 
-    def torch(**how: bool) -> Callable[[], Call]:
-        return lambda: torch_step(
-            dense_model(widths, dropout), x, y, batches, optimizer=optimizer, **how
-        )
+    def torch(how: str) -> Call:
+        model = dense_model(widths, dropout)
+        return torch_step(model, x, y, batches, optimizer=optimizer, how=how)
 
     return {
         "ours": lambda: Step(*common).run,
         "our products": our_products,
         "floor": lambda: _times(blas_floor(products_of(batch, list(pairwise(widths))))),
-        "eager": torch(fused=False),
-        "fused": torch(),
-        "compiled": torch(compiled=True),
+        **{how: partial(torch, how) for how in _TORCH},
         "scikit-learn": lambda: _scikit_learn(x, y, batches, widths, optimizer),
     }
 

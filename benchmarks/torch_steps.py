@@ -32,13 +32,13 @@ def torch_step(
     batches: NDArray[Any],
     *,
     optimizer: str = "adamw",
-    fused: bool = True,
-    compiled: bool = False,
+    how: str = "fused",
     channels_last: bool = False,
     clip_norm: float | None = None,
 ) -> Call:
     """Make a call of a step on each batch of rows (n_steps, batch), on one thread.
 
+    `how`: eager, with a fused optimizer, or with that and compiled.
     The loss is cross entropy, of the last axis of what the model returns; classes `y` (n,), or
     (n, steps).
     """
@@ -50,6 +50,7 @@ def torch_step(
     samples, classes, rows = map(torch.from_numpy, (x, y, batches))
     if samples.dim() == 4:
         samples, model = samples.to(memory_format=layout), model.to(memory_format=layout)
+    fused = how != "eager"
     stepper: torch.optim.Optimizer
     if optimizer == "sgd":
         stepper = torch.optim.SGD(model.parameters(), RATE, momentum=0.9, fused=fused)
@@ -62,7 +63,7 @@ def torch_step(
             logits.reshape(-1, logits.shape[-1]), wanted.reshape(-1)
         )
 
-    loss_function = torch.compile(loss_of) if compiled else loss_of
+    loss_function = torch.compile(loss_of) if how == "compiled" else loss_of
 
     def call() -> None:
         for own in rows:

@@ -42,26 +42,21 @@ class DataParallel(Peer):
         job, rows = self.job, Rows(self.job, self.rank, self.n_workers)
         n_steps = job.steps_of_pass(job.n_rows)
         numbers = [job.n_own(rank, self.n_workers) for rank in range(self.n_workers)]
-        bounds = [batch_bounds(number, n_steps) for number in numbers]
-        layers = _all_layers(job, int(np.diff(bounds[self.rank]).max()))
+        sizes = np.diff([batch_bounds(number, n_steps) for number in numbers])  # (workers, steps)
+        layers = _all_layers(job, int(sizes[self.rank].max()))
         rates, losses = job.rates(n_steps * job.n_passes), []
         decay = job.decay(rates.size)
-        for step, rate in enumerate(rates):
-            number, place = divmod(step, n_steps)
-            if place == 0:
-                order = rows.order(number)
-            sizes = [int(bound[place + 1] - bound[place]) for bound in bounds]
-            start = bounds[self.rank][place]
-            losses.append(_gradients(layers, job, rows, order[start : start + sizes[self.rank]]))
-            weights = np.array(sizes, np.float32) / np.float32(sum(sizes))
-            self.timed(self._combine, layers.gradients, weights, step)
-            layers.update(rate, decay)
+        for step, entries in enumerate(rows.batches(n_steps, job.n_passes)):
+            losses.append(_gradients(layers, job, rows, entries))
+            share = np.float32(entries.size / sizes[:, step % n_steps].sum())
+            self.timed(self._combine, layers.gradients, share, step)
+            layers.update(rates[step], decay)
         told = layers.parameters if self.rank == 0 else np.empty(0, np.float32)
         return 0, told, losses
 
-    def _combine(self, gradients: Matrix, weights: Matrix, step: int) -> None:
-        """Make `gradients` the weighted mean of all workers' own, in place."""
-        gradients *= weights[self.rank]
+    def _combine(self, gradients: Matrix, share: np.float32, step: int) -> None:
+        """Make `gradients` the mean of both workers' own, weighted by their shares, in place."""
+        gradients *= share
         if self.n_workers == 1:
             return
         (other,) = {0, 1} - {self.rank}  # two workers: one exchange, of as many bytes as a ring
@@ -96,16 +91,11 @@ class ModelParallel(Peer):
         job, first, last = self.job, self.rank == 0, self.rank == self.n_workers - 1
         rows = Rows(job, samples=first, targets=last)
         n_steps = job.steps_of_pass(rows.n_rows)
-        bounds = batch_bounds(rows.n_rows, n_steps)
         own = cuts(job.widths, self.n_workers)[self.rank]
         layers = Layers(job.widths, own, initial_values(job.widths, job.seed), job.batch_size)
         rates, losses = job.rates(n_steps * job.n_passes), []
         decay = job.decay(rates.size)
-        for step, rate in enumerate(rates):
-            number, place = divmod(step, n_steps)
-            if place == 0:
-                order = rows.order(number)
-            entries = order[bounds[place] : bounds[place + 1]]
+        for step, entries in enumerate(rows.batches(n_steps, job.n_passes)):
             n = entries.size
             if first:
                 layers.gather(rows.samples, entries, job.mean, job.scale)
@@ -120,7 +110,7 @@ class ModelParallel(Peer):
             layers.backward(n)
             if not first:
                 self.timed(self._hand_over, self.rank - 1, (step, "backward"), layers.slopes[0][:n])
-            layers.update(rate, decay)
+            layers.update(rates[step], decay)
         return layers.first, layers.parameters, losses
 
     def _hand_over(self, to: int, tag: tuple[int, str], values: Matrix) -> None:
@@ -175,16 +165,11 @@ class ParameterServer(Peer):
     def steps(self) -> tuple[int, Matrix, list[float]]:
         """Take this worker's steps, whatever the others do."""
         job, rows = self.job, Rows(self.job, self.rank, self.n_workers)
-        n_steps = self._n_steps[self.rank]
-        bounds = batch_bounds(rows.n_rows, n_steps)
         layers, losses = _all_layers(job, job.batch_size), []
         layers.parameters[:] = self._fetched()
-        for number in range(job.n_passes):
-            order = rows.order(number)
-            for place in range(n_steps):
-                entries = order[bounds[place] : bounds[place + 1]]
-                losses.append(_gradients(layers, job, rows, entries))
-                layers.parameters[:] = self.timed(self._pushed, layers.gradients)
+        for entries in rows.batches(self._n_steps[self.rank], job.n_passes):
+            losses.append(_gradients(layers, job, rows, entries))
+            layers.parameters[:] = self.timed(self._pushed, layers.gradients)
         self._meet_at_the_end()
         told = self._server.parameters() if self.rank == 0 else np.empty(0, np.float32)
         return 0, told, losses

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import zarr
@@ -82,6 +84,9 @@ class Rows:
         self.n_rows = own.stop - own.start
         self._key = (job.seed, rank)
 
-    def order(self, number: int) -> NDArray[np.int64]:
-        """Return the order of the rows in one pass."""
-        return np.random.default_rng((*self._key, number)).permutation(self.n_rows)
+    def batches(self, n_steps: int, n_passes: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each step, in an order that is drawn anew in each pass."""
+        bounds = batch_bounds(self.n_rows, n_steps)
+        for number in range(n_passes):
+            order = np.random.default_rng((*self._key, number)).permutation(self.n_rows)
+            yield from (order[a:b] for a, b in pairwise(bounds))

@@ -17,7 +17,7 @@ import dask_horn as horn
 from benchmarks.baselines.methods import DataParallel, ModelParallel, ParameterServer, cuts
 from benchmarks.baselines.network import Layers, initial_values, predicted
 from benchmarks.baselines.peers import put_together, train_with
-from benchmarks.baselines.rows import Rows, batch_bounds, job_of
+from benchmarks.baselines.rows import Rows, job_of
 from benchmarks.baselines.table import verdict
 from benchmarks.baselines.wire import SocketCounter, usage_between, worker_state
 
@@ -69,15 +69,12 @@ def _undivided(job, n_workers):
     start = initial_values(job.widths, job.seed)
     layers = Layers(job.widths, range(len(job.widths) - 1), start, 2 * job.batch_size)
     rates, losses = job.rates(n_steps * job.n_passes), []
-    for step, rate in enumerate(rates):
-        number, place = divmod(step, n_steps)
-        X, y = [], []
-        for part in parts:
-            bound = batch_bounds(part.n_rows, n_steps)
-            rows = part.order(number)[bound[place] : bound[place + 1]]
-            X.append(part.samples[rows])
-            y.append(part.targets[rows])
-        batch = np.concatenate(X)
+    batches = zip(*(part.batches(n_steps, job.n_passes) for part in parts), strict=True)
+    for rate, taken in zip(rates, batches, strict=True):
+        batch = np.concatenate(
+            [part.samples[rows] for part, rows in zip(parts, taken, strict=True)]
+        )
+        y = [part.targets[rows] for part, rows in zip(parts, taken, strict=True)]
         layers.gather(batch, np.arange(len(batch)), job.mean, job.scale)
         losses.append(layers.forward(len(batch), np.concatenate(y)))
         layers.backward(len(batch))
