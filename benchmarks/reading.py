@@ -31,6 +31,7 @@ CODECS: dict[str, Any] = {
     "zstd": ZstdCodec(level=0),
     "none": None,
 }
+BATCH = 128
 WIDTH = 400  # as one of two sub-models of 800: the narrower, the less is computed for each row
 CACHE_BYTES = 256 * 2**20  # of decoded rows that a process keeps
 _GOAL = 95.0  # percent of the throughput of rows that are kept
@@ -45,19 +46,23 @@ _HEADER = (
 def measure(folder: Path, full: bool) -> Measured:
     """Measure each codec, in turns with rows that are kept, pinned to one core and not."""
     cases: list[dict[str, Any]] = []
+    steps = 600 if full else 300
     for dtype in ("uint8", "float32") if full else ("uint8",):
         row_bytes = 784 * np.dtype(dtype).itemsize
-        n_rows = (4 if full else 2) * CACHE_BYTES // row_bytes
+        n_rows = {
+            "decoded": (4 if full else 2) * CACHE_BYTES // row_bytes,
+            "kept": min(steps * BATCH, CACHE_BYTES // 2 // row_bytes),  # at most a round's
+        }
         for codec in CODECS:
             with tempfile.TemporaryDirectory() as scratch:
                 stores = {}
-                for source, n in (("decoded", n_rows), ("kept", CACHE_BYTES // 2 // row_bytes)):
+                for source, n in n_rows.items():
                     stores[source] = os.fspath(Path(scratch) / f"{source}.zarr")
                     write_rows(stores[source], folder, n, dtype, codec)
                 for pinned in (True, False):
                     settings = {
                         "stores": stores, "pinned": pinned, "turns": 3 if full else 2,
-                        "steps": 600 if full else 300,
+                        "steps": steps,
                     }  # fmt: skip
                     found = run_apart("benchmarks.reading:work", settings)
                     cases.append({"codec": codec, "dtype": dtype, "pinned": pinned, **found})
@@ -88,7 +93,7 @@ def train(store: str, steps: int, n_rounds: int = _ROUNDS) -> list[float]:
     with dask.config.set(scheduler="synchronous"):
         history = horn.train(
             mnist_network(WIDTH), store, n_submodels=1, n_rounds=n_rounds, steps_per_round=steps,
-            batch_size=128, standardize=False,
+            batch_size=BATCH, standardize=False,
         ).history  # fmt: skip
     return [record.samples / record.kernel_seconds for record in history[1:]]
 
@@ -149,16 +154,16 @@ def _verdict(cases: list[dict[str, Any]], pinned: bool) -> str:
 
 
 _INTRODUCTION = (
-    f"784-{WIDTH}-{WIDTH}-10, AdamW, batch 128, one sub-model, trained by `horn.train` in one "
-    "process. Rows are MNIST's, copied and shifted until there are several times the "
+    f"784-{WIDTH}-{WIDTH}-10, AdamW, batch {BATCH}, one sub-model, trained by `horn.train` in one "
+    "process. *Decoded*: rows are MNIST's, copied and shifted until there are several times the "
     f"{CACHE_BYTES / 2**20:.0f} MiB of decoded rows that a process keeps (a part of which the "
-    "survey before has left there), in chunks of "
-    f"{_CHUNK_BYTES / 2**20:.0f} MiB; *kept* are the rows of a store of half that bound, from the "
-    "second round on. Samples per second are those of the training tasks. Both stores take turns "
-    "in one process; median and quartiles. *One core*: the process, with the thread that reads "
-    "ahead, is pinned to one, as a worker has where there is one for each core: reading then takes "
-    "its time from training. *All*: the reading thread may run on an idle core. The files are in "
-    "the page cache of the system: a slow disk or network is not measured here."
+    f"survey before has left there), in chunks of {_CHUNK_BYTES / 2**20:.0f} MiB. *Kept*: those of "
+    "a store that the first round goes through, from the second round on. Samples per second are "
+    "those of the training tasks. Both take turns in one process; median and quartiles. *One "
+    "core*: the process, with the thread that reads ahead, is pinned to one, as a worker has where "
+    "there is one for each core: reading then takes its time from training. *All*: the reading "
+    "thread may run on an idle core. The files are in the page cache of the system: a slow disk or "
+    "network is not measured here."
 )
 
 BENCHMARK = Benchmark("reading", "What reading from Zarr costs", measure, render)
