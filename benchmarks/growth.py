@@ -149,10 +149,9 @@ _FEW = 3  # points of an axis below which no exponent is fitted
 
 @dataclass(frozen=True)
 class Fit:
-    """A power law through points, ``y = factor · x ** exponent``, by least squares."""
+    """A power law through points, by least squares of the logarithms."""
 
     exponent: float
-    factor: float
     r2: float  # share of the logarithms' variance that the law explains
     worst: float  # the largest ratio of a point and the law, or of the law and a point
 
@@ -164,7 +163,7 @@ def fit(x: Sequence[float], y: Sequence[float]) -> Fit:
     off = log_y - exponent * log_x - offset
     spread = float(np.sum((log_y - log_y.mean()) ** 2))
     r2 = 1 - float(np.sum(off**2)) / spread if spread > 0 else 1.0
-    return Fit(float(exponent), float(np.exp(offset)), r2, float(np.exp(np.abs(off).max())))
+    return Fit(float(exponent), r2, float(np.exp(np.abs(off).max())))
 
 
 def parameters(width: float) -> float:

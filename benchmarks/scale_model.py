@@ -24,8 +24,6 @@ import click
 import dask
 import numpy as np
 from dask.delayed import Delayed, delayed
-from dask.task_spec import List, TaskRef
-from dask.task_spec import Task as DaskTask
 from distributed import Client
 
 import dask_horn as horn
@@ -35,7 +33,7 @@ from benchmarks.datasets import mnist_network
 from benchmarks.growth import parameters
 from benchmarks.report import markdown_table
 from benchmarks.timing import in_turns
-from benchmarks.workers import local_cluster
+from benchmarks.workers import emptied, local_cluster, nothing
 
 BATCH = 128
 ARITY = 8  # deltas that one task adds up, as the library does
@@ -425,15 +423,7 @@ def _emptied(n_groups: int, n_submodels: int) -> Delayed:
         network, X, y, n_groups=n_groups, n_submodels=[n_submodels], n_rounds=2, steps_per_round=1,
         standardize=False,
     )  # fmt: skip
-    tasks = {
-        key: DaskTask(key, _nothing, List(*map(TaskRef, getattr(task, "dependencies", ()))))
-        for key, task in dict(graph.dask).items()
-    }
-    return Delayed(graph.key, tasks)
-
-
-def _nothing(*inputs: Any) -> None:
-    """Do nothing."""
+    return emptied(graph)
 
 
 def _seconds_of_chain(client: Client, places: Sequence[str], n: int = 100) -> float:
@@ -441,7 +431,7 @@ def _seconds_of_chain(client: Client, places: Sequence[str], n: int = 100) -> fl
     link: Any = None
     for i in range(n):
         with dask.annotate(workers=[places[i % len(places)]]):
-            link = delayed(_nothing, pure=False)(link)
+            link = delayed(nothing, pure=False)(link)
     began = time.perf_counter()
     client.compute(link, optimize_graph=False).result()
     return (time.perf_counter() - began) / n

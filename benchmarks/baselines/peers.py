@@ -34,8 +34,7 @@ class Outcome:
     losses: list[float]  # mean loss of each of its steps, where it has seen it
     payload: int  # bytes of arrays that it has sent to other workers
     messages: int  # with such arrays
-    seconds: float
-    waiting: float  # seconds of those, in which it sent, or waited for others
+    waiting: float  # seconds in which it sent, or waited for others
 
 
 class Peer(ABC):
@@ -84,17 +83,9 @@ class Peer(ABC):
 
     def train(self) -> Outcome:
         """Train for all passes."""
-        began = time.perf_counter()
         first_parameter, parameters, losses = self.steps()
-        seconds = time.perf_counter() - began
         return Outcome(
-            parameters,
-            first_parameter,
-            losses,
-            self.payload,
-            self.messages,
-            seconds,
-            self.waiting,
+            parameters, first_parameter, losses, self.payload, self.messages, self.waiting
         )
 
     @abstractmethod

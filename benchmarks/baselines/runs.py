@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,5 +114,5 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
         "messages": training.messages,
         "steps": training.steps,
         "waiting": round(training.waiting, 3),
-        **asdict(usage),
+        **usage,
     }

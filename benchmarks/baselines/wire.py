@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tornado.iostream import IOStream
 
 from benchmarks.workers import memory_in_use, peak_memory
 
-__all__ = ["SocketCounter", "Usage", "usage_between", "worker_state"]
+__all__ = ["SocketCounter", "usage_between", "worker_state"]
 
 _by_peer: Counter[tuple[str, int]] = Counter()
 
@@ -64,15 +63,6 @@ def _peer(stream: Any) -> tuple[str, int]:
     return end
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What all workers have used up in a run; bytes."""
-
-    sockets: int  # between workers
-    files_read: int
-    peak_memory: int  # of the worker that had the most, beyond what it had before the run
-
-
 def worker_state(client: Client) -> dict[str, dict[str, Any]]:
     """Return the counters of all workers, by address."""
     addresses = [get_address_host_port(one) for one in client.scheduler_info(-1)["workers"]]
@@ -94,16 +84,11 @@ def _state(workers: list[tuple[str, int]], dask_worker: Any) -> dict[str, Any]:
 
 def usage_between(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
-) -> Usage:
-    """Subtract counters, and add up the workers."""
-
-    def grown(name: str) -> int:
-        return sum(int(after[worker][name] - before[worker][name]) for worker in after)
-
-    return Usage(
-        sockets=grown("sockets"),
-        files_read=grown("files_read"),
-        peak_memory=max(
-            after[worker]["peak_memory"] - before[worker]["memory"] for worker in after
-        ),
-    )
+) -> dict[str, int]:
+    """Subtract counters, and add up the workers; of memory, take the worker that grew most."""
+    used = {
+        name: sum(int(after[worker][name] - before[worker][name]) for worker in after)
+        for name in ("sockets", "files_read")
+    }
+    peaks = [after[worker]["peak_memory"] - before[worker]["memory"] for worker in after]
+    return {**used, "peak_memory": max(peaks)}

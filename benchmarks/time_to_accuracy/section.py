@@ -33,12 +33,12 @@ the least and the most. What was never reached counts as later than all else. Me
 resident peak; PyTorch's holds all samples as float32.
 """
 _PEERS = """\
-PyTorch is eager (compiled, its steps took as long: 9.1 ms, not 8.9, with 800 units), has fused optimizers, denormals flushed, and a
-learning rate that warms up and follows a cosine. DDP's batch is that of both processes together.
-Settings, the length of the schedule among them, were chosen on other seeds than those
-of the table: dask_horn's by the time to the same rule, PyTorch's for 800 units by the number of
-passes to it; DDP has those of one process, and 4096 units have half the learning rate. The test
-images had no say in that.
+PyTorch is eager (compiled, a step took as long: 9.1 ms, not 8.9, with 800 units), has fused
+optimizers, denormals flushed, and a learning rate that warms up and follows a cosine. DDP's batch
+is that of both processes together. Settings, the length of the schedule among them, were chosen on
+other seeds than those of the table: dask_horn's by the time to the same rule, PyTorch's for 800
+units by the number of passes to it; DDP has those of one process, and 4096 units have half the
+learning rate. The test images had no say in that.
 """
 
 

@@ -174,7 +174,7 @@ def test_actors_on_a_cluster_do_the_same(job):
         client.register_plugin(SocketCounter())
         before = worker_state(client)
         found, outcomes = train_with(DataParallel, client, job, 2)
-        sockets = usage_between(before, worker_state(client)).sockets
+        sockets = usage_between(before, worker_state(client))["sockets"]
         np.testing.assert_array_equal(found, expected)
         payload = sum(outcome.payload for outcome in outcomes)
         assert payload < sockets < 1.5 * payload  # these messages are small beside their headers
