@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import re
+
 import pytest
 
 pytest.importorskip("benchmarks", reason="a source distribution has no benchmarks")
@@ -11,6 +15,7 @@ from click.testing import CliRunner
 
 import dask_horn as horn
 from benchmarks import benchmark as frame
+from benchmarks.__main__ import NAMES
 from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark
 from benchmarks.floors import Product, blas_floor, called_floor, n_operations, products_of
@@ -53,6 +58,24 @@ def test_a_section_is_written_from_what_was_measured(tmp_path, monkeypatch):
     again = run()
     assert "It took 2.5 s." in again
     assert again.count("## An example") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_benchmark_is_there_and_its_record_is_still_told(name, tmp_path):
+    benchmark = importlib.import_module(f"benchmarks.{name}").BENCHMARK
+    assert benchmark.name == name
+    record = frame.HERE / "records" / f"{name}.json"
+    if record.exists():
+        assert benchmark.render(json.loads(record.read_text())["measured"], tmp_path)
+
+
+def test_one_module_alone_knows_more_than_public_names():
+    deep = {
+        path.name
+        for path in frame.HERE.rglob("*.py")
+        if re.search(r"^ *(from dask_horn|import dask_horn\.)", path.read_text(), re.MULTILINE)
+    }
+    assert deep == {"operations.py", "startup.py"}  # the latter in a program that it starts
 
 
 def where(settings):
