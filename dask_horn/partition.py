@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_integer
 from dask_horn.kernels.cpu.slices import LAYOUT, put_constant, put_slice, take_slice
 from dask_horn.network import Network, ParameterTable
 
@@ -223,8 +224,7 @@ class Partition:
 
 def check_divisible(network: Network, n_submodels: int) -> None:
     """Raise ValueError unless every divided axis has a unit for each sub-model."""
-    if n_submodels < 1:
-        raise ValueError(f"n_submodels must be at least 1, got {n_submodels}")
+    checked_integer("n_submodels", n_submodels, 1)
     for axis in network.divided_axes:
         if network.unit_axes[axis] < n_submodels:
             raise ValueError(

@@ -261,9 +261,9 @@ def test_seed_decides(data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--rounds", "0"], "--rounds must be at least 1, got 0"),
+        (["--rounds", "0"], "--rounds must be an integer of at least 1, got 0"),
         (["--submodels", "9"], "--submodels 9 is more than the 8 units of layer 'dense_1'"),
-        (["--learning-rate", "-1"], "--learning-rate must be above 0"),
+        (["--learning-rate", "-1"], "--learning-rate must be a finite number above 0"),
         (["--hidden", "8,x"], "'8,x' is no list of whole numbers"),
         (["--dropout", "1.5"], "rate"),
         (["--layers", "Dens(3)"], "--layers name no such layer as Dens; did you mean Dense?"),
@@ -274,7 +274,7 @@ def test_seed_decides(data, tmp_path):
         (["--dropconnect", "1.5"], "dropconnect"),
         (["--validation", "nowhere.zarr"], "nowhere.zarr"),
         (["--history", "nowhere/rounds.csv"], "--history nowhere/rounds.csv"),
-        (["--workers", "-1"], "--workers must be at least 0"),
+        (["--workers", "-1"], "--workers must be an integer of at least 0"),
         (["--scheduler", "tcp://127.0.0.1:1"], "give one"),
         (["--optimizer", "magic"], "adamw"),
     ],

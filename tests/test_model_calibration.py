@@ -233,12 +233,12 @@ def test_values_have_no_probabilities_to_calibrate(make, kind):
 
 @pytest.mark.parametrize("temperature", [0, -2.0, np.nan, np.inf])
 def test_temperatures_must_be_positive(temperature):
-    with pytest.raises(ValueError, match="temperature must be above 0 and finite, got"):
+    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got"):
         make_model()._with_temperature(temperature)
 
 
 def test_what_is_no_temperature_is_told():
-    with pytest.raises(TypeError, match="temperature must be a number, got 'hot'"):
+    with pytest.raises(TypeError, match="temperature must be a finite number above 0, got 'hot'"):
         make_model()._with_temperature("hot")
     with pytest.raises(ValueError, match="is for classes and labels"):
         make_model("value")._with_temperature(2.0)

@@ -133,10 +133,10 @@ def test_a_temperature_is_that_of_the_model():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"inference": "median"}, ValueError, "inference must be 'mean' or 'sample', got 'median'"),
-        ({"n_draws": 0}, ValueError, "n_draws must be at least 1, got 0"),
+        ({"inference": "median"}, ValueError, "inference must be one of 'mean', 'sample', got 'median'"),
+        ({"n_draws": 0}, ValueError, "n_draws must be an integer of at least 1, got 0"),
         ({"n_draws": 2.5}, TypeError, "n_draws must be an integer of at least 1, got 2.5"),
-        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"seed": -1}, ValueError, "seed must be an integer of at least 0, got -1"),
     ],
 )
 def test_wrong_options(options, error, words):

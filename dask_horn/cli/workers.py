@@ -53,10 +53,12 @@ def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Itera
     at_once : int
         How many tasks there are to do at the same time.
     """
+    from dask_horn.checks import checked_integer
+
     if scheduler is not None and n_workers is not None:
         raise click.UsageError("--workers starts a cluster and --scheduler joins one: give one")
-    if n_workers is not None and n_workers < 0:
-        raise ValueError(f"--workers must be at least 0, got {n_workers}")
+    if n_workers is not None:
+        checked_integer("--workers", n_workers, 0)
     if n_workers == 0:
         yield None
     elif scheduler is not None:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm
 from dask_horn.data.arrays import check_lengths, check_target_shape
 from dask_horn.errors import told_of
@@ -187,10 +188,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _seed(self) -> int:
         """Turn `random_state` into an integer: once per fit."""
-        if isinstance(self.random_state, Integral) and not isinstance(self.random_state, bool):
-            if self.random_state < 0:
-                raise ValueError(f"random_state must be at least 0, got {self.random_state}")
-            return int(self.random_state)
+        if isinstance(self.random_state, Integral):
+            return checked_integer("random_state", self.random_state, 0)
         if self.checkpoint is not None:
             raise ValueError(
                 f"checkpoint={self.checkpoint!r} needs a random_state that is an integer, so that "
@@ -231,24 +230,17 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if self.layers is not None:
             return self._given_layers()
         given: Any = self.hidden_layer_sizes
-        sizes = [given] if np.ndim(given) == 0 else list(given)
-        if not all(isinstance(size, Integral) for size in sizes):
-            raise TypeError(
-                f"hidden_layer_sizes must be an integer or a sequence of integers, got {given!r}"
-            )
-        if any(size < 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be at least 1 each, got {given!r}")
-        for name in ("dropout", "dropconnect"):
-            rate: Any = getattr(self, name)
-            if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
-                raise ValueError(f"{name} must be a number of at least 0 and below 1, got {rate!r}")
+        if np.ndim(given) == 0:
+            sizes = {"hidden_layer_sizes": given}
+        else:
+            sizes = {f"hidden_layer_sizes[{i}]": size for i, size in enumerate(given)}
+        dropout = checked_number("dropout", self.dropout, at_least=0, below=1)
         layers: list[Layer] = []
-        for size in sizes:
-            layers.append(
-                Dense(int(size), activation=self.activation, dropconnect=float(self.dropconnect))
-            )
-            if self.dropout:
-                layers.append(Dropout(float(self.dropout)))
+        for argument, size in sizes.items():
+            units = checked_integer(argument, size, 1)
+            layers.append(Dense(units, activation=self.activation, dropconnect=self.dropconnect))
+            if dropout:
+                layers.append(Dropout(dropout))
         return layers
 
     def _progress(self) -> list[Callback]:

@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
+from dask_horn.checks import checked_choice
 from dask_horn.data import SampleForm, in_memory
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed
@@ -156,9 +157,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
 
     def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
         """Take each column of targets for an output."""
-        if self.loss not in _LOSSES:
-            known = ", ".join(map(repr, _LOSSES))
-            raise ValueError(f"loss must be one of {known}, got {self.loss!r}")
+        checked_choice("loss", self.loss, _LOSSES)
         steps = form.target_steps
         if steps is None and in_memory(y) and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
+from dask_horn.checks import checked_number
 from dask_horn.data import TargetKind
 
 __all__ = ["check_temperature", "fit_temperature", "pool_logs", "temper"]
@@ -33,12 +33,7 @@ def check_temperature(temperature: float, kind: TargetKind) -> None:
     TypeError, ValueError
         If it is no positive number, or not 1 where the targets are values.
     """
-    if not isinstance(temperature, Real) or isinstance(temperature, bool):
-        raise TypeError(
-            f"temperature must be a number, got {temperature!r} ({type(temperature).__name__})"
-        )
-    if not 0 < float(temperature) < math.inf:
-        raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
+    checked_number("temperature", temperature, above=0)
     if kind == "values" and temperature != 1:
         raise ValueError(
             f"temperature={temperature} is for classes and labels; leave it at 1 for values"

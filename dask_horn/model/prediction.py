@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_choice
 from dask_horn.data import SampleForm, as_samples, decoded_dtype, held_out_targets
 from dask_horn.data.arrays import check_lengths
 from dask_horn.data.tasks import compute
@@ -345,6 +346,4 @@ class Predictor(ABC):
 
 def _samples(inference: str) -> bool:
     """Whether activations are to be averaged over draws."""
-    if inference not in ("mean", "sample"):
-        raise ValueError(f"inference must be 'mean' or 'sample', got {inference!r}")
-    return inference == "sample"
+    return checked_choice("inference", inference, ("mean", "sample")) == "sample"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
+from dask_horn.checks import checked_integer
 from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, Stage
 
 __all__ = ["Draws", "SampledLayers", "first_sampled"]
@@ -38,14 +38,8 @@ class Draws:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, value, least in (("n_draws", self.number, 1), ("seed", self.seed, 0)):
-            if not isinstance(value, Integral) or isinstance(value, bool):
-                raise TypeError(
-                    f"{name} must be an integer of at least {least}, got {value!r} "
-                    f"({type(value).__name__})"
-                )
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+        checked_integer("n_draws", self.number, 1)
+        checked_integer("seed", self.seed, 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_horn.network.validation import checked_choice
+from dask_horn.checks import checked_choice
 
 __all__ = ["ACTIVATIONS", "LEAKY_SLOPE"]
 
@@ -22,6 +22,6 @@ def checked_activation(value: Any) -> str:
     if isinstance(value, str) and value == "softmax":
         raise ValueError(
             f"activation must be one of {', '.join(ACTIVATIONS)}, got 'softmax': leave the last "
-            "layer 'linear', the loss applies the softmax."
+            "layer 'linear', the loss applies the softmax"
         )
     return checked_choice("activation", value, ACTIVATIONS)

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_integer
 from dask_horn.network.parameters import ParameterTable, TensorSpec
-from dask_horn.network.validation import checked_integer
 
 __all__ = ["initial_values", "spread"]
 

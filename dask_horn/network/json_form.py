@@ -38,17 +38,17 @@ def read(text: str) -> tuple[list[Layer], list[Any], Any]:
     _check_version(fields.get("version"))
     for name in _FIELDS:
         if name not in fields:
-            raise ModelFormatError(f"a network's JSON must have the field {name!r}, got none.")
+            raise ModelFormatError(f"a network's JSON must have the field {name!r}, got none")
     unknown = [name for name in fields if name not in _FIELDS]
     if unknown:
         raise ModelFormatError(
             f"a network's JSON has the fields {', '.join(_FIELDS)}, got {unknown[0]!r}; "
-            f"a later dask_horn may know it."
+            f"a later dask_horn may know it"
         )
     for name in ("layers", "input_shape"):
         if not isinstance(fields[name], list):
             raise ModelFormatError(
-                f"the field {name!r} of a network's JSON must be a list, got {fields[name]!r}."
+                f"the field {name!r} of a network's JSON must be a list, got {fields[name]!r}"
             )
     layers = [layer_from_config(config) for config in fields["layers"]]
     return layers, fields["input_shape"], fields["loss"]
@@ -61,7 +61,7 @@ def _parsed(text: str) -> dict[str, Any]:
         raise ModelFormatError(f"a network must be given as JSON text: {error}.") from error
     if not isinstance(fields, dict):
         raise ModelFormatError(
-            f"a network's JSON must be an object, got one of type {type(fields).__name__}."
+            f"a network's JSON must be an object, got one of type {type(fields).__name__}"
         )
     return fields
 
@@ -69,10 +69,10 @@ def _parsed(text: str) -> dict[str, Any]:
 def _check_version(version: Any) -> None:
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ModelFormatError(
-            f"the field 'version' of a network's JSON must be a positive integer, got {version!r}."
+            f"the field 'version' of a network's JSON must be a positive integer, got {version!r}"
         )
     if version > FORMAT_VERSION:
         raise ModelFormatError(
             f"the network has format version {version}, but this dask_horn reads up to "
-            f"{FORMAT_VERSION}; install a later one."
+            f"{FORMAT_VERSION}; install a later one"
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from dask_horn.network.validation import checked_choice
+from dask_horn.checks import checked_choice
 
 __all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_integer
 from dask_horn.errors import ModelFormatError
 from dask_horn.network import json_form
 from dask_horn.network.initial import initial_values
@@ -29,7 +30,6 @@ from dask_horn.network.sequences import (
 )
 from dask_horn.network.stages import INPUT, OUTPUT, Stage, stages_of, with_names
 from dask_horn.network.summary import table_of
-from dask_horn.network.validation import checked_integer
 
 __all__ = ["Network"]
 
@@ -229,17 +229,17 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     if isinstance(layers, str) or not isinstance(layers, Iterable):
         raise TypeError(
             f"layers must be a sequence of layers such as [Dense(10)], "
-            f"got {layers!r} ({type(layers).__name__})."
+            f"got {layers!r} ({type(layers).__name__})"
         )
     checked = tuple(layers)
     for index, layer in enumerate(checked):
         if not isinstance(layer, Layer):
             raise TypeError(
                 f"layers[{index}] must be a layer such as Dense(10), "
-                f"got {layer!r} ({type(layer).__name__})."
+                f"got {layer!r} ({type(layer).__name__})"
             )
     if not checked:
-        raise ValueError("layers must hold at least the output layer, such as Dense(10), got none.")
+        raise ValueError("layers must hold at least the output layer, such as Dense(10), got none")
     return checked
 
 
@@ -251,7 +251,7 @@ def _checked_shape(input_shape: Any) -> Shape:
         for index, length in enumerate(input_shape)
     )
     if not shape:
-        raise ValueError("input_shape must have at least one dimension, got ().")
+        raise ValueError("input_shape must have at least one dimension, got ()")
     return shape
 
 
@@ -259,10 +259,10 @@ def _check_output(last: Layer, loss: str) -> None:
     if not isinstance(last, Dense) or last.activation != "linear":
         raise ValueError(
             f"the last of the layers must be a Dense with activation 'linear', because the loss "
-            f"applies softmax or sigmoid itself, got {last!r}."
+            f"applies softmax or sigmoid itself, got {last!r}"
         )
     if last.units < LOSSES[loss].min_outputs:
         raise ValueError(
             f"loss {loss!r} needs at least {LOSSES[loss].min_outputs} output units, got {last!r}; "
-            f"use one unit per class, or 'binary_cross_entropy'."
+            f"use one unit per class, or 'binary_cross_entropy'"
         )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.network.validation import checked_integer
+from dask_horn.checks import checked_integer
 
 __all__ = ["ALIGNMENT", "ParameterTable", "Shape", "TensorSpec"]
 
@@ -184,13 +184,12 @@ class ParameterTable(Mapping[str, TensorSpec]):
         unknown = [axis for axis in sizes if axis not in lengths]
         if unknown:
             raise ValueError(
-                f"sizes must name unit axes of the table ({', '.join(lengths)}), "
-                f"got {unknown[0]!r}."
+                f"sizes must name unit axes of the table ({', '.join(lengths)}), got {unknown[0]!r}"
             )
         for axis, size in sizes.items():
             if checked_integer(f"sizes[{axis!r}]", size, 1) > lengths[axis]:
                 raise ValueError(
-                    f"sizes[{axis!r}] must be at most the axis's {lengths[axis]} units, got {size}."
+                    f"sizes[{axis!r}] must be at most the axis's {lengths[axis]} units, got {size}"
                 )
         return ParameterTable.lay_out(
             replace(tensor, shape=_restricted(tensor, sizes)) for tensor in self.tensors
@@ -226,7 +225,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
     def _check_length(self, vector: NDArray[Any]) -> None:
         if vector.shape != (self.size,):
             raise ValueError(
-                f"vector must have the table's shape ({self.size},), got {vector.shape}."
+                f"vector must have the table's shape ({self.size},), got {vector.shape}"
             )
 
 

@@ -22,18 +22,18 @@ def check_sequences(stages: Sequence[Stage], loss: str) -> None:
     for stage in stages[1:]:
         if isinstance(stage.layer, Embedding):
             raise ValueError(
-                f"an Embedding must be the first of the layers, got {stage.layer!r} after others."
+                f"an Embedding must be the first of the layers, got {stage.layer!r} after others"
             )
     for layer in _recurrent(stages)[1:]:
         if layer.mask_value is not None:
             raise ValueError(
                 f"mask_value is for the first recurrent layer, those above it pass over the same "
-                f"steps; got it in {layer!r}."
+                f"steps; got it in {layer!r}"
             )
     if stages[-1].outputs.rows > 1 and loss not in _LOSSES_PER_STEP:
         raise ValueError(
             f"an output on each step needs one of the losses {', '.join(_LOSSES_PER_STEP)}, "
-            f"got {loss!r}; or leave out the last return_sequences=True."
+            f"got {loss!r}; or leave out the last return_sequences=True"
         )
 
 

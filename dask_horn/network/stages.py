@@ -58,7 +58,7 @@ def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     *hidden, last = layers
     if last.name not in (None, OUTPUT):
         raise ValueError(
-            f"the last layer is always named {OUTPUT!r}, got the name {last.name!r}; leave it out."
+            f"the last layer is always named {OUTPUT!r}, got the name {last.name!r}; leave it out"
         )
     counts: Counter[str] = Counter()
     named: list[Layer] = []
@@ -85,7 +85,7 @@ def _check_names(names: Sequence[str | None]) -> None:
     for name, count in Counter(names).items():
         if name in (INPUT, OUTPUT):
             raise ValueError(
-                f"{name!r} names the network's own {name} and no hidden layer; choose another name."
+                f"{name!r} names the network's own {name} and no hidden layer; choose another name"
             )
         if count > 1:
-            raise ValueError(f"layers must have names of their own, got {name!r} {count} times.")
+            raise ValueError(f"layers must have names of their own, got {name!r} {count} times")

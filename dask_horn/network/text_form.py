@@ -47,7 +47,7 @@ def layers_from_text(text: str) -> list[Layer]:
         reason = getattr(error, "msg", None) or str(error)
         raise ValueError(
             f"layers must be text such as \"Dense(800, activation='relu'), Dropout(0.5)\", got "
-            f"{text!r}: {reason}."
+            f"{text!r}: {reason}"
         ) from None
     [*parts] = parsed.elts
     if len(parts) == 1 and isinstance(parts[0], ast.List | ast.Tuple):  # in brackets
@@ -58,11 +58,11 @@ def layers_from_text(text: str) -> list[Layer]:
 def _layer(call: ast.expr) -> Layer:
     written = ast.unparse(call)
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise ValueError(f"layers must be such as Dense(800, activation='relu'), got {written}.")
+        raise ValueError(f"layers must be such as Dense(800, activation='relu'), got {written}")
     name = call.func.id
     if name not in _KINDS:
         near = difflib.get_close_matches(name, _KINDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KINDS)}."
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KINDS)}"
         raise ValueError(f"layers name no such layer as {name}; {hint}")
     try:
         arguments = [_value(argument) for argument in call.args]

@@ -105,7 +105,7 @@ def test_layers_must_be_layers(layers, message):
     [
         ([], "^layers must hold at least the output layer"),
         ([Dense(3), Dropout(0.5)], r"^the last of the layers must be a Dense .*got Dropout\(0.5\)"),
-        ([Dense(3, "relu")], r"activation 'linear', because the loss .* activation='relu'\)\.$"),
+        ([Dense(3, "relu")], r"activation 'linear', because the loss .* activation='relu'\)$"),
         ([Dense(3, name="logits")], "^the last layer is always named 'output', got .*'logits'"),
         ([Dense(3, name="a"), Dense(4, name="a"), Dense(2)], "names of their own, got 'a' 2 times"),
         ([Dense(3, name="dense_2"), Dense(4), Dense(2)], "names of their own, got 'dense_2' 2"),

@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Self
 
+from dask_horn.checks import checked_name
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_name
 
 __all__ = ["Layer"]
 
@@ -66,7 +66,7 @@ class Layer(ABC):
     def given_name(self) -> str:
         """The name, where the layer must have one by now."""
         if self.name is None:
-            raise ValueError("name must be given before outputs and tensors are asked for.")
+            raise ValueError("name must be given before outputs and tensors are asked for")
         return self.name
 
     def renamed(self, name: str | None) -> Self:

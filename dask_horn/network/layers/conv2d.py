@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_bool, checked_integer
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.images import (
@@ -16,7 +17,6 @@ from dask_horn.network.layers.images import (
 )
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer
 
 __all__ = ["Conv2D"]
 

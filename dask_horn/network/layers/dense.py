@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_bool, checked_integer
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.dropconnect import DropConnected
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer
 
 __all__ = ["Dense"]
 
@@ -82,7 +82,7 @@ class Dense(DropConnected):
         if len(inputs.shape) > 2:
             raise ValueError(
                 f"Dense takes samples of one dimension, or of steps, got the shape {inputs.shape}; "
-                f"put a Flatten before it."
+                f"put a Flatten before it"
             )
         return Signal((*inputs.shape[:-1], self.units), self.given_name)
 

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from dask_horn.checks import checked_choice, checked_number
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.validation import checked_choice, checked_rate
 
 __all__ = ["KEEP_STEPS", "DropConnected"]
 
@@ -35,7 +35,8 @@ class DropConnected(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         mask = checked_choice("dropconnect_mask", self.dropconnect_mask, _MASKS)
-        object.__setattr__(self, "dropconnect", checked_rate("dropconnect", self.dropconnect))
+        rate = checked_number("dropconnect", self.dropconnect, at_least=0, below=1)
+        object.__setattr__(self, "dropconnect", rate)
         object.__setattr__(self, "dropconnect_mask", mask)
 
     @property

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_integer
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_integer
 
 __all__ = ["MOST_TOKENS", "Embedding"]
 
@@ -54,17 +54,15 @@ class Embedding(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for argument in ("n_tokens", "units"):
-            value = checked_integer(argument, getattr(self, argument), 1)
-            object.__setattr__(self, argument, value)
-        if self.n_tokens > MOST_TOKENS:
-            raise ValueError(f"n_tokens must be at most {MOST_TOKENS}, got {self.n_tokens}.")
+        n_tokens = checked_integer("n_tokens", self.n_tokens, 1, MOST_TOKENS)
+        object.__setattr__(self, "n_tokens", n_tokens)
+        object.__setattr__(self, "units", checked_integer("units", self.units, 1))
 
     def outputs(self, inputs: Signal) -> Signal:
         """Return a vector for each step; see `Layer.outputs`."""
         if len(inputs.shape) != 1:
             raise ValueError(
-                f"Embedding takes samples of shape (steps,), got the shape {inputs.shape}."
+                f"Embedding takes samples of shape (steps,), got the shape {inputs.shape}"
             )
         return Signal((*inputs.shape, self.units), self.given_name)
 

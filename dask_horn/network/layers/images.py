@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dask_horn.checks import checked_choice, checked_integer
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_choice, checked_integer
 
 __all__ = [
     "PADDINGS",
@@ -92,7 +92,7 @@ def windows_over(
     if not height.count or not width.count:
         raise ValueError(
             f"{what} has windows of {height.size} x {width.size}, larger than its input of the "
-            f"shape {inputs.shape}; use smaller ones, or padding='same'."
+            f"shape {inputs.shape}; use smaller ones, or padding='same'"
         )
     return height, width
 
@@ -106,7 +106,7 @@ def check_image(what: str, inputs: Signal) -> None:
         remedy = f"{(*inputs.shape, 1)} for images without channels"
     raise ValueError(
         f"{what} takes images of the shape (height, width, channels), got the shape "
-        f"{inputs.shape}; use an input_shape such as {remedy}."
+        f"{inputs.shape}; use an input_shape such as {remedy}"
     )
 
 
@@ -117,7 +117,7 @@ def checked_extent(argument: str, value: Any) -> Extent:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return checked_integer(argument, value, 1)
     if len(value) != 2:
-        raise ValueError(f"{argument} must be an integer or (height, width), got {value!r}.")
+        raise ValueError(f"{argument} must be an integer or (height, width), got {value!r}")
     height, width = (checked_integer(f"{argument}[{i}]", value[i], 1) for i in range(2))
     return height if height == width else (height, width)
 

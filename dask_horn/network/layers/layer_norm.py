@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_number
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.normalization import scale_and_shift
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_positive
 
 __all__ = ["LayerNorm"]
 
@@ -62,7 +62,7 @@ class LayerNorm(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "epsilon", checked_positive("epsilon", self.epsilon))
+        object.__setattr__(self, "epsilon", checked_number("epsilon", self.epsilon, above=0))
         object.__setattr__(self, "activation", checked_activation(self.activation))
 
     def outputs(self, inputs: Signal) -> Signal:

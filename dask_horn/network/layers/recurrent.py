@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from dask_horn.checks import checked_bool, checked_integer, checked_mask_value
 from dask_horn.network.layers.dropconnect import DropConnected
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer, checked_mask_value
 
 __all__ = ["Recurrent"]
 
@@ -50,7 +50,7 @@ class Recurrent(DropConnected):
             raise ValueError(
                 f"{kind} takes samples of shape (steps, features), got the shape {inputs.shape}; "
                 f"give the network input_shape=(steps, features), and a recurrent layer before it "
-                f"return_sequences=True."
+                f"return_sequences=True"
             )
         steps = inputs.shape[:1] if self.return_sequences else ()
         return Signal((*steps, self.units), self.given_name)

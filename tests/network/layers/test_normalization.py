@@ -26,14 +26,14 @@ def test_every_activation_is_taken(kind, activation):
 @BOTH
 @pytest.mark.parametrize("epsilon", [0, -1e-3, float("inf"), float("nan")])
 def test_epsilon_must_be_above_zero(kind, epsilon):
-    with pytest.raises(ValueError, match=r"^epsilon must be a finite number above 0, got .*\.$"):
+    with pytest.raises(ValueError, match=r"^epsilon must be a finite number above 0, got "):
         kind(epsilon)
 
 
 @BOTH
 @pytest.mark.parametrize("epsilon", ["1e-3", None, True])
 def test_epsilon_must_be_a_number(kind, epsilon):
-    with pytest.raises(TypeError, match=r"^epsilon must be a finite number above 0, got .*\)\.$"):
+    with pytest.raises(TypeError, match=r"^epsilon must be a finite number above 0, got "):
         kind(epsilon)
 
 
