@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import tarfile
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -317,3 +319,24 @@ def test_a_model_whose_writing_was_cut_short_is_no_model(tmp_path, monkeypatch):
         make_model().save(tmp_path / "model.zarr")
     with pytest.raises(ModelFormatError, match="cut short"):
         horn.load(tmp_path / "model.zarr")
+
+
+# What 0.1.0 predicted with the models in models_of_0_1.tar.xz.
+OLD_X = [
+    [0.1257302165031433, -0.13210485875606537, 0.6404226422309875, 0.10490011423826218],
+    [-0.7037352323532104, -1.2654215097427368, -0.6232744455337524, 0.04132597893476486],
+]
+OLD_MODEL = [[1 / 3] * 3, [0.06171135604381561, 0.3881516754627228, 0.5501369833946228]]
+OLD_ENSEMBLE = [[1 / 3] * 3, [0.2481335997581482, 0.36348849534988403, 0.3883779048919678]]
+
+
+def test_models_of_0_1_are_read(tmp_path):
+    with tarfile.open(Path(__file__).with_name("models_of_0_1.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    model, ensemble = horn.load(tmp_path / "model.zarr"), horn.load(tmp_path / "ensemble.zarr")
+    assert model.classes.tolist() == ["ant", "bee", "cat"]
+    assert (model.temperature, ensemble.temperature, len(ensemble.members)) == (0.5, 2.0, 2)
+    assert_allclose(model.predict_proba(OLD_X), OLD_MODEL, rtol=1e-6)
+    assert_allclose(ensemble.predict_proba(OLD_X), OLD_ENSEMBLE, rtol=1e-6)
+    values = horn.load(tmp_path / "values.zarr").predict([[1.0, 1.0]])
+    assert_allclose(values, [1.3174238204956055], rtol=1e-6)

@@ -133,7 +133,11 @@ def test_a_temperature_is_that_of_the_model():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"inference": "median"}, ValueError, "inference must be one of 'mean', 'sample', got 'median'"),
+        (
+            {"inference": "median"},
+            ValueError,
+            "inference must be one of 'mean', 'sample', got 'median'",
+        ),
         ({"n_draws": 0}, ValueError, "n_draws must be an integer of at least 1, got 0"),
         ({"n_draws": 2.5}, TypeError, "n_draws must be an integer of at least 1, got 2.5"),
         ({"seed": -1}, ValueError, "seed must be an integer of at least 0, got -1"),

@@ -15,11 +15,12 @@ import zarr
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from dask_horn.data import Standardizer, Targets
+from dask_horn.data import Targets
 from dask_horn.model.calibration import check_temperature, pool_logs
+from dask_horn.model.parts import ModelParts
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
-from dask_horn.model.store import ModelParts, create_group, read, write_members, write_parts
+from dask_horn.model.store import create_group, read, write_ensemble, write_model
 from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 
@@ -27,7 +28,7 @@ __all__ = ["Ensemble", "Model", "load"]
 
 
 @dataclass(frozen=True, eq=False)
-class Model(Predictor):
+class Model(ModelParts, Predictor):
     """A trained network.
 
     Attributes
@@ -61,29 +62,11 @@ class Model(Predictor):
     (4,)
     """
 
-    network: Network
-    parameters: NDArray[np.float32]
-    standardizer: Standardizer
-    targets: Targets
-    temperature: float = 1.0
-    statistics: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     _idle: list[Execution] = field(default_factory=list, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature, self.targets.kind)
-        wanted = (self.network.statistics.size,)
-        if self.statistics.shape != wanted:
-            raise ValueError(
-                f"statistics must have the shape {wanted} of network.statistics, got "
-                f"{self.statistics.shape}; a model that train returns has them"
-            )
-
     def __repr__(self) -> str:
         return f"<Model of {self.network!r}, {self.network.parameters.n_parameters:,} parameters>"
-
-    def _any_member(self) -> Model:
-        return self
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
@@ -169,18 +152,7 @@ class Model(Predictor):
 
     def write_to(self, group: zarr.Group) -> None:
         """Write the model into an empty Zarr group."""
-        write_parts(group, self._parts)
-
-    @property
-    def _parts(self) -> ModelParts:
-        return ModelParts(
-            self.network,
-            self.parameters,
-            self.standardizer,
-            self.targets,
-            self.temperature,
-            self.statistics,
-        )
+        write_model(group, self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
@@ -214,10 +186,16 @@ class Ensemble(Predictor):
     members : tuple of Model
     temperature : float, default 1
         What the logarithm of the members' mean probability is divided by; see `calibrate`.
+    network : Network
+        The members' network.
+    targets : Targets
+        How their outputs become labels or values.
     """
 
     members: tuple[Model, ...]
     temperature: float = 1.0
+    network: Network = field(init=False, repr=False)
+    targets: Targets = field(init=False, repr=False)
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self.members)}: {self.members[0]!r}>"
@@ -225,26 +203,15 @@ class Ensemble(Predictor):
     def __post_init__(self) -> None:
         if not self.members:
             raise ValueError("members is empty; an ensemble needs at least one model")
+        object.__setattr__(self, "network", self.members[0].network)
+        object.__setattr__(self, "targets", self.members[0].targets)
         check_temperature(self.temperature, self.targets.kind)
-
-    def _any_member(self) -> Model:
-        return self.members[0]
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
 
     def _sampled(self, draws: Draws) -> Ensemble:
         return Ensemble(tuple(member._sampled(draws) for member in self.members), self.temperature)
-
-    @property
-    def network(self) -> Network:
-        """The members' network."""
-        return self.members[0].network
-
-    @property
-    def targets(self) -> Targets:
-        """The members' targets."""
-        return self.members[0].targets
 
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Each member's probabilities or values, shape (n_members, n_samples, n_outputs).
@@ -267,7 +234,7 @@ class Ensemble(Predictor):
 
     def write_to(self, group: zarr.Group) -> None:
         """Write all members into an empty Zarr group."""
-        write_members(group, [member._parts for member in self.members], self.temperature)
+        write_ensemble(group, self.members, self.temperature)
 
 
 def load(location: str) -> Model | Ensemble:
@@ -286,5 +253,5 @@ def load(location: str) -> Model | Ensemble:
         If it holds no model, or one that is damaged, or of a later version.
     """
     stored = read(location)
-    members = tuple(Model(*parts) for parts in stored.members)
+    members = tuple(Model(**vars(parts)) for parts in stored.members)
     return Ensemble(members, stored.temperature) if stored.is_ensemble else members[0]

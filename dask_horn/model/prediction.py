@@ -7,33 +7,39 @@ chunk by chunk.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
-from dask_horn.data import SampleForm, as_samples, decoded_dtype, held_out_targets
+from dask_horn.data import SampleForm, Targets, as_samples, decoded_dtype, held_out_targets
 from dask_horn.data.arrays import check_lengths
 from dask_horn.data.tasks import compute
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.form import sample_form
 from dask_horn.model.sampling import Draws
-
-if TYPE_CHECKING:
-    from dask_horn.model.models import Model
+from dask_horn.network import Network
 
 __all__ = ["Predictor"]
 
 
 class Predictor(ABC):
-    """What models and ensembles have in common: predicting, and calibrating what is predicted."""
+    """What models and ensembles have in common: predicting, and calibrating what is predicted.
 
+    Attributes
+    ----------
+    network : Network
+        Of the model, or of all members. Subclasses have it, and the next two.
+    targets : Targets
+        How outputs become labels or values.
+    temperature : float
+        What logits, or logarithms of probabilities, are divided by.
+    """
+
+    network: Network
+    targets: Targets
     temperature: float
-
-    @abstractmethod
-    def _any_member(self) -> Model:
-        """Return a model whose network and targets are those of all members."""
 
     @abstractmethod
     def _with_temperature(self, temperature: float) -> Self:
@@ -68,12 +74,12 @@ class Predictor(ABC):
     @property
     def _form(self) -> SampleForm:
         """What samples are taken for."""
-        return sample_form(self._any_member().network)
+        return sample_form(self.network)
 
     @property
     def classes(self) -> NDArray[Any] | None:
         """The classes' labels, in the order of the outputs; None for values and label sets."""
-        return self._any_member().targets.classes
+        return self.targets.classes
 
     def predict(
         self,
@@ -134,7 +140,7 @@ class Predictor(ABC):
             sampled = self._sampled(draws)
             return sampled.predict(X, out=out, return_std=return_std)
         if return_std:
-            if self._any_member().targets.kind != "values":
+            if self.targets.kind != "values":
                 raise ValueError(
                     "return_std=True is for values; for classes use predict_proba(X, "
                     "return_std=True)"
@@ -163,10 +169,10 @@ class Predictor(ABC):
             standard deviation of the same shape of what the members say by themselves: by how
             much they disagree, whatever the ensemble's temperature.
         """
-        if self._any_member().targets.kind == "values":
+        if self.targets.kind == "values":
             raise ValueError(
                 f"predict_proba needs a classifier, but this model's loss is "
-                f"{self._any_member().network.loss!r}; use predict"
+                f"{self.network.loss!r}; use predict"
             )
         draws = Draws(n_draws, seed)
         if _samples(inference):
@@ -194,10 +200,10 @@ class Predictor(ABC):
         ValueError
             If the model does not predict for each step, or `X` is wrong, as for `predict`.
         """
-        if self._any_member().targets.steps is None:
+        if self.targets.steps is None:
             raise ValueError(
                 f"counted_steps needs a model that predicts for each step, but this one is of "
-                f"{self._any_member().network!r}; train one with return_sequences=True"
+                f"{self.network!r}; train one with return_sequences=True"
             )
         return self._answer(X, self._form.counted, None)
 
@@ -257,11 +263,11 @@ class Predictor(ABC):
         >>> model.temperature < 1  # weight decay had made it too modest
         True
         """
-        targets = self._any_member().targets
+        targets = self.targets
         if targets.kind == "values":
             raise ValueError(
                 f"calibrate needs a classifier, but this model's loss is "
-                f"{self._any_member().network.loss!r}; an ensemble tells how sure it is of values "
+                f"{self.network.loss!r}; an ensemble tells how sure it is of values "
                 "by predict(X, return_std=True)"
             )
         counted = None if targets.steps is None else compute(self.counted_steps(X))[0]
@@ -276,12 +282,12 @@ class Predictor(ABC):
         """Return the members' mean at the temperature, (n_samples, ..., n_outputs)."""
         if self.temperature == 1:
             return self._pooled(samples)
-        kind = self._any_member().targets.kind
+        kind = self.targets.kind
         return temper(self._log_pooled(samples), self.temperature, kind)
 
     def _decoded(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Labels or values, as the targets were; no temperature, whose rounding could show."""
-        mean, targets = self._pooled(samples), self._any_member().targets
+        mean, targets = self._pooled(samples), self.targets
         if targets.kind == "classes":
             return targets.decode(mean)
         answer = (mean > 0.5).astype(np.int64) if targets.kind == "labels" else mean
@@ -299,7 +305,7 @@ class Predictor(ABC):
 
     def _spread(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Mean and standard deviation of the members' outputs, (n_samples, 2, ..., n_outputs)."""
-        outputs, targets = self.member_outputs(samples), self._any_member().targets
+        outputs, targets = self.member_outputs(samples), self.targets
         mean = outputs.mean(axis=0) if self.temperature == 1 else self._mean(samples)
         both = np.stack([mean, outputs.std(axis=0)], axis=1)
         return both[..., 0] if targets.kind == "values" and targets.flat else both

@@ -20,38 +20,22 @@ from numpy.typing import NDArray
 from dask_horn.data import Standardizer, Targets
 from dask_horn.errors import ModelFormatError
 from dask_horn.model.calibration import check_temperature
+from dask_horn.model.parts import ModelParts
 from dask_horn.network import Network, ParameterTable
 
 __all__ = [
     "FORMAT",
-    "ModelParts",
     "StoredModels",
     "check_free",
     "create_group",
     "read",
     "read_versions",
-    "write_members",
-    "write_parts",
+    "write_ensemble",
+    "write_model",
 ]
 
 FORMAT = 1
 _ATTRIBUTE = "dask_horn"
-
-
-class ModelParts(NamedTuple):
-    """What a model consists of, in the order of `Model`'s fields."""
-
-    network: Network
-    parameters: NDArray[np.float32]
-    standardizer: Standardizer
-    targets: Targets
-    temperature: float
-    statistics: NDArray[np.float32]
-
-    @property
-    def checksum(self) -> int:
-        """CRC-32 of the parameters, and statistics if any: equal bits, equal number."""
-        return zlib.crc32(self.statistics.tobytes(), zlib.crc32(self.parameters.tobytes()))
 
 
 class StoredModels(NamedTuple):
@@ -98,7 +82,7 @@ def check_free(location: str, overwrite: bool) -> None:
             )
 
 
-def write_parts(group: zarr.Group, model: ModelParts) -> None:
+def write_model(group: zarr.Group, model: ModelParts) -> None:
     """Write a model into an empty group."""
     _write_tensors(group, model.network.parameters, model.parameters)
     _write_tensors(group, model.network.statistics, model.statistics)
@@ -112,8 +96,13 @@ def write_parts(group: zarr.Group, model: ModelParts) -> None:
         },
         "targets": _targets_to_json(model.targets),
         "temperature": float(model.temperature),
-        "checksum": model.checksum,
+        "checksum": _checksum(model),
     }
+
+
+def _checksum(model: ModelParts) -> int:
+    """CRC-32 of the parameters, and statistics if any: equal bits, equal number."""
+    return zlib.crc32(model.statistics.tobytes(), zlib.crc32(model.parameters.tobytes()))
 
 
 def _write_tensors(group: zarr.Group, table: ParameterTable, vector: NDArray[np.float32]) -> None:
@@ -128,12 +117,12 @@ def _read_tensors(group: Any, table: ParameterTable) -> NDArray[np.float32]:
     return vector
 
 
-def write_members(
+def write_ensemble(
     group: zarr.Group, members: Sequence[ModelParts], temperature: float = 1.0
 ) -> None:
     """Write an ensemble into an empty group, a group for each member."""
     for index, member in enumerate(members):
-        write_parts(group.create_group(f"members/{index}"), member)
+        write_model(group.create_group(f"members/{index}"), member)
     group.attrs[_ATTRIBUTE] = {
         "kind": "ensemble",
         **_versions(),
@@ -143,7 +132,7 @@ def write_members(
 
 
 def read(location: str) -> StoredModels:
-    """Read what `write_parts` or `write_members` has written; errors as `dask_horn.load`."""
+    """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
     location = os.fspath(location)
     try:
         group = zarr.open_group(location, mode="r")
@@ -191,16 +180,20 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
 def _read_model(group: Any, location: str) -> ModelParts:
     attributes = group.attrs[_ATTRIBUTE]
     network = Network.from_json(json.dumps(attributes["network"]))
-    parameters = _read_tensors(group, network.parameters)
-    statistics = _read_tensors(group, network.statistics)
     standardizer = Standardizer(
         np.array(attributes["standardizer"]["mean"], np.float64),
         np.array(attributes["standardizer"]["scale"], np.float64),
     )
     targets = _targets_from_json(attributes["targets"])
-    temperature = _temperature(attributes, targets)
-    model = ModelParts(network, parameters, standardizer, targets, temperature, statistics)
-    if model.checksum != attributes["checksum"]:
+    model = ModelParts(
+        network=network,
+        parameters=_read_tensors(group, network.parameters),
+        standardizer=standardizer,
+        targets=targets,
+        temperature=_temperature(attributes, targets),
+        statistics=_read_tensors(group, network.statistics),
+    )
+    if _checksum(model) != attributes["checksum"]:
         raise ModelFormatError(
             f"{location} holds a damaged model: its parameters do not match their checksum"
         )
