@@ -96,39 +96,36 @@ class Predictor(ABC):
         Parameters
         ----------
         X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
-            Samples on axis 0, of the shape that the network was trained on. A group holds them
-            as its array ``X``.
+            Samples on axis 0, in the shape that the network was trained on. In a group they are
+            the array ``X``.
         out : str, optional
-            Path or URL of a Zarr group to write the predictions to, as its array ``y``, chunk by
-            chunk; nothing is returned then.
+            Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
+            array ``y``, and nothing is returned.
         return_std : bool, default False
-            Whether to return the members' standard deviation too, for values.
+            Whether to also return the members' standard deviation; for values only.
         inference : {"mean", "sample"}, default "mean"
-            How dense layers with DropConnect are used: with all their weights, the mean over masks;
-            or as in Algorithm 2 of [1]_, which takes much longer: the sums of such a layer are
-            drawn from the normal distributions that have their means and variances over masks, and
-            the activations are averaged over the draws before the next layer takes them. A next
-            layer with DropConnect counts what the inputs vary by, over the draws, to the variance
-            of its own sums. Recurrent layers always are the mean.
+            How to use `Dense` layers with DropConnect. "mean" uses all weights, the mean over
+            masks. "sample" is the paper's inference ([1]_, algorithm 2) and much slower: it draws
+            each sum from a normal distribution with the sum's mean and variance over masks, and
+            averages the activations over the draws. Recurrent layers always use the mean.
         n_draws : int, default 1000
-            Draws of each sum, for "sample"; as many as in the paper's tables.
+            Draws of each sum, for "sample".
         seed : int, default 0
-            What the draws are a function of: all samples have the same, whatever the chunks.
+            Seed of the draws; all samples share them.
 
         Returns
         -------
         ndarray or dask.array.Array
-            (n_samples,), or (n_samples, n_outputs). Lazy and chunked for what is lazy or stored.
-            Where each step has outputs of its own: (n_samples, steps), or (n_samples, steps,
-            n_outputs); those of padding mean nothing, and `counted_steps` tells which these are.
+            (n_samples,) or (n_samples, n_outputs); (n_samples, steps) or (n_samples, steps,
+            n_outputs) if each step has outputs of its own. Those of padding mean nothing; see
+            `counted_steps`. Lazy and chunked if `X` is lazy or stored.
 
         Raises
         ------
         ValueError
-            If the samples have another shape than the network's, hold NaN, infinity or what is no
-            token, or are nothing but padding; if `return_std` is asked of a classifier; or draws
-            of a network that has no dense layer with DropConnect, or others than Dense and Dropout
-            behind the first of them.
+            If the samples do not have the network's shape, or hold NaN, infinity, an unknown
+            token or only padding; if `return_std` is asked of a classifier; or if "sample" is not
+            for the network: it needs a `Dense` with DropConnect, then only `Dense` and `Dropout`.
 
         References
         ----------
@@ -137,16 +134,12 @@ class Predictor(ABC):
         """
         draws = Draws(n_draws, seed)
         if _samples(inference):
-            sampled = self._sampled(draws)
-            return sampled.predict(X, out=out, return_std=return_std)
-        if return_std:
-            if self.targets.kind != "values":
-                raise ValueError(
-                    "return_std=True is for values; for classes use predict_proba(X, "
-                    "return_std=True)"
-                )
-            return self._mean_and_std(X, out)
-        return self._answer(X, self._decoded, out)
+            return self._sampled(draws).predict(X, out=out, return_std=return_std)
+        if not return_std:
+            return self._answer(X, self._decoded, out)
+        if self.targets.kind != "values":
+            raise ValueError("return_std=True is for values; use predict_proba for classes")
+        return self._mean_and_std(X, out)
 
     def predict_proba(
         self,
@@ -176,8 +169,7 @@ class Predictor(ABC):
             )
         draws = Draws(n_draws, seed)
         if _samples(inference):
-            sampled = self._sampled(draws)
-            return sampled.predict_proba(X, out=out, return_std=return_std)
+            return self._sampled(draws).predict_proba(X, out=out, return_std=return_std)
         if return_std:
             return self._mean_and_std(X, out)
         return self._answer(X, self._mean, out)
@@ -210,29 +202,25 @@ class Predictor(ABC):
     def calibrate(self, X: Any, y: Any = None) -> Self:
         """Fit the temperature of the probabilities on samples that were held out of training.
 
-        Networks are often surer than they are right, and the mean of an ensemble less sure. One
-        number mends most of it: probabilities become ``softmax(log p / temperature)``, p those of
-        the model, or the mean of the members' (pool, then calibrate), and the temperature is the
-        one at which the held-out targets are likeliest. For label sets the sigmoid takes the
-        softmax's place, and one temperature serves all labels.
+        Networks are often overconfident, and ensembles often underconfident. One number corrects
+        most of it: probabilities become ``softmax(log p / temperature)``, where p is the model's
+        probability or the members' mean, and the temperature is the one that makes the held-out
+        targets most likely. Labels have the sigmoid in place of the softmax.
 
-        What `predict` answers stays the same: no temperature changes which class leads. Training
-        on from a calibrated model gives one at temperature 1, to be calibrated anew.
+        `predict` gives the same classes at any temperature. A model that is trained further
+        starts again at temperature 1.
 
         Parameters
         ----------
         X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
-            Samples, as `predict_proba` takes them, which the model was not trained on; some
-            hundreds are enough.
+            Samples that the model was not trained on; a few hundred are enough.
         y : array-like, data frame, Dask array or Zarr array, optional
-            Their classes or labels. Left out where X is a group that holds them as its array
-            ``y``.
+            Their classes or labels; leave it out if X is a group with an array ``y``.
 
         Returns
         -------
         Model or Ensemble
-            A new one, at the new temperature; this one is not changed. Calibrating it again
-            starts from temperature 1, not from the last one.
+            A new one at the new temperature; this one does not change.
 
         Raises
         ------
@@ -240,18 +228,18 @@ class Predictor(ABC):
             If `y` is missing.
         ValueError
             If the model predicts values, y holds an unknown label, X and y differ in length, or
-            predictions have nothing to do with y.
+            the predictions do not fit y better than chance.
 
         Warns
         -----
         UserWarning
-            If all samples are predicted rightly: that tells no temperature, so it stays 1.
+            If all predictions are correct. No temperature is best then, and it stays 1.
 
         References
         ----------
-        C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On Calibration of Modern Neural Networks",
-        ICML 2017, section 4.2. R. Rahaman and A. Thiery, "Uncertainty Quantification and Deep
-        Ensembles", NeurIPS 2021: why the mean is calibrated and not each member.
+        Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section
+        4.2. Rahaman, Thiery: Uncertainty Quantification and Deep Ensembles, NeurIPS 2021, on
+        calibrating the mean rather than each member.
 
         Examples
         --------
@@ -260,23 +248,26 @@ class Predictor(ABC):
         >>> X, y = load_digits(return_X_y=True)
         >>> network = horn.Network([horn.Dense(64, "relu"), horn.Dense(10)], input_shape=64)
         >>> model = horn.train(network, X[:900], y[:900]).model.calibrate(X[900:1400], y[900:1400])
-        >>> model.temperature < 1  # weight decay had made it too modest
+        >>> model.temperature < 1  # it was underconfident
         True
         """
-        targets = self.targets
-        if targets.kind == "values":
+        if self.targets.kind == "values":
             raise ValueError(
-                f"calibrate needs a classifier, but this model's loss is "
-                f"{self.network.loss!r}; an ensemble tells how sure it is of values "
-                "by predict(X, return_std=True)"
+                f"calibrate needs a classifier, but this model's loss is {self.network.loss!r}; "
+                "for values use an ensemble's predict(X, return_std=True)"
             )
+        return self._with_temperature(fit_temperature(*self._held_out(X, y), self.targets.kind))
+
+    def _held_out(self, X: Any, y: Any) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return the predictions' logarithms and the encoded targets, of the steps that count."""
+        targets = self.targets
         counted = None if targets.steps is None else compute(self.counted_steps(X))[0]
         encoded = targets.encode(held_out_targets(X, y, targets.kind, counted))
         logs = compute(self._answer(X, self._log_pooled, None))[0]
         check_lengths(len(logs), len(encoded))
-        if counted is not None:
-            logs, encoded = logs[counted], encoded.reshape(*counted.shape, -1)[counted]
-        return self._with_temperature(fit_temperature(logs, encoded, targets.kind))
+        if counted is None:
+            return logs, encoded
+        return logs[counted], encoded.reshape(*counted.shape, -1)[counted]
 
     def _mean(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return the members' mean at the temperature, (n_samples, ..., n_outputs)."""
