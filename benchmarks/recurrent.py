@@ -114,8 +114,8 @@ def _shapes(model: horn.Network) -> list[tuple[int, int, int, int]]:
     Backward each is done twice over with the same numbers of operations.
     """
     shapes = []
-    for stage in model.stages[1:]:
-        for tensor in stage.tensors:
+    for placed in model.placed[1:]:
+        for tensor in placed.tensors:
             if tensor.source is not None:
                 n_in, n_out = tensor.shape[0], int(np.prod(tensor.shape[1:]))
                 per_step = tensor.name.endswith("/U")

@@ -40,7 +40,7 @@ def _mean_over_masks(model, samples, n_masks):
     found = []
     for _ in range(n_masks):
         masks = {}
-        for layer in model.network.named_layers:
+        for layer in (placed.layer for placed in model.network.placed):
             if isinstance(layer, horn.Dense) and layer.dropconnect > 0:
                 n_in, n_out = params[f"{layer.name}/W"].shape
                 shape = (len(x), n_in + 1, n_out)

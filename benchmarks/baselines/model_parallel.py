@@ -25,7 +25,7 @@ def cuts(network: Network, n_workers: int) -> list[range]:
     costs = []
     for number in range(len(network.layers)):
         products = 3 if number else 2  # the samples need no gradient
-        costs.append(products * sum(tensor.size for tensor in network.stages[number].tensors))
+        costs.append(products * sum(tensor.size for tensor in network.placed[number].tensors))
     n_layers = len(costs)
     if n_workers > n_layers:
         raise ValueError(f"{n_workers} workers are more than the network's {n_layers} layers")

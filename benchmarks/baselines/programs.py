@@ -80,7 +80,7 @@ def part_of(
     TypeError
         If one of the layers is not `Dense`.
     """
-    dense = [_dense(network.named_layers[i]) for i in layers]
+    dense = [_dense(network.placed[i].layer) for i in layers]
     whole = [[network.parameters[name] for name in _tensors(layer)] for layer in dense]
     table = ParameterTable.lay_out(tensor for tensors in whole for tensor in tensors)
     assembler = _Rows(table.size, batch_size)

@@ -53,7 +53,7 @@ def pre_activations(
     """``c x W + b`` of every dense layer by its name, dropout aside; relu networks only."""
     found: dict[str, NDArray[np.float64]] = {}
     h = rows
-    for layer in network.named_layers:
+    for layer in (placed.layer for placed in network.placed):
         if isinstance(layer, Dense):
             name = str(layer.name)
             c = (scales or {}).get(f"{name}/W", 1.0)
@@ -99,7 +99,7 @@ def recalibrate(
     Jordan et al. (2023), "REPAIR: renormalizing permuted activations for interpolation repair".
     """
     h = rows
-    for layer in network.named_layers:
+    for layer in (placed.layer for placed in network.placed):
         if not isinstance(layer, Dense) or layer.name not in statistics.seen:
             continue
         weight, bias = tensors[f"{layer.name}/W"], tensors[f"{layer.name}/b"]

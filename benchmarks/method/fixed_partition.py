@@ -44,6 +44,6 @@ def narrow_network(network: Network, partition: Partition, submodel: int) -> Net
         dataclasses.replace(layer, units=int(partition.sizes(layer.name)[submodel]))
         if isinstance(layer, Dense) and layer.name in network.divided_axes
         else layer
-        for layer in network.named_layers
+        for layer in (placed.layer for placed in network.placed)
     ]
     return Network(layers, network.input_shape, network.loss)

@@ -170,7 +170,7 @@ class _SampledModel(Model):
     def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         first = first_sampled(self.network)
         layers = SampledLayers(
-            self.network.stages[first:],
+            self.network.placed[first:],
             self.network.parameters.as_dict(self.parameters),
             self.draws,
         )

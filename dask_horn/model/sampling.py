@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from dask_horn.checks import checked_integer
-from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, Stage
+from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, PlacedLayer
 
 __all__ = ["Draws", "SampledLayers", "first_sampled"]
 
@@ -48,29 +48,29 @@ class SampledLayers:
 
     Attributes
     ----------
-    stages : tuple of Stage
+    placed : tuple of PlacedLayer
     tensors : mapping of str to ndarray of float32
         All parameters by name.
     draws : Draws
     """
 
-    stages: tuple[Stage, ...]
+    placed: tuple[PlacedLayer, ...]
     tensors: Mapping[str, Array]
     draws: Draws
 
     def outputs(self, inputs: Array) -> Array:
-        """Return the network's outputs, (n_samples, n_outputs), for what the first stage takes.
+        """Return the network's outputs, (n_samples, n_outputs), from what the first layer takes.
 
         Sample by sample, each with products of the same shape and with the same normal numbers: so
         its outputs are the same to the bit whichever samples are beside it.
         """
-        normal = [self._normal(index) for index in range(len(self.stages))]
+        normal = [self._normal(index) for index in range(len(self.placed))]
         return np.stack([self._outputs_of(sample, normal) for sample in inputs])
 
     def _outputs_of(self, sample: Array, normal: list[Array]) -> Array:
         mean, square = sample, np.square(sample)
-        for stage, numbers in zip(self.stages, normal, strict=True):
-            layer = stage.layer
+        for placed, numbers in zip(self.placed, normal, strict=True):
+            layer = placed.layer
             if not isinstance(layer, Dense):
                 continue  # dropout, which passes both moments on
             mean, variance = self._sum_of(layer, mean, square)
@@ -105,7 +105,7 @@ class SampledLayers:
 
     def _normal(self, index: int) -> Array:
         """Draw the normal numbers of one layer, (n_draws, units): the same for all samples."""
-        layer = self.stages[index].layer
+        layer = self.placed[index].layer
         if not isinstance(layer, Dense) or layer.dropconnect == 0:
             return np.empty((0, 0), np.float32)
         key = np.random.SeedSequence([self.draws.seed, index])
@@ -124,9 +124,9 @@ def first_sampled(network: Network) -> int:
     ValueError
         If there is none, or what follows it is not made of Dense and Dropout.
     """
-    for index, stage in enumerate(network.stages):
-        if isinstance(stage.layer, Dense) and stage.layer.dropconnect > 0:
-            _check_rest(network.stages[index:])
+    for index, placed in enumerate(network.placed):
+        if isinstance(placed.layer, Dense) and placed.layer.dropconnect > 0:
+            _check_rest(network.placed[index:])
             return index
     raise ValueError(
         "inference='sample' needs a Dense layer with dropconnect, and the network has none; use "
@@ -134,12 +134,12 @@ def first_sampled(network: Network) -> int:
     )
 
 
-def _check_rest(stages: tuple[Stage, ...]) -> None:
-    for stage in stages:
-        if not isinstance(stage.layer, Dense | Dropout) or len(stage.inputs.shape) > 1:
+def _check_rest(placed_layers: tuple[PlacedLayer, ...]) -> None:
+    for placed in placed_layers:
+        if not isinstance(placed.layer, Dense | Dropout) or len(placed.inputs.shape) > 1:
             raise ValueError(
                 f"inference='sample' knows Dense and Dropout behind the first layer with "
-                f"dropconnect, got {stage.layer!r} on samples of shape {stage.inputs.shape}; use "
+                f"dropconnect, got {placed.layer!r} on samples of shape {placed.inputs.shape}; use "
                 f"inference='mean'"
             )
 

@@ -23,18 +23,17 @@ from dask_horn.network.layers import (
     SimpleRNN,
     Windows,
 )
-from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
+from dask_horn.network.losses import LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.outputs import with_outputs
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
+from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer
 from dask_horn.network.signals import Signal
-from dask_horn.network.stages import INPUT, OUTPUT, Stage
 
 __all__ = [
     "ACTIVATIONS",
     "ALIGNMENT",
     "GRU",
-    "HUBER_DELTA",
     "INPUT",
     "LEAKY_SLOPE",
     "LOSSES",
@@ -54,11 +53,11 @@ __all__ = [
     "MaxPool2D",
     "Network",
     "ParameterTable",
+    "PlacedLayer",
     "Recurrent",
     "Shape",
     "Signal",
     "SimpleRNN",
-    "Stage",
     "TensorSpec",
     "Windows",
     "initial_values",

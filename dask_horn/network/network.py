@@ -22,13 +22,13 @@ from dask_horn.network.initial import initial_values
 from dask_horn.network.layers import Dense, Layer
 from dask_horn.network.losses import LOSSES, checked_loss
 from dask_horn.network.parameters import ParameterTable, Shape
+from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer, place, with_names
 from dask_horn.network.sequences import (
     Standardizing,
     check_sequences,
     mask_value_of,
     standardizing_of,
 )
-from dask_horn.network.stages import INPUT, OUTPUT, Stage, stages_of, with_names
 from dask_horn.network.summary import table_of
 
 __all__ = ["Network"]
@@ -94,45 +94,40 @@ class Network:
         object.__setattr__(self, "input_shape", _checked_shape(input_shape))
         object.__setattr__(self, "loss", checked_loss(loss))
         _check_output(self.layers[-1], self.loss)
-        check_sequences(self.stages, self.loss)  # and names that clash, shapes that do not fit
+        check_sequences(self.placed, self.loss)  # and names that clash, shapes that do not fit
 
     @cached_property
-    def stages(self) -> tuple[Stage, ...]:
+    def placed(self) -> tuple[PlacedLayer, ...]:
         """Every layer at its place: with its name, shapes and unit axes."""
-        return stages_of(with_names(self.layers), self.input_shape)
-
-    @property
-    def named_layers(self) -> tuple[Layer, ...]:
-        """The layers with every name filled in."""
-        return tuple(stage.layer for stage in self.stages)
+        return place(with_names(self.layers), self.input_shape)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """One sample's shape after each layer."""
-        return tuple(stage.outputs.shape for stage in self.stages)
+        return tuple(placed.outputs.shape for placed in self.placed)
 
     @cached_property
     def parameters(self) -> ParameterTable:
         """The table of all parameters in their one vector."""
-        return ParameterTable.lay_out(tensor for stage in self.stages for tensor in stage.tensors)
+        return ParameterTable.lay_out(tensor for placed in self.placed for tensor in placed.tensors)
 
     @cached_property
     def statistics(self) -> ParameterTable:
         """The table of what is measured and no parameter: the population of each `BatchNorm`."""
         return ParameterTable.lay_out(
-            tensor for stage in self.stages for tensor in stage.layer.statistics(stage.inputs)
+            tensor for placed in self.placed for tensor in placed.layer.statistics(placed.inputs)
         )
 
     @property
     def unit_axes(self) -> dict[str, int]:
         """Number of units of each unit axis: the input, the hidden layers, the output."""
         axes: dict[str, int] = {}
-        for stage in self.stages:
+        for placed in self.placed:
             # A layer that passes the input on may see it before it is flattened.
-            if stage.inputs.axis == INPUT:
-                axes[INPUT] = stage.inputs.units
-            if stage.outputs.axis != stage.inputs.axis:
-                axes[stage.outputs.axis] = stage.outputs.units
+            if placed.inputs.axis == INPUT:
+                axes[INPUT] = placed.inputs.units
+            if placed.outputs.axis != placed.inputs.axis:
+                axes[placed.outputs.axis] = placed.outputs.units
         return axes
 
     @property
@@ -159,17 +154,17 @@ class Network:
     @property
     def n_outputs(self) -> int:
         """Number of output units."""
-        return self.stages[-1].outputs.units
+        return self.placed[-1].outputs.units
 
     @property
     def output_rows(self) -> int:
         """Rows of each sample's output: its steps where the last layer is on each, else 1."""
-        return self.stages[-1].outputs.rows
+        return self.placed[-1].outputs.rows
 
     @property
     def mask_value(self) -> float | None:
         """What all features of a step that is padding equal, in the data's units; None without."""
-        return mask_value_of(self.stages)
+        return mask_value_of(self.placed)
 
     @property
     def standardizing(self) -> Standardizing:
@@ -178,7 +173,7 @@ class Network:
         "features": each by its own, where the first layer takes a sample as one row. "units": those
         of all positions or steps together, where it goes over them. "none": the samples are tokens.
         """
-        return standardizing_of(self.stages)
+        return standardizing_of(self.placed)
 
     def initial_values(self, seed: int) -> NDArray[np.float32]:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
@@ -186,7 +181,7 @@ class Network:
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
-        return table_of(self.stages)
+        return table_of(self.placed)
 
     def to_json(self) -> str:
         """Return the network as JSON text, which `from_json` reads."""

@@ -23,7 +23,7 @@ def test_names_shapes_and_axes():
         ],
         input_shape=4,
     )
-    assert [layer.name for layer in network.named_layers] == [
+    assert [placed.layer.name for placed in network.placed] == [
         "dropout_1",
         "dense_1",
         "dropout_2",
@@ -82,7 +82,7 @@ def test_pickle_and_repr_bring_the_same_network_back(network):
 def test_summary_has_a_line_per_layer_and_the_total(network):
     heading, *lines, total = network.summary().splitlines()
     assert heading.split() == ["layer", "what", "output", "shape", "parameters"]
-    assert [line.split()[0] for line in lines] == [layer.name for layer in network.named_layers]
+    assert [line.split()[0] for line in lines] == [placed.layer.name for placed in network.placed]
     assert total.split() == ["total", f"{network.parameters.n_parameters:,}"]
 
 

@@ -13,14 +13,14 @@ from dask_horn.network.layers import Layer
 from dask_horn.network.parameters import Shape, TensorSpec
 from dask_horn.network.signals import Signal
 
-__all__ = ["INPUT", "OUTPUT", "Stage"]
+__all__ = ["INPUT", "OUTPUT", "PlacedLayer"]
 
 INPUT = "input"  # the unit axis of the features
 OUTPUT = "output"  # the last layer's name, and so the unit axis of the outputs
 
 
 @dataclass(frozen=True)
-class Stage:
+class PlacedLayer:
     """One layer at its place in a network.
 
     Attributes
@@ -34,8 +34,8 @@ class Stage:
     --------
     >>> from dask_horn.network import Dense, Dropout, Network
     >>> network = Network([Dense(3, activation="relu"), Dropout(0.5), Dense(2)], input_shape=4)
-    >>> stage = network.stages[-1]
-    >>> stage.layer.name, stage.inputs.axis, stage.inputs.shape
+    >>> placed = network.placed[-1]
+    >>> placed.layer.name, placed.inputs.axis, placed.inputs.shape
     ('output', 'dense_1', (3,))
     """
 
@@ -69,16 +69,16 @@ def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return (*named, last.renamed(OUTPUT))
 
 
-def stages_of(layers: Sequence[Layer], input_shape: Shape) -> tuple[Stage, ...]:
+def place(layers: Sequence[Layer], input_shape: Shape) -> tuple[PlacedLayer, ...]:
     """Follow what flows from the input through the layers, which have names."""
-    stages: list[Stage] = []
+    placed: list[PlacedLayer] = []
     signal = Signal(input_shape, INPUT)
     for layer in layers:
         if signal.axis == INPUT and layer.flattens_input:
             signal = Signal((signal.size,), INPUT)
-        stages.append(Stage(layer, signal, layer.outputs(signal)))
-        signal = stages[-1].outputs
-    return tuple(stages)
+        placed.append(PlacedLayer(layer, signal, layer.outputs(signal)))
+        signal = placed[-1].outputs
+    return tuple(placed)
 
 
 def _check_names(names: Sequence[str | None]) -> None:
