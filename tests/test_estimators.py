@@ -292,7 +292,9 @@ def test_fitting_goes_on_from_a_saved_model(tmp_path):
 
 def test_what_cannot_be_gone_on_from_is_told():
     model = HornClassifier(**SMALL).fit(X, Y).model_
-    with pytest.raises(ValueError, match=r"initial is of Network.*pass layers=initial.network"):
+    with pytest.raises(
+        ValueError, match=r"initial has the network Network.*pass layers=initial.network"
+    ):
         HornClassifier(hidden_layer_sizes=(8,)).fit(X, Y, initial=model)
     with pytest.raises(ValueError, match="initial is of Network"):
         HornRegressor(**SMALL).fit(X, np.stack([Y, Y, Y], axis=1), initial=model)
@@ -300,7 +302,7 @@ def test_what_cannot_be_gone_on_from_is_told():
         HornClassifier(**SMALL).fit(X, Y + 1, initial=model)
     with pytest.raises(ValueError, match="merge='ensemble' starts each member anew"):
         HornClassifier(**SMALL, merge="ensemble").fit(X, Y, initial=model)
-    with pytest.raises(TypeError, match="initial must be a Model to go on from, got str"):
+    with pytest.raises(TypeError, match="initial must be a Model, got str"):
         HornClassifier(**SMALL).fit(X, Y, initial="model.zarr")
 
 
@@ -430,7 +432,11 @@ BAD_PARAMETERS = [
     ({"learning_rate": -1}, ValueError, "learning_rate must be a finite number above 0, got -1"),
     ({"merge": "sum"}, ValueError, "merge must be one of 'average', 'ensemble', got 'sum'"),
     ({"random_state": -1}, ValueError, "random_state must be an integer of at least 0, got -1"),
-    ({"checkpoint": "c", "random_state": None}, ValueError, "checkpoint='c' needs a random_state"),
+    (
+        {"checkpoint": "c", "random_state": None},
+        ValueError,
+        "checkpoint='c' needs an integer random_state",
+    ),
 ]
 
 
