@@ -1,7 +1,4 @@
-"""What is trained: layer specs, shapes, the parameter table, initial values, JSON.
-
-Floor 0: it knows no kernel, no Dask, no data and no training.
-"""
+"""WHAT is trained: layer specs, shapes, the parameter table, initial values, JSON."""
 
 from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from dask_horn.network.initial import initial_values, spread

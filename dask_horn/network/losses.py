@@ -1,7 +1,7 @@
 """The losses by name: and which targets each takes.
 
-Their arithmetic is the kernels'. A loss takes the outputs of a linear last layer and applies
-softmax or sigmoid itself, which is the numerically safe place for it.
+The kernels compute them. A loss takes the outputs of a linear last layer and applies softmax or
+sigmoid itself, which is numerically safer.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["LOSSES", "Loss"]
 
 @dataclass(frozen=True)
 class Loss:
-    """What the rest of the library needs to know of a loss.
+    """What the rest of the library needs to know about a loss.
 
     Attributes
     ----------
     name : str
-        The name by which a network asks for it.
+        The name that a network gives.
     kind : {"classes", "labels", "values"}
-        Its targets: one class index per sample, 0/1 for each of several labels, or real values.
+        The targets: a class index per sample, 0 or 1 for each of several labels, or real values.
     min_outputs : int
-        The fewest output units that it makes sense for.
+        The smallest number of output units that makes sense.
 
     Examples
     --------
@@ -60,5 +60,5 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
 
 
 def checked_loss(value: Any) -> str:
-    """Return the loss's name, or say which are known."""
+    """Return the loss's name; errors as `checked_choice`."""
     return checked_choice("loss", value, LOSSES)

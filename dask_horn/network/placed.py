@@ -1,6 +1,6 @@
-"""Layers at their places: names filled in, shapes and unit axes followed from the input.
+"""Layers in their places: with names, and with shapes and unit axes followed from the input.
 
-This is what a network derives everything else from. It walks a plain sequence of layers.
+A network derives everything else from them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ OUTPUT = "output"  # the last layer's name, and so the unit axis of the outputs
 
 @dataclass(frozen=True)
 class PlacedLayer:
-    """One layer at its place in a network.
+    """One layer in its place in a network.
 
     Attributes
     ----------
     layer : Layer
         The layer, with its name.
     inputs, outputs : Signal
-        What goes in and what comes out.
+        The layer's input and output.
 
     Examples
     --------
@@ -45,20 +45,20 @@ class PlacedLayer:
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The layer's tensors, not yet placed in a vector."""
+        """The layer's tensors, without offsets."""
         return self.layer.tensors(self.inputs)
 
 
 def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the layers with every name filled in.
 
-    An automatic name counts all layers of its kind, named or not, so that naming one layer
-    renames no other.
+    An automatic name counts all layers of its kind, named or not, so that naming one layer does
+    not rename others.
     """
     *hidden, last = layers
     if last.name not in (None, OUTPUT):
         raise ValueError(
-            f"the last layer is always named {OUTPUT!r}, got the name {last.name!r}; leave it out"
+            f"the last layer is always named {OUTPUT!r}, got {last.name!r}; leave its name out"
         )
     counts: Counter[str] = Counter()
     named: list[Layer] = []
@@ -70,7 +70,7 @@ def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def place(layers: Sequence[Layer], input_shape: Shape) -> tuple[PlacedLayer, ...]:
-    """Follow what flows from the input through the layers, which have names."""
+    """Follow the signal from the input through the layers, which have names."""
     placed: list[PlacedLayer] = []
     signal = Signal(input_shape, INPUT)
     for layer in layers:
@@ -85,7 +85,7 @@ def _check_names(names: Sequence[str | None]) -> None:
     for name, count in Counter(names).items():
         if name in (INPUT, OUTPUT):
             raise ValueError(
-                f"{name!r} names the network's own {name} and no hidden layer; choose another name"
+                f"a hidden layer cannot be named {name!r}, which is the network's {name}"
             )
         if count > 1:
-            raise ValueError(f"layers must have names of their own, got {name!r} {count} times")
+            raise ValueError(f"layers must have different names, got {name!r} {count} times")

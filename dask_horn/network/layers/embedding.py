@@ -20,9 +20,9 @@ MOST_TOKENS = 2**24
 class Embedding(Layer):
     """A learned vector for each token: ``E[x]``.
 
-    Samples are of shape (steps,) and hold integers from 0 to ``n_tokens - 1``, which are not
-    standardized. ``E`` is of shape (n_tokens, units); a lookup is the product of ``E`` with the
-    token's one-hot row. It starts uniform, with mean 0 and variance 1.
+    Samples have the shape (steps,) and hold integers from 0 to ``n_tokens - 1``, which are not
+    standardized. ``E`` has the shape (n_tokens, units); its initial values are uniform, with mean 0
+    and variance 1.
 
     Attributes
     ----------
@@ -31,12 +31,12 @@ class Embedding(Layer):
     units : int
         Length of the vectors, at least 1.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``embedding_1``.
+        Letters, digits and underscores. By default the network chooses ``embedding_1``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no integer, or not within its bounds.
+        If an argument is not an integer, or out of its bounds.
 
     Examples
     --------
@@ -68,12 +68,16 @@ class Embedding(Layer):
 
     def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
         """Return ``E``; see `Layer.tensors`."""
-        # One token at a time feeds a unit: hence the fans. It costs an addition, no product: hence
-        # one use, which stands for the update.
-        name, shape = self.given_name, (self.n_tokens, self.units)
-        fans = (1, 1)
-        return (
-            TensorSpec(
-                f"{name}/E", shape, (None, name), *fans, "linear", decays=True, source=inputs.axis
-            ),
+        name = self.given_name
+        embedding = TensorSpec(
+            f"{name}/E",
+            (self.n_tokens, self.units),
+            (None, name),
+            fan_in=1,  # a unit is fed by one token at a time
+            fan_out=1,
+            activation="linear",
+            decays=True,
+            source=inputs.axis,
+            uses=1,  # for the update: a lookup costs no product
         )
+        return (embedding,)

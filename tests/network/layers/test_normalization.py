@@ -51,9 +51,7 @@ def test_a_value_for_each_unit_and_nothing_else_changes(kind, shape):
 
 
 def test_batches_are_not_normalized_after_a_flatten():
-    with pytest.raises(
-        ValueError, match=r"48 values of a Flatten, .* 6; put it before the Flatten"
-    ):
+    with pytest.raises(ValueError, match="each unit has 6 values; put it before the Flatten"):
         BatchNorm(name="norm").outputs(Signal((48,), "conv2d_1", grid=(2, 3)))
 
 

@@ -71,7 +71,7 @@ def test_an_unbounded_state_does_not_grow_from_step_to_step(activation):
 @pytest.mark.parametrize("shape", [(5,), (4, 4, 3)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_must_have_steps(kind, shape):
-    message = rf"{kind.__name__} takes samples of shape \(steps, features\), .* before it return_"
+    message = rf"{kind.__name__} takes samples of shape \(steps, features\), .* return_sequences"
     with pytest.raises(ValueError, match=message):
         kind(3, name="memory").outputs(Signal(shape, "input"))
 
