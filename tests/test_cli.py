@@ -241,7 +241,7 @@ def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
     done("train", samples, "--out", out, *QUICK)
     refused = run("train", samples, "--out", out, *QUICK)
     assert refused.exit_code == 2
-    assert refused.stderr == f"Error: {out} holds a model already; pass --overwrite to replace it\n"
+    assert refused.stderr == f"Error: {out} is already a model; pass --overwrite to replace it\n"
     done("train", samples, "--out", out, "--overwrite", *QUICK, "--seed", 1)
 
 
@@ -322,7 +322,7 @@ def test_what_is_no_model_is_a_failure(data, tmp_path, command):
     more = [samples, "--out", tmp_path / "p.zarr"] if command == "predict" else []
     result = run(command, samples, *more)
     assert result.exit_code == 1
-    assert "holds no model" in result.stderr
+    assert "is not a model" in result.stderr
 
 
 def test_a_missing_model_is_a_mistake(tmp_path):

@@ -168,7 +168,7 @@ def test_bad_samples_are_told():
         make_model("value").predict_proba(X)
     with pytest.raises(ValueError, match="return_std=True is for values"):
         model.predict(X, return_std=True)
-    with pytest.raises(ValueError, match="does not go with return_std"):
+    with pytest.raises(ValueError, match="cannot be used with return_std"):
         make_model("value").predict(X, out="y.zarr", return_std=True)
 
 
@@ -233,7 +233,7 @@ def test_labels_that_cannot_be_saved_are_told(tmp_path):
 def test_only_models_are_replaced_and_only_when_told(tmp_path):
     location = tmp_path / "model.zarr"
     make_model().save(location)
-    with pytest.raises(FileExistsError, match="holds a model already; pass overwrite=True"):
+    with pytest.raises(FileExistsError, match="is already a model; pass overwrite=True"):
         make_ensemble().save(location)
     assert isinstance(horn.load(location), Model)
     make_ensemble().save(location, overwrite=True)
@@ -243,7 +243,7 @@ def test_only_models_are_replaced_and_only_when_told(tmp_path):
     (tmp_path / "notes" / "thesis.txt").write_text("")
     (tmp_path / "file").write_text("")
     for taken in ("x.zarr", "notes", "file"):
-        with pytest.raises(FileExistsError, match="exists and holds no model"):
+        with pytest.raises(FileExistsError, match="exists and is not a model"):
             make_model().save(tmp_path / taken, overwrite=True)
     assert (tmp_path / "notes" / "thesis.txt").exists()
     (tmp_path / "free").mkdir()
@@ -254,10 +254,10 @@ def test_what_holds_no_model_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no model at"):
         horn.load(tmp_path / "missing.zarr")
     write_samples(tmp_path / "x.zarr", X)
-    with pytest.raises(ModelFormatError, match="holds no model"):
+    with pytest.raises(ModelFormatError, match="is not a model"):
         horn.load(tmp_path / "x.zarr")
     (tmp_path / "file").write_text("PK")
-    with pytest.raises(ModelFormatError, match="holds no model"):
+    with pytest.raises(ModelFormatError, match="is not a model"):
         horn.load(tmp_path / "file")
 
 
@@ -317,7 +317,7 @@ def test_a_model_whose_writing_was_cut_short_is_no_model(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "_targets_to_json", lambda targets: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make_model().save(tmp_path / "model.zarr")
-    with pytest.raises(ModelFormatError, match="cut short"):
+    with pytest.raises(ModelFormatError, match="incomplete"):
         horn.load(tmp_path / "model.zarr")
 
 

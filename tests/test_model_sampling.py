@@ -151,7 +151,7 @@ def test_wrong_options(options, error, words):
 
 def test_a_network_without_dropconnect_has_nothing_to_draw():
     with pytest.raises(
-        ValueError, match="needs a Dense layer with dropconnect, and the network has none"
+        ValueError, match="needs a Dense layer with dropconnect, but the network has none"
     ):
         _model(horn.Dense(5, "relu")).predict(X, inference="sample")
 

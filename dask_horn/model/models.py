@@ -1,7 +1,7 @@
-"""Trained models: predict, tell how sure, save and load.
+"""Trained models, which predict, are saved and loaded.
 
-A `Model` is a network with its parameters and with what turns raw samples into its inputs and
-its outputs into answers. An `Ensemble` holds several and predicts their mean.
+A `Model` is a network with its parameters, the standardizer of its samples, and the meaning of its
+targets. An `Ensemble` holds several models and predicts their mean.
 """
 
 from __future__ import annotations
@@ -35,25 +35,26 @@ class Model(ModelParts, Predictor):
     ----------
     network : Network
     parameters : ndarray of float32, (network.parameters.size,)
-        All parameters in one vector; `tensor` gives one by its name.
+        All parameters in one vector; `tensor` returns one of them by name.
     standardizer : Standardizer
-        Applied to samples first.
+        Standardizes the samples.
     targets : Targets
         How outputs become labels or values.
     temperature : float, default 1
-        What logits are divided by before they become probabilities; see `calibrate`.
+        Logits are divided by it before they become probabilities; see `calibrate`.
     statistics : ndarray of float32, (network.statistics.size,)
-        What `BatchNorm` layers predict with, measured on training samples; `tensor` gives it by
-        its name, such as ``"batch_norm_1/mean"``. Empty by default, for networks without any.
+        Means and variances for the `BatchNorm` layers, measured on training samples; `tensor`
+        returns one by name, such as ``"batch_norm_1/mean"``. Empty for other networks.
 
     Raises
     ------
     ValueError
-        If the statistics are not those that the network predicts with.
+        If the statistics do not have the shape that the network needs.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from dask_horn.data import Standardizer, Targets
     >>> from dask_horn.network import Dense, Network
     >>> network = Network([Dense(2)], input_shape=3)
     >>> model = Model(network, network.initial_values(0), Standardizer.identity(3),
@@ -72,11 +73,11 @@ class Model(ModelParts, Predictor):
         return replace(self, temperature=temperature)
 
     def _sampled(self, draws: Draws) -> Model:
-        first_sampled(self.network)  # told before any work
+        first_sampled(self.network)  # raises before any work
         return _SampledModel(**self.__getstate__(), draws=draws)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
-        """One parameter tensor, such as ``"dense_1/W"``, or statistic: a read-only view."""
+        """Return a parameter tensor such as ``"dense_1/W"``, or a statistic: a read-only view."""
         table, vector = self.network.parameters, self.parameters
         if name in self.network.statistics:
             table, vector = self.network.statistics, self.statistics
@@ -85,7 +86,7 @@ class Model(ModelParts, Predictor):
         return view
 
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities or values, shape (1, n_samples, n_outputs): the model's own predictions."""
+        """Return probabilities or values, (1, n_samples, n_outputs)."""
         return self._mean(samples)[np.newaxis]
 
     def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -101,16 +102,16 @@ class Model(ModelParts, Predictor):
         return self._network_outputs(samples).astype(np.float64)
 
     def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits, or standardized values, (n_samples, n_outputs) or (n_samples, steps, n_outputs).
+        """Return logits or standardized values, (n_samples, n_outputs).
 
-        The latter where the targets have steps, here as in all that is made of it.
+        (n_samples, steps, n_outputs) if the targets have steps.
         """
         z = self._passed(samples)
         steps = () if self.targets.steps is None else (self.targets.steps,)
         return z.reshape(len(z), *steps, self.network.n_outputs)
 
     def _passed(self, samples: NDArray[Any], n_layers: int | None = None) -> NDArray[np.float32]:
-        """Return what comes out of the first `n_layers`, of a model always the same; or of all."""
+        """Return the output of the first `n_layers`, or of all; a model always uses one number."""
         execution = self._execution(str(samples.dtype), n_layers)
         z = execution.predict(samples)
         with self._lock:
@@ -134,19 +135,19 @@ class Model(ModelParts, Predictor):
         return Execution(program, self.parameters, standardizer.mean, standardizer.scale)
 
     def save(self, location: str, overwrite: bool = False) -> None:
-        """Write the model to a Zarr group: one array per tensor, all else in its attributes.
+        """Save the model as a Zarr group: one array per tensor, and everything else in attributes.
 
         Parameters
         ----------
         location : str
             Path or URL.
         overwrite : bool, default False
-            Whether a model that is there may be replaced.
+            Whether to replace a model at that location.
 
         Raises
         ------
         FileExistsError
-            If something is there already, unless it is a model and may be replaced.
+            If something else exists there, or a model and `overwrite` is False.
         """
         self.write_to(create_group(location, overwrite))
 
@@ -179,13 +180,13 @@ class _SampledModel(Model):
 
 @dataclass(frozen=True, eq=False)
 class Ensemble(Predictor):
-    """Several models of one network; predicts their mean, and their spread as uncertainty.
+    """Several models of one network. Predicts their mean, with their spread as uncertainty.
 
     Attributes
     ----------
     members : tuple of Model
     temperature : float, default 1
-        What the logarithm of the members' mean probability is divided by; see `calibrate`.
+        The logarithm of the members' mean probability is divided by it; see `calibrate`.
     network : Network
         The members' network.
     targets : Targets
@@ -214,9 +215,9 @@ class Ensemble(Predictor):
         return Ensemble(tuple(member._sampled(draws) for member in self.members), self.temperature)
 
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Each member's probabilities or values, shape (n_members, n_samples, n_outputs).
+        """Return each member's probabilities or values, (n_members, n_samples, n_outputs).
 
-        As the member gives them by itself: the ensemble's temperature is the mean's alone.
+        They are the member's own predictions; the ensemble's temperature applies to the mean only.
         """
         return np.concatenate([member.member_outputs(samples) for member in self.members])
 
@@ -229,7 +230,7 @@ class Ensemble(Predictor):
         return pool_logs(np.stack(logs), self.targets.kind)
 
     def save(self, location: str, overwrite: bool = False) -> None:
-        """Write all members to one Zarr group; parameters are those of `Model.save`."""
+        """Save all members in one Zarr group; parameters as for `Model.save`."""
         self.write_to(create_group(location, overwrite))
 
     def write_to(self, group: zarr.Group) -> None:
@@ -238,7 +239,7 @@ class Ensemble(Predictor):
 
 
 def load(location: str) -> Model | Ensemble:
-    """Open a saved model or ensemble. No pickle is read: a stranger's model runs no code.
+    """Load a saved model or ensemble. No pickle is read, so a stranger's model runs no code.
 
     Parameters
     ----------
@@ -248,9 +249,9 @@ def load(location: str) -> Model | Ensemble:
     Raises
     ------
     FileNotFoundError
-        If nothing is there.
+        If nothing exists there.
     ModelFormatError
-        If it holds no model, or one that is damaged, or of a later version.
+        If it is not a model, or is damaged, or was written by a later version.
     """
     stored = read(location)
     members = tuple(Model(**vars(parts)) for parts in stored.members)

@@ -1,7 +1,7 @@
-"""Predicting: what models and ensembles have in common.
+"""Prediction: what models and ensembles have in common.
 
-Samples in memory are answered at once; what is chunked, a Dask array or a Zarr store, lazily and
-chunk by chunk.
+Predictions for samples in memory are computed at once; those for Dask arrays and Zarr stores are
+lazy, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ __all__ = ["Predictor"]
 
 
 class Predictor(ABC):
-    """What models and ensembles have in common: predicting, and calibrating what is predicted.
+    """What models and ensembles have in common: prediction and calibration.
 
     Attributes
     ----------
     network : Network
-        Of the model, or of all members. Subclasses have it, and the next two.
+        The network of the model, or of all members. Subclasses provide these attributes.
     targets : Targets
         How outputs become labels or values.
     temperature : float
-        What logits, or logarithms of probabilities, are divided by.
+        Logits, or logarithms of probabilities, are divided by it.
     """
 
     network: Network
@@ -47,25 +47,24 @@ class Predictor(ABC):
 
     @abstractmethod
     def _sampled(self, draws: Draws) -> Predictor:
-        """Return the same model or ensemble with outputs that are averaged over draws."""
+        """Return the same model or ensemble, with activations averaged over draws."""
 
     @abstractmethod
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Each member's probabilities or values for samples in memory.
+        """Return each member's probabilities or values for samples in memory.
 
-        Returns an array of shape (n_members, n_samples, n_outputs), in the targets' own units;
-        (n_members, n_samples, steps, n_outputs) where each step has outputs of its own.
-        These are what a member says by itself: at its own temperature, which is 1 unless that
-        member was calibrated, and not at the ensemble's.
+        The array has the shape (n_members, n_samples, n_outputs), or (n_members, n_samples, steps,
+        n_outputs) if each step has outputs of its own. Values are in the units of the targets.
+        Probabilities are at the member's own temperature, not at the ensemble's.
         """
 
     @abstractmethod
     def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Mean of the members' outputs before the temperature, (n_samples, n_outputs)."""
+        """Return the members' mean before the temperature, (n_samples, n_outputs)."""
 
     @abstractmethod
     def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits, log-probabilities or log-odds before the temperature, (n_samples, n_outputs)."""
+        """Return logits, log-probabilities or log-odds before the temperature."""
 
     @abstractmethod
     def save(self, location: str, overwrite: bool = False) -> None:
@@ -73,12 +72,12 @@ class Predictor(ABC):
 
     @property
     def _form(self) -> SampleForm:
-        """What samples are taken for."""
+        """The form of samples that the network takes."""
         return sample_form(self.network)
 
     @property
     def classes(self) -> NDArray[Any] | None:
-        """The classes' labels, in the order of the outputs; None for values and label sets."""
+        """The class labels in the order of the outputs; None for values and for several labels."""
         return self.targets.classes
 
     def predict(
@@ -158,9 +157,9 @@ class Predictor(ABC):
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples, n_outputs)
-            Or (n_samples, steps, n_outputs), as for `predict`. And, with `return_std`, the
-            standard deviation of the same shape of what the members say by themselves: by how
-            much they disagree, whatever the ensemble's temperature.
+            (n_samples, steps, n_outputs) if each step has outputs of its own. With `return_std`,
+            also the standard deviation of the members' own probabilities, in the same shape. It
+            does not depend on the ensemble's temperature.
         """
         if self.targets.kind == "values":
             raise ValueError(
@@ -175,7 +174,7 @@ class Predictor(ABC):
         return self._answer(X, self._mean, out)
 
     def counted_steps(self, X: Any) -> Any:
-        """Tell which steps of samples count: those that are no padding.
+        """Return which steps of samples count, that is, are not padding.
 
         Parameters
         ----------
@@ -185,17 +184,17 @@ class Predictor(ABC):
         Returns
         -------
         ndarray or dask.array.Array of bool, (n_samples, steps)
-            Lazy and chunked for what is lazy or stored.
+            Lazy and chunked if `X` is lazy or stored.
 
         Raises
         ------
         ValueError
-            If the model does not predict for each step, or `X` is wrong, as for `predict`.
+            If the model does not predict each step, or `X` is wrong, as for `predict`.
         """
         if self.targets.steps is None:
             raise ValueError(
-                f"counted_steps needs a model that predicts for each step, but this one is of "
-                f"{self.network!r}; train one with return_sequences=True"
+                f"counted_steps needs a model that predicts each step, but this one has "
+                f"{self.network!r}; train a network with return_sequences=True"
             )
         return self._answer(X, self._form.counted, None)
 
@@ -277,7 +276,7 @@ class Predictor(ABC):
         return temper(self._log_pooled(samples), self.temperature, kind)
 
     def _decoded(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Labels or values, as the targets were; no temperature, whose rounding could show."""
+        """Return labels or values; without temperature, whose rounding could show."""
         mean, targets = self._pooled(samples), self.targets
         if targets.kind == "classes":
             return targets.decode(mean)
@@ -285,25 +284,25 @@ class Predictor(ABC):
         return answer[..., 0] if targets.flat else answer
 
     def _mean_and_std(self, X: Any, out: str | None) -> tuple[Any, Any]:
-        """Both, each in the shape of the mean."""
+        """Return both, each in the shape of the mean."""
         if out is not None:
             raise ValueError(
-                f"out={out!r} does not go with return_std=True; write the mean with out, or pass "
-                "the two arrays on to Zarr yourself"
+                f"out={out!r} cannot be used with return_std=True; leave out one of them, or write "
+                "the two arrays to Zarr yourself"
             )
         both = self._answer(X, self._spread, None)
         return both[:, 0], both[:, 1]
 
     def _spread(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Mean and standard deviation of the members' outputs, (n_samples, 2, ..., n_outputs)."""
+        """Return the members' mean and standard deviation, (n_samples, 2, ..., n_outputs)."""
         outputs, targets = self.member_outputs(samples), self.targets
         mean = outputs.mean(axis=0) if self.temperature == 1 else self._mean(samples)
         both = np.stack([mean, outputs.std(axis=0)], axis=1)
         return both[..., 0] if targets.kind == "values" and targets.flat else both
 
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
-        """Apply `answer` to samples in memory, or lazily to what is chunked."""
-        # Importing dask.array takes longer than the rest of the package; training needs none.
+        """Apply `answer` to samples in memory, or lazily to chunks."""
+        # Importing dask.array takes longer than the rest of the package; training does not need it.
         from dask_horn.data.predictions import chunked_samples, map_samples, store_predictions
 
         chunked = chunked_samples(X, known_lengths=out is not None)
@@ -325,7 +324,7 @@ class Predictor(ABC):
     def _checked(self, X: Any, first_row: int | None = 0) -> NDArray[Any]:
         """Return samples as a (n, n_features) array of a dtype that the kernels read.
 
-        `first_row` counts the samples before these, for messages; None where it is not known.
+        `first_row` is the number of samples before these, for messages; None if unknown.
         """
         samples = as_samples(X)
         self._form.check(samples.shape[1:])
@@ -342,5 +341,5 @@ class Predictor(ABC):
 
 
 def _samples(inference: str) -> bool:
-    """Whether activations are to be averaged over draws."""
+    """Return whether to average activations over draws."""
     return checked_choice("inference", inference, ("mean", "sample")) == "sample"

@@ -1,7 +1,7 @@
-"""Models on disk: a Zarr group with one array per tensor, and all else in its attributes.
+"""Models on disk: a Zarr group with one array per tensor, and everything else in attributes.
 
-The attributes are written last and hold the parameters' checksum, so that a model whose writing
-was cut short is never mistaken for a whole one.
+The attributes are written last and hold the parameters' checksum, so that an incomplete model is
+never taken for a complete one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ATTRIBUTE = "dask_horn"
 
 
 class StoredModels(NamedTuple):
-    """What a group holds: one model, or the members of an ensemble and its temperature."""
+    """The content of a group: one model, or the members of an ensemble and its temperature."""
 
     members: tuple[ModelParts, ...]
     is_ensemble: bool
@@ -53,12 +53,12 @@ def create_group(location: str, overwrite: bool) -> zarr.Group:
 
 
 def check_free(location: str, overwrite: bool) -> None:
-    """Check that a model may be saved there: only what is a model itself is ever replaced.
+    """Check that a model may be saved at a location. Only another model is ever replaced.
 
     Raises
     ------
     FileExistsError
-        If something is there that may not be replaced.
+        If something exists there that may not be replaced.
     """
     location = os.fspath(location)
     try:
@@ -67,7 +67,7 @@ def check_free(location: str, overwrite: bool) -> None:
         free = "://" in location or not os.path.exists(location)
         if not free and not (os.path.isdir(location) and not os.listdir(location)):
             raise FileExistsError(
-                f"{location} exists and holds no model; choose another path"
+                f"{location} exists and is not a model; choose another path"
             ) from None
     except (ValueError, KeyError, OSError) as error:
         raise FileExistsError(
@@ -75,10 +75,10 @@ def check_free(location: str, overwrite: bool) -> None:
         ) from error
     else:
         if _ATTRIBUTE not in present.attrs:
-            raise FileExistsError(f"{location} exists and holds no model; choose another path")
+            raise FileExistsError(f"{location} exists and is not a model; choose another path")
         if not overwrite:
             raise FileExistsError(
-                f"{location} holds a model already; pass overwrite=True to replace it"
+                f"{location} is already a model; pass overwrite=True to replace it"
             )
 
 
@@ -138,17 +138,17 @@ def read(location: str) -> StoredModels:
         group = zarr.open_group(location, mode="r")
     except FileNotFoundError as error:
         if "://" not in location and os.path.exists(location):
-            raise ModelFormatError(f"{location} holds no model: it is no Zarr group") from error
+            raise ModelFormatError(f"{location} is not a model: it is not a Zarr group") from error
         raise FileNotFoundError(f"there is no model at {location}") from error
     except (ValueError, KeyError, OSError) as error:
-        raise ModelFormatError(f"{location} holds a damaged model: {error}") from error
+        raise ModelFormatError(f"{location} is a damaged model: {error}") from error
     try:
         return _read_group(group, location)
     except ModelFormatError:
         raise
     except Exception as error:  # whatever a damaged file makes zarr or numpy raise
         raise ModelFormatError(
-            f"{location} holds a damaged model ({type(error).__name__}: {error}); save it again"
+            f"{location} is a damaged model ({type(error).__name__}: {error}); save it again"
         ) from error
 
 
@@ -162,13 +162,13 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
     attributes: Any = group.attrs.asdict().get(_ATTRIBUTE)
     if not isinstance(attributes, dict):
         raise ModelFormatError(
-            f"{location} holds no model, or one whose writing was cut short: its attributes lack "
+            f"{location} is not a model, or an incomplete one: its attributes have no "
             f"{_ATTRIBUTE!r}"
         )
     if attributes["format"] > FORMAT:
         raise ModelFormatError(
-            f"{location} holds a model of format {attributes['format']}, written by dask_horn "
-            f"{attributes['version']}; this version reads up to format {FORMAT}: upgrade dask_horn"
+            f"{location} has model format {attributes['format']}, written by dask_horn "
+            f"{attributes['version']}; this version reads formats up to {FORMAT}: upgrade dask_horn"
         )
     if attributes["kind"] == "ensemble":
         groups = [group[f"members/{i}"] for i in range(attributes["n_members"])]
@@ -195,13 +195,13 @@ def _read_model(group: Any, location: str) -> ModelParts:
     )
     if _checksum(model) != attributes["checksum"]:
         raise ModelFormatError(
-            f"{location} holds a damaged model: its parameters do not match their checksum"
+            f"{location} is a damaged model: its parameters do not match their checksum"
         )
     return model
 
 
 def _temperature(attributes: dict[str, Any], targets: Targets) -> float:
-    """Read the temperature; models written before there was one have none."""
+    """Read the temperature, which older models do not have."""
     temperature = attributes.get("temperature", 1.0)
     check_temperature(temperature, targets.kind)
     return float(temperature)
@@ -232,12 +232,12 @@ def _targets_from_json(fields: dict[str, Any]) -> Targets:
         scale=None if scale is None else np.array(scale, np.float64),
         n_outputs=fields["n_outputs"],
         flat=fields["flat"],
-        steps=fields.get("steps"),  # models written before there were any have none
+        steps=fields.get("steps"),  # older models have none
     )
 
 
 def _labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:
-    """Labels and their dtype; objects as they are where JSON has them."""
+    """Return labels and their dtype; objects must be of types that JSON has."""
     try:
         json.dumps(labels.tolist())
     except TypeError as error:
