@@ -173,7 +173,7 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
     """Choose the loss by what y holds, and count the outputs."""
     import numpy as np
 
-    from dask_horn.data.arrays import check_target_shape, plain_labels
+    from dask_horn.data.values.arrays import check_target_shape, plain_labels
 
     assert samples.y is not None and samples.y_shape is not None, "opening has asked for y"
     array = samples.y.open()
@@ -188,7 +188,7 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
 
 def _stepwise_task(samples: SampleStore, values: bool, form: SampleForm) -> tuple[str, int]:
     """Choose and count likewise, if the layers need a target for each step."""
-    from dask_horn.data.arrays import check_target_shape
+    from dask_horn.data.values.arrays import check_target_shape
     from dask_horn.estimators.inputs import distinct_labels, n_columns
 
     assert samples.y is not None, "opening has asked for y"

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_integer
+from dask_horn.rounding import round_up
 
 __all__ = ["ALIGNMENT", "ParameterTable", "Shape", "TensorSpec"]
 
@@ -113,7 +114,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         offset = 0
         for tensor in tensors:
             placed.append(replace(tensor, offset=offset))
-            offset += _padded(tensor.size)
+            offset += round_up(tensor.size, ALIGNMENT)
         return cls(tuple(placed))
 
     @property
@@ -122,7 +123,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         if not self.tensors:
             return 0
         last = self.tensors[-1]
-        return last.offset + _padded(last.size)
+        return last.offset + round_up(last.size, ALIGNMENT)
 
     @property
     def n_parameters(self) -> int:
@@ -227,10 +228,6 @@ class ParameterTable(Mapping[str, TensorSpec]):
             raise ValueError(
                 f"vector must have the table's shape ({self.size},), got {vector.shape}"
             )
-
-
-def _padded(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _restricted(tensor: TensorSpec, sizes: Mapping[str, int]) -> Shape:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cpu.gemm import SLACK, padded_rows
+from dask_horn.network import ALIGNMENT
+from dask_horn.rounding import round_up
 
 __all__ = ["Assembler", "Program"]
 
-_ALIGNMENT = 16  # float32 elements: one cache line, one AVX-512 register
 _WORK = -1  # stands for the work space until its place is known
 
 
@@ -72,7 +73,7 @@ class Assembler:
     def buffer(self, size: int) -> int:
         """Reserve `size` float32 elements of the arena; return their offset."""
         offset = self._arena_size
-        self._arena_size += -(-size // _ALIGNMENT) * _ALIGNMENT
+        self._arena_size += round_up(size, ALIGNMENT)
         return offset
 
     def batch_buffer(self, width: int, rows: int = 1) -> int:

@@ -11,8 +11,8 @@ from dask_horn.kernels import cpu  # noqa: F401  (registers the kernels)
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.compile import address_table, ready
 from dask_horn.kernels.cpu.loop import run_steps
-from dask_horn.kernels.cpu.slices import outer_step, put_constant, put_slice, take_slice
 from dask_horn.kernels.random import shuffled_entries
+from dask_horn.kernels.slices import outer_step, put_constant, put_slice, take_slice
 from dask_horn.program.assembler import Program
 
 __all__ = ["Execution", "warm_up"]

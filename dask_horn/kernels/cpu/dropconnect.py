@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats, zero_floats
-from dask_horn.kernels.cpu.kept_products import (
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.kept_products import (
     add_kept,
     as_terms,
     copy_padded,
@@ -26,7 +26,7 @@ from dask_horn.kernels.cpu.kept_products import (
     multiply_kept,
     multiply_kept_transposed,
 )
-from dask_horn.kernels.cpu.masked_tiles import (
+from dask_horn.kernels.cpu.tiles.masked_tiles import (
     MASK_COLUMNS,
     MASK_ROWS,
     MASK_WORDS,
@@ -34,8 +34,9 @@ from dask_horn.kernels.cpu.masked_tiles import (
     TERM,
     add_kept_rows,
 )
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, ROWS, SIZES, A, B, C, D, E, F
+from dask_horn.kernels.rounding import ceil_div, round_up
 
 __all__ = ["mask_size", "work_size"]
 
@@ -48,14 +49,14 @@ _0, _1, _2, _3, _TERM = (np.uint64(number) for number in (0, 1, 2, 3, TERM))
 
 def mask_size(n_examples: int, n_rows: int, n_out: int) -> int:
     """Words of the masks of so many examples, for so many rows: the weight's, and the bias'."""
-    tiles = -(-n_rows // MASK_ROWS) * -(-n_out // MASK_COLUMNS)
+    tiles = ceil_div(n_rows, MASK_ROWS) * ceil_div(n_out, MASK_COLUMNS)
     return tiles * n_examples * MASK_WORDS
 
 
 def work_size(n_examples: int, n_out: int) -> int:
     """Elements of work space that the products need, at most."""
-    n_columns = -(-n_out // MASK_COLUMNS) * MASK_COLUMNS
-    n_runs = -(-n_examples // _PANEL_EXAMPLES)
+    n_columns = round_up(n_out, MASK_COLUMNS)
+    n_runs = ceil_div(n_examples, _PANEL_EXAMPLES)
     to_weight = MASK_ROWS * (MASK_COLUMNS + n_runs + n_examples * TERM) + n_examples * n_columns
     return max(kept_sums_size(n_examples, n_out), kept_dots_size(n_examples, n_out), to_weight)
 
@@ -95,8 +96,8 @@ def dropconnect_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> Non
     x, gradient, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     out_bias, bits, terms = at(arena, row[D]), at(arena, row[E]), at(arena, row[F])
     one = np.float32(scalars[row[CONSTANT]])
-    n_panels = -(-n_out // MASK_COLUMNS)
-    n_runs = -(-batch // _PANEL_EXAMPLES)
+    n_panels = ceil_div(n_out, MASK_COLUMNS)
+    n_runs = ceil_div(batch, _PANEL_EXAMPLES)
     sums = at(terms, MASK_ROWS * batch * TERM)
     counts = at(sums, MASK_ROWS * MASK_COLUMNS)
     gradients = at(counts, MASK_ROWS * n_runs)

@@ -1,4 +1,4 @@
-"""The three products of a dense layer, on slices of the arena, from tiles (`tiles.py`).
+"""The three products of a dense layer, on slices of the arena, from tiles (`tiles/multiply.py`).
 
 A batch is all rows of all samples: of a sequence, its steps. No BLAS: the weight's gradient is
 consumed by the optimizer tile by tile (`optimizers.py`), which no BLAS lets us do, and here every
@@ -15,22 +15,17 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.tiles import (
-    SCRATCH,
-    SHORT,
-    TALL,
-    WIDE,
-    copy_wide,
-    multiply_tile,
-    n_tall_tiles,
-    transpose_block,
-)
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.blocks import transpose_block
+from dask_horn.kernels.cpu.tiles.floats import copy_floats
+from dask_horn.kernels.cpu.tiles.multiply import multiply_tile
+from dask_horn.kernels.cpu.tiles.panels import pack_columns
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.sizes import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
+from dask_horn.kernels.rounding import round_up
 
-__all__ = ["SLACK", "pack_columns", "padded_rows", "weight_kernel", "work_size"]
+__all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
 
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
@@ -52,7 +47,7 @@ SLACK = WIDE
 
 def padded_rows(n_rows: int) -> int:
     """Rows that a matrix must have memory for: tiles and blocks read whole ones."""
-    return -(-n_rows // LANES) * LANES
+    return round_up(n_rows, LANES)
 
 
 def work_size(batch_size: int, n_in: int, n_out: int, *, trains: bool, to_input: bool) -> int:
@@ -66,17 +61,13 @@ def work_size(batch_size: int, n_in: int, n_out: int, *, trains: bool, to_input:
     to_input : bool
         Whether the input's gradient is.
     """
-    size = min(n_in, _TERMS) * _padded(min(n_out, _GROUP))
+    size = min(n_in, _TERMS) * round_up(min(n_out, _GROUP), WIDE)
     if trains:
-        size = max(size, TALL * _COLUMNS + batch_size * (_STACKED + _padded(min(n_out, _COLUMNS))))
+        columns = round_up(min(n_out, _COLUMNS), WIDE)
+        size = max(size, TALL * _COLUMNS + batch_size * (_STACKED + columns))
     if to_input:
-        size = max(size, _padded(batch_size) * (_padded(n_out) + n_in + TALL))
+        size = max(size, round_up(batch_size, WIDE) * (round_up(n_out, WIDE) + n_in + TALL))
     return SCRATCH + size
-
-
-def _padded(n: int) -> int:
-    """Round up to whole tiles' columns."""
-    return -(-n // WIDE) * WIDE
 
 
 @kernel("gemm_forward")
@@ -116,7 +107,7 @@ def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     gradient, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     scratch, transposed = at(arena, row[D]), at(arena, row[D] + SCRATCH)
-    n_columns = -(-batch // WIDE) * WIDE
+    n_columns = round_up(batch, WIDE)
     panels = at(transposed, (n_in + TALL) * n_columns)
     n_tall = n_tall_tiles(n_in)
     for k in range(0, n_out, _COLUMNS):
@@ -218,20 +209,6 @@ weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN
 
 
 @inlined
-def pack_columns(
-    matrix: Any, row_length: Any, n_rows: Any, start: Any, stop: Any, panels: Any
-) -> None:
-    """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side.
-
-    The last one is filled up with what follows in memory.
-    """
-    for k in range(n_rows):
-        for j in range(start, stop, WIDE):
-            panel = at(panels, (j - start) * n_rows + k * WIDE)
-            copy_wide(at(matrix, k * row_length + j), panel)
-
-
-@inlined
 def _stack_columns(
     matrix: Any, row_length: Any, n_rows: Any, n_tall: Any, start: Any, stacks: Any
 ) -> Any:
@@ -249,4 +226,4 @@ def _stack_columns(
                 copy_floats(at(matrix, k * row_length + i), stack, TALL)
             else:
                 copy_floats(at(matrix, k * row_length + i), stack, SHORT)
-    return start + -(-(stop - start) // height) * height
+    return start + round_up(stop - start, height)
