@@ -10,7 +10,7 @@ import numpy as np
 
 from dask_horn.kernels.cpu.gemm import work_size
 from dask_horn.kernels.scalars import NEEDS_INPUT
-from dask_horn.network import Dense, Stage, TensorSpec
+from dask_horn.network import Dense, PlacedLayer, TensorSpec
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedDense", "emit_dense", "fused_weights"]
@@ -65,11 +65,11 @@ class EmittedDense:
         return below
 
 
-def emit_dense(context: Context, stage: Stage, source: int, stream: int) -> EmittedDense:
+def emit_dense(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedDense:
     """Write the forward rows of a dense layer; see `Emitter`."""
-    layer, assembler = stage.layer, context.assembler
+    layer, assembler = placed.layer, context.assembler
     assert isinstance(layer, Dense)
-    name, rows = layer.given_name, stage.inputs.rows
+    name, rows = layer.given_name, placed.inputs.rows
     weight = context.table[f"{name}/W"]
     bias = context.table[f"{name}/b"] if layer.use_bias else None
     n_in, n_out = matrix_shape(weight)
@@ -99,12 +99,12 @@ def emit_dense(context: Context, stage: Stage, source: int, stream: int) -> Emit
     return EmittedDense(context, layer.activation, weight, bias, rows, scale, source, total, output)
 
 
-def fused_weights(stages: Iterable[Stage]) -> set[str]:
+def fused_weights(placed_layers: Iterable[PlacedLayer]) -> set[str]:
     """Return the weights that are updated as their gradients are computed."""
     return {
-        f"{stage.layer.name}/W"
-        for stage in stages
-        if isinstance(stage.layer, Dense) and stage.layer.dropconnect == 0
+        f"{placed.layer.name}/W"
+        for placed in placed_layers
+        if isinstance(placed.layer, Dense) and placed.layer.dropconnect == 0
     }
 
 

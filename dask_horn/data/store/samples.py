@@ -17,6 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
+from dask_horn.checks import checked_integer
 from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.reading import reading_rows
@@ -280,8 +281,7 @@ def write_samples(
     2
     >>> folder.cleanup()
     """
-    if chunk_bytes < 1:
-        raise ValueError(f"chunk_bytes={chunk_bytes} must be positive; 4194304 is a good size.")
+    checked_integer("chunk_bytes", chunk_bytes, 1)
     samples = _source(X, "X")
     targets = None if y is None else _source(y, "y")
     if targets is not None:

@@ -1,6 +1,6 @@
-"""Layers at their places: names filled in, shapes and unit axes followed from the input.
+"""Layers in their places: with names, and with shapes and unit axes followed from the input.
 
-This is what a network derives everything else from. It walks a plain sequence of layers.
+A network derives everything else from them.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from dask_horn.network.layers import Layer
 from dask_horn.network.parameters import Shape, TensorSpec
 from dask_horn.network.signals import Signal
 
-__all__ = ["INPUT", "OUTPUT", "Stage"]
+__all__ = ["INPUT", "OUTPUT", "PlacedLayer"]
 
 INPUT = "input"  # the unit axis of the features
 OUTPUT = "output"  # the last layer's name, and so the unit axis of the outputs
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One layer at its place in a network.
+class PlacedLayer:
+    """One layer in its place in a network.
 
     Attributes
     ----------
     layer : Layer
         The layer, with its name.
     inputs, outputs : Signal
-        What goes in and what comes out.
+        The layer's input and output.
 
     Examples
     --------
     >>> from dask_horn.network import Dense, Dropout, Network
     >>> network = Network([Dense(3, activation="relu"), Dropout(0.5), Dense(2)], input_shape=4)
-    >>> stage = network.stages[-1]
-    >>> stage.layer.name, stage.inputs.axis, stage.inputs.shape
+    >>> placed = network.placed[-1]
+    >>> placed.layer.name, placed.inputs.axis, placed.inputs.shape
     ('output', 'dense_1', (3,))
     """
 
@@ -45,20 +45,20 @@ class Stage:
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The layer's tensors, not yet placed in a vector."""
+        """The layer's tensors, without offsets."""
         return self.layer.tensors(self.inputs)
 
 
 def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the layers with every name filled in.
 
-    An automatic name counts all layers of its kind, named or not, so that naming one layer
-    renames no other.
+    An automatic name counts all layers of its kind, named or not, so that naming one layer does
+    not rename others.
     """
     *hidden, last = layers
     if last.name not in (None, OUTPUT):
         raise ValueError(
-            f"the last layer is always named {OUTPUT!r}, got the name {last.name!r}; leave it out."
+            f"the last layer is always named {OUTPUT!r}, got {last.name!r}; leave its name out"
         )
     counts: Counter[str] = Counter()
     named: list[Layer] = []
@@ -69,23 +69,23 @@ def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return (*named, last.renamed(OUTPUT))
 
 
-def stages_of(layers: Sequence[Layer], input_shape: Shape) -> tuple[Stage, ...]:
-    """Follow what flows from the input through the layers, which have names."""
-    stages: list[Stage] = []
+def place(layers: Sequence[Layer], input_shape: Shape) -> tuple[PlacedLayer, ...]:
+    """Follow the signal from the input through the layers, which have names."""
+    placed: list[PlacedLayer] = []
     signal = Signal(input_shape, INPUT)
     for layer in layers:
         if signal.axis == INPUT and layer.flattens_input:
             signal = Signal((signal.size,), INPUT)
-        stages.append(Stage(layer, signal, layer.outputs(signal)))
-        signal = stages[-1].outputs
-    return tuple(stages)
+        placed.append(PlacedLayer(layer, signal, layer.outputs(signal)))
+        signal = placed[-1].outputs
+    return tuple(placed)
 
 
 def _check_names(names: Sequence[str | None]) -> None:
     for name, count in Counter(names).items():
         if name in (INPUT, OUTPUT):
             raise ValueError(
-                f"{name!r} names the network's own {name} and no hidden layer; choose another name."
+                f"a hidden layer cannot be named {name!r}, which is the network's {name}"
             )
         if count > 1:
-            raise ValueError(f"layers must have names of their own, got {name!r} {count} times.")
+            raise ValueError(f"layers must have different names, got {name!r} {count} times")
