@@ -31,9 +31,9 @@ from benchmarks.timing import median_and_spread
 from dask_horn.cluster import LocalExecutor
 from dask_horn.data import decoded, decoded_row_bytes, forget, window_spans, windows
 from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
-from dask_horn.training import Known, TrainingOptions, submodel
+from dask_horn.training import Settled, TrainingOptions, submodel
 from dask_horn.training.division import first_values, partition_of
-from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
 from dask_horn.training.spec import RunSpec
 
 CODECS: dict[str, Any] = {
@@ -109,10 +109,10 @@ def _spec_of(settings: dict[str, Any]) -> RunSpec:
         n_submodels=[settings["submodels"]], n_rounds=1, steps_per_round=settings["steps"],
         batch_size=128, concentration=None, standardize=False,
     )  # fmt: skip
-    source, known, executor = settings["store"], Known(), LocalExecutor("sync")
+    source, settled, executor = settings["store"], Settled(), LocalExecutor("sync")
     with executor.running(()):
-        data = prepare_data(network, source, None, None, options, known, executor, None)
-    return make_spec(network, data, options, known)
+        data = prepare_data(new_run_id(), network, source, None, None, options, settled, None)
+    return make_spec(network, data, options, settled)
 
 
 def _spec_from_afar(settings: dict[str, Any]) -> RunSpec:

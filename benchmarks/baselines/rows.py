@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.cluster import current_executor
 from dask_horn.data import Block, deal, decoded
 from dask_horn.data.store import reading
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.network import Network
-from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training import Settled, TrainingOptions
+from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
 from dask_horn.training.spec import RunSpec
 
 __all__ = [
@@ -39,8 +38,8 @@ def spec_of(
     A round stands for one pass; `settings` are those of `TrainingOptions`.
     """
     options = TrainingOptions.of(n_groups=1, n_submodels=1, n_rounds=n_passes, **settings)
-    data = prepare_data(network, X, y, None, options, Known(), current_executor(), scratch)
-    return make_spec(network, data, options, Known())
+    data = prepare_data(new_run_id(), network, X, y, None, options, Settled(), scratch)
+    return make_spec(network, data, options, Settled())
 
 
 def share_of(spec: RunSpec, rank: int, n_workers: int) -> tuple[Block, ...]:

@@ -16,9 +16,9 @@ from benchmarks.datasets import mnist
 from benchmarks.method.study import Record, Settings, Study, grouped, mean_and_spread
 from benchmarks.report import markdown_table
 from dask_horn.cluster import current_executor
-from dask_horn.training import Known, TrainingOptions
+from dask_horn.training import Settled, TrainingOptions
 from dask_horn.training.graph import begin, round_graph, start_graph
-from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
 from dask_horn.training.rounds import shared_spec
 from dask_horn.training.tasks import RoundReport
 
@@ -62,8 +62,8 @@ def train(
     options = TrainingOptions.of(**settings)
     executor = current_executor()
     with executor.running(()):
-        data = prepare_data(network, X, y, None, options, Known(), executor, None)
-        spec = make_spec(network, data, options, Known())
+        data = prepare_data(new_run_id(), network, X, y, None, options, Settled(), None)
+        spec = make_spec(network, data, options, Settled())
         shared = shared_spec(spec)
         parents, _ = begin(executor, start_graph(spec, shared))
         reports = []

@@ -29,7 +29,7 @@ from dask_horn.kernels.opcodes import STEP
 from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
-from dask_horn.training import Known, TrainingOptions
+from dask_horn.training import Settled, TrainingOptions
 from dask_horn.training.division import (
     first_partition,
     first_values,
@@ -46,7 +46,7 @@ from dask_horn.training.merge import (
     put_group,
     step_parent,
 )
-from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
 from dask_horn.training.spec import OuterStep, RunSpec
 from dask_horn.training.stages import turned
 from dask_horn.training.submodel import (
@@ -143,8 +143,8 @@ def train(
     options = TrainingOptions.of(**settings)
     executor = current_executor()
     with executor.running(()):
-        data = prepare_data(network, X, y, None, options, Known(), executor, None)
-        spec = make_spec(network, data, options, Known())
+        data = prepare_data(new_run_id(), network, X, y, None, options, Settled(), None)
+        spec = make_spec(network, data, options, Settled())
     return _Laboratory(spec, variant, watch).run()
 
 

@@ -23,10 +23,10 @@ from dask_horn.cluster import current_executor
 from dask_horn.network import Layer, Network
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
-from dask_horn.training import Known, TrainingOptions
+from dask_horn.training import Settled, TrainingOptions
 from dask_horn.training.division import first_values, partition_of
 from dask_horn.training.merge import ParentState, put_group, step_parent
-from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.statistics import population_of
 from dask_horn.training.submodel import train_submodel
@@ -141,8 +141,8 @@ def of_each_population(
     """
     executor = current_executor()
     with executor.running(()):
-        data = prepare_data(network, X, y, None, options, Known(), executor, None)
-        spec = make_spec(network, data, options, Known())
+        data = prepare_data(new_run_id(), network, X, y, None, options, Settled(), None)
+        spec = make_spec(network, data, options, Settled())
     parent = ParentState.start(first_values(spec, 0), momentum=spec.has_outer_momentum)
     for round in range(options.n_rounds):
         before = parent

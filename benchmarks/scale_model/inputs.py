@@ -23,12 +23,12 @@ from distributed import Client, LocalCluster, wait
 
 import dask_horn as horn
 from benchmarks.scale_model.methods import Costs
-from dask_horn.cluster import ClusterExecutor, LocalExecutor
-from dask_horn.training import Known, TrainingOptions
+from dask_horn.cluster import ClusterExecutor
+from dask_horn.training import Settled, TrainingOptions
 from dask_horn.training.division import partition_of
 from dask_horn.training.graph import RoundGraph, begin, round_graph, start_graph
 from dask_horn.training.merge import PART_ARITY, ParentState, add_deltas
-from dask_horn.training.prepare import make_spec, prepare_data
+from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
 from dask_horn.training.spec import RunSpec
 from dask_horn.training.stages import Parent
 from dask_horn.training.submodel import Trained
@@ -156,8 +156,8 @@ def _spec(width: int, n_groups: int, n_submodels: int, steps: int, n_rounds: int
     network = _network(width)
     options = TrainingOptions.of(**settings(n_groups, n_submodels, steps, n_rounds))
     X, y = _samples(_ROWS)
-    data = prepare_data(network, X, y, None, options, Known(), LocalExecutor("sync"), None)
-    return make_spec(network, data, options, Known())
+    data = prepare_data(new_run_id(), network, X, y, None, options, Settled(), None)
+    return make_spec(network, data, options, Settled())
 
 
 def settings(n_groups: int, n_submodels: int, steps: int, n_rounds: int) -> dict[str, Any]:

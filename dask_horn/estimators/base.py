@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import FEATURES, SampleForm, is_location
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
-from dask_horn.errors import told_of
+from dask_horn.errors import naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
@@ -35,7 +35,7 @@ from dask_horn.network.layers import Layer
 from dask_horn.training import (
     Callback,
     History,
-    Known,
+    Settled,
     TrainingOptions,
     run,
 )
@@ -57,14 +57,14 @@ class Task:
         The network's loss.
     n_outputs : int
         Outputs that the network needs.
-    known : Known
-        What the targets tell beforehand.
+    settled : Settled
+        What the targets tell before the run looks at them.
     """
 
     y: Any
     loss: str
     n_outputs: int
-    known: Known = field(default_factory=Known)
+    settled: Settled = field(default_factory=Settled)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -118,15 +118,16 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             _check_may_go_on("initial", initial, options)
         callbacks = [*begin_fit(self, X, y), *self._progress()]
         with self._all_or_nothing():
-            X, y = self._checked_pair(X, y, reset=True, min_samples=2)
-            task = self._task(X, y, None if initial is None else initial.classes, self._form(X))
+            form = self._form(X)
+            X, y = self._checked_pair(X, y, form, reset=True, min_samples=2)
+            task = self._task(X, y, None if initial is None else initial.classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
                 X,
                 task.y,
                 options=options,
-                known=task.known if initial is None else _known_from("initial", initial, network),
+                settled=task.settled if initial is None else _settled("initial", initial, network),
                 validation_data=self._checked_validation(validation_data),
                 checkpoint=self.checkpoint,
                 callbacks=callbacks,
@@ -143,15 +144,16 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if before is not None:
             _check_may_go_on("model_", before, options)
         with self._all_or_nothing():
-            X, y = self._checked_pair(X, y, reset=before is None, min_samples=1)
-            task = self._task(X, y, classes, self._form(X))
+            form = self._form(X)
+            X, y = self._checked_pair(X, y, form, reset=before is None, min_samples=1)
+            task = self._task(X, y, classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
                 X,
                 task.y,
                 options=options,
-                known=task.known if before is None else _known_from("model_", before, network),
+                settled=task.settled if before is None else _settled("model_", before, network),
                 callbacks=self._progress(),
                 initial=before,
             )
@@ -159,9 +161,11 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             self._keep(result.model, History([*getattr(self, "history_", ()), record]), seed)
         return self
 
-    def _checked_pair(self, X: Any, y: Any, *, reset: bool, min_samples: int) -> tuple[Any, Any]:
+    def _checked_pair(
+        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int
+    ) -> tuple[Any, Any]:
         checks = {"reset": reset, "min_samples": min_samples, "numeric": is_regressor(self)}
-        return checked_pair(self, X, y, self._form(X), **checks)
+        return checked_pair(self, X, y, form, **checks)
 
     def _form(self, X: Any) -> SampleForm:
         """Say what the layers take samples for; those of no given layers are rows of features."""
@@ -181,7 +185,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             return validation_data
         X, y = validation_data
-        with told_of("validation_data"):
+        with naming("validation_data"):
             return checked_samples(self, X, reset=False), y
 
     def _seed(self) -> int:
@@ -329,11 +333,11 @@ def _check_may_go_on(name: str, initial: Any, options: TrainingOptions) -> None:
         )
 
 
-def _known_from(name: str, initial: Model, network: Network) -> Known:
+def _settled(name: str, initial: Model, network: Network) -> Settled:
     """Return what a model that is trained further has settled."""
     if initial.network.parameters != network.parameters or initial.network.loss != network.loss:
         raise ValueError(
             f"{name} is of {initial.network!r}, but parameters and y ask for {network!r}; pass "
             "layers=initial.network.layers[:-1], and targets of the same kind"
         )
-    return Known(initial.standardizer, initial.targets)
+    return Settled(initial.standardizer, initial.targets)

@@ -6,14 +6,14 @@ from dask_horn.training.events import Callback, RunStart
 from dask_horn.training.history import History, RoundRecord, TrainingResult
 from dask_horn.training.loop import run, train, training_graph
 from dask_horn.training.options import TrainingOptions
-from dask_horn.training.prepare import Known
+from dask_horn.training.prepare import Settled
 
 __all__ = [
     "Callback",
     "History",
-    "Known",
     "RoundRecord",
     "RunStart",
+    "Settled",
     "TrainingOptions",
     "TrainingResult",
     "run",
