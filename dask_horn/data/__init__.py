@@ -19,7 +19,7 @@ from dask_horn.data.rows.windows import (
 )
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
-from dask_horn.data.survey.survey import Survey, survey
+from dask_horn.data.survey.survey import Survey, check_held_out, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
 from dask_horn.data.values.standardize import Standardizer
@@ -37,6 +37,7 @@ __all__ = [
     "TargetKind",
     "Targets",
     "as_samples",
+    "check_held_out",
     "deal",
     "decoded",
     "decoded_dtype",

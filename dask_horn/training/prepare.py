@@ -18,6 +18,7 @@ from dask_horn.data import (
     Standardizer,
     Survey,
     Targets,
+    check_held_out,
     deal,
     decoded_row_bytes,
     hold_out,
@@ -76,6 +77,9 @@ class TrainingData:
     validation_blocks : tuple of Block
         The rows to score on.
     found : Survey
+        What the training rows hold.
+    targets : Targets
+        How targets are encoded.
     """
 
     run: str
@@ -84,6 +88,7 @@ class TrainingData:
     validation: SampleStore | None
     validation_blocks: tuple[Block, ...]
     found: Survey
+    targets: Targets
 
 
 def new_run_id() -> str:
@@ -137,20 +142,21 @@ def prepare_data(
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
     found = survey(run, samples, blocks, kind)
+    targets = _targets(settled, found)
+    if held:
+        check_held_out(run, samples, held, targets)
     if validation_data is not None:
-        labels = found.classes if classes is None else classes
-        validation = _validation_store(validation_data, kind, labels, scratch, form)
+        validation = _validation_store(run, validation_data, targets, scratch, form)
     if validation is not None and not held:
-        held = row_blocks(validation.n_samples, validation.chunk_rows, 1)
-    return TrainingData(run, samples, blocks, validation, held, found)
+        held = _all_rows(validation)
+    return TrainingData(run, samples, blocks, validation, held, found, targets)
 
 
 def make_spec(
     network: Network, data: TrainingData, options: TrainingOptions, settled: Settled
 ) -> RunSpec:
     """Settle everything that a run's tasks need to know."""
-    found = data.found
-    targets = _targets(settled, found)
+    found, targets = data.found, data.targets
     if targets.n_outputs != network.n_outputs:
         raise ValueError(
             f"the network has {network.n_outputs} outputs, but y asks for {targets.n_outputs}; "
@@ -217,34 +223,41 @@ def _group_blocks(
     return deal(blocks, options.n_groups, options.random_state)
 
 
-def _opened(location: Any, form: SampleForm, argument: str = "X") -> SampleStore:
+def _opened(location: Any, form: SampleForm) -> SampleStore:
     """Open a group whose samples are to be taken for what the form says."""
     samples = open_samples(location)
-    form.check(samples.sample_shape, argument)
+    form.check(samples.sample_shape)
     return replace(samples, form=form)
 
 
+def _all_rows(store: SampleStore) -> tuple[Block, ...]:
+    """Cut all rows of a store into blocks."""
+    return row_blocks(store.n_samples, store.chunk_rows, 1)
+
+
 def _validation_store(
-    validation_data: Any,
-    kind: Any,
-    classes: NDArray[Any] | None,
-    scratch: str | None,
-    form: SampleForm,
+    run: str, validation_data: Any, targets: Targets, scratch: str | None, form: SampleForm
 ) -> SampleStore:
-    """Bring validation samples into Zarr; their labels must be among `classes`."""
-    if is_location(validation_data):
-        return _opened(validation_data, form, "validation_data")
+    """Bring validation samples into Zarr; their targets must be like those of the training rows."""
+    located = is_location(validation_data)
     try:
-        X, y = validation_data
+        X, y = (None, None) if located else validation_data
     except (TypeError, ValueError):
         raise TypeError(
             "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
             f"{type(validation_data).__name__}"
         ) from None
     with naming("validation_data"):
-        return spool(
-            X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False, form=form
-        )
+        if located:
+            store = _opened(validation_data, form)
+        else:
+            store = spool(
+                X, y, target_kind=targets.kind, scratch=scratch, classes=targets.classes,
+                shuffle=False, form=form,
+            )  # fmt: skip
+        if located or not in_memory(X):  # else they were looked at on their way
+            check_held_out(run, store, _all_rows(store), targets)
+    return store
 
 
 def _targets(settled: Settled, found: Survey) -> Targets:
