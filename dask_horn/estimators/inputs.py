@@ -8,8 +8,6 @@ checked here, and the rest when the library reads them.
 from __future__ import annotations
 
 import math
-import uuid
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,13 +17,12 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import ArrayLocation, SampleForm, in_memory, is_location
+from dask_horn.data import SampleForm, in_memory, is_location
 from dask_horn.data.intake.padded import filled_beside
+from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.lazy import known_rows, known_samples
-from dask_horn.data.store.reading import read_rows, reading_rows
-from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.data.values.arrays import (
-    as_targets,
     check_lengths,
     check_target_shape,
     first_not_finite,
@@ -186,22 +183,8 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
         samples = known_samples(X) if is_lazy(X) else X
         labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
         y = filled_beside(samples, labels, form)
-    distinct = partial(_distinct, form.target_steps)
-    if isinstance(y, zarr.Array):
-        location, rows = ArrayLocation.of(y), reading_rows(y, 8)
-        spans = [(start, min(start + rows, y.shape[0])) for start in range(0, y.shape[0], rows)]
-        parts = [distinct(read_rows(y, location, *span)) for span in spans]
-    else:
-        token = f"labels-{uuid.uuid4().hex[:12]}"
-        blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
-        tasks = [call(distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
-        with current_executor().running(()):
-            parts = list(compute(*tasks))
-    return np.unique(np.concatenate([part for part in parts if len(part)]))
-
-
-def _distinct(steps: int | None, labels: Any) -> NDArray[Any]:
-    return np.unique(as_targets(labels, "classes", steps))
+    with current_executor().running(()):
+        return chunked_classes(y, form.target_steps)
 
 
 def _flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:

@@ -1,7 +1,7 @@
 """What users pass as samples and targets, turned into plain NumPy arrays.
 
-Lists, data frames and arrays come in; numeric samples and plain targets go out. Nothing here
-knows Zarr, Dask or scratch folders.
+Lists, data frames and arrays become numeric samples and plain targets. Nothing here knows Zarr,
+Dask or scratch folders.
 """
 
 from __future__ import annotations
