@@ -1,6 +1,9 @@
-"""Where samples come from: stores, row blocks, windows, targets and standardizing.
+"""The data room: from what users pass to windows of decoded rows, and what is known of them.
 
-Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor any cluster.
+Its folders are floors too, bottom up: `values` (what samples and targets mean), `store` (Zarr),
+`rows` (row blocks and windows), `intake` (what users pass) and `survey` (the pass before
+training). Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor any
+cluster.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from dask_horn.data.intake.sources import in_memory
 from dask_horn.data.intake.spool import spool, spool_split
 from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.rows.windows import (
-    DecodedBlock,
     decoded,
     decoded_row_bytes,
     forget,
@@ -29,7 +31,6 @@ __all__ = [
     "FEATURES",
     "ArrayLocation",
     "Block",
-    "DecodedBlock",
     "SampleForm",
     "SampleStore",
     "Standardizer",

@@ -255,6 +255,7 @@ def _validation_store(
                 X, y, target_kind=targets.kind, scratch=scratch, classes=targets.classes,
                 shuffle=False, form=form,
             )  # fmt: skip
+        targets.check_shape((store.n_samples, *(store.y_shape or ())))
         if located or not in_memory(X):  # else they were looked at on their way
             check_held_out(run, store, _all_rows(store), targets)
     return store

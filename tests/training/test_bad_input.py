@@ -111,6 +111,15 @@ def test_validation_rows_are_looked_at_before_training(network, samples, tmp_pat
 
 
 @pytest.mark.parametrize("form", ["arrays", "dask", "zarr", "zarr and array", "group"])
+def test_another_number_of_validation_targets_is_told_before_training(samples, tmp_path, form):
+    X = samples[0]
+    network = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(1)], 64, "squared_error")
+    held = _wrapped(X[:50], X[:50, 10:12], tmp_path / "held.zarr")[form]
+    with pytest.raises(ValueError, match="validation_data: y has 2 columns and the model 1 output"):
+        horn.train(network, X, X[:, 10], validation_data=held, callbacks=[NothingIsTrained()])
+
+
+@pytest.mark.parametrize("form", ["arrays", "dask", "zarr", "zarr and array", "group"])
 def test_rows_that_are_held_out_are_looked_at_before_training(network, samples, tmp_path, form):
     X, y = samples
     settings = {"early_stopping": True, "validation_fraction": 0.5}

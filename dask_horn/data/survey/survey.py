@@ -182,13 +182,10 @@ def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], target
     Raises
     ------
     ValueError, ChunkReadError
-        As `survey` does, but for a single class; or if a class is not among those of the
-        training rows, or there is another number of targets.
+        As `survey` does, but for a single class; or if a class is not among those of `targets`.
     """
     found = _look("held-out", run, store, blocks, targets.kind)
-    if targets.classes is None:
-        targets.encode(np.zeros((1, *(store.y_shape or ()))))
-    elif found.classes is not None:
+    if found.classes is not None and targets.classes is not None:
         classes = found.classes if store.classes is None else store.classes[found.classes]
         class_codes(classes, targets.classes)
 
