@@ -19,7 +19,6 @@ from dask_horn.data.rows.windows import (
     window_spans,
     windows,
 )
-from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
 from dask_horn.data.survey.survey import Survey, check_held_out, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
@@ -29,7 +28,6 @@ from dask_horn.data.values.targets import TargetKind, Targets
 
 __all__ = [
     "FEATURES",
-    "ArrayLocation",
     "Block",
     "SampleForm",
     "SampleStore",
