@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
-from dask_horn.data.values.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.records import Score, add_scores
@@ -20,13 +19,7 @@ __all__ = ["score_blocks"]
 
 
 def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
-    """Score the mean prediction of `parents` on some of the validation rows.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite: no survey has seen these rows.
-    """
+    """Score the mean prediction of `parents` on some of the validation rows."""
     assert spec.validation is not None, "scoring needs validation rows"
     executions = [_execution(spec, spec.validation.decoded_dtype, parent) for parent in parents]
     form = spec.validation.form
@@ -34,11 +27,6 @@ def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
         assert rows.y is not None, "validation rows have targets"
-        fault = first_not_finite(rows.x, "X of the validation rows", "feature", block.start)
-        fault = fault or first_not_finite(rows.y, "y of the validation rows", "output", block.start)
-        fault = fault or form.fault(rows.x, block.start)
-        if fault is not None:
-            raise ValueError(fault)
         outputs = [execution.predict(rows.x) for execution in executions]
         counted = form.counted(rows.x)
         scores.append(
