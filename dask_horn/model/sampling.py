@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
-from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, Stage
+from dask_horn.kernels.scalars import LEAKY_SLOPE
+from dask_horn.network import Dense, Dropout, Network, Stage
 
 __all__ = ["Draws", "SampledLayers", "first_sampled"]
 

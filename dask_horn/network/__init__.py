@@ -3,7 +3,7 @@
 Floor 0: it knows no kernel, no Dask, no data and no training.
 """
 
-from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
+from dask_horn.network.activations import ACTIVATIONS
 from dask_horn.network.initial import initial_values, spread
 from dask_horn.network.layers import (
     GRU,
@@ -36,7 +36,6 @@ __all__ = [
     "GRU",
     "HUBER_DELTA",
     "INPUT",
-    "LEAKY_SLOPE",
     "LOSSES",
     "LSTM",
     "OUTPUT",

@@ -1,15 +1,19 @@
-"""The losses by name: which targets each takes and which score goes with it.
+"""The losses by name: which targets each takes, and its formula.
 
-Their arithmetic is the kernels'. A loss takes the outputs of a linear last layer and applies
-softmax or sigmoid itself, which is the numerically safe place for it.
+Training computes them and their gradients in kernels, which take the outputs of a linear last layer
+and apply softmax or sigmoid themselves, the numerically safe place for it. The formulas here are
+those of scores, for which predictions may be the means of several models'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dask_horn.network.validation import checked_choice
 
@@ -17,6 +21,8 @@ __all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
 
 #: Where huber turns from quadratic to linear, in standard deviations of the target.
 HUBER_DELTA = 1.0
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,10 @@ class Loss:
         The name by which a network asks for it.
     kind : {"classes", "labels", "values"}
         Its targets: one class index per sample, 0/1 for each of several labels, or real values.
-    default_score : {"accuracy", "r2"}
-        The score that training reports beside it.
+    of_rows : callable
+        ``of_rows(predicted, targets)`` is each row's loss, (n,), from what is predicted, float64:
+        logarithms of the classes' probabilities, the labels' probabilities, or values; and from
+        targets (n, columns).
     min_outputs : int
         The fewest output units that it makes sense for.
 
@@ -43,24 +51,36 @@ class Loss:
 
     name: str
     kind: Literal["classes", "labels", "values"]
-    default_score: str
+    of_rows: Callable[[Array, Array], Array]
     min_outputs: int = 1
 
 
-# With logits z (batch, outputs) and targets t, the mean over the batch of
-#   cross_entropy         -log softmax(z)[t]
-#   binary_cross_entropy  mean over labels  of max(z, 0) - z t + log(1 + exp(-|z|))
-#   squared_error         mean over outputs of (z - t)^2 / 2
-#   huber                 mean over outputs of (z - t)^2 / 2 where |z - t| <= delta,
-#                                            else delta (|z - t| - delta / 2)
+def _cross_entropy(log_p: Array, classes: Array) -> Array:
+    return -np.take_along_axis(log_p, classes.astype(np.int64), axis=1)[:, 0]
+
+
+def _binary_cross_entropy(p: Array, labels: Array) -> Array:
+    return np.asarray(-np.mean(labels * np.log(p) + (1 - labels) * np.log1p(-p), axis=1))
+
+
+def _squared_error(values: Array, targets: Array) -> Array:
+    return np.asarray(np.mean(0.5 * (values - targets) ** 2, axis=1))
+
+
+def _huber(values: Array, targets: Array) -> Array:
+    size = np.abs(values - targets)
+    beyond = HUBER_DELTA * (size - 0.5 * HUBER_DELTA)
+    return np.asarray(np.mean(np.where(size <= HUBER_DELTA, 0.5 * size**2, beyond), axis=1))
+
+
 LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         loss.name: loss
         for loss in (
-            Loss("cross_entropy", "classes", "accuracy", min_outputs=2),
-            Loss("binary_cross_entropy", "labels", "accuracy"),
-            Loss("squared_error", "values", "r2"),
-            Loss("huber", "values", "r2"),
+            Loss("cross_entropy", "classes", _cross_entropy, min_outputs=2),
+            Loss("binary_cross_entropy", "labels", _binary_cross_entropy),
+            Loss("squared_error", "values", _squared_error),
+            Loss("huber", "values", _huber),
         )
     }
 )
