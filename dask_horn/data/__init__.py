@@ -19,6 +19,7 @@ from dask_horn.data.rows.windows import (
 )
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
+from dask_horn.data.store.tasks import computed_by
 from dask_horn.data.survey.survey import Survey, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
@@ -37,6 +38,7 @@ __all__ = [
     "TargetKind",
     "Targets",
     "as_samples",
+    "computed_by",
     "deal",
     "decoded",
     "decoded_dtype",

@@ -51,7 +51,7 @@ def to_memory(array: Any) -> Any:
     if isinstance(array, zarr.Array):
         return plain_labels(np.asarray(array[...]))
     if is_lazy(array):
-        with current_executor().running(()):
+        with current_executor().scheduling():
             return compute(array)[0]
     return array
 
@@ -178,7 +178,7 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
         token = f"labels-{uuid.uuid4().hex[:12]}"
         blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
         tasks = [call(distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
-        with current_executor().running(()):
+        with current_executor().scheduling():
             parts = list(compute(*tasks))
     return np.unique(np.concatenate([part for part in parts if len(part)]))
 

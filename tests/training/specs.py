@@ -76,6 +76,6 @@ def rows_of(blocks):
 def settled(network, x, y=None, **settings):
     """What `train` settles before it begins."""
     options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
-    with executor.running(()):
+    with executor.scheduling():
         data = prepare_data(network, x, y, None, options, Known(), executor, None)
     return settle(network, data, options, Known())

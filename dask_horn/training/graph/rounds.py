@@ -28,7 +28,7 @@ from typing import Any
 from dask.delayed import Delayed
 from dask.task_spec import TaskRef
 
-from dask_horn.cluster import Executor, Placement
+from dask_horn.cluster import Executor, Placement, anywhere
 from dask_horn.records import add_scores
 from dask_horn.training.graph.stages import Parent, Stages
 from dask_horn.training.graph.task_layers import TaskLayers
@@ -38,11 +38,6 @@ from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks
 __all__ = ["Parents", "RoundGraph", "begin", "round_graph", "start_graph", "whole_parents"]
 
 Parents = tuple[Parent, ...]  # one, or each member's
-
-
-def nowhere(group: int, submodel: int) -> Sequence[str]:
-    """Prefer no worker: a placement."""
-    return ()
 
 
 def begin(
@@ -65,7 +60,7 @@ class RoundGraph:
     report: Delayed
 
 
-def start_graph(spec: RunSpec, shared: Any, homes: Placement = nowhere) -> Parents:
+def start_graph(spec: RunSpec, shared: Any, homes: Placement = anywhere) -> Parents:
     """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
     tasks = TaskLayers()
     common = tasks.use(shared)
@@ -84,8 +79,8 @@ def round_graph(
     parents: Sequence[Parent],
     round: int,
     *,
-    placement: Placement = nowhere,
-    homes: Placement = nowhere,
+    placement: Placement = anywhere,
+    homes: Placement = anywhere,
 ) -> RoundGraph:
     """Build one round: every lineage's groups, sub-models, and reduction.
 
@@ -99,9 +94,9 @@ def round_graph(
     round : int
         Counted from 0.
     placement : callable, optional
-        From (group, sub-model) to the workers that its training prefers.
+        From (group, sub-model) to the seat that its training prefers.
     homes : callable, optional
-        From (lineage, 0) to the workers where its parent is put together.
+        From (lineage, 0) to the seat where its parent is put together.
     """
     tasks = TaskLayers()
     common = tasks.use(shared)
@@ -131,14 +126,14 @@ def round_graph(
 
 
 def whole_parents(
-    spec: RunSpec, shared: Any, parents: Sequence[Parent], number: int, homes: Placement = nowhere
+    spec: RunSpec, shared: Any, parents: Sequence[Parent], number: int, homes: Placement = anywhere
 ) -> tuple[Delayed, ...]:
     """Tasks that put parents together; `number` tells them from others of the run."""
     tasks = TaskLayers()
     common = tasks.use(shared)
     wholes = []
     for lineage, parent in enumerate(parents):
-        stages = Stages(tasks, spec, common, 0, lineage, nowhere, homes(lineage, 0))
+        stages = Stages(tasks, spec, common, 0, lineage, anywhere, homes(lineage, 0))
         whole = stages.whole(parent, (f"whole-{spec.run}", number, lineage))
         wholes.append(stages.predicting(whole, f"whole-{number}"))
     return tasks.delayed(*wholes)

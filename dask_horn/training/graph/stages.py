@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dask.task_spec import TaskRef
 
-from dask_horn.cluster import Placement
+from dask_horn.cluster import Placement, Seat
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.division import partition_of
@@ -70,8 +70,8 @@ class Stages:
         Which round of which parent.
     placement : Placement
         Where sub-models train.
-    home : sequence of str
-        Workers that the whole parent prefers.
+    home : Seat
+        Where the whole parent is put together.
     """
 
     tasks: TaskLayers
@@ -80,7 +80,7 @@ class Stages:
     round: int
     lineage: int
     placement: Placement
-    home: Sequence[str]
+    home: Seat
 
     @property
     def groups(self) -> tuple[int, ...]:
@@ -163,7 +163,7 @@ class Stages:
         ]
         return Parent(tuple(after), divided=True), shares
 
-    def _at(self, submodel: int) -> Sequence[str]:
+    def _at(self, submodel: int) -> Seat:
         """Say where a part stays."""
         return self.placement(turned(self.groups, submodel)[0], submodel)
 
@@ -254,6 +254,6 @@ class Stages:
         )
         return Parent((merged,)), [merged]
 
-    def _adder(self, number: int) -> Sequence[str]:
+    def _adder(self, number: int) -> Seat:
         """Say where sums of whole parents are added up: a group's are larger than its deltas."""
         return self.placement(self.groups[number], 0) if number else self.home

@@ -7,12 +7,14 @@ entry in a layer's dictionary; what comes out is a `Delayed` all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import List, Task, TaskRef
+
+from dask_horn.cluster import ANYWHERE, Seat
 
 __all__ = ["TaskLayers"]
 
@@ -44,12 +46,12 @@ class TaskLayers:
         function: Callable[..., Any],
         key: Key,
         *args: Any,
-        near: Sequence[str] = (),
+        near: Seat = ANYWHERE,
         priority: int = 0,
     ) -> TaskRef:
         """Add a call; references among its arguments, and in lists there, stand for results.
 
-        `near` are the workers that it prefers, softly: any other may take it too. Of what waits
+        It prefers the worker of the seat `near`, softly: any other may take it too. Of what waits
         on a worker the highest `priority` goes first.
         """
         layer = f"{key[0]}-{key[1]}"
@@ -60,8 +62,8 @@ class TaskLayers:
                 dependencies.add(self._layer_of[needed])
         self._layers.setdefault(layer, {})[key] = task
         self._layer_of[key] = layer
-        if near:
-            self._near.setdefault(layer, {})[key] = list(near)
+        if near.worker is not None:
+            self._near.setdefault(layer, {})[key] = [near.worker]
         if priority:
             self._priorities.setdefault(layer, {})[key] = priority
         return TaskRef(key)

@@ -133,7 +133,7 @@ def run(
         options = dataclasses.replace(options, redraw=True)
     listeners = CallbackList(callbacks)
     executor = current_executor()
-    with _scratch_folder(executor, scratch) as folder, executor.running(()), ExitStack() as stack:
+    with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
         data = prepare_data(network, X, y, validation_data, options, known, executor, folder)
         stack.callback(executor.forget, data.run)
         spec = make_spec(network, data, options, known)
@@ -143,14 +143,14 @@ def run(
             kept = Checkpoint.at(checkpoint)
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
-        with executor.running(kernels_of(spec)):
-            rounds = Rounds(spec, options, executor, listeners, kept, folder)
-            try:
-                return rounds.train(initial)
-            except BaseException as error:
-                executor.cancel()
-                listeners.on_run_failed(error)
-                raise
+        executor.warm_up(kernels_of(spec))
+        rounds = Rounds(spec, options, executor, listeners, kept, folder)
+        try:
+            return rounds.train(initial)
+        except BaseException as error:
+            executor.cancel()
+            listeners.on_run_failed(error)
+            raise
 
 
 def training_graph(
@@ -182,7 +182,7 @@ def training_graph(
     folder = executor.scratch(scratch)
     if folder is not None:
         atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
-    with executor.running(()):
+    with executor.scheduling():
         data = prepare_data(network, X, y, None, options, Known(), executor, folder)
         executor.forget(data.run)  # the graph may never be computed, or anywhere
     spec = make_spec(network, data, options, Known())
