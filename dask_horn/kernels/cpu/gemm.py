@@ -143,7 +143,7 @@ def weight_kernel(
 ) -> Callable[..., None]:
     """Register a kernel that computes A (batch, N_IN).T @ B (batch, N_OUT), the weight's gradient.
 
-    The whole gradient is never in memory: it is taken line by line.
+    It is taken line by line, and never in memory as a whole.
 
     Parameters
     ----------
@@ -152,8 +152,8 @@ def weight_kernel(
     constants : callable
         ``constants(row, counters, scalars)`` are found once.
     take : callable
-        ``take(constants, w, g, first, second, size)`` takes so many entries of the gradient: g;
-        w, first and second are theirs of the weight at C and the states at E and F.
+        ``take(constants, w, g, states, size)`` takes so many entries of the gradient, g; theirs
+        are w of the weight at C and the two states at E and F.
     """
 
     @kernel(name)
@@ -166,8 +166,7 @@ def weight_kernel(
         stacks = at(lines, TALL * _COLUMNS)
         panels = at(stacks, batch * _STACKED)
         packs_x, packs_gradient = batch * n_in > _SMALL, batch * n_out > _SMALL
-        n_tall = n_tall_tiles(n_in)
-        line = min(n_out, _COLUMNS)
+        n_tall, line = n_tall_tiles(n_in), min(n_out, _COLUMNS)
         for group in range(0, n_out, _COLUMNS):
             stop = min(group + _COLUMNS, n_out)
             if packs_gradient:
@@ -194,10 +193,8 @@ def weight_kernel(
                 n_runs, size = (1, n_rows * n_out) if line == n_out else (n_rows, stop - group)
                 for run in range(n_runs):
                     place = (i + run) * n_out + group
-                    take(
-                        numbers, at(w, place), at(lines, run * line),
-                        at(states[0], place), at(states[1], place), size,
-                    )  # fmt: skip
+                    own = at(states[0], place), at(states[1], place)
+                    take(numbers, at(w, place), at(lines, run * line), own, size)
                 i += height
 
     return weight_gradient
@@ -209,7 +206,7 @@ def _no_constants(row: Any, counters: Any, scalars: Any) -> Any:
 
 
 @inlined
-def _copy(constants: Any, w: Any, g: Any, first: Any, second: Any, size: Any) -> None:
+def _copy(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
     copy_floats(g, w, size)
 
 

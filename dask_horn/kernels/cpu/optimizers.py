@@ -37,33 +37,31 @@ def _optimizer(name: str, constants: Callable[..., Any], steps: Callable[..., No
     constants : callable
         Of a rule: see `dask_horn.kernels.rules`.
     steps : callable
-        ``steps(constants, w, g, first, second, size)`` moves a run of parameters; an optimizer with
-        fewer states leaves the others alone.
+        ``steps(constants, w, g, states, size)`` moves a run of parameters; of the two states, one
+        that the optimizer has no use for is left alone.
     """
 
     @kernel(name)
     def update(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Step w at A by g at B, the states at C and D, each (N_OUT,)."""
-        w, g, first, second = (
-            at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), at(arena, row[D])
-        )  # fmt: skip
-        numbers = constants(row, counters, scalars)
-        steps(numbers, w, g, first, second, np.int64(row[N_OUT]))
+        w, g = at(arena, row[A]), at(arena, row[B])
+        states = at(arena, row[C]), at(arena, row[D])
+        steps(constants(row, counters, scalars), w, g, states, np.int64(row[N_OUT]))
 
     weight_kernel(f"{name}_weight", constants, steps)
 
 
 @inlined
-def _sgd(constants: Any, w: Any, g: Any, first: Any, second: Any, size: Any) -> None:
-    weight, gradient, velocity = carray(w, (size,)), carray(g, (size,)), carray(first, (size,))
+def _sgd(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
+    weight, gradient, velocity = carray(w, (size,)), carray(g, (size,)), carray(states[0], (size,))
     for i in range(size):
         weight[i], velocity[i] = sgd_move(constants, weight[i], gradient[i], velocity[i])
 
 
 @inlined
-def _adamw(constants: Any, w: Any, g: Any, first: Any, second: Any, size: Any) -> None:
+def _adamw(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
     weight, gradient = carray(w, (size,)), carray(g, (size,))
-    mean, square = carray(first, (size,)), carray(second, (size,))
+    mean, square = carray(states[0], (size,)), carray(states[1], (size,))
     for i in range(size):
         weight[i], mean[i], square[i] = adamw_move(
             constants, weight[i], gradient[i], mean[i], square[i]
