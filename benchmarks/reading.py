@@ -25,16 +25,6 @@ from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.datasets import mnist, mnist_network
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
-<<<<<<< HEAD
-=======
-from dask_horn.cluster import LocalExecutor
-from dask_horn.data import decoded, decoded_row_bytes, forget, window_spans, windows
-from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
-from dask_horn.training import Settled, TrainingOptions, submodel
-from dask_horn.training.division import first_values, partition_of
-from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
-from dask_horn.training.spec import RunSpec
->>>>>>> data
 
 CODECS: dict[str, Any] = {
     "blosc-lz4": BloscCodec(cname="lz4", shuffle="shuffle"),
@@ -98,7 +88,6 @@ def write_rows(store: str, folder: Path, n_rows: int, dtype: str, codec: str) ->
     group.create_array("y", data=targets, chunks=(min(n_rows, _CHUNK_BYTES),))
 
 
-<<<<<<< HEAD
 def train(store: str, steps: int, n_rounds: int = _ROUNDS) -> list[float]:
     """Train in this process; return the samples per second of each round but the first."""
     with dask.config.set(scheduler="synchronous"):
@@ -107,67 +96,6 @@ def train(store: str, steps: int, n_rounds: int = _ROUNDS) -> list[float]:
             batch_size=BATCH, standardize=False,
         ).history  # fmt: skip
     return [record.samples / record.kernel_seconds for record in history[1:]]
-=======
-def _spec_of(settings: dict[str, Any]) -> RunSpec:
-    """Settle the run; the samples are surveyed."""
-    hidden = [horn.Dense(WIDTH, activation="relu") for _ in range(2)]
-    network = horn.Network([*hidden, horn.Dense(10)], input_shape=784)
-    options = TrainingOptions(
-        n_submodels=[settings["submodels"]], n_rounds=1, steps_per_round=settings["steps"],
-        batch_size=128, concentration=None, standardize=False,
-    )  # fmt: skip
-    source, settled, executor = settings["store"], Settled(), LocalExecutor("sync")
-    with executor.running(()):
-        data = prepare_data(new_run_id(), network, source, None, None, options, settled, None)
-    return make_spec(network, data, options, settled)
-
-
-def _spec_from_afar(settings: dict[str, Any]) -> RunSpec:
-    """Have another process survey the samples: what that decodes would count as held already."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
-        return other.submit(_spec_of, settings).result()
-
-
-class Run:
-    """One sub-model's steps, from the store or from decoded blocks that are all in memory."""
-
-    def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
-        self.partition = partition_of(self.spec, 0, 0)
-        table = spec.network.parameters
-        self.start = self.partition.slice_map(table, 0).take(first_values(self.spec, 0))
-        self.resident: dict[Any, Any] = {}
-        self.n_runs = 0
-
-    def load(self) -> None:
-        """Decode all blocks into memory."""
-        spec = self.spec
-        for block in spec.rounds[0].group_blocks[0]:
-            self.resident[block] = decoded(spec.run, spec.samples, block, spec.targets)
-
-    def read_all(self) -> None:
-        """Read every window once, so that the cache is as full as it ever gets."""
-        spec = self.spec
-        row_bytes = decoded_row_bytes(spec.samples, spec.targets)
-        spans = window_spans(spec.rounds[0].group_blocks[0], row_bytes)
-        for _ in windows(spec.run, spec.samples, spans, spec.targets):
-            pass
-
-    def train(self, source: str) -> float:
-        """Train; return samples per second of the whole task, its set-up included."""
-        submodel.windows = windows if source == "zarr" else self._windows_in_memory
-        self.n_runs += 1  # of which each decodes its rows anew
-        spec = replace(self.spec, run=f"{self.spec.run}-{self.n_runs}")
-        began = time.perf_counter()
-        done = submodel.train_submodel(spec, self.start, self.partition, 0, 0, 0)
-        forget(spec.run)
-        return float(done.report.samples / (time.perf_counter() - began))
-
-    def _windows_in_memory(self, run: str, store: Any, spans: Any, targets: Any) -> Any:
-        """Yield the windows that `windows` would, of blocks that are here already."""
-        for span in spans:
-            yield tuple(self.resident[block] for block in span)
->>>>>>> data
 
 
 def work(settings: dict[str, Any]) -> dict[str, Any]:

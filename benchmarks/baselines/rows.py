@@ -10,17 +10,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 __all__ = ["Job", "Rows", "batch_bounds", "job_of"]
-=======
-from dask_horn.data import Block, deal, decoded
-from dask_horn.data.store import reading
-from dask_horn.kernels.random import derive_key, shuffled_entries
-from dask_horn.network import Network
-from dask_horn.training import Settled, TrainingOptions
-from dask_horn.training.prepare import make_spec, new_run_id, prepare_data
-from dask_horn.training.spec import RunSpec
->>>>>>> data
 
 _WARM_UP = 10  # steps
 
@@ -29,7 +19,6 @@ _WARM_UP = 10  # steps
 class Job:
     """What is to be learnt, and how."""
 
-<<<<<<< HEAD
     location: str  # of a Zarr group with X, uint8 (n, features), and y, uint8 (n,)
     n_rows: int
     mean: NDArray[np.float32]  # samples are taken as (x - mean) / scale
@@ -62,13 +51,6 @@ class Job:
     def steps_of_pass(self, n_rows: int) -> int:
         """Return the optimizer steps of one pass over so many rows."""
         return -(-n_rows // self.batch_size)
-=======
-    A round stands for one pass; `settings` are those of `TrainingOptions`.
-    """
-    options = TrainingOptions.of(n_groups=1, n_submodels=1, n_rounds=n_passes, **settings)
-    data = prepare_data(new_run_id(), network, X, y, None, options, Settled(), scratch)
-    return make_spec(network, data, options, Settled())
->>>>>>> data
 
 
 def job_of(
