@@ -24,6 +24,7 @@ from dask.delayed import Delayed
 
 from dask_horn.data import forget
 from dask_horn.errors import HornError, ScratchError, WorkerLostError
+from dask_horn.kernels.device import Kernels
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -74,7 +75,7 @@ class Executor(Protocol):
     def forget(self, run: str) -> None:
         """Drop what was decoded for a run, wherever its tasks were done."""
 
-    def running(self, kernels: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+    def running(self, kernels: Sequence[Kernels]) -> contextlib.AbstractContextManager[None]:
         """Have `kernels` warmed up on every worker, for the time of a run."""
 
 
@@ -194,7 +195,7 @@ class LocalExecutor:
         forget(run)
 
     @contextlib.contextmanager
-    def running(self, kernels: Sequence[str]) -> Iterator[None]:
+    def running(self, kernels: Sequence[Kernels]) -> Iterator[None]:
         """Let this scheduler be Dask's own, until the run is over."""
         with _scheduled_by(self._scheduler):
             yield
@@ -328,14 +329,14 @@ class ClusterExecutor:
             self.client.run(forget, run, on_error="ignore")
 
     @contextlib.contextmanager
-    def running(self, kernels: Sequence[str]) -> Iterator[None]:
+    def running(self, kernels: Sequence[Kernels]) -> Iterator[None]:
         """Register the workers' set-up: workers that join later get it too."""
         self.client.register_plugin(worker_setup(kernels))
         with dask.config.set(scheduler=None):
             yield
 
 
-def worker_setup(kernels: Sequence[str]) -> Any:
+def worker_setup(kernels: Sequence[Kernels]) -> Any:
     """Return a worker plugin that has the kernels compiled or loaded."""
     from distributed import WorkerPlugin
 
@@ -351,11 +352,10 @@ def worker_setup(kernels: Sequence[str]) -> Any:
     return WorkerSetup()
 
 
-def prepare_worker(kernels: Sequence[str]) -> None:
+def prepare_worker(kernels: Sequence[Kernels]) -> None:
     """Compile or load the kernels; they start no threads of their own."""
-    from dask_horn.program import warm_up
-
-    warm_up(kernels)
+    for own in kernels:
+        own.warm_up()
 
 
 def location_path(location: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.kernels.device import Device
+from dask_horn.kernels.program import Operation, Program
 from dask_horn.network import (
     GRU,
     LSTM,
@@ -27,9 +29,8 @@ from dask_horn.network import (
     SimpleRNN,
     Stage,
 )
-from dask_horn.program.assembler import Assembler, Program
+from dask_horn.program.assembler import Assembler
 from dask_horn.program.convolution import emit_conv2d
-from dask_horn.program.dense import fused_weights
 from dask_horn.program.dropconnect import emit_fully_connected
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.embedding import emit_embedding
@@ -101,6 +102,7 @@ def training_program(
     table: ParameterTable,
     scales: Mapping[str, float],
     *,
+    device: Device,
     batch_size: int,
     sample_dtype: str,
     optimizer: Optimizer,
@@ -115,6 +117,8 @@ def training_program(
         The sub-model's own parameters, `network.parameters` or a restriction of it.
     scales : mapping of str to float
         As `submodel_scales` gives them.
+    device : Device
+        Where it will run.
     batch_size : int
         The most samples that a batch may have.
     sample_dtype : str
@@ -123,8 +127,8 @@ def training_program(
     class_weights : ndarray of float32, (n_outputs,), optional
         Factor on each class' loss, for the cross entropy; ones by default.
     """
-    assembler = Assembler(table.size, batch_size)
-    update = Update.plan(assembler, table, optimizer, fused_weights(network.stages))
+    assembler = Assembler(table.size, batch_size, device)
+    update = Update.plan(assembler, table, optimizer)
     lengths = table.axis_lengths
     largest = max(stage.outputs.restricted(lengths).size for stage in network.stages)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
@@ -133,16 +137,14 @@ def training_program(
     )
     n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
     targets = assembler.batch_buffer(n_targets)
-    assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
+    assembler.emit(Operation("gather_targets", n_out=n_targets), (targets,))
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(network.stages, context, samples)
     if class_weights is None:
         class_weights = np.ones(network.n_outputs, np.float32)
     assembler.emit(
-        network.loss,
-        n_out=network.n_outputs,
-        rows=network.output_rows,
-        operands=(
+        Operation(network.loss, n_out=network.n_outputs, rows=network.output_rows),
+        (
             layers[-1].output,
             targets,
             scratch[0],
@@ -163,6 +165,7 @@ def prediction_program(
     network: Network,
     statistics: NDArray[np.float32] | None = None,
     *,
+    device: Device,
     batch_size: int,
     sample_dtype: str,
     n_layers: int | None = None,
@@ -173,7 +176,7 @@ def prediction_program(
     `statistics` are laid out as `Network.statistics` tells; None where that table is empty, or the
     values do not matter.
     """
-    assembler = Assembler(network.parameters.size, batch_size)
+    assembler = Assembler(network.parameters.size, batch_size, device)
     if statistics is None:
         statistics = np.ones(network.statistics.size, np.float32)
     start = assembler.filled_buffer(statistics) if statistics.size else 0
@@ -183,24 +186,27 @@ def prediction_program(
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(stages, context, samples)
     n_outputs = stages[-1].outputs.size if stages else network.n_inputs
-    assembler.emit("store", n_out=n_outputs, operands=(layers[-1].output if stages else samples,))
+    stored = layers[-1].output if stages else samples
+    assembler.emit(Operation("store", n_out=n_outputs), (stored,))
     return assembler.program(n_outputs)
 
 
-def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
+def statistics_program(
+    network: Network, *, device: Device, batch_size: int, sample_dtype: str
+) -> Program:
     """Gather, forward as in training but without dropout, and store the batch's statistics.
 
     They are those of the undivided network, laid out as `Network.statistics` tells; variances are
     the batch's own, not unbiased.
     """
-    assembler = Assembler(network.parameters.size, batch_size)
+    assembler = Assembler(network.parameters.size, batch_size, device)
     size = network.statistics.size
     found = assembler.buffer(size)
     places = _places(network, found)
     context = _without_update(network, assembler, places, predicts=False)
     samples = _emit_gather(network, context, sample_dtype)
     _emit_forward(network.stages, context, samples)
-    assembler.emit("store_once", n_out=size, operands=(found,))
+    assembler.emit(Operation("store_once", n_out=size), (found,))
     return assembler.program(size)
 
 
@@ -209,7 +215,12 @@ def _without_update(
 ) -> Context:
     """Return what the rows of a program over the undivided network refer to."""
     return Context(
-        *(assembler, network.parameters, {}, None, (0, 0), places),
+        assembler=assembler,
+        table=network.parameters,
+        scales={},
+        update=None,
+        scratch=(0, 0),
+        statistics=places,
         predicts=predicts,
         counted=reserve_counted(network, assembler),
     )
@@ -223,7 +234,7 @@ def _places(network: Network, start: int) -> dict[str, int]:
 def _emit_gather(network: Network, context: Context, sample_dtype: str) -> int:
     """Write the gather; return where the samples will lie."""
     samples = context.assembler.batch_buffer(network.n_inputs)
-    context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
+    context.assembler.emit(Operation(f"gather_{sample_dtype}", network.n_inputs), (samples,))
     emit_padding(network, context, sample_dtype, samples)
     return samples
 

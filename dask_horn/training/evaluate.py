@@ -11,8 +11,9 @@ from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
 from dask_horn.data.arrays import first_not_finite
+from dask_horn.kernels.device import Machine, Steps, Window, device
 from dask_horn.network import LOSSES, Network
-from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
+from dask_horn.program import PREDICTION_BATCH, prediction_program
 from dask_horn.training.merge import ParentState
 from dask_horn.training.spec import RunSpec
 
@@ -87,7 +88,7 @@ def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Paren
         If a value is not finite: no survey has seen these rows.
     """
     assert spec.validation is not None, "scoring needs validation rows"
-    executions = [_execution(spec, spec.validation.decoded_dtype, parent) for parent in parents]
+    machine = _machine(spec, spec.validation.decoded_dtype, parents)
     form = spec.validation.form
     scores = []
     for block in blocks:
@@ -98,7 +99,8 @@ def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Paren
         fault = fault or form.fault(rows.x, block.start)
         if fault is not None:
             raise ValueError(fault)
-        outputs = [execution.predict(rows.x) for execution in executions]
+        steps = Steps.through(len(rows), PREDICTION_BATCH)
+        outputs = machine.outputs(machine.stage([Window([rows.x])]), [steps] * len(parents))
         counted = form.counted(rows.x)
         scores.append(
             _score(spec.network, [_kept(z, counted) for z in outputs], _kept(rows.y, counted))
@@ -111,15 +113,22 @@ def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     return values.reshape(counted.size, -1)[counted.ravel()]
 
 
-def _execution(spec: RunSpec, dtype: str, parent: ParentState) -> Execution:
-    """Set a parent up to predict."""
-    program = prediction_program(
-        spec.network,
-        parent.statistics if spec.network.statistics else None,
-        batch_size=PREDICTION_BATCH,
-        sample_dtype=dtype,
-    )
-    return Execution(program, parent.parameters, spec.standardizer.mean, spec.standardizer.scale)
+def _machine(spec: RunSpec, dtype: str, parents: Sequence[ParentState]) -> Machine:
+    """Set parents up to predict."""
+    own = device(spec.device)
+    programs = [
+        prediction_program(
+            spec.network,
+            parent.statistics if spec.network.statistics else None,
+            device=own,
+            batch_size=PREDICTION_BATCH,
+            sample_dtype=dtype,
+        )
+        for parent in parents
+    ]
+    machine = own.machine(programs, spec.standardizer)
+    machine.load([parent.parameters for parent in parents])
+    return machine
 
 
 def _score(

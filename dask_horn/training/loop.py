@@ -144,7 +144,7 @@ def run(
             kept = Checkpoint.at(checkpoint)
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
-        with executor.running(kernels_of(spec)):
+        with executor.running([kernels_of(spec)]):
             rounds = Rounds(spec, options, executor, listeners, kept, folder)
             try:
                 return rounds.train(initial)

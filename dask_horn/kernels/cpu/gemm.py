@@ -28,9 +28,10 @@ from dask_horn.kernels.cpu.tiles import (
     transpose_block,
 )
 from dask_horn.kernels.cpu.vectors import LANES
-from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
+from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, WORK, A, B, C
+from dask_horn.kernels.program import Operation
 
-__all__ = ["SLACK", "pack_columns", "padded_rows", "weight_kernel", "work_size"]
+__all__ = ["ROW_MULTIPLE", "SLACK", "pack_columns", "weight_kernel"]
 
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
@@ -48,30 +49,8 @@ _STACKED = 8 * TALL
 
 #: Elements that must follow the last operand: tiles read beyond the last column.
 SLACK = WIDE
-
-
-def padded_rows(n_rows: int) -> int:
-    """Rows that a matrix must have memory for: tiles and blocks read whole ones."""
-    return -(-n_rows // LANES) * LANES
-
-
-def work_size(batch_size: int, n_in: int, n_out: int, *, trains: bool, to_input: bool) -> int:
-    """Elements of work space that the products of a dense layer need, at most.
-
-    Parameters
-    ----------
-    batch_size, n_in, n_out : int
-    trains : bool
-        Whether the weight's gradient is computed.
-    to_input : bool
-        Whether the input's gradient is.
-    """
-    size = min(n_in, _TERMS) * _padded(min(n_out, _GROUP))
-    if trains:
-        size = max(size, TALL * _COLUMNS + batch_size * (_STACKED + _padded(min(n_out, _COLUMNS))))
-    if to_input:
-        size = max(size, _padded(batch_size) * (_padded(n_out) + n_in + TALL))
-    return SCRATCH + size
+#: A matrix must have memory for whole numbers of so many rows: tiles and blocks read them.
+ROW_MULTIPLE = LANES
 
 
 def _padded(n: int) -> int:
@@ -79,12 +58,26 @@ def _padded(n: int) -> int:
     return -(-n // WIDE) * WIDE
 
 
-@kernel("gemm_forward")
+def _forward_work(operation: Operation, batch_size: int) -> int:
+    return SCRATCH + min(operation.n_in, _TERMS) * _padded(min(operation.n_out, _GROUP))
+
+
+def _input_work(operation: Operation, batch_size: int) -> int:
+    terms = _padded(operation.n_out) + operation.n_in + TALL
+    return SCRATCH + _padded(batch_size * operation.rows) * terms
+
+
+def _weight_work(operation: Operation, batch_size: int) -> int:
+    columns = _STACKED + _padded(min(operation.n_out, _COLUMNS))
+    return SCRATCH + TALL * _COLUMNS + batch_size * operation.rows * columns
+
+
+@kernel("gemm_forward", work=_forward_work)
 def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum; work space at D."""
+    """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum."""
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     x, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
-    scratch, panels = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    scratch, panels = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     packs = n_in * n_out > _SMALL
     n_tall = n_tall_tiles(batch)
     for k in range(0, n_in, _TERMS):
@@ -107,15 +100,15 @@ def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
                 i += height
 
 
-@kernel("gemm_input")
+@kernel("gemm_input", work=_input_work)
 def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_IN) ← A (batch, N_OUT) @ B (N_IN, N_OUT).T: the input's gradient; work at D.
+    """C (batch, N_IN) ← A (batch, N_OUT) @ B (N_IN, N_OUT).T: the input's gradient.
 
     Computed transposed, as B @ A.T: so the weight, which is the largest, is read where it lies.
     """
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     gradient, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
-    scratch, transposed = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    scratch, transposed = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     n_columns = -(-batch // WIDE) * WIDE
     panels = at(transposed, (n_in + TALL) * n_columns)
     n_tall = n_tall_tiles(n_in)
@@ -155,7 +148,7 @@ def weight_kernel(
     Parameters
     ----------
     name : str
-        Of the kernel; its work space is at D.
+        Of the kernel.
     prepare : callable
         ``prepare(row, counters, scalars, arena)`` is done once and returns a tuple for `finish`.
     finish : callable
@@ -163,12 +156,12 @@ def weight_kernel(
         from `offset` on.
     """
 
-    @kernel(name)
+    @kernel(name, work=_weight_work)
     def weight_gradient(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         prepared = prepare(row, counters, scalars, arena)
         batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
         x, gradient = at(arena, row[A]), at(arena, row[B])
-        scratch, lines = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+        scratch, lines = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
         stacks = at(lines, TALL * _COLUMNS)
         panels = at(stacks, batch * _STACKED)
         packs_x, packs_gradient = batch * n_in > _SMALL, batch * n_out > _SMALL

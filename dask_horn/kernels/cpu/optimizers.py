@@ -11,7 +11,7 @@ from numba import carray
 from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.gemm import weight_kernel
 from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, RATE, STEP, A, B, C, D, E, F
+from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, RATE, RULE, STATES, STEP, A, B, C
 
 
 @kernel("clip", reorder_sums=True)
@@ -28,9 +28,9 @@ def clip(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
 
 @inlined
 def _sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
-    momentum = np.float32(scalars[row[CONSTANT]])
-    nesterov = scalars[row[CONSTANT] + 1]
-    decay = np.float32(scalars[row[CONSTANT] + 2])
+    momentum = np.float32(scalars[row[RULE]])
+    nesterov = scalars[row[RULE] + 1]
+    decay = np.float32(scalars[row[RULE] + 2])
     # One form for both: the step is ahead·g + behind·v.
     ahead = np.float32(nesterov)
     behind = momentum if nesterov > 0 else np.float32(1)
@@ -54,7 +54,7 @@ def _sgd_steps(constants: Any, w: Any, g: Any, v: Any, size: Any) -> None:
 
 @inlined
 def _adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
-    beta1, beta2 = scalars[row[CONSTANT]], scalars[row[CONSTANT] + 1]
+    beta1, beta2 = scalars[row[RULE]], scalars[row[RULE] + 1]
     step = counters[STEP] + 1
     correction1 = 1.0 - beta1**step
     correction2 = math.sqrt(1.0 - beta2**step)
@@ -65,9 +65,9 @@ def _adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
         np.float32(beta2),
         np.float32(1.0 - beta2),
         np.float32(scalars[RATE] / correction1),
-        np.float32(1.0 - scalars[RATE] * scalars[row[CONSTANT] + 3]),
+        np.float32(1.0 - scalars[RATE] * scalars[row[RULE] + 3]),
         np.float32(1.0 / correction2),
-        np.float32(scalars[row[CONSTANT] + 2]),
+        np.float32(scalars[row[RULE] + 2]),
     )
 
 
@@ -95,30 +95,30 @@ def _adamw_steps(constants: Any, w: Any, g: Any, m: Any, v: Any, size: Any) -> N
 
 @kernel("sgd")
 def sgd(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """Step w at A by g at B, v at C, each (N_OUT,); at CONSTANT: μ, 1 for Nesterov, λ."""
+    """Step w at A by g at B, v at STATES, each (N_OUT,); at RULE: μ, 1 for Nesterov, λ."""
     constants = _sgd_constants(row, counters, scalars)
-    _sgd_steps(
-        constants, at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), np.int64(row[N_OUT])
-    )
+    w, g, v = at(arena, row[A]), at(arena, row[B]), at(arena, row[STATES])
+    _sgd_steps(constants, w, g, v, np.int64(row[N_OUT]))
 
 
 @kernel("adamw")
 def adamw(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """Step w at A by g at B, m at C, v at D, each (N_OUT,); at CONSTANT: β₁, β₂, ε, λ."""
+    """Step w at A by g at B, m and v at STATES, each (N_OUT,); at RULE: β₁, β₂, ε, λ."""
     constants = _adamw_constants(row, counters, scalars)
     size = np.int64(row[N_OUT])
-    w, g, m, v = at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), at(arena, row[D])
+    w, g = at(arena, row[A]), at(arena, row[B])
+    m, v = at(arena, row[STATES]), at(arena, row[STATES + 1])
     _adamw_steps(constants, w, g, m, v, size)
 
 
 # The same steps on a dense layer's weight, at C (N_IN, N_OUT), line by line as its gradient is
-# computed: the whole gradient is never in memory. Operands as of `gemm_weight`, and v at E, or m
-# at E and v at F.
+# computed: the whole gradient is never in memory. Operands as of `gemm_weight`, and states and
+# constants as of the optimizer by itself.
 
 
 @inlined
 def _prepare_sgd(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
-    return _sgd_constants(row, counters, scalars), at(arena, row[C]), at(arena, row[E])
+    return _sgd_constants(row, counters, scalars), at(arena, row[C]), at(arena, row[STATES])
 
 
 @inlined
@@ -130,14 +130,15 @@ def _sgd_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
 @inlined
 def _prepare_adamw(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
     constants = _adamw_constants(row, counters, scalars)
-    return constants, at(arena, row[C]), at(arena, row[E]), at(arena, row[F])
+    states = at(arena, row[STATES]), at(arena, row[STATES + 1])
+    return constants, at(arena, row[C]), states
 
 
 @inlined
 def _adamw_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
-    constants, w, m, v = prepared
+    constants, w, (m, v) = prepared
     _adamw_steps(constants, at(w, offset), gradient, at(m, offset), at(v, offset), size)
 
 
-weight_kernel("sgd_weight", _prepare_sgd, _sgd_line)
-weight_kernel("adamw_weight", _prepare_adamw, _adamw_line)
+weight_kernel("gemm_weight_sgd", _prepare_sgd, _sgd_line)
+weight_kernel("gemm_weight_adamw", _prepare_adamw, _adamw_line)
