@@ -24,8 +24,11 @@ from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
-from dask_horn.training import graph, rounds, tasks
-from dask_horn.training.submodel import SubmodelReport, Trained
+from dask_horn.records import SubmodelReport
+from dask_horn.training.graph import rounds as graph
+from dask_horn.training.run import rounds
+from dask_horn.training.tasks import round_tasks as tasks
+from dask_horn.training.tasks.submodel import Trained
 
 N_SUBMODELS = 8
 N_WORKERS = 2

@@ -29,12 +29,13 @@ from benchmarks.datasets import mnist
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
 from dask_horn.cluster import LocalExecutor
-from dask_horn.data import decoded_row_bytes, forget, read_block, window_spans, windows
-from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
-from dask_horn.training import Known, TrainingOptions, submodel
-from dask_horn.training.division import first_values, partition_of
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import RunSpec
+from dask_horn.data import decoded, decoded_row_bytes, forget, window_spans, windows
+from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
+from dask_horn.training import Known, TrainingOptions
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks import submodel
+from dask_horn.training.tasks.division import first_values, partition_of
 
 CODECS: dict[str, Any] = {
     "blosc-lz4": BloscCodec(cname="lz4", shuffle="shuffle"),
@@ -136,7 +137,7 @@ class Run:
         """Decode all blocks into memory."""
         spec = self.spec
         for block in spec.rounds[0].group_blocks[0]:
-            self.resident[block] = read_block(spec.samples, block, spec.targets)
+            self.resident[block] = decoded(spec.run, spec.samples, block, spec.targets)
 
     def read_all(self) -> None:
         """Read every window once, so that the cache is as full as it ever gets."""

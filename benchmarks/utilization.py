@@ -22,7 +22,7 @@ from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.datasets import store_mnist
 from benchmarks.report import markdown_table
 from dask_horn.program import Execution
-from dask_horn.training import submodel
+from dask_horn.training.tasks import submodel
 
 N_WORKERS = 2
 TASK_SECONDS = 1.0

@@ -38,15 +38,8 @@ if TYPE_CHECKING:
         SimpleRNN,
     )
     from dask_horn.partition import Partition
-    from dask_horn.training import (
-        Callback,
-        History,
-        RoundRecord,
-        TrainingOptions,
-        TrainingResult,
-        train,
-        training_graph,
-    )
+    from dask_horn.records import Callback, History, RoundRecord
+    from dask_horn.training import TrainingOptions, TrainingResult, train, training_graph
 
 _HOMES = {
     "dask_horn.data": ("open_samples", "write_samples"),
@@ -77,15 +70,8 @@ _HOMES = {
         "SimpleRNN",
     ),
     "dask_horn.partition": ("Partition",),
-    "dask_horn.training": (
-        "Callback",
-        "History",
-        "RoundRecord",
-        "TrainingOptions",
-        "TrainingResult",
-        "train",
-        "training_graph",
-    ),
+    "dask_horn.records": ("Callback", "History", "RoundRecord"),
+    "dask_horn.training": ("TrainingOptions", "TrainingResult", "train", "training_graph"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

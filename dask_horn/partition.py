@@ -7,18 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.kernels.cpu.slices import LAYOUT, put_constant, put_slice, take_slice
+from dask_horn.kernels.slices import (
+    LENGTHS,
+    N_AXES,
+    N_COLUMNS,
+    OFFSET,
+    UNITS,
+    WHOLE_LENGTHS,
+    WHOLE_OFFSET,
+    put_constant,
+    put_slice,
+    take_slice,
+)
 from dask_horn.network import Network, ParameterTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Partition", "SliceMap"]
+__all__ = ["Partition", "SliceMap", "weigh_holders"]
 
 # Shorter keys are padded with zeros, so without this they would equal other draws' of the seed.
 _PURPOSE = int.from_bytes(b"part", "big")
@@ -35,7 +47,7 @@ class SliceMap:
     whole_size : int
         Length of the parent's vector.
     layout, units : ndarray of int64
-        The same, in the form that the kernels read (`dask_horn.kernels.cpu.slices`).
+        The same, in the form that the kernels read (`dask_horn.kernels.slices`).
     """
 
     table: ParameterTable
@@ -53,14 +65,14 @@ class SliceMap:
         for axis, units in index_sets.items():
             starts[axis] = sum(piece.size for piece in pieces)
             pieces.append(units)
-        layout = np.ones((len(table.tensors), len(LAYOUT)), np.int64)
+        layout = np.zeros((len(table.tensors), N_COLUMNS), np.int64)
+        layout[:, LENGTHS:UNITS] = 1
         for row, whole, own in zip(layout, table.tensors, part.tensors, strict=True):
-            lead = 4 - len(whole.shape)
-            row[0:2] = whole.offset, own.offset
-            row[2 + lead : 6] = own.shape
-            row[6 + lead : 10] = whole.shape
-            row[10:14] = 0
-            row[10 + lead : 14] = [starts.get(axis, 0) for axis in whole.axes]
+            lead = N_AXES - len(whole.shape)
+            row[WHOLE_OFFSET], row[OFFSET] = whole.offset, own.offset
+            row[LENGTHS + lead : WHOLE_LENGTHS] = own.shape
+            row[WHOLE_LENGTHS + lead : UNITS] = whole.shape
+            row[UNITS + lead :] = [starts.get(axis, 0) for axis in whole.axes]
         return cls(part, table.size, layout, np.concatenate(pieces).astype(np.int64))
 
     def take(self, whole: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,18 +203,25 @@ class Partition:
 
     def table_of(self, table: ParameterTable, submodel: int) -> ParameterTable:
         """Return the table of the parameters of `submodel`."""
-        return table.restrict({axis: int(self.sizes(axis)[submodel]) for axis in self.parts})
+        return self.slice_map(table, submodel).table
 
     def slice_map(self, table: ParameterTable, submodel: int) -> SliceMap:
-        """Where the parameters of `submodel` lie in the parent's."""
-        return SliceMap.build(table, self.index_sets(submodel))
+        """Where the parameters of `submodel` lie in the parent's; found once and kept."""
+        key = table, submodel
+        if key not in self._slice_maps:
+            self._slice_maps[key] = SliceMap.build(table, self.index_sets(submodel))
+        return self._slice_maps[key]
 
     def holders(self, table: ParameterTable) -> NDArray[np.float32]:
         """How many sub-models hold each entry of the parent's vector: 0, 1, or all of them."""
-        count = np.zeros(table.size, np.float32)
-        for submodel in range(self.n_submodels):
-            self.slice_map(table, submodel).count(count)
-        return count
+        return weigh_holders(table, {0: self}, {(0, k): 1.0 for k in range(self.n_submodels)})
+
+    @cached_property
+    def _slice_maps(self) -> dict[tuple[ParameterTable, int], SliceMap]:
+        return {}
+
+    def __reduce__(self) -> tuple[Any, ...]:  # without the slice maps, which follow from the rest
+        return Partition, (self.n_submodels, self.parts)
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw who holds which units: a row per divided axis, a colour per sub-model.
@@ -221,8 +240,46 @@ class Partition:
         return plot_partition(self, axes)
 
 
+def weigh_holders(
+    table: ParameterTable,
+    partitions: Mapping[int, Partition],
+    weights: Mapping[tuple[int, int], float],
+) -> NDArray[np.float32]:
+    """Add up, for each entry of the parent's vector, the weights of the sub-models that hold it.
+
+    Parameters
+    ----------
+    table : ParameterTable
+        The parent's.
+    partitions : mapping of int to Partition
+        By the number of the group.
+    weights : mapping of (int, int) to float
+        By the numbers of group and sub-model; of others nothing is added.
+
+    Returns
+    -------
+    ndarray of float32, (table.size,)
+
+    Raises
+    ------
+    KeyError
+        If a group that has a weight has no partition.
+    """
+    total: dict[tuple[Partition, int], float] = {}
+    for (group, submodel), weight in weights.items():  # groups may have one partition in common
+        key = partitions[group], submodel
+        total[key] = total.get(key, 0) + weight
+    count = np.zeros(table.size, np.float32)
+    for (partition, submodel), weight in total.items():
+        partition.slice_map(table, submodel).count(count, weight)
+    return count
+
+
 def check_divisible(network: Network, n_submodels: int) -> None:
-    """Raise ValueError unless every divided axis has a unit for each sub-model."""
+    """Raise ValueError unless the network can be divided so.
+
+    Every divided axis needs a unit for each sub-model, and slices have at most N_AXES dimensions.
+    """
     if n_submodels < 1:
         raise ValueError(f"n_submodels must be at least 1, got {n_submodels}")
     for axis in network.divided_axes:
@@ -230,6 +287,13 @@ def check_divisible(network: Network, n_submodels: int) -> None:
             raise ValueError(
                 f"n_submodels={n_submodels} is more than the {network.unit_axes[axis]} units of "
                 f"layer {axis!r}; use at most {network.unit_axes[axis]} sub-models or a wider layer"
+            )
+    for tensor in network.parameters.tensors:
+        if len(tensor.shape) > N_AXES:
+            layer, _, name = tensor.name.partition("/")
+            raise ValueError(
+                f"layer {layer!r} cannot be divided: its {name} has {len(tensor.shape)} dimensions "
+                f"and may have {N_AXES}; lay dimensions that count no units side by side in one"
             )
 
 

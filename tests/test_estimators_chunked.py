@@ -154,7 +154,8 @@ def test_zarr_arrays_are_used_in_place(location, monkeypatch):
         raise AssertionError("samples are copied")
 
     # The module, not the function of the same name that its package exports.
-    monkeypatch.setattr(importlib.import_module("dask_horn.data.spool"), "create_rows", refuse)
+    spooling = importlib.import_module("dask_horn.data.intake.spool")
+    monkeypatch.setattr(spooling, "create_rows", refuse)
     group = zarr.open_group(location, mode="r")
     classifier = HornClassifier(**SETTINGS).fit(group["X"], group["y"])
     assert classifier.score(X, NAMES) > 0.8

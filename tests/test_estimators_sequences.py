@@ -138,7 +138,7 @@ def test_any_shape_is_trained_and_predicted(n, steps, channels, masked, stepwise
 def test_layers_without_steps_take_rows_as_before():
     clf = HornClassifier(layers=[Dense(8, activation="relu")], n_rounds=1)
     clf.fit(X.reshape(N, -1), LENGTHS % 2)
-    assert clf.model_.standardizer.n_features == STEPS * CHANNELS
+    assert clf.model_.standardizer.mean.shape == (STEPS * CHANNELS,)
 
 
 @pytest.mark.parametrize("wrap", [list, np.ndarray.tolist])

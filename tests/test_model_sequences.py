@@ -158,7 +158,7 @@ def test_what_is_no_token_is_not_predicted():
     network = horn.Network([horn.Embedding(5, 4), horn.LSTM(4), horn.Dense(2)], (STEPS,))
     tokens = np.arange(N * STEPS).reshape(N, STEPS) % 5
     model = horn.train(network, tokens, tokens[:, 0] // 3, n_rounds=1).model
-    assert_array_equal(model.standardizer.apply(tokens), tokens)
+    assert not model.standardizer.mean.any() and (model.standardizer.scale == 1).all()
     assert_array_equal(model.predict(tokens), model.predict(tokens.astype(float)))
     tokens[7, 2] = 5
     with pytest.raises(ValueError, match="X holds 5 at sample 7, step 2, which is no token"):

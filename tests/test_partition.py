@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_horn.network import Dense, Dropout, Network, ParameterTable, TensorSpec
-from dask_horn.partition import Partition, SliceMap
+from dask_horn.partition import Partition, SliceMap, weigh_holders
 from tests.network.strategies import networks
 
 SEEDS = st.integers(0, 2**40)
@@ -164,6 +165,21 @@ def test_as_many_submodels_as_units():
     assert partition.sizes("dense_1").tolist() == [1] * 7
 
 
+def test_a_tensor_of_too_many_dimensions_is_told():
+    class Volumes(Network):
+        """As a convolution over volumes would have it."""
+
+        @property
+        def parameters(self):
+            axes = (None, None, None, "input", "dense_1")
+            weight = TensorSpec("conv3d_1/W", (3, 3, 3, 5, 6), axes, 1, 1, "relu", decays=True)
+            return ParameterTable.lay_out([weight])
+
+    network = Volumes([Dense(6, activation="relu"), Dense(3)], 5)
+    with pytest.raises(ValueError, match=r"layer 'conv3d_1' .* W has 5 dimensions and may have 4"):
+        Partition.draw(network, 2)
+
+
 # ------------------------------------------------------------------------------------- slices
 
 
@@ -202,6 +218,34 @@ def test_holders_are_those_who_hold_every_unit_of_an_entry(drawn):
             else:
                 tensor[index] = len(set(of_units)) == 1
     np.testing.assert_array_equal(partition.holders(table), count)
+
+
+@given(partitions(), SEEDS)
+def test_holders_are_weighed_by_group_and_submodel(drawn, seed):
+    network, first = drawn
+    table, k = network.parameters, first.n_submodels
+    second = Partition.draw(network, k, seed)
+    found = {3: first, 0: second, 7: first}  # group 1 has not arrived
+    weights = {(group, i): 10.0 * group + i + 1 for group in (0, 3, 7) for i in range(k)}
+    count = weigh_holders(table, found, weights)
+    expected = np.zeros(table.size, np.float32)
+    for (group, submodel), weight in weights.items():
+        found[group].slice_map(table, submodel).count(expected, weight)
+    np.testing.assert_array_equal(count, expected)
+    with pytest.raises(KeyError):
+        weigh_holders(table, {0: first}, weights)
+
+
+def test_slice_maps_are_kept_and_do_not_travel():
+    network = _network(90, 80)
+    partition, table = Partition.draw(network, 2), network.parameters
+    before = pickle.dumps(partition)
+    places = partition.slice_map(table, 1)
+    assert partition.slice_map(_network(90, 80).parameters, 1) is places
+    assert partition.slice_map(table, 0) is not places
+    assert pickle.dumps(partition) == before
+    again = pickle.loads(before).slice_map(table, 1)
+    np.testing.assert_array_equal(again.units, places.units)
 
 
 @st.composite

@@ -12,13 +12,13 @@ from typing import Any
 from benchmarks.baselines.rows import spec_of
 from benchmarks.baselines.runs import network
 from benchmarks.baselines.wire import reset_peak
-from dask_horn.data import decoded
+from dask_horn.data import decoded_row_bytes
 from dask_horn.partition import Partition
 from dask_horn.program import warm_up
-from dask_horn.training.division import first_values
-from dask_horn.training.memory import kernels_of
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.submodel import train_submodel
+from dask_horn.training.plan.memory import kernels_of
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import first_values
+from dask_horn.training.tasks.submodel import train_submodel
 
 __all__ = ["WIDTH", "work"]
 
@@ -53,10 +53,8 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
         *(tensor.shape[1] for tensor in places.table.tensors if tensor.decays),
     ]
     activations = 4 * _BATCH * (sum(widths) + 2 * max(widths[1:]))
-    window = sum(
-        decoded(spec.run, spec.samples, block, spec.targets).n_bytes
-        for block in spec.rounds[0].group_blocks[0]
-    )
+    rows = decoded_row_bytes(spec.samples, spec.targets)
+    window = rows * sum(map(len, spec.rounds[0].group_blocks[0]))
     copies = 3 + spec.optimizer.n_state_vectors
     must = copies * start.nbytes + activations + window
     return {

@@ -15,7 +15,7 @@ from benchmarks.baselines.peers import Peer
 from benchmarks.baselines.programs import Machine, part_of
 from benchmarks.baselines.rows import batch_bounds, read_rows, step_rates, steps_of_pass
 from dask_horn.network import Network
-from dask_horn.training.division import first_values
+from dask_horn.training.tasks.division import first_values
 
 __all__ = ["ModelParallel", "cuts"]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.baselines.peers import Peer
 from benchmarks.baselines.programs import Machine, Part, part_of
 from benchmarks.baselines.rows import batch_bounds, read_rows, share_of, step_rates, steps_of_pass
-from dask_horn.training.division import first_values
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import first_values
 
 __all__ = ["ParameterServer"]
 

@@ -18,7 +18,7 @@ import numpy as np
 from distributed import Client
 from numpy.typing import NDArray
 
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.plan.spec import RunSpec
 
 __all__ = ["Outcome", "Peer", "train_with"]
 

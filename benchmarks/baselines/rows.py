@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import Block, deal, decoded, reading
+from dask_horn.data import Block, deal, decoded
+from dask_horn.data.store import reading
 from dask_horn.kernels.random import derive_key, shuffled_entries
 from dask_horn.network import Network
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import RunSpec
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.plan.spec import RunSpec
 
 __all__ = [
     "Rows",

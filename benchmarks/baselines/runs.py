@@ -25,13 +25,12 @@ from benchmarks.baselines.wire import SocketCounter, forget_peaks, usage_between
 from benchmarks.datasets import mnist, store_mnist
 from dask_horn.cluster import ClusterExecutor, worker_setup
 from dask_horn.model import Model
-from dask_horn.training import Callback
-from dask_horn.training.division import partition_of
-from dask_horn.training.events import RunStart
-from dask_horn.training.graph import round_graph, start_graph
-from dask_horn.training.memory import kernels_of
-from dask_horn.training.rounds import shared_spec
-from dask_horn.training.spec import RunSpec
+from dask_horn.records import Callback, RunStart
+from dask_horn.training.graph.rounds import round_graph, start_graph
+from dask_horn.training.plan.memory import kernels_of
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.rounds import shared_spec
+from dask_horn.training.tasks.division import partition_of
 
 __all__ = ["METHODS", "N_WORKERS", "Method", "network", "work"]
 

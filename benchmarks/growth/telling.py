@@ -14,7 +14,7 @@ from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
 from benchmarks.growth.measuring import AXES, BASE, BATCH, STEPS, Point
 from benchmarks.report import markdown_table
-from dask_horn.data.windows import CACHE_BYTES, WINDOW_BYTES
+from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
 
 QUANTITIES = {
     "time": "seconds of a round",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.network import Dense, Network, ParameterTable
-from dask_horn.training.merge import ParentState
+from dask_horn.training.tasks.merge import ParentState
 
 __all__ = [
     "UnitStatistics",

@@ -17,10 +17,10 @@ from benchmarks.method.study import Record, Settings, Study, grouped, mean_and_s
 from benchmarks.report import markdown_table
 from dask_horn.cluster import current_executor
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.graph import begin, round_graph, start_graph
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.rounds import shared_spec
-from dask_horn.training.tasks import RoundReport
+from dask_horn.training.graph.rounds import begin, round_graph, start_graph
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.run.rounds import shared_spec
+from dask_horn.training.tasks.round_tasks import RoundReport
 
 CONCENTRATIONS = (None, 100, 20, 5)
 DIVISIONS = ((1, 4),)

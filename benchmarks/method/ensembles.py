@@ -30,7 +30,7 @@ from benchmarks.method.study import Record, Settings, Study, grouped, mean_and_s
 from benchmarks.report import markdown_table
 from dask_horn.model.calibration import fit_temperature, pool_logs, temper
 from dask_horn.partition import Partition
-from dask_horn.training.plan import submodels_by_round
+from dask_horn.training.plan.rounds import submodels_by_round
 
 N_MEMBERS = 4
 _N_CALIBRATION = 5000  # of MNIST's 60,000, beside 5,000 that stay unused and 50,000 to train on

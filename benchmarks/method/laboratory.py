@@ -24,19 +24,22 @@ from benchmarks.method.activations import (
     unit_means,
 )
 from dask_horn.cluster import current_executor
-from dask_horn.data import DecodedBlock, read_block
+from dask_horn.data import decoded
 from dask_horn.kernels.opcodes import STEP
 from dask_horn.network import Network, ParameterTable
 from dask_horn.partition import Partition
 from dask_horn.program import Execution, submodel_scales
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.division import (
+from dask_horn.training.graph.stages import turned
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.plan.spec import OuterStep, RunSpec
+from dask_horn.training.tasks.division import (
     first_partition,
     first_values,
     partition_of,
     steps_of,
 )
-from dask_horn.training.merge import (
+from dask_horn.training.tasks.merge import (
     ARITY,
     PART_ARITY,
     ParentState,
@@ -46,10 +49,7 @@ from dask_horn.training.merge import (
     put_group,
     step_parent,
 )
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import OuterStep, RunSpec
-from dask_horn.training.stages import turned
-from dask_horn.training.submodel import (
+from dask_horn.training.tasks.submodel import (
     SubmodelReport,
     Trained,
     begin_round,
@@ -406,8 +406,8 @@ def _probe_samples(spec: RunSpec) -> NDArray[np.float64]:
     """The first rows of training, standardized."""
     rows: list[NDArray[Any]] = []
     for block in spec.rounds[0].group_blocks[0]:
-        decoded: DecodedBlock = read_block(spec.samples, block, None)
-        rows.append((decoded.x - spec.standardizer.mean) / spec.standardizer.scale)
+        x = decoded(spec.run, spec.samples, block, None).x
+        rows.append((x - spec.standardizer.mean) / spec.standardizer.scale)
         if sum(map(len, rows)) >= _PROBE_ROWS:
             break
     return np.concatenate(rows)[:_PROBE_ROWS].astype(np.float32)

@@ -24,12 +24,12 @@ from dask_horn.network import Layer, Network
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.division import first_values, partition_of
-from dask_horn.training.merge import ParentState, put_group, step_parent
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.statistics import population_of
-from dask_horn.training.submodel import train_submodel
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import first_values, partition_of
+from dask_horn.training.tasks.merge import ParentState, put_group, step_parent
+from dask_horn.training.tasks.statistics import population_of
+from dask_horn.training.tasks.submodel import train_submodel
 
 _N_TRAIN, _N_HELD = 20_000, 10_000  # of the 60,000: the first train, the last validate
 _N_ROUNDS, _N_SEEDS = 6, 2

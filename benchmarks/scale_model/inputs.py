@@ -25,14 +25,13 @@ import dask_horn as horn
 from benchmarks.scale_model.methods import Costs
 from dask_horn.cluster import ClusterExecutor, LocalExecutor
 from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.division import partition_of
-from dask_horn.training.graph import RoundGraph, begin, round_graph, start_graph
-from dask_horn.training.merge import PART_ARITY, ParentState, add_deltas
-from dask_horn.training.prepare import make_spec, prepare_data
-from dask_horn.training.spec import RunSpec
-from dask_horn.training.stages import Parent
-from dask_horn.training.submodel import Trained
-from dask_horn.training.tasks import (
+from dask_horn.training.graph.rounds import RoundGraph, begin, round_graph, start_graph
+from dask_horn.training.graph.stages import Parent
+from dask_horn.training.plan.prepare import make_spec, prepare_data
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.division import partition_of
+from dask_horn.training.tasks.merge import PART_ARITY, ParentState, add_deltas
+from dask_horn.training.tasks.round_tasks import (
     initial_parent,
     next_part,
     share_deltas,
@@ -40,6 +39,7 @@ from dask_horn.training.tasks import (
     take_slice,
     train_part,
 )
+from dask_horn.training.tasks.submodel import Trained
 
 __all__ = [
     "BATCH",

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.scale_model.simulation import Platform, Task, simulate
-from dask_horn.training.merge import PART_ARITY
-from dask_horn.training.stages import turned
+from dask_horn.training.graph.stages import turned
+from dask_horn.training.tasks.merge import PART_ARITY
 
 __all__ = [
     "Costs",

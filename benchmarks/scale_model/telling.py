@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from benchmarks.report import markdown_table
 from benchmarks.scale_model.inputs import BATCH
 from benchmarks.scale_model.predictions import HALF, LATENCY, ROWS, STEPS, WIDER, WORKERS
-from dask_horn.training.merge import PART_ARITY
+from dask_horn.training.tasks.merge import PART_ARITY
 
 Measured = Mapping[str, Any]
 _SHORTER = 0.95  # of a round: what does not shorten it so far does not limit it

@@ -178,7 +178,7 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
     """Choose the loss that suits what y holds; count the outputs that it needs."""
     import numpy as np
 
-    from dask_horn.data.arrays import check_target_shape, plain_labels
+    from dask_horn.data.values.arrays import check_target_shape, plain_labels
 
     assert samples.y is not None and samples.y_shape is not None, "opening has asked for y"
     array = samples.y.open()
@@ -193,7 +193,7 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
 
 def _stepwise_task(samples: SampleStore, values: bool, form: SampleForm) -> tuple[str, int]:
     """Choose and count likewise, where the layers want a target for each step."""
-    from dask_horn.data.arrays import check_target_shape
+    from dask_horn.data.values.arrays import check_target_shape
     from dask_horn.estimators.inputs import distinct_labels, n_columns
 
     assert samples.y is not None, "opening has asked for y"

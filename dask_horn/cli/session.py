@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from dask_horn.diagnostics import ProgressBar
-from dask_horn.training import Callback, RoundRecord, RunStart, TrainingResult, train
+from dask_horn.records import Callback, RoundRecord, RunStart
+from dask_horn.training import TrainingResult, train
 
 if TYPE_CHECKING:
     from rich.status import Status

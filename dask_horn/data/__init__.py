@@ -5,25 +5,26 @@ Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor an
 
 from __future__ import annotations
 
-from dask_horn.data.arrays import as_samples, decoded_dtype
-from dask_horn.data.blocks import Block, deal, hold_out, row_blocks
-from dask_horn.data.form import FEATURES, SampleForm, same_layout
-from dask_horn.data.held_out import held_out_targets
-from dask_horn.data.locations import ArrayLocation
-from dask_horn.data.spool import in_memory, spool, spool_split
-from dask_horn.data.standardize import Standardizer
-from dask_horn.data.stores import SampleStore, open_samples, write_samples
-from dask_horn.data.survey import Survey, survey
-from dask_horn.data.targets import TargetKind, Targets
-from dask_horn.data.windows import (
+from dask_horn.data.intake.held_out import held_out_targets
+from dask_horn.data.intake.sources import in_memory
+from dask_horn.data.intake.spool import spool, spool_split
+from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
+from dask_horn.data.rows.windows import (
     DecodedBlock,
     decoded,
     decoded_row_bytes,
     forget,
-    read_block,
     window_spans,
     windows,
 )
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
+from dask_horn.data.store.tasks import computed_by
+from dask_horn.data.survey.survey import Survey, survey
+from dask_horn.data.values.arrays import as_samples, decoded_dtype
+from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
+from dask_horn.data.values.standardize import Standardizer
+from dask_horn.data.values.targets import TargetKind, Targets
 
 __all__ = [
     "FEATURES",
@@ -37,6 +38,7 @@ __all__ = [
     "TargetKind",
     "Targets",
     "as_samples",
+    "computed_by",
     "deal",
     "decoded",
     "decoded_dtype",
@@ -45,8 +47,8 @@ __all__ = [
     "held_out_targets",
     "hold_out",
     "in_memory",
+    "is_location",
     "open_samples",
-    "read_block",
     "row_blocks",
     "same_layout",
     "spool",

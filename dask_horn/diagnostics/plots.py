@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.partition import Partition
-from dask_horn.training.history import History
+from dask_horn.records import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from dask_horn.partition import Partition
 
 __all__ = ["plot_history", "plot_partition"]
 

@@ -6,11 +6,12 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.history import RoundRecord, TrainingResult
+from dask_horn.records import Callback, RoundRecord, RunStart
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from dask_horn.training import TrainingResult
 
 __all__ = ["ProgressBar"]
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from dask_horn.training.history import History, RoundRecord, TrainingResult
+from dask_horn.records import History, RoundRecord
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from dask_horn.training import TrainingResult
 
 __all__ = ["history_html", "history_table", "result_html"]
 
@@ -44,8 +46,8 @@ def history_table(history: History) -> Table:
 
     Examples
     --------
-    >>> from dask_horn.training.history import History, RoundRecord
-    >>> record = RoundRecord(1, 2, 0.5, ((0.4, 0.6),), 0.4, 0.9, 1.0, 1.8, 200, 8e5, 8e5)
+    >>> from dask_horn.records import History, RoundRecord
+    >>> record = RoundRecord(1, 1, 2, 0.5, ((0.4, 0.6),), 0.4, 0.9, 1.0, 1.8, 200, 8e5, 8e5)
     >>> table = history_table(History([record]))
     >>> [column.header for column in table.columns][:3]
     ['round', 'sub-models', 'loss']

@@ -19,27 +19,21 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from dask_horn.data import FEATURES, SampleForm
-from dask_horn.data.arrays import check_lengths, check_target_shape
+from dask_horn.data import FEATURES, SampleForm, is_location
+from dask_horn.data.values.arrays import check_lengths, check_target_shape
 from dask_horn.errors import told_of
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
-    is_location,
     sample_shape,
     to_memory,
 )
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
-from dask_horn.training import (
-    Callback,
-    History,
-    Known,
-    TrainingOptions,
-    run,
-)
+from dask_horn.records import Callback, History
+from dask_horn.training import Known, TrainingOptions, run
 
 __all__ = ["HornEstimator", "Task", "merges"]
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dask_horn.model import Ensemble, Model
-from dask_horn.training import Callback, RoundRecord, RunStart, TrainingResult
+from dask_horn.records import Callback, RoundRecord, RunStart
+from dask_horn.training import TrainingResult
 
 __all__ = ["CallbackSupport", "FitTasks", "begin_fit", "managed"]
 

@@ -15,10 +15,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from dask_horn.data import SampleForm, Targets, in_memory
+from dask_horn.data import SampleForm, Targets, in_memory, is_location
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed
-from dask_horn.estimators.inputs import distinct_labels, is_location, n_columns
+from dask_horn.estimators.inputs import distinct_labels, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Known

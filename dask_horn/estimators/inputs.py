@@ -7,7 +7,6 @@ names are checked here, and the rest when the library reads them.
 from __future__ import annotations
 
 import math
-import os
 import uuid
 from functools import partial
 from typing import Any
@@ -19,27 +18,21 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import ArrayLocation, SampleForm, in_memory
-from dask_horn.data.arrays import as_targets, check_lengths, check_target_shape, plain_labels
-from dask_horn.data.padding import filled_beside
-from dask_horn.data.reading import read_rows, reading_rows
-from dask_horn.data.tasks import call, compute, is_lazy
-from dask_horn.data.writing import known_rows
+from dask_horn.data import ArrayLocation, SampleForm, in_memory, is_location
+from dask_horn.data.intake.padded import filled_beside
+from dask_horn.data.store.lazy import known_rows, known_samples
+from dask_horn.data.store.reading import read_rows, reading_rows
+from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape, plain_labels
 
 __all__ = [
     "checked_pair",
     "checked_samples",
     "distinct_labels",
-    "is_location",
     "n_columns",
     "sample_shape",
     "to_memory",
 ]
-
-
-def is_location(X: Any) -> bool:
-    """Whether X is a Zarr group, or names one, rather than an array."""
-    return isinstance(X, (str, os.PathLike, zarr.Group))
 
 
 def sample_shape(X: Any) -> tuple[int, ...]:
@@ -58,7 +51,7 @@ def to_memory(array: Any) -> Any:
     if isinstance(array, zarr.Array):
         return plain_labels(np.asarray(array[...]))
     if is_lazy(array):
-        with current_executor().running(()):
+        with current_executor().scheduling():
             return compute(array)[0]
     return array
 
@@ -162,7 +155,7 @@ def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
     if in_memory(X):
         X = np.asarray(X)
     elif is_lazy(X):
-        X = known_rows(X, "X")
+        X = known_samples(X)
     check_lengths(int(X.shape[0]), len(y))
     return to_memory(filled_beside(X, y, form))
 
@@ -173,7 +166,7 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
     Those of padding are none; only where there may be such, samples are read.
     """
     if form.pads_targets:
-        samples = known_rows(X, "X") if is_lazy(X) else X
+        samples = known_samples(X) if is_lazy(X) else X
         labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
         y = filled_beside(samples, labels, form)
     distinct = partial(_distinct, form.target_steps)
@@ -185,7 +178,7 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
         token = f"labels-{uuid.uuid4().hex[:12]}"
         blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
         tasks = [call(distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
-        with current_executor().running(()):
+        with current_executor().scheduling():
             parts = list(compute(*tasks))
     return np.unique(np.concatenate([part for part in parts if len(part)]))
 

@@ -29,6 +29,7 @@ from numba.core.registry import cpu_target
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
+from dask_horn import rounding
 from dask_horn.kernels.program import Operation
 
 __all__ = [
@@ -87,7 +88,7 @@ def cache_folder() -> Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dask_horn"
     )
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
+    for source in [Path(rounding.__file__), *sorted(Path(__file__).parent.rglob("*.py"))]:
         digest.update(source.read_bytes())
     digest.update(numba.__version__.encode())
     digest.update(repr(target()).encode())

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import SampleForm, as_samples, decoded_dtype, held_out_targets
-from dask_horn.data.arrays import check_lengths
-from dask_horn.data.tasks import compute
+from dask_horn.data.store.tasks import compute
+from dask_horn.data.values.arrays import check_lengths
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.form import sample_form
 from dask_horn.model.sampling import Draws
@@ -306,7 +306,11 @@ class Predictor(ABC):
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
         """Apply `answer` to samples in memory, or lazily to what is chunked."""
         # Importing dask.array takes longer than the rest of the package; training needs none.
-        from dask_horn.data.predictions import chunked_samples, map_samples, store_predictions
+        from dask_horn.data.intake.predictions import (
+            chunked_samples,
+            map_samples,
+            store_predictions,
+        )
 
         chunked = chunked_samples(X, known_lengths=out is not None)
         if chunked is None:

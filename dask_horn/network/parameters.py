@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.network.validation import checked_integer
+from dask_horn.rounding import round_up
 
 __all__ = ["ALIGNMENT", "ParameterTable", "Shape", "TensorSpec"]
 
@@ -110,7 +111,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         offset = 0
         for tensor in tensors:
             placed.append(replace(tensor, offset=offset))
-            offset += _padded(tensor.size)
+            offset += round_up(tensor.size, ALIGNMENT)
         return cls(tuple(placed))
 
     @property
@@ -119,7 +120,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         if not self.tensors:
             return 0
         last = self.tensors[-1]
-        return last.offset + _padded(last.size)
+        return last.offset + round_up(last.size, ALIGNMENT)
 
     @property
     def n_parameters(self) -> int:
@@ -228,10 +229,6 @@ class ParameterTable(Mapping[str, TensorSpec]):
             raise ValueError(
                 f"vector must have the table's shape ({self.size},), got {vector.shape}."
             )
-
-
-def _padded(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _restricted(tensor: TensorSpec, sizes: Mapping[str, int]) -> Shape:

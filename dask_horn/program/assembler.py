@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.device import Device
 from dask_horn.kernels.program import Operation, Program
+from dask_horn.rounding import round_up
 
 __all__ = ["Assembler"]
 
@@ -35,12 +36,12 @@ class Assembler:
     def buffer(self, size: int) -> int:
         """Reserve `size` float32 elements of the arena; return their offset."""
         offset = self._arena_size
-        self._arena_size += _rounded_up(size, self.device.alignment)
+        self._arena_size += round_up(size, self.device.alignment)
         return offset
 
     def batch_buffer(self, width: int, rows: int = 1) -> int:
         """Reserve a (batch_size · rows, width) buffer; return its offset."""
-        n_rows = _rounded_up(self.batch_size * rows, self.device.row_multiple)
+        n_rows = round_up(self.batch_size * rows, self.device.row_multiple)
         return self.buffer(n_rows * width)
 
     def spare(self, size: int) -> int:
@@ -123,7 +124,3 @@ class Assembler:
             filled=tuple(self._filled),
             states=tuple(states),
         )
-
-
-def _rounded_up(n: int, multiple: int) -> int:
-    return -(-n // multiple) * multiple

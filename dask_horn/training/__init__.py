@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dask_horn.training.events import Callback, RunStart
-from dask_horn.training.history import History, RoundRecord, TrainingResult
-from dask_horn.training.loop import run, train, training_graph
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.prepare import Known
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.prepare import Known
+from dask_horn.training.run.loop import run, train, training_graph
+from dask_horn.training.run.result import TrainingResult
 
 __all__ = [
-    "Callback",
-    "History",
     "Known",
-    "RoundRecord",
-    "RunStart",
     "TrainingOptions",
     "TrainingResult",
     "run",

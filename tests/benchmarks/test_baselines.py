@@ -23,7 +23,7 @@ from benchmarks.baselines.runs import _Watch, crossing_bytes
 from benchmarks.baselines.wire import SocketCounter, usage_between, worker_state
 from dask_horn.network import Dense, Dropout, Network
 from dask_horn.program import Execution, training_program
-from dask_horn.training.division import first_values
+from dask_horn.training.tasks.division import first_values
 
 NETWORK = Network(
     [

@@ -23,8 +23,8 @@ from benchmarks.scale_model.methods import (
 from benchmarks.scale_model.predictions import LIMITS, Situation, waterfall, workers_at_half
 from benchmarks.scale_model.simulation import Platform, Task, simulate
 from dask_horn.cluster import ClusterExecutor
-from dask_horn.training.graph import round_graph, start_graph
-from dask_horn.training.rounds import shared_spec
+from dask_horn.training.graph.rounds import round_graph, start_graph
+from dask_horn.training.run.rounds import shared_spec
 
 COSTS = Costs(
     size=100, slice_bytes=400.0, delta_bytes=400.0, share_bytes=0.0, report_bytes=0.0, step=0.01,

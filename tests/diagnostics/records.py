@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_horn.training.history import History, RoundRecord
+from dask_horn.records import History, RoundRecord
 
 
 def record(
@@ -16,6 +16,7 @@ def record(
     """A round."""
     return RoundRecord(
         round=round,
+        n_groups=n_groups,
         n_submodels=n_submodels,
         loss=loss,
         losses=((loss,) * n_submodels,) * n_groups,

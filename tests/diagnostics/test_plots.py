@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dask_horn import Dense, Network, Partition
 from dask_horn.diagnostics import plot_history, plot_partition
-from dask_horn.training.history import History
+from dask_horn.records import History
 from tests.diagnostics.records import history, record
 
 

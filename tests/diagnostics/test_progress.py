@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dask_horn.diagnostics import ProgressBar
 from dask_horn.diagnostics.progress import _in_words
-from dask_horn.training.history import TrainingResult
+from dask_horn.training import TrainingResult
 from tests.diagnostics.records import history
 
 

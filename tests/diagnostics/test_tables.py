@@ -10,8 +10,8 @@ from rich.console import Console
 from dask_horn import Dense, Model, Network
 from dask_horn.data import Standardizer, Targets
 from dask_horn.diagnostics import history_html, history_table, result_html
+from dask_horn.records import History
 from dask_horn.training import TrainingResult
-from dask_horn.training.history import History
 from tests.diagnostics.records import history, record
 
 

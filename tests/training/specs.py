@@ -10,10 +10,10 @@ from dask_horn.cluster import LocalExecutor
 from dask_horn.data import Block, Standardizer, Targets, spool
 from dask_horn.network import LOSSES
 from dask_horn.program import Optimizer
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.prepare import Known, prepare_data
-from dask_horn.training.prepare import make_spec as settle
-from dask_horn.training.spec import OuterStep, RoundPlan, RunSpec, Schedule
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.prepare import Known, prepare_data
+from dask_horn.training.plan.prepare import make_spec as settle
+from dask_horn.training.plan.spec import OuterStep, RoundPlan, RunSpec, Schedule
 
 RUN = "run-of-the-tests"
 N_ROUNDS = 10
@@ -76,6 +76,6 @@ def rows_of(blocks):
 def settled(network, x, y=None, **settings):
     """What `train` settles before it begins."""
     options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
-    with executor.running(()):
+    with executor.scheduling():
         data = prepare_data(network, x, y, None, options, Known(), executor, None)
     return settle(network, data, options, Known())

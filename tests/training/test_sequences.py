@@ -14,11 +14,12 @@ import dask_horn as horn
 from dask_horn.cluster import current_executor
 from dask_horn.data import Targets, forget, spool
 from dask_horn.model import sample_form
-from dask_horn.training.evaluate import add_scores, score_blocks
-from dask_horn.training.merge import ParentState
-from dask_horn.training.options import TrainingOptions
-from dask_horn.training.prepare import Known, prepare_data
-from dask_horn.training.prepare import make_spec as settle
+from dask_horn.records import add_scores
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.prepare import Known, prepare_data
+from dask_horn.training.plan.prepare import make_spec as settle
+from dask_horn.training.tasks.evaluate import score_blocks
+from dask_horn.training.tasks.merge import ParentState
 from tests.sequences import CHANNELS, COUNTED, LENGTHS, MASK, STEPS, SUMS, WORDS, N, X, make_model
 from tests.training.specs import make_spec
 

@@ -6,10 +6,10 @@ s and t down and across, and c the sub-model's scale::
     z[i, j, f] = Σ_u Σ_v Σ_k x[i s + u, j t + v, k] W[u, v, k, f],    out = f(c z + b)
 
 The row u of a window, kernel width × N_IN values, is one run of the image, so that all three
-products are made of tiles over runs (`runs.py`). Copying the windows first and multiplying then, as
-is usual, moves each value of an image as often as the kernel has places: that is cheap beside many
-filters, but a sub-model has few. Every entry is one sum in one order, and an image's results do not
-depend on the images beside it.
+products are made of tiles over runs (`multiply_runs`). Copying the windows first and multiplying
+then, as is usual, moves each value of an image as often as the kernel has places: that is cheap
+beside many filters, but a sub-model has few. Every entry is one sum in one order, and an image's
+results do not depend on the images beside it.
 
 An image that windows stick out of is copied into the work space, zeros around it. Bias, activation
 and slope are done image by image, while it is in the cache.
@@ -29,8 +29,6 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats, zero_floats
-from dask_horn.kernels.cpu.gemm import pack_columns
 from dask_horn.kernels.cpu.images import (
     ACROSS,
     DOWN,
@@ -46,11 +44,14 @@ from dask_horn.kernels.cpu.images import (
     WINDOW_WIDTH,
     image_sizes,
 )
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.runs import multiply_runs
-from dask_horn.kernels.cpu.tiles import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.multiply import multiply_runs
+from dask_horn.kernels.cpu.tiles.panels import pack_columns
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.sizes import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, SIZES, WORK, A, B, C, D, E
 from dask_horn.kernels.program import Operation
+from dask_horn.kernels.rounding import round_up
 from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 
 # Terms of the sums that are added before the next ones: a panel's rows of so many stay in the first
@@ -66,16 +67,11 @@ def _work_size(operation: Operation, batch_size: int) -> int:
     padded_size = size[PADDED_HEIGHT - SIZES] * size[PADDED_WIDTH - SIZES]
     window_size = size[WINDOW_HEIGHT - SIZES] * size[WINDOW_WIDTH - SIZES]
     across = size[ACROSS - SIZES]
-    columns = max(n_in * _whole_tiles(n_out), n_out * _whole_tiles(n_in))
+    columns = max(n_in * round_up(n_out, WIDE), n_out * round_up(n_in, WIDE))
     # Tiles read on where a row of places ends: behind the last image's there must be memory, and
     # work space is what lies behind all.
     beyond = TALL * max(across * n_in, n_out)
     return SCRATCH + padded_size * n_in + window_size * columns + beyond
-
-
-def _whole_tiles(n: int) -> int:
-    """Round up to whole tiles' columns."""
-    return -(-n // WIDE) * WIDE
 
 
 @inlined
@@ -275,7 +271,7 @@ def _rank(u: Any, stride: Any, size: Any) -> Any:
 def _pack_transposed(row: Any, weight: Any, panels: Any) -> None:
     """Lay W out as (kernel width, panels of WIDE of N_IN, ranks of u, N_OUT, WIDE)."""
     n_in, n_out, n_v = row[N_IN], row[N_OUT], row[WINDOW_WIDTH]
-    n_columns = -(-n_in // WIDE) * WIDE
+    n_columns = round_up(n_in, WIDE)
     for u in range(row[WINDOW_HEIGHT]):
         rank = _rank(u, row[DOWN], row[WINDOW_HEIGHT])
         for v in range(n_v):
@@ -297,7 +293,7 @@ def _spread(row: Any, gradient: Any, panels: Any, out: Any, scratch: Any) -> Non
     n_in, n_out, out_width = row[N_IN], row[N_OUT], row[OUT_WIDTH]
     kernel_height, down = row[WINDOW_HEIGHT], row[DOWN]
     line, place = row[PADDED_WIDTH] * n_in, row[ACROSS] * n_in
-    n_columns = -(-n_in // WIDE) * WIDE
+    n_columns = round_up(n_in, WIDE)
     n_tall = n_tall_tiles(out_width)
     for v in range(row[WINDOW_WIDTH]):
         for k in range(0, n_columns, WIDE):

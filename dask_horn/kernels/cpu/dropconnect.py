@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats, zero_floats
-from dask_horn.kernels.cpu.kept_products import (
+from dask_horn.kernels.cpu.tiles.floats import copy_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.kept_products import (
     add_kept,
     as_terms,
     copy_padded,
@@ -26,7 +26,7 @@ from dask_horn.kernels.cpu.kept_products import (
     multiply_kept,
     multiply_kept_transposed,
 )
-from dask_horn.kernels.cpu.masked_tiles import (
+from dask_horn.kernels.cpu.tiles.masked_tiles import (
     MASK_COLUMNS,
     MASK_ROWS,
     MASK_WORDS,
@@ -34,7 +34,7 @@ from dask_horn.kernels.cpu.masked_tiles import (
     TERM,
     add_kept_rows,
 )
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,
@@ -50,6 +50,7 @@ from dask_horn.kernels.opcodes import (
     E,
 )
 from dask_horn.kernels.program import Operation
+from dask_horn.kernels.rounding import ceil_div, round_up
 
 # Examples whose gradients stay in the first cache while the inputs pass by.
 _PANEL_EXAMPLES = 64
@@ -68,8 +69,8 @@ def _input_work(operation: Operation, batch_size: int) -> int:
 
 def _weight_work(operation: Operation, batch_size: int) -> int:
     n_examples = batch_size * operation.rows
-    n_columns = -(-operation.n_out // MASK_COLUMNS) * MASK_COLUMNS
-    n_runs = -(-n_examples // _PANEL_EXAMPLES)
+    n_columns = round_up(operation.n_out, MASK_COLUMNS)
+    n_runs = ceil_div(n_examples, _PANEL_EXAMPLES)
     return MASK_ROWS * (MASK_COLUMNS + n_runs + n_examples * TERM) + n_examples * n_columns
 
 
@@ -108,8 +109,8 @@ def dropconnect_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> Non
     x, gradient, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     out_bias, bits, terms = at(arena, row[D]), at(arena, row[E]), at(arena, row[WORK])
     one = np.float32(scalars[row[CONSTANT]])
-    n_panels = -(-n_out // MASK_COLUMNS)
-    n_runs = -(-batch // _PANEL_EXAMPLES)
+    n_panels = ceil_div(n_out, MASK_COLUMNS)
+    n_runs = ceil_div(batch, _PANEL_EXAMPLES)
     sums = at(terms, MASK_ROWS * batch * TERM)
     counts = at(sums, MASK_ROWS * MASK_COLUMNS)
     gradients = at(counts, MASK_ROWS * n_runs)

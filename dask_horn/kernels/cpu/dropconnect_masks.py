@@ -13,11 +13,12 @@ import numpy as np
 from numba import carray, types
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.masked_tiles import MASK_COLUMNS, MASK_ROWS, MASK_WORDS
-from dask_horn.kernels.cpu.pointers import at, pointer_to
+from dask_horn.kernels.cpu.tiles.masked_tiles import MASK_COLUMNS, MASK_ROWS, MASK_WORDS
+from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, KEY, N_IN, N_OUT, ROWS, STEP, STREAM, A
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.random import philox
+from dask_horn.kernels.rounding import ceil_div
 
 # Binary digits of a probability, `network.layers.dropconnect.KEEP_STEPS`.
 _DIGITS = 8
@@ -52,7 +53,7 @@ def _draw(row: Any, counters: Any, scalars: Any, arena: Any, n_examples: Any) ->
     tile are hashed with. What comes out is a binary digit for each weight; its mask is set where
     the digits, read as a number, are below the probability.
     """
-    n_tiles = -(-row[N_IN] // MASK_ROWS) * -(-row[N_OUT] // MASK_COLUMNS)
+    n_tiles = ceil_div(row[N_IN], MASK_ROWS) * ceil_div(row[N_OUT], MASK_COLUMNS)
     words = pointer_to(carray(at(arena, row[A]), (1,)).ctypes.data, types.uint32)
     kept = np.int64(scalars[row[CONSTANT]])
     k0, k1 = np.uint64(counters[KEY]), np.uint64(counters[KEY] >> 32)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import kernel
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C
 
 

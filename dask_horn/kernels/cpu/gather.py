@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray, from_dtype, types
 
 from dask_horn.kernels.compile import kernel
-from dask_horn.kernels.cpu.pointers import at, pointer_to
+from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,

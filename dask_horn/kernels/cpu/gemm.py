@@ -1,4 +1,4 @@
-"""The three products of a dense layer, on slices of the arena, from tiles (`tiles.py`).
+"""The three products of a dense layer, on slices of the arena, from tiles (`tiles/multiply.py`).
 
 A batch is all rows of all samples: of a sequence, its steps. No BLAS: the weight's gradient is
 consumed by the optimizer tile by tile (`optimizers.py`), which no BLAS lets us do, and here every
@@ -15,23 +15,18 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import copy_floats
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.tiles import (
-    SCRATCH,
-    SHORT,
-    TALL,
-    WIDE,
-    copy_wide,
-    multiply_tile,
-    n_tall_tiles,
-    transpose_block,
-)
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.blocks import transpose_block
+from dask_horn.kernels.cpu.tiles.floats import copy_floats
+from dask_horn.kernels.cpu.tiles.multiply import multiply_tile
+from dask_horn.kernels.cpu.tiles.panels import pack_columns
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.sizes import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, WORK, A, B, C
 from dask_horn.kernels.program import Operation
+from dask_horn.kernels.rounding import round_up
 
-__all__ = ["ROW_MULTIPLE", "SLACK", "pack_columns", "weight_kernel"]
+__all__ = ["ROW_MULTIPLE", "SLACK", "weight_kernel"]
 
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
@@ -53,22 +48,17 @@ SLACK = WIDE
 ROW_MULTIPLE = LANES
 
 
-def _padded(n: int) -> int:
-    """Round up to whole tiles' columns."""
-    return -(-n // WIDE) * WIDE
-
-
 def _forward_work(operation: Operation, batch_size: int) -> int:
-    return SCRATCH + min(operation.n_in, _TERMS) * _padded(min(operation.n_out, _GROUP))
+    return SCRATCH + min(operation.n_in, _TERMS) * round_up(min(operation.n_out, _GROUP), WIDE)
 
 
 def _input_work(operation: Operation, batch_size: int) -> int:
-    terms = _padded(operation.n_out) + operation.n_in + TALL
-    return SCRATCH + _padded(batch_size * operation.rows) * terms
+    terms = round_up(operation.n_out, WIDE) + operation.n_in + TALL
+    return SCRATCH + round_up(batch_size * operation.rows, WIDE) * terms
 
 
 def _weight_work(operation: Operation, batch_size: int) -> int:
-    columns = _STACKED + _padded(min(operation.n_out, _COLUMNS))
+    columns = _STACKED + round_up(min(operation.n_out, _COLUMNS), WIDE)
     return SCRATCH + TALL * _COLUMNS + batch_size * operation.rows * columns
 
 
@@ -109,7 +99,7 @@ def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     gradient, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     scratch, transposed = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
-    n_columns = -(-batch // WIDE) * WIDE
+    n_columns = round_up(batch, WIDE)
     panels = at(transposed, (n_in + TALL) * n_columns)
     n_tall = n_tall_tiles(n_in)
     for k in range(0, n_out, _COLUMNS):
@@ -211,20 +201,6 @@ weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN
 
 
 @inlined
-def pack_columns(
-    matrix: Any, row_length: Any, n_rows: Any, start: Any, stop: Any, panels: Any
-) -> None:
-    """Copy columns start … stop into panels of WIDE columns each, a panel's rows side by side.
-
-    The last one is filled up with what follows in memory.
-    """
-    for k in range(n_rows):
-        for j in range(start, stop, WIDE):
-            panel = at(panels, (j - start) * n_rows + k * WIDE)
-            copy_wide(at(matrix, k * row_length + j), panel)
-
-
-@inlined
 def _stack_columns(
     matrix: Any, row_length: Any, n_rows: Any, n_tall: Any, start: Any, stacks: Any
 ) -> Any:
@@ -242,4 +218,4 @@ def _stack_columns(
                 copy_floats(at(matrix, k * row_length + i), stack, TALL)
             else:
                 copy_floats(at(matrix, k * row_length + i), stack, SHORT)
-    return start + -(-(stop - start) // height) * height
+    return start + round_up(stop - start, height)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled
 from dask_horn.kernels.cpu.denormals import flush_denormals, restore_denormals
-from dask_horn.kernels.cpu.pointers import at, call, pointer_to
+from dask_horn.kernels.cpu.tiles.pointers import at, call, pointer_to
 from dask_horn.kernels.opcodes import (
     BATCH,
     LOSS,

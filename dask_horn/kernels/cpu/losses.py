@@ -15,7 +15,7 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, LOSS, N_OUT, ROWS, A, B, C, D, E
 from dask_horn.kernels.scalars import exp_negative
 

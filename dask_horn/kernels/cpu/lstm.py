@@ -12,9 +12,9 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.cpu.floats import copy_floats
-from dask_horn.kernels.cpu.pointers import at
 from dask_horn.kernels.cpu.recurrent import backward_kernel, forward_kernel
+from dask_horn.kernels.cpu.tiles.floats import copy_floats
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.scalars import ACTIVATIONS
 
 _ONE = np.float32(1)

@@ -13,10 +13,10 @@ from dask_horn.kernels import compile, cpu
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cpu.gemm import ROW_MULTIPLE, SLACK
 from dask_horn.kernels.cpu.loop import run_steps
-from dask_horn.kernels.cpu.slices import outer_step, put_constant, put_slice, take_slice
 from dask_horn.kernels.device import Device, Machine, Scaling, Steps, Window
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.kernels.random import shuffled
+from dask_horn.kernels.slices import outer_step, put_constant, put_slice, take_slice
 
 __all__ = ["DEVICE", "CpuDevice", "CpuMachine"]
 

@@ -24,7 +24,7 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.pointers import as_float64, at
+from dask_horn.kernels.cpu.tiles.pointers import as_float64, at
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_OUT, ROWS, WORK, A, B, C, D, E, F, G
 from dask_horn.kernels.program import Operation
 

@@ -10,7 +10,7 @@ from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.gemm import weight_kernel
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, RATE, RULE, STATES, STEP, A, B, C
 
 

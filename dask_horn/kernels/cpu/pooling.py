@@ -12,7 +12,6 @@ import numpy as np
 from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
-from dask_horn.kernels.cpu.floats import zero_floats
 from dask_horn.kernels.cpu.images import (
     ACROSS,
     DOWN,
@@ -26,7 +25,8 @@ from dask_horn.kernels.cpu.images import (
     WINDOW_WIDTH,
     image_sizes,
 )
-from dask_horn.kernels.cpu.pointers import at
+from dask_horn.kernels.cpu.tiles.floats import zero_floats
+from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import BATCH, N_OUT, A, B, C
 
 

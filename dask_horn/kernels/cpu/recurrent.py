@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import kernel
-from dask_horn.kernels.cpu.floats import add_floats, copy_floats, scale_floats, zero_floats
-from dask_horn.kernels.cpu.kept_products import add_kept
-from dask_horn.kernels.cpu.masked_tiles import MASK_WORDS
-from dask_horn.kernels.cpu.panels import (
+from dask_horn.kernels.cpu.tiles.floats import add_floats, copy_floats, scale_floats, zero_floats
+from dask_horn.kernels.cpu.tiles.kept_products import add_kept
+from dask_horn.kernels.cpu.tiles.masked_tiles import MASK_WORDS
+from dask_horn.kernels.cpu.tiles.panels import (
     CHUNK,
     add_weight_chunk,
     chunk_size,
@@ -28,10 +28,10 @@ from dask_horn.kernels.cpu.panels import (
     pack_transposed,
     panels_size,
 )
-from dask_horn.kernels.cpu.pointers import at
-from dask_horn.kernels.cpu.state_products import BACKWARD, FORWARD, state_product_size
-from dask_horn.kernels.cpu.tiles import SCRATCH
-from dask_horn.kernels.cpu.vectors import LANES
+from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.cpu.tiles.sizes import SCRATCH
+from dask_horn.kernels.cpu.tiles.state_products import BACKWARD, FORWARD, state_product_size
+from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,
@@ -50,6 +50,7 @@ from dask_horn.kernels.opcodes import (
     H,
 )
 from dask_horn.kernels.program import Operation
+from dask_horn.kernels.rounding import round_up
 
 __all__ = [
     "backward_kernel",
@@ -66,7 +67,7 @@ def _loop_work(name: str, n_gates: int) -> Callable[[Operation, int], int]:
 
     def work_size(operation: Operation, batch_size: int) -> int:
         units, width = operation.n_out, n_gates * operation.n_out
-        rows = -(-batch_size // LANES) * LANES
+        rows = round_up(batch_size, LANES)
         product = state_product_size(batch_size, units, width, masked=masked)
         return SCRATCH + rows * (width + 2 * units) + product
 
@@ -116,7 +117,7 @@ def _forward_kernel(
         extra, before, out = at(arena, row[E]), at(arena, row[F]), at(arena, row[G])
         scale, scale_u = np.float32(scalars[row[CONSTANT]]), scalars[row[CONSTANT] + 1]
         width = n_gates * units
-        rows = -(-batch // LANES) * LANES
+        rows = round_up(batch, LANES)
         scratch, states = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
         cells, sums = at(states, rows * units), at(states, 2 * rows * units)
         prepared, bits = at(sums, rows * width), at(arena, row[H])
@@ -186,7 +187,7 @@ def _backward_kernel(
         gradient, z, u, counted = at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), row[D]
         extra, before, bias = at(arena, row[E]), at(arena, row[F]), at(arena, row[G])
         width = n_gates * units
-        rows = -(-batch // LANES) * LANES
+        rows = round_up(batch, LANES)
         scratch, states = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
         cells, sums = at(states, rows * units), at(states, 2 * rows * units)
         prepared, bits = at(sums, rows * width), at(arena, row[H])

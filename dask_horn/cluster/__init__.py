@@ -1,0 +1,26 @@
+"""Where tasks run: a Dask cluster or this process, and how their workers are set up.
+
+Two executors of one shape: `ClusterExecutor` submits to a `distributed.Client` and holds futures,
+`LocalExecutor` computes at once on Dask's own scheduler in this process and holds the results.
+"""
+
+from __future__ import annotations
+
+from dask_horn.cluster.client import ClusterExecutor
+from dask_horn.cluster.current import current_executor
+from dask_horn.cluster.executor import Executor
+from dask_horn.cluster.folders import remove_folder
+from dask_horn.cluster.local import LocalExecutor
+from dask_horn.cluster.placement import ANYWHERE, Placement, Seat, anywhere
+
+__all__ = [
+    "ANYWHERE",
+    "ClusterExecutor",
+    "Executor",
+    "LocalExecutor",
+    "Placement",
+    "Seat",
+    "anywhere",
+    "current_executor",
+    "remove_folder",
+]

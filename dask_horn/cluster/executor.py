@@ -1,0 +1,56 @@
+"""What a run asks of the place where its tasks are done."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from dask.delayed import Delayed
+
+from dask_horn.cluster.placement import Placement
+from dask_horn.kernels.device import Kernels
+
+__all__ = ["Executor"]
+
+
+class Executor(Protocol):
+    """Where the tasks of a run are done."""
+
+    rounds_ahead: int  #: rounds that are submitted before the first of them is done
+    cuts_lineage: bool  #: whether what ran before can run again, unless it is cut off
+
+    def scheduling(self) -> contextlib.AbstractContextManager[None]:
+        """Have this room's Dask collections computed here too, for the time of a run."""
+
+    def warm_up(self, kernels: Kernels) -> None:
+        """Have `kernels` compiled or loaded on every worker, and on those that join later."""
+
+    def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
+        """Begin tasks; return what later tasks may take as their arguments."""
+
+    def wait(
+        self, handles: Sequence[Any], count: int, timeout: float | None = None
+    ) -> tuple[list[Any], list[Any]]:
+        """Wait until `count` tasks are done, or `timeout` seconds; return those done, and not."""
+
+    def result(self, handle: Any) -> Any:
+        """Wait for a task's result and fetch it."""
+
+    def cancel(self, keep: Sequence[Any] = ()) -> None:
+        """Forget what is submitted and not done, but for the handles in `keep`."""
+
+    def placement(self, n_groups: int) -> Placement:
+        """Say where the sub-models of the coming round go."""
+
+    def scratch(self, location: str | None) -> str | None:
+        """Make a new folder that all workers see; return None where none is needed."""
+
+    def check_visible(self, location: str, argument: str) -> None:
+        """Raise ScratchError unless every worker sees the folder at `location`."""
+
+    def check_memory(self, needed: int) -> None:
+        """Raise ValueError if a worker has less memory than that many bytes."""
+
+    def forget(self, run: str) -> None:
+        """Drop what was decoded for a run, wherever its tasks were done."""

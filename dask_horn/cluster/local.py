@@ -1,0 +1,97 @@
+"""Tasks that are done in this process, on one of Dask's own schedulers."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import dask
+from dask.delayed import Delayed
+
+from dask_horn.cluster.folders import new_folder
+from dask_horn.cluster.placement import Placement, anywhere
+from dask_horn.data import computed_by, forget
+from dask_horn.kernels.device import Kernels
+
+__all__ = ["LocalExecutor"]
+
+_MODEST = 2**30  # bytes of memory that any machine has
+
+
+class LocalExecutor:
+    """Computes in this process as soon as a task is submitted, on one of Dask's own schedulers.
+
+    Parameters
+    ----------
+    scheduler : str or callable
+        As `dask.compute` takes it: "threads", "sync", "processes".
+    """
+
+    rounds_ahead = 1
+    cuts_lineage = False
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+
+    def scheduling(self) -> contextlib.AbstractContextManager[None]:
+        """Compute collections on the same scheduler."""
+        return computed_by(self._scheduler)
+
+    def warm_up(self, kernels: Kernels) -> None:
+        """Nothing: the first task that needs a kernel gets it ready."""
+
+    def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
+        """Compute the tasks; their results stand in for them in later graphs."""
+        results = dask.compute(*tasks, scheduler=self._scheduler, optimize_graph=False)
+        return tuple(
+            dask.delayed(result, name=(*_as_tuple(task.key), "done"), traverse=False)
+            for task, result in zip(tasks, results, strict=True)
+        )
+
+    def wait(
+        self, handles: Sequence[Any], count: int, timeout: float | None = None
+    ) -> tuple[list[Any], list[Any]]:
+        """Return at once: what is submitted is done."""
+        return list(handles), []
+
+    def result(self, handle: Any) -> Any:
+        """Return what was computed."""
+        return handle.compute(scheduler="sync", optimize_graph=False)
+
+    def cancel(self, keep: Sequence[Any] = ()) -> None:
+        """Do nothing: nothing waits."""
+
+    def placement(self, n_groups: int) -> Placement:
+        """Prefer nothing: there is one worker."""
+        return anywhere
+
+    def scratch(self, location: str | None) -> str | None:
+        """No folder: this process' memory serves, unless other processes do the work."""
+        if self._scheduler in ("processes", "multiprocessing"):
+            return new_folder(location or tempfile.gettempdir())
+        return None
+
+    def check_visible(self, location: str, argument: str) -> None:
+        """Every folder is visible: all work is done on this machine."""
+
+    def check_memory(self, needed: int) -> None:
+        """Compare with what this machine has, or leaves to this process."""
+        if needed < _MODEST:
+            return
+        from distributed.system import MEMORY_LIMIT  # takes half a second that small runs spare
+
+        if needed > MEMORY_LIMIT:
+            raise ValueError(
+                f"a sub-model's training needs about {needed / 2**30:.2g} GiB, but this machine "
+                f"has {MEMORY_LIMIT / 2**30:.2g} GiB; use more sub-models or smaller batches"
+            )
+
+    def forget(self, run: str) -> None:
+        """Drop it in this process."""
+        forget(run)
+
+
+def _as_tuple(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)

@@ -1,0 +1,1 @@
+"""What users pass: checked and brought into Zarr, or predicted on chunk by chunk."""

@@ -1,0 +1,80 @@
+"""Targets of held-out samples: brought into memory, wherever they lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.samples import is_location, open_samples
+from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape
+from dask_horn.data.values.padding import filled
+from dask_horn.data.values.targets import TargetKind
+
+__all__ = ["held_out_targets"]
+
+
+def held_out_targets(
+    X: Any, y: Any, kind: TargetKind, counted: NDArray[np.bool_] | None = None
+) -> NDArray[Any]:
+    """Return the targets that belong to samples, as a plain array in memory.
+
+    Parameters
+    ----------
+    X : object
+        The samples; read only where they are a Zarr group, open or by its path or URL, and `y` is
+        left out: then the group's array ``y`` is taken.
+    y : array-like, series or data frame, Dask array or frame, zarr.Array, or None
+        The targets.
+    kind : {"classes", "labels", "values"}
+        What they mean.
+    counted : numpy.ndarray of bool, shape (n_samples, steps), optional
+        Where each step has a target: which of them count; the others are given those that do no
+        harm.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_samples,) or (n_samples, n_outputs), with steps as dimension 1
+
+    Raises
+    ------
+    TypeError
+        If `y` is left out beside samples that are no Zarr group.
+    ValueError, FileNotFoundError
+        If the group lacks ``y``, or the targets do not suit `kind`.
+    ChunkReadError
+        If a chunk of them cannot be read.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> held_out_targets(None, da.arange(3), "classes")
+    array([0, 1, 2])
+    """
+    if y is None:
+        if not is_location(X):
+            raise TypeError(
+                f"y is missing; pass targets beside X, got X of type {type(X).__name__}"
+            )
+        y = _stored(open_samples(X).y)
+    elif isinstance(y, zarr.Array):
+        y = _stored(ArrayLocation.of(y))
+    elif is_lazy(y):
+        y = compute(y)[0]
+    if counted is None:
+        return as_targets(y, kind)
+    y, steps = np.asarray(y), counted.shape[1]
+    check_target_shape(y.shape, kind, steps)
+    check_lengths(len(counted), len(y))
+    return as_targets(filled(y, counted), kind, steps)
+
+
+def _stored(location: ArrayLocation | None) -> NDArray[Any]:
+    assert location is not None, "open_samples requires targets"
+    array = open_rows(location)
+    return read_rows(array, location, 0, int(array.shape[0]))

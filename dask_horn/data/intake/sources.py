@@ -1,0 +1,190 @@
+"""Samples and targets that users pass, checked: what is wrong with them is told here.
+
+What is in memory is looked at, value by value, while rows have the numbers that the user gave
+them; what is lazy or stored keeps its place, and its values are the survey's business.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from dask_horn.data.intake.padded import filled_beside
+from dask_horn.data.store.lazy import known_rows, known_samples
+from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.values.arrays import (
+    as_samples,
+    as_targets,
+    check_lengths,
+    check_sample_shape,
+    check_target_shape,
+    first_not_finite,
+    plain_labels,
+)
+from dask_horn.data.values.form import SampleForm
+from dask_horn.data.values.targets import (
+    TargetKind,
+    check_kind,
+    check_labels,
+    class_codes,
+    distinct_classes,
+)
+
+__all__ = ["Source", "block_codes", "checked_source", "in_memory"]
+
+
+def in_memory(array: Any) -> bool:
+    """Whether an array is held in memory: neither a Zarr array nor a Dask collection.
+
+    Examples
+    --------
+    >>> in_memory([[1, 2]])
+    True
+    """
+    return not isinstance(array, zarr.Array) and not is_lazy(array)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Samples and targets, checked, in a form that can be written.
+
+    Attributes
+    ----------
+    X, y : numpy.ndarray, zarr.Array or dask.array.Array
+        Rows; ``y`` is None without targets, and holds codes if it is in memory and the
+        targets are classes.
+    classes : numpy.ndarray or None
+        The label of each code; None where ``y`` holds no codes.
+    form : SampleForm
+        What both are taken for.
+    """
+
+    X: Any
+    y: Any
+    classes: NDArray[Any] | None
+    form: SampleForm
+
+    @property
+    def n_samples(self) -> int:
+        """Rows."""
+        return int(self.X.shape[0])
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether rows can be put into another order."""
+        return in_memory(self.X)
+
+
+def checked_source(
+    X: Any, y: Any, kind: TargetKind | None, classes: Any, form: SampleForm
+) -> Source:
+    """Check samples and targets, and encode classes where they lie in memory; see `spool`."""
+    X = _samples(X, form)
+    if y is None:
+        return Source(X, None, None, form)
+    if kind is None:
+        raise ValueError(
+            "target_kind=None goes without targets; pass 'classes', 'labels' or 'values'."
+        )
+    check_kind(kind)
+    y = _targets(X, y, kind, form)
+    if kind != "classes":
+        return Source(X, y, None, form)
+    known = None if classes is None else as_targets(classes, "classes")
+    return Source(X, *_with_codes(y, known, form), form)
+
+
+def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
+    """Check targets beside samples that are checked; give padding targets that are harmless."""
+    steps = form.target_steps
+    if is_lazy(y):
+        y = known_rows(y, "y")
+        if in_memory(X):
+            (y,) = compute(y)
+    elif isinstance(y, zarr.Array) and in_memory(X):
+        y = plain_labels(np.asarray(y[...]))
+    if in_memory(y):
+        y = np.asarray(y)
+    check_target_shape(y.shape, kind, steps)
+    check_lengths(int(X.shape[0]), int(y.shape[0]))
+    if form.pads_targets and not isinstance(y, zarr.Array):
+        y = filled_beside(X, y, form)
+    if is_lazy(y) and kind != "classes" and y.dtype.kind == "O":
+        y = y.map_blocks(as_targets, kind, steps, dtype=np.float64)
+    if in_memory(y):
+        y = as_targets(y, kind, steps)
+        if kind != "classes":
+            columns = y.reshape(len(y), -1)
+            _check_finite(columns, "y", form.target_word(y.shape))
+            if kind == "labels":
+                check_labels(columns)
+    return y
+
+
+def _samples(X: Any, form: SampleForm) -> Any:
+    if in_memory(X):
+        X = as_samples(X)
+        _check_finite(X.reshape(len(X), -1), "X", "feature")
+        form.check(X.shape[1:])
+        fault = form.fault(X)
+        if fault is not None:
+            raise ValueError(fault)
+        return X
+    if is_lazy(X):
+        X = known_samples(X)
+    check_sample_shape(X.shape, X.dtype)
+    form.check(tuple(X.shape[1:]))
+    return X
+
+
+def _check_finite(rows: NDArray[Any], array: str, column_word: str) -> None:
+    """Tell of NaN and infinity while rows have the numbers that the user gave them."""
+    fault = first_not_finite(rows, array, column_word)
+    if fault is not None:
+        raise ValueError(fault)
+
+
+def _with_codes(
+    y: Any, known: NDArray[Any] | None, form: SampleForm
+) -> tuple[Any, NDArray[Any] | None]:
+    """Encode classes, where they lie in memory or Zarr would not hold them."""
+    codes_of = partial(block_codes, form.target_steps)
+    if isinstance(y, zarr.Array):
+        if known is not None and not form.pads_targets:
+            for start in range(0, y.shape[0], y.chunks[0]):
+                codes_of(known, y[start : start + y.chunks[0]])
+        return y, None
+    if not is_lazy(y):
+        if known is None:
+            known, codes = distinct_classes(y)
+        else:
+            codes = class_codes(y, known)
+        return codes, known
+    if known is None and y.dtype.kind in "biuf":
+        return y, None
+    if known is None:
+        token, blocks = uuid.uuid4().hex[:12], y.to_delayed().ravel().tolist()
+        classes_of = partial(_block_classes, form.target_steps)
+        found = compute(
+            *(
+                call(classes_of, block, key=(f"classes-{token}", i))
+                for i, block in enumerate(blocks)
+            )
+        )
+        known, _ = distinct_classes(np.concatenate([part for part in found if len(part)]))
+    return y, known
+
+
+def _block_classes(steps: int | None, block: Any) -> NDArray[Any]:
+    return distinct_classes(as_targets(block, "classes", steps))[0]
+
+
+def block_codes(steps: int | None, classes: NDArray[Any], block: Any) -> NDArray[np.int32]:
+    """Return the codes of a block of labels; with `steps`, of shape (n, steps)."""
+    return class_codes(as_targets(block, "classes", steps), classes)

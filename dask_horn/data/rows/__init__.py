@@ -1,0 +1,1 @@
+"""Row blocks and windows of them: which rows are read together, and in which order."""

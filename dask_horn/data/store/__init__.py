@@ -1,0 +1,1 @@
+"""Zarr and its locations: opening, reading, writing and caching arrays of rows."""

@@ -1,0 +1,144 @@
+"""Reading rows of a Zarr array, and saying which chunk it was where that fails."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.buffer import NDBuffer
+from zarr.buffer import cpu
+
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.errors import ChunkReadError
+
+__all__ = ["open_rows", "read_rows", "reading_rows"]
+
+# Smaller chunks are read several at a time: a call into Zarr costs nearly a millisecond.
+_READ_BYTES = 2**20
+
+
+class _Rows(cpu.NDBuffer):
+    """Rows that are being read: what is decoded as all of them at once is taken, not copied.
+
+    New memory costs about as much as fast codecs do, so it is asked for only once.
+    """
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(value, NDBuffer) and (value.shape, value.dtype) == (self.shape, self.dtype):
+            self._data = value.as_ndarray_like()
+        else:
+            super().__setitem__(key, value)
+
+
+def reading_rows(array: zarr.Array[Any], row_bytes: int) -> int:
+    """Return how many rows of an array are best read together.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Samples or targets; axis 0 is the rows.
+    row_bytes : int
+        Bytes of one row in memory.
+
+    Returns
+    -------
+    int
+        The rows of one chunk, or of as many small chunks as make 1 MiB; never more than the
+        array has.
+    """
+    rows = int(array.chunks[0])
+    rows *= max(1, _READ_BYTES // (rows * max(1, row_bytes)))
+    return max(1, min(rows, int(array.shape[0])))
+
+
+def open_rows(location: ArrayLocation) -> zarr.Array[Any]:
+    """Open an array that was there when the run began.
+
+    Raises
+    ------
+    ChunkReadError
+        If this process does not find it: a worker may not see the client's folders.
+    """
+    try:
+        return location.open()
+    except Exception as error:
+        raise ChunkReadError(
+            f"The {location} cannot be opened in this process ({_reason(error)}); put it where "
+            "all workers can read it."
+        ) from error
+
+
+def read_rows(
+    array: zarr.Array[Any], location: ArrayLocation, start: int, stop: int
+) -> NDArray[Any]:
+    """Read consecutive rows.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The open array.
+    location : ArrayLocation
+        Where it lies, for the message.
+    start, stop : int
+        First row, and one past the last.
+
+    Returns
+    -------
+    numpy.ndarray, shape (stop - start, ...)
+        The rows as they are stored; they may be the store's own, where that is in memory: not to
+        be written to.
+
+    Raises
+    ------
+    ChunkReadError
+        If they cannot be read or decoded; names the array, the chunk and the store.
+    """
+    out = None
+    if _is_one_chunk(array, start, stop):
+        out = _Rows.empty((stop - start, *array.shape[1:]), array.dtype)
+    try:
+        return np.asarray(array.get_basic_selection(slice(start, stop), out=out))
+    except Exception as error:
+        chunk = _broken_chunk(array, start, stop)
+        where = f"rows {start} to {stop - 1}" if chunk is None else _chunk_name(array, chunk)
+        remedy = "try again" if chunk is None else "write it anew, or leave those rows out"
+        raise ChunkReadError(
+            f"The {location} cannot be read at {where} ({_reason(error)}); {remedy}."
+        ) from error
+
+
+def _is_one_chunk(array: zarr.Array[Any], start: int, stop: int) -> bool:
+    """Whether the rows are those of a chunk: taking a part of one would keep it all in memory."""
+    length = (array.shards or array.chunks)[0]
+    return start % length == 0 and stop - start == length
+
+
+def _broken_chunk(array: zarr.Array[Any], start: int, stop: int) -> tuple[int, ...] | None:
+    """Return the first chunk among the rows that cannot be read alone."""
+    lengths = array.shards or array.chunks
+    grid = [range(start // lengths[0], -(-stop // lengths[0]))]
+    grid += [range(-(-n // length)) for n, length in zip(array.shape, lengths, strict=True)][1:]
+    for chunk in itertools.product(*grid):
+        region = tuple(
+            slice(i * length, min((i + 1) * length, n))
+            for i, length, n in zip(chunk, lengths, array.shape, strict=True)
+        )
+        try:
+            array[region]
+        except Exception:  # whatever a codec or a store raises
+            return chunk
+    return None
+
+
+def _chunk_name(array: zarr.Array[Any], chunk: tuple[int, ...]) -> str:
+    length = (array.shards or array.chunks)[0]
+    first, last = chunk[0] * length, min((chunk[0] + 1) * length, array.shape[0]) - 1
+    return f"chunk {array.metadata.encode_chunk_key(chunk)}, rows {first} to {last}"
+
+
+def _reason(error: Exception) -> str:
+    """Return an error in one line without a full stop."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

@@ -1,0 +1,63 @@
+"""The few things that this room asks of Dask: delayed calls, and to have them computed.
+
+Which scheduler computes is settled by `computed_by` for the time of a run, and else by Dask itself:
+the current client, the configured scheduler, or threads of this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from dask.base import compute as dask_compute
+from dask.base import is_dask_collection
+from dask.delayed import delayed
+
+__all__ = ["call", "compute", "computed_by", "is_lazy"]
+
+# Of this thread's run: Dask's own setting holds for the process, which may have several runs.
+_scheduler: ContextVar[Any] = ContextVar("scheduler", default=None)
+
+
+@contextmanager
+def computed_by(scheduler: Any) -> Iterator[None]:
+    """Have collections computed by a scheduler: a name, a callable, or a Dask client."""
+    token = _scheduler.set(scheduler)
+    try:
+        yield
+    finally:
+        _scheduler.reset(token)
+
+
+def is_lazy(array: object) -> bool:
+    """Whether something is a Dask collection, whose values are not there yet."""
+    return bool(is_dask_collection(array))
+
+
+def call(function: Callable[..., Any], *arguments: Any, key: Hashable) -> Any:
+    """Return a delayed call whose key shows on the dashboard.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by name, so that it travels.
+    *arguments
+        Its arguments; delayed ones, and those in lists, are computed first.
+    key : hashable
+        Text, or a tuple that begins with text; unique among the live keys of a cluster.
+
+    Returns
+    -------
+    dask.delayed.Delayed
+        The call.
+    """
+    return delayed(function, pure=False, traverse=False)(*arguments, dask_key_name=key)
+
+
+def compute(*collections: Any, scheduler: str | None = None) -> tuple[Any, ...]:
+    """Compute Dask collections together, on the scheduler named, the run's, or Dask's choice."""
+    chosen = scheduler or _scheduler.get()
+    results: tuple[Any, ...] = dask_compute(*collections, scheduler=chosen)
+    return results

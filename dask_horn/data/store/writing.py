@@ -1,0 +1,151 @@
+"""Writing rows into Zarr: chunk sizes, codecs, and one writer per kind of source.
+
+Chunks hold whole samples, and every write covers whole chunks, so that two writers never share
+one. Nothing here knows what the rows mean.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
+
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.tasks import call, compute
+
+__all__ = ["CHUNK_BYTES", "create_rows", "write_dask_rows", "write_rows"]
+
+# Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
+CHUNK_BYTES = 4 * 2**20
+
+# Blocks that travel to this process at once where only it can write the store.
+_BLOCKS_AT_ONCE = 16
+
+
+def create_rows(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunk_bytes: int = CHUNK_BYTES,
+    compress: bool = True,
+) -> zarr.Array[Any]:
+    """Create an array for rows, in chunks of whole rows.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Where to create it.
+    name : str
+        Its name there.
+    shape : tuple of int
+        Rows first.
+    dtype : numpy.dtype
+        Numbers, or text of any width.
+    chunk_bytes : int, default 4 MiB
+        Bytes of a chunk before compression, about; a chunk holds at least one row.
+    compress : bool, default True
+        Whether to use Blosc with LZ4, which costs little to decode. Without it chunks are
+        plain bytes, which is fastest in memory.
+
+    Returns
+    -------
+    zarr.Array
+        The array, without values.
+    """
+    if dtype.char == "g":  # a width that Zarr does not have
+        dtype = np.dtype(np.float64)
+    row_bytes = max(1, dtype.itemsize * math.prod(shape[1:]))
+    chunk_rows = max(1, min(shape[0], chunk_bytes // row_bytes))
+    return group.create_array(
+        name,
+        shape=shape,
+        # Zarr has no settled format for text of fixed width; its "string" has one.
+        dtype="string" if dtype.kind == "U" else dtype.newbyteorder("="),
+        chunks=(chunk_rows, *shape[1:]),
+        compressors=BloscCodec(cname="lz4", shuffle="shuffle") if compress else None,
+        # Looking for chunks of zeros to leave out takes longer than writing them.
+        config={"write_empty_chunks": True},
+    )
+
+
+def write_rows(
+    target: zarr.Array[Any], source: Any, order: NDArray[np.int64] | None = None
+) -> None:
+    """Write rows that can be sliced: a NumPy array, a memory map or a Zarr array.
+
+    Parameters
+    ----------
+    target : zarr.Array
+        Where to write; as long as ``source``, or as ``order`` where that is given.
+    source : array-like with rows on axis 0
+        Read chunk by chunk, so that it need not fit into memory.
+    order : numpy.ndarray of int, optional
+        Which row of ``source`` comes where; as it is, where None.
+    """
+    rows = target.chunks[0]
+    for start in range(0, target.shape[0], rows):
+        stop = min(start + rows, target.shape[0])
+        target[start:stop] = np.asarray(
+            source[start:stop] if order is None else source[order[start:stop]]
+        )
+
+
+def write_dask_rows(
+    location: ArrayLocation, array: Any, convert: Callable[[Any], NDArray[Any]] = np.asarray
+) -> None:
+    """Write a Dask array chunk by chunk, where its chunks are computed.
+
+    Parameters
+    ----------
+    location : ArrayLocation
+        Where to write. What only this process sees is written by this process, a few chunks
+        at a time.
+    array : dask.array.Array
+        Rows on axis 0, with known chunk lengths.
+    convert : callable, default numpy.asarray
+        Applied to each block before it is written.
+    """
+    blocks, starts = _aligned_blocks(array, location.open().chunks[0])
+    if location.in_process:
+        for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
+            some = slice(first, first + _BLOCKS_AT_ONCE)
+            for start, block in zip(starts[some], compute(*blocks[some]), strict=True):
+                _write_block(location, start, convert, block)
+        return
+    name = f"spool-{uuid.uuid4().hex[:12]}"
+    compute(
+        *(
+            call(_write_block, location, start, convert, block, key=(name, i))
+            for i, (start, block) in enumerate(zip(starts, blocks, strict=True))
+        )
+    )
+
+
+def _write_block(
+    location: ArrayLocation, start: int, convert: Callable[[Any], NDArray[Any]], block: Any
+) -> None:
+    rows = convert(block)
+    location.open("r+")[start : start + len(rows)] = rows
+
+
+def _aligned_blocks(array: Any, chunk_rows: int) -> tuple[list[Any], list[int]]:
+    """Return the delayed blocks of an array and their first rows, none sharing a Zarr chunk."""
+    starts = [0, *accumulate(array.chunks[0])][:-1]
+    aligned = all(start % chunk_rows == 0 for start in starts)
+    if not aligned or any(len(lengths) > 1 for lengths in array.chunks[1:]):
+        row_bytes = max(1, array.dtype.itemsize * math.prod(array.shape[1:]))
+        block_bytes = array.dtype.itemsize * math.prod(max(c, default=1) for c in array.chunks)
+        rows = max(1, block_bytes // row_bytes // chunk_rows) * chunk_rows
+        array = array.rechunk({0: rows, **dict.fromkeys(range(1, array.ndim), -1)})
+        starts = [0, *accumulate(array.chunks[0])][:-1]
+    blocks = array.to_delayed().ravel().tolist()
+    kept = [i for i, rows in enumerate(array.chunks[0]) if rows]
+    return [blocks[i] for i in kept], [starts[i] for i in kept]

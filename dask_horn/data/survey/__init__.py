@@ -1,0 +1,1 @@
+"""The one pass over the training rows before training starts."""

@@ -1,0 +1,321 @@
+"""The survey: one pass over the training rows before training starts.
+
+It finds what standardizing and encoding need, and what would spoil a training: values that are
+not finite, a single class, rows sorted by class. Parts are summarized by Dask tasks and combined
+in the order of the store, so that the scheduler changes no bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
+from typing import Any
+
+import numpy as np
+from dask import config
+from numpy.typing import NDArray
+
+from dask_horn.data.rows.blocks import Block
+from dask_horn.data.rows.windows import decoded, stored_targets
+from dask_horn.data.store.samples import SampleStore
+from dask_horn.data.store.tasks import call, compute
+from dask_horn.data.survey.summary import Summary, combined, summarize
+from dask_horn.data.values.arrays import check_target_shape
+from dask_horn.data.values.form import SampleForm
+from dask_horn.data.values.standardize import Standardizer, scale_of
+from dask_horn.data.values.targets import TargetKind, Targets, check_kind
+
+__all__ = ["Survey", "survey"]
+
+# Summaries that one task combines: few levels, and none holds many.
+_ARITY = 16
+
+# Smaller chunks are surveyed several by a task: another one costs milliseconds.
+_TASK_BYTES = 4 * 2**20
+
+# Share of the classes' variance that lies between blocks, above which rows count as sorted.
+_SORTED_SHARE = 0.5
+# Below this many rows per block the share says nothing.
+_ROWS_TO_JUDGE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over the training rows has found.
+
+    Attributes
+    ----------
+    target_kind : {"classes", "labels", "values"}
+        What the targets mean.
+    n_samples : int
+        Rows surveyed.
+    dtype : str
+        The samples' dtype as it is stored.
+    form : SampleForm
+        What the samples and their targets are taken for.
+    x_mean, x_variance : numpy.ndarray of float64, shape (n_features,) or (units,)
+        Mean and population variance of each feature; of each unit, over all positions that are
+        no padding, where the form shares them.
+    y_mean, y_variance : numpy.ndarray of float64 or None, shape (n_outputs,)
+        The same of each label or value; None for classes.
+    flat : bool
+        Whether there is a single target per sample or step, without an axis of its own.
+    classes : numpy.ndarray or None, shape (n_classes,)
+        The labels in order; None unless the targets are classes.
+    class_counts : numpy.ndarray of int64 or None, shape (n_classes,)
+        Rows of each class, or steps that are no padding; may be 0 for a class that the store
+        knows and these rows lack.
+    sorted_share : float
+        Share of the classes' variance that lies between blocks: about 0 where rows are
+        shuffled, 1 where each block holds a single class.
+    digest : str
+        Hexadecimal text that tells these rows from others.
+    """
+
+    target_kind: TargetKind
+    n_samples: int
+    dtype: str
+    form: SampleForm
+    x_mean: NDArray[np.float64]
+    x_variance: NDArray[np.float64]
+    y_mean: NDArray[np.float64] | None
+    y_variance: NDArray[np.float64] | None
+    flat: bool
+    classes: NDArray[Any] | None
+    class_counts: NDArray[np.int64] | None
+    sorted_share: float
+    digest: str
+
+    def standardizer(self) -> Standardizer:
+        """Return the standardizer of these samples."""
+        if self.form.standardizing == "none":
+            return Standardizer.identity(len(self.x_mean))
+        own = Standardizer.from_moments(self.x_mean, self.x_variance, self.dtype)
+        return own.repeated(self.form.n_positions)
+
+    def targets(self) -> Targets:
+        """Return how targets like these are encoded; values are standardized."""
+        steps = self.form.target_steps
+        if self.classes is not None:
+            return Targets.of_classes(self.classes, steps)
+        if self.y_mean is None or self.y_variance is None:
+            raise ValueError("The survey saw no targets; pass a store that holds y.")
+        if self.target_kind == "labels":
+            return Targets.of_labels(len(self.y_mean), self.flat, steps)
+        scale = scale_of(self.y_mean, self.y_variance)
+        return Targets.of_values(self.y_mean, scale, self.flat, steps)
+
+
+def survey(
+    run: str, store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind
+) -> Survey:
+    """Look at every row of some blocks once.
+
+    Parameters
+    ----------
+    run : str
+        The run's id: what is decoded stays in the cache for it, until `forget`.
+    store : SampleStore
+        Samples and targets, and what they are taken for. What lies in this process' memory is
+        read here, by threads; all else on the Dask scheduler that is configured.
+    blocks : sequence of Block
+        The training rows.
+    target_kind : {"classes", "labels", "values"}
+        What the targets mean.
+
+    Returns
+    -------
+    Survey
+        The same, to the bit, whatever the scheduler.
+
+    Raises
+    ------
+    ValueError
+        If there are no blocks or no targets, the targets do not suit ``target_kind``, there is
+        only one class, a value is not finite or no token, or a sample is nothing but padding;
+        the message names the first such sample.
+    ChunkReadError
+        If a chunk cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If the rows are sorted by class.
+
+    Examples
+    --------
+    >>> from dask_horn.data import forget, spool
+    >>> store = spool([[1.0], [2.0], [6.0]], ["a", "b", "b"], target_kind="classes")
+    >>> found = survey("run", store, [Block(0, 3)], "classes")
+    >>> found.x_mean, found.classes, found.class_counts
+    (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
+    >>> forget("run")
+    """
+    check_kind(target_kind)
+    if not blocks:
+        raise ValueError("blocks is empty, so there is nothing to train on; pass at least one.")
+    if store.y is None or store.y_shape is None:
+        raise ValueError(
+            f"The store {store.location} holds no targets; store them beside the samples as y."
+        )
+    shape = (store.n_samples, *store.y_shape)
+    check_target_shape(shape, target_kind, store.form.target_steps)
+    found = _summarize_all(run, store, sorted(blocks), target_kind)
+    if found.fault is not None:
+        raise ValueError(found.fault)
+    classes, counts = _class_counts(store, found)
+    result = _survey(store, found, target_kind, classes, counts)
+    if result.sorted_share > _SORTED_SHARE:
+        warnings.warn(
+            f"The samples in {store.location} are sorted by class: {result.sorted_share:.0%} of "
+            "the classes' variance lies between row blocks, and training shuffles within a few "
+            "blocks only; write them in random order if accuracy disappoints.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: TargetKind) -> Summary:
+    """Run the tasks: some units of reading to each, then a tree of fixed order and arity."""
+    units = [
+        tuple(unit) for _, unit in groupby(blocks, lambda block: block.start // store.chunk_rows)
+    ]
+    together = max(1, _TASK_BYTES // (store.chunk_rows * store.row_bytes))
+    n_tasks = 0
+    level = []
+    for first in range(0, len(units), _ARITY):
+        branch = units[first : first + _ARITY]
+        parts = [
+            # Bound beforehand: Dask would walk through every block in search of collections.
+            call(
+                partial(_summarize_units, run, store, branch[i : i + together], kind),
+                key=(f"survey-{run}", first + i),
+            )
+            for i in range(0, len(branch), together)
+        ]
+        n_tasks += len(parts)
+        level.append(call(_combine_units, parts, key=(f"survey-merge-{run}", 1, first)))
+    depth = 1
+    while len(level) > 1:
+        depth += 1
+        level = [
+            call(combined, level[i : i + _ARITY], key=(f"survey-merge-{run}", depth, i))
+            for i in range(0, len(level), _ARITY)
+        ]
+    summary: Summary
+    (summary,) = compute(level[0], scheduler=_scheduler(store, n_tasks))
+    return summary
+
+
+def _scheduler(store: SampleStore, n_tasks: int) -> str | None:
+    """Return the scheduler for what only this process can read, or None for the configured."""
+    if not store.in_process:
+        return None
+    configured = config.get("scheduler", None)
+    serial = n_tasks == 1 or configured in ("sync", "synchronous", "single-threaded")
+    return "synchronous" if serial else "threads"
+
+
+def _summarize_units(
+    run: str, store: SampleStore, units: Sequence[tuple[Block, ...]], kind: TargetKind
+) -> list[Summary]:
+    """Summarize units of reading one by one: their summaries, not their sum, to keep the order."""
+    return [_summarize_unit(run, store, blocks, kind) for blocks in units]
+
+
+def _summarize_unit(
+    run: str, store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind
+) -> Summary:
+    """Read the blocks of one chunk at once, and summarize them one by one."""
+    first, last = blocks[0].start, max(block.stop for block in blocks)
+    x = decoded(run, store, Block(first, last), None).x
+    y = stored_targets(run, store, Block(first, last))
+    return combined(
+        [
+            summarize(
+                x[block.start - first : block.stop - first],
+                y[block.start - first : block.stop - first],
+                block.start,
+                kind,
+                store.form,
+            )
+            for block in blocks
+        ]
+    )
+
+
+def _combine_units(parts: Sequence[Sequence[Summary]]) -> Summary:
+    """Combine the summaries of several tasks as if each unit had had its own."""
+    return combined(list(chain.from_iterable(parts)))
+
+
+def _class_counts(
+    store: SampleStore, found: Summary
+) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
+    """Return the classes and their counts, translating codes into labels."""
+    classes, counts = found.classes, found.counts
+    if classes is None or counts is None:
+        return None, None
+    if store.classes is not None:
+        known = np.zeros(len(store.classes), dtype=np.int64)
+        known[classes] = counts
+        classes, counts = store.classes, known
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds only one class ({classes[:1].tolist()[0]!r}); training needs samples of at "
+            "least two classes."
+        )
+    return classes, counts
+
+
+def _survey(
+    store: SampleStore,
+    found: Summary,
+    kind: TargetKind,
+    classes: NDArray[Any] | None,
+    counts: NDArray[np.int64] | None,
+) -> Survey:
+    y_mean = None if found.y is None else found.y.mean
+    y_variance = None if found.y is None else found.y.variance
+    x_mean, x_variance = found.x.mean, found.x.variance
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((kind, found.n, store.sample_shape, store.dtype)).encode())
+    for part in (x_mean, x_variance, y_mean, y_variance, counts):
+        digest.update(b"-" if part is None else part.tobytes())
+    digest.update(b"-" if classes is None else repr(classes.tolist()).encode())
+    return Survey(
+        target_kind=kind,
+        n_samples=found.n,
+        dtype=store.dtype,
+        form=store.form,
+        x_mean=x_mean,
+        x_variance=x_variance,
+        y_mean=y_mean,
+        y_variance=y_variance,
+        flat=len(store.y_shape or ()) == (0 if store.form.target_steps is None else 1),
+        classes=classes,
+        class_counts=counts,
+        sorted_share=0.0 if counts is None else _sorted_share(found, counts),
+        digest=digest.hexdigest(),
+    )
+
+
+def _sorted_share(found: Summary, counts: NDArray[np.int64]) -> float:
+    """Return the share of the classes' variance that lies between blocks.
+
+    With n_bc labels of class c in block b: (sum n_bc^2/n_b - sum n_c^2/n) / (n - sum n_c^2/n),
+    adjusted for what blocks of shuffled rows would show by chance: where all steps of a sample
+    have the same label, as much as if it had but one.
+    """
+    n, n_blocks = int(counts.sum()), found.n_blocks
+    chance = (n_blocks - 1) / max(found.n - 1, 1)
+    expected = float(np.square(counts / n).sum() * n)
+    if found.n < _ROWS_TO_JUDGE * n_blocks or n_blocks < 2 or expected >= n:
+        return 0.0
+    share = (found.purity - expected) / (n - expected)
+    return max(0.0, (share - chance) / (1 - chance))

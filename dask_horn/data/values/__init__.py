@@ -1,0 +1,1 @@
+"""What samples and targets mean: dtypes, shapes, forms, labels, padding, standardizing."""

@@ -1,0 +1,114 @@
+"""What is known of a round when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dask_horn.records.score import Score
+from dask_horn.records.submodel import SubmodelReport
+
+__all__ = ["RoundRecord", "RoundReport"]
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What the tasks of a round send to the client: no parameters.
+
+    Attributes
+    ----------
+    round : int
+        Counted from 0.
+    n_groups, n_submodels : int
+        As the round was planned: groups, and sub-models in each.
+    submodels : tuple of SubmodelReport
+        Of those that are merged, by group and sub-model.
+    score : Score or None
+        Of the merged parent, or of the ensemble, on the validation rows.
+    """
+
+    round: int
+    n_groups: int
+    n_submodels: int
+    submodels: tuple[SubmodelReport, ...]
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round of a run.
+
+    Attributes
+    ----------
+    round : int
+        Counted from 1.
+    n_groups : int
+        Groups in this round: the fewer sub-models each has, the more there may be.
+    n_submodels : int
+        Sub-models per group in this round.
+    loss : float
+        Mean training loss of all sub-models, weighted by samples.
+    losses : tuple of tuple of float
+        Mean training loss of each sub-model that is merged, by group.
+    validation_loss, validation_score : float or None
+        Of the merged parent (or the ensemble); accuracy or R². None without validation rows.
+    seconds : float
+        Wall time since the round before.
+    kernel_seconds : float
+        Summed over the training tasks.
+    samples : int
+        Summed over the sub-models.
+    bytes_to_workers, bytes_from_workers : int
+        Of the slices and deltas that travel between workers for training. A part of the parent
+        that stays where it is trained moves neither; what is put together for scoring is not
+        counted.
+    late : int
+        Sub-models that had not arrived when the round was merged.
+    """
+
+    round: int
+    n_groups: int
+    n_submodels: int
+    loss: float
+    losses: tuple[tuple[float, ...], ...]
+    validation_loss: float | None
+    validation_score: float | None
+    seconds: float
+    kernel_seconds: float
+    samples: int
+    bytes_to_workers: int
+    bytes_from_workers: int
+    late: int = 0
+
+    @classmethod
+    def of(cls, report: RoundReport, seconds: float) -> RoundRecord:
+        """Sum a round's report up."""
+        submodels = report.submodels
+        samples = sum(one.samples for one in submodels)
+        groups = sorted({one.group for one in submodels})
+        return cls(
+            round=report.round + 1,
+            n_groups=report.n_groups,
+            n_submodels=report.n_submodels,
+            loss=sum(one.loss * one.samples for one in submodels) / samples,
+            losses=tuple(
+                tuple(one.loss for one in submodels if one.group == group) for group in groups
+            ),
+            validation_loss=report.score.loss if report.score else None,
+            validation_score=report.score.score if report.score else None,
+            seconds=seconds,
+            kernel_seconds=sum(one.seconds for one in submodels),
+            samples=samples,
+            bytes_to_workers=sum(one.bytes_to_worker for one in submodels),
+            bytes_from_workers=sum(one.bytes_from_worker for one in submodels),
+            late=report.n_groups * report.n_submodels - len(submodels),
+        )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RoundRecord:
+        """Rebuild what `dataclasses.asdict` and JSON made of a record.
+
+        Records of version 0.1 do not say how many groups there were: as many as have losses.
+        """
+        losses = tuple(tuple(group) for group in values["losses"])
+        return cls(**{"n_groups": len(losses), **values, "losses": losses})

@@ -1,0 +1,1 @@
+"""Stages and rounds as Dask tasks."""

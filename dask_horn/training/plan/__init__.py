@@ -1,0 +1,1 @@
+"""What is settled before training: options, the spec of a run, the plan of its rounds."""

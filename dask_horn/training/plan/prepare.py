@@ -1,0 +1,298 @@
+"""From what the user passes to a run's spec: spool, survey, standardize, deal, and check."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.cluster import Executor
+from dask_horn.data import (
+    Block,
+    SampleForm,
+    SampleStore,
+    Standardizer,
+    Survey,
+    Targets,
+    deal,
+    decoded_row_bytes,
+    hold_out,
+    in_memory,
+    is_location,
+    open_samples,
+    row_blocks,
+    spool,
+    spool_split,
+    survey,
+)
+from dask_horn.data.values.targets import class_codes
+from dask_horn.errors import told_of
+from dask_horn.model import sample_form
+from dask_horn.network import LOSSES, Network
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
+from dask_horn.training.plan.spec import RunSpec, Schedule
+from dask_horn.training.plan.steps import count_steps
+
+__all__ = ["Known", "TrainingData", "make_spec", "prepare_data"]
+
+_BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
+_SCORING_TASKS = 8  # at most: each scores some of the validation rows
+_SCORING_BYTES = 2**20  # of samples, below which another task would cost more than it saves
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is settled before the data are looked at, when a model is trained further.
+
+    Attributes
+    ----------
+    standardizer : Standardizer or None
+    targets : Targets or None
+    classes : ndarray or None
+        All labels there are, where `targets` does not tell.
+    """
+
+    standardizer: Standardizer | None = None
+    targets: Targets | None = None
+    classes: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The samples of a run, in Zarr, and what a pass over them has found.
+
+    Attributes
+    ----------
+    run : str
+        The run's id, for which the workers keep what is decoded until it is forgotten.
+    samples : SampleStore
+    blocks : tuple of Block
+        The rows to train on.
+    validation : SampleStore or None
+    validation_blocks : tuple of Block
+        The rows to score on.
+    found : Survey
+    """
+
+    run: str
+    samples: SampleStore
+    blocks: tuple[Block, ...]
+    validation: SampleStore | None
+    validation_blocks: tuple[Block, ...]
+    found: Survey
+
+
+def prepare_data(
+    network: Network,
+    X: Any,
+    y: Any,
+    validation_data: Any,
+    options: TrainingOptions,
+    known: Known,
+    executor: Executor,
+    scratch: str | None,
+) -> TrainingData:
+    """Bring all samples into Zarr and survey the training rows.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        If something is wrong with the data; see `dask_horn.train`.
+    """
+    kind, form = LOSSES[network.loss].kind, sample_form(network)
+    classes = known.classes if known.targets is None else known.targets.classes
+    hold = options.early_stopping and validation_data is None
+    validation = None
+    held: tuple[Block, ...] = ()
+    if is_location(X):
+        if y is not None:
+            raise TypeError("y must be left out where X is the path or URL of a Zarr group")
+        samples = _opened(X, form)
+    elif y is None:
+        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+    elif hold and in_memory(X):
+        samples, validation = spool_split(
+            X, y, target_kind=kind, validation_fraction=options.validation_fraction,
+            scratch=scratch, seed=options.random_state, classes=classes, form=form,
+        )  # fmt: skip
+    else:
+        samples = spool(
+            X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes,
+            form=form,
+        )  # fmt: skip
+    blocks = _row_blocks(samples, options)
+    if hold and validation is None:
+        blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
+        validation = samples
+    run = secrets.token_hex(4)
+    try:
+        found = survey(run, samples, blocks, kind)
+        if validation_data is not None:
+            labels = found.classes if classes is None else classes
+            validation = _validation_store(validation_data, kind, labels, scratch, form)
+    except BaseException:
+        executor.forget(run)  # nobody will train on what was decoded
+        raise
+    if validation is not None and not held:
+        held = row_blocks(validation.n_samples, validation.chunk_rows, 1)
+    return TrainingData(run, samples, blocks, validation, held, found)
+
+
+def make_spec(
+    network: Network, data: TrainingData, options: TrainingOptions, known: Known
+) -> RunSpec:
+    """Settle everything that a run's tasks need to know."""
+    found = data.found
+    targets = _targets(known, found)
+    if targets.n_outputs != network.n_outputs:
+        raise ValueError(
+            f"the network has {network.n_outputs} outputs, but y asks for {targets.n_outputs}; "
+            f"make the last layer Dense({targets.n_outputs})"
+        )
+    if known.standardizer is not None:
+        standardizer = known.standardizer
+    elif options.standardize:
+        standardizer = found.standardizer()
+    else:
+        standardizer = Standardizer.identity(network.n_inputs)
+    group_blocks = _group_blocks(data.blocks, options)
+    batch_size = options.batch_size or _default_batch_size(found.n_samples)
+    smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
+    batch_size = min(batch_size, smallest)
+    row_bytes = decoded_row_bytes(data.samples, targets)
+
+    def passed(blocks: tuple[Block, ...]) -> int:
+        return count_steps(blocks, row_bytes, batch_size)
+
+    rounds = plan_rounds(network, options, group_blocks, passed)
+    schedule = Schedule(
+        options.schedule, options.peak_rate(network), options.n_rounds, options.warmup_steps
+    )
+    summed_rates = sum(
+        float(schedule.rates(round, max(plan.steps)).sum()) * plan.rate_factor
+        for round, plan in enumerate(rounds)
+    )
+    return RunSpec(
+        run=data.run,
+        network=network,
+        samples=data.samples,
+        validation=data.validation,
+        standardizer=standardizer,
+        targets=targets,
+        rounds=rounds,
+        validation_blocks=_scoring_tasks(data),
+        class_weights=_class_weights(options.class_weight, targets, found),
+        ensemble=options.merge == "ensemble",
+        redraw=options.redraws,
+        concentration=options.concentration,
+        hidden_exponent=options.scale_exponent,
+        optimizer=options.local_optimizer(found.n_samples, summed_rates),
+        schedule=schedule,
+        batch_size=batch_size,
+        seed=options.random_state,
+    )
+
+
+def _row_blocks(samples: SampleStore, options: TrainingOptions) -> tuple[Block, ...]:
+    """Cut the rows into blocks: enough for all groups that there will be."""
+    batch_size = options.batch_size or _default_batch_size(samples.n_samples)
+    most = most_regroupings(options, samples.n_samples, batch_size)
+    n_blocks = _BLOCKS_PER_GROUP * most
+    return row_blocks(samples.n_samples, samples.chunk_rows, options.n_groups, n_blocks)
+
+
+def _group_blocks(
+    blocks: tuple[Block, ...], options: TrainingOptions
+) -> tuple[tuple[Block, ...], ...]:
+    """Give each group its rows: a subset of its own, or all."""
+    if options.group_data == "all":
+        return (blocks,) * options.n_groups
+    return deal(blocks, options.n_groups, options.random_state)
+
+
+def _opened(location: Any, form: SampleForm, argument: str = "X") -> SampleStore:
+    """Open a group whose samples are to be taken for what the form says."""
+    samples = open_samples(location)
+    form.check(samples.sample_shape, argument)
+    return replace(samples, form=form)
+
+
+def _validation_store(
+    validation_data: Any,
+    kind: Any,
+    classes: NDArray[Any] | None,
+    scratch: str | None,
+    form: SampleForm,
+) -> SampleStore:
+    """Bring validation samples into Zarr; their labels must be among `classes`."""
+    if is_location(validation_data):
+        return _opened(validation_data, form, "validation_data")
+    try:
+        X, y = validation_data
+    except (TypeError, ValueError):
+        raise TypeError(
+            "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
+            f"{type(validation_data).__name__}"
+        ) from None
+    with told_of("validation_data"):
+        return spool(
+            X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False, form=form
+        )
+
+
+def _targets(known: Known, found: Survey) -> Targets:
+    """Return how targets are encoded: as a model does that is trained further, or as found."""
+    if known.targets is None:
+        return found.targets()
+    if known.targets.classes is not None and found.classes is not None:
+        class_codes(found.classes, known.targets.classes)  # raises for a class that is unknown
+    return known.targets
+
+
+def _default_batch_size(n_samples: int) -> int:
+    """Return 128, less for few samples: a pass should have 32 steps, a step 8 samples."""
+    size = 128
+    while size > 8 and size * 32 > n_samples:
+        size //= 2
+    return size
+
+
+def _class_weights(
+    class_weight: str | Mapping[Any, float] | None, targets: Targets, found: Survey
+) -> NDArray[np.float32] | None:
+    """Weights in the order of the classes; 'balanced' is n / (n_classes · count)."""
+    if class_weight is None:
+        return None
+    if targets.classes is None:
+        raise ValueError(
+            f"class_weight={class_weight!r} needs one class per sample, as cross_entropy has"
+        )
+    if isinstance(class_weight, Mapping):
+        labels = targets.classes.tolist()
+        unknown = [label for label in class_weight if label not in labels]
+        if unknown:
+            raise ValueError(f"class_weight names {unknown[0]!r}, which is not among {labels}")
+        return np.array([class_weight.get(label, 1.0) for label in labels], np.float32)
+    assert found.classes is not None, "a survey of classes finds them"
+    assert found.class_counts is not None, "a survey of classes counts them"
+    counts = np.zeros(len(targets.classes), np.int64)  # a model's classes may be more than these
+    counts[class_codes(found.classes, targets.classes)] = found.class_counts
+    weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(weights, np.float32)
+
+
+def _scoring_tasks(data: TrainingData) -> tuple[tuple[Block, ...], ...]:
+    """Share the validation blocks out to tasks, consecutive ones to each, none empty."""
+    blocks = data.validation_blocks
+    if data.validation is None or not blocks:
+        return ()
+    n_bytes = sum(map(len, blocks)) * data.validation.row_bytes
+    n_tasks = min(_SCORING_TASKS, len(blocks), -(-n_bytes // _SCORING_BYTES))
+    bounds = [len(blocks) * i // n_tasks for i in range(n_tasks + 1)]
+    return tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))

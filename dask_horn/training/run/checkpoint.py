@@ -1,0 +1,146 @@
+"""Checkpoints: parents on disk between rounds, and the pointer to the last whole one.
+
+    run.json              what the run is: a later run that differs is refused
+    rounds/00012/model    the parent, or all members, as a saved model
+    rounds/00012/momentum one array for each parent
+    rounds/00012/history.json
+    best/00007            parents of the best round, with early stopping
+    latest.json           names the last round that is written whole; replaced last
+
+Nothing is renamed but that small pointer, and object stores replace it in one step, so an
+interrupted write never harms the last good checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+
+from dask_horn.errors import ModelFormatError
+from dask_horn.records import History, RoundRecord
+
+__all__ = ["Checkpoint"]
+
+_KEPT = 2  # checkpoints: the last, and the one before it
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run's checkpoints.
+
+    Attributes
+    ----------
+    location : str
+        Path or URL of the folder.
+    """
+
+    location: str
+
+    @classmethod
+    def at(cls, location: str | os.PathLike[str]) -> Checkpoint:
+        """Checkpoints at a path, made absolute since workers have other folders, or a URL."""
+        text = os.fspath(location)
+        return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
+
+    def begin(self, identity: dict[str, Any]) -> None:
+        """Note what the run is; where a run is already, it must be the same one.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint belongs to a run with another network, settings or data.
+        FileExistsError
+            If something else is at the location.
+        """
+        filesystem, path = fsspec.url_to_fs(self.location)
+        if not filesystem.exists(f"{path}/run.json"):
+            if filesystem.exists(path) and filesystem.ls(path):
+                raise FileExistsError(
+                    f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
+                )
+            filesystem.makedirs(path, exist_ok=True)
+            self._replace("run.json", identity)
+            return
+        before = self._read("run.json")
+        # As JSON knows them: tuples have become lists.
+        now = json.loads(json.dumps(identity))
+        differing = [name for name in now if before.get(name) != now[name]]
+        if differing:
+            name = differing[0]
+            values = (
+                f" ({before.get(name)!r} there, {now[name]!r} now)"
+                if len(repr(now[name])) < 80
+                else ""
+            )
+            raise ValueError(
+                f"checkpoint={self.location!r} belongs to a run with another {name}{values}; "
+                "choose another path, or delete it"
+            )
+
+    def latest(self) -> tuple[int, History] | None:
+        """Find the last whole checkpoint: rounds done, and the history so far."""
+        filesystem, path = fsspec.url_to_fs(self.location)
+        if not filesystem.exists(f"{path}/latest.json"):
+            return None
+        rounds = int(self._read("latest.json")["rounds"])
+        records = self._read(f"{self._round(rounds)}/history.json")["records"]
+        return rounds, History([RoundRecord.from_dict(record) for record in records])
+
+    def round_location(self, rounds: int) -> str:
+        """Where the parents after that many rounds are, or go."""
+        return f"{self.location}/{self._round(rounds)}"
+
+    def best_location(self, rounds: int) -> str:
+        """Where the parents of a round that is the best so far are, or go."""
+        return f"{self.location}/best/{rounds:05d}"
+
+    def commit(self, rounds: int, history: History, best: int | None = None) -> None:
+        """Point at the parents that `save_parents` has written for that many rounds.
+
+        `best` is the best of them, if that is wanted: all other bests are removed, now that no
+        run can go on from before.
+        """
+        self._replace(f"{self._round(rounds)}/history.json", {"records": history.to_dicts()})
+        self._replace("latest.json", {"rounds": rounds})
+        # Later ones may be there too: of a run that was cut short while it wrote them.
+        done = [number for number in self._numbers("rounds") if int(number) <= rounds]
+        self._prune("rounds", done[-_KEPT:])
+        self._prune("best", [f"{best:05d}"] if best else [])
+
+    def _numbers(self, folder: str) -> list[str]:
+        """Return the names of the rounds that a folder holds, in order."""
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        if not filesystem.exists(path):
+            return []
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False))
+
+    def _prune(self, folder: str, kept: Sequence[str]) -> None:
+        """Remove all rounds of a folder but those to be kept."""
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        for name in self._numbers(folder):
+            if name not in kept:
+                filesystem.rm(f"{path}/{name}", recursive=True)
+
+    @staticmethod
+    def _round(rounds: int) -> str:
+        return f"rounds/{rounds:05d}"
+
+    def _read(self, name: str) -> Any:
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        try:
+            return json.loads(filesystem.cat_file(path))
+        except ValueError as error:
+            raise ModelFormatError(
+                f"checkpoint={self.location!r} is damaged: {name} is no JSON ({error})"
+            ) from error
+
+    def _replace(self, name: str, content: dict[str, Any]) -> None:
+        """Write a small object in one step: whoever reads sees the old or the new."""
+        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        with filesystem.transaction, filesystem.open(path, "wb") as file:
+            file.write(json.dumps(content, indent=1).encode())

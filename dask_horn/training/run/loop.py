@@ -1,0 +1,237 @@
+"""Training, from what the user passes to the result; the rounds themselves are in `rounds.py`."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from dask.delayed import Delayed
+
+from dask_horn.cluster import Executor, current_executor, remove_folder
+from dask_horn.model import Model
+from dask_horn.network import LOSSES, Network
+from dask_horn.partition import check_divisible
+from dask_horn.records import Callback, CallbackList, RoundReport
+from dask_horn.training.graph.rounds import round_graph, start_graph
+from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.plan.memory import kernels_of, memory_needed
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.prepare import Known, make_spec, prepare_data
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.checkpoint import Checkpoint
+from dask_horn.training.run.result import TrainingResult
+from dask_horn.training.run.rounds import Rounds, shared_spec
+
+__all__ = ["run", "train", "training_graph"]
+
+
+def train(
+    network: Network,
+    X: Any,
+    y: Any = None,
+    *,
+    validation_data: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    initial: Model | None = None,
+    scratch: str | None = None,
+    **settings: Any,
+) -> TrainingResult:
+    """Train a network by dividing it among workers, round after round.
+
+    The work is done by the current `distributed.Client`'s cluster; where there is none, by
+    Dask's threads in this process.
+
+    Parameters
+    ----------
+    network : Network
+        What to train.
+    X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
+        Samples on axis 0. A group holds them as its array ``X``, and the targets as ``y``.
+    y : likewise, optional
+        Targets: labels of any kind for cross_entropy, 0 and 1 for binary_cross_entropy
+        (n_samples, n_labels), numbers else. Left out where `X` is a group.
+    validation_data : pair of (X, y), or path or URL, optional
+        What the parent is scored on after each round.
+    checkpoint : str, optional
+        Path or URL of a folder. A run that finds its own checkpoint there goes on from it, to
+        the same bits as if it had never stopped.
+    callbacks : sequence of Callback
+        Hear of each round.
+    initial : Model, optional
+        To go on from: its parameters, standardizer and classes are kept.
+    scratch : str, optional
+        Folder or URL that all workers share, for what is not in Zarr yet and for parents between
+        rounds; by default Dask's temporary directory, where the workers share that.
+    **settings
+        The attributes of `TrainingOptions`, such as ``n_groups=4, n_submodels=4, n_rounds=30``.
+
+    Returns
+    -------
+    TrainingResult
+        The model (or ensemble) and the history.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        If an argument is wrong; before any training.
+    DivergedError
+        If a loss is no longer finite; its ``model`` is the last good one.
+    ChunkReadError, ScratchError, WorkerLostError
+        If a chunk cannot be read, the workers share no folder, or keep getting lost.
+
+    Examples
+    --------
+    >>> import dask_horn as horn
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(3)], input_shape=4)
+    >>> result = horn.train(network, X, y, n_rounds=5)
+    >>> result.model.predict(X[:3])
+    array([0, 0, 0])
+    """
+    options = TrainingOptions.of(**settings)
+    known = Known()
+    if initial is not None:
+        _check_initial(initial, network, options)
+        known = Known(initial.standardizer, initial.targets)
+    return run(
+        network,
+        X,
+        y,
+        options=options,
+        known=known,
+        validation_data=validation_data,
+        checkpoint=checkpoint,
+        callbacks=callbacks,
+        initial=initial,
+        scratch=scratch,
+    )
+
+
+def run(
+    network: Network,
+    X: Any,
+    y: Any,
+    *,
+    options: TrainingOptions,
+    known: Known,
+    validation_data: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    initial: Model | None = None,
+    scratch: str | None = None,
+) -> TrainingResult:
+    """Train with options that are checked already; else as `train`."""
+    check_divisible(network, options.most_submodels)  # told before any data are read
+    if initial is not None:  # all of its units may be connected: no partition suits it for long
+        options = dataclasses.replace(options, redraw=True)
+    listeners = CallbackList(callbacks)
+    executor = current_executor()
+    with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
+        data = prepare_data(network, X, y, validation_data, options, known, executor, folder)
+        stack.callback(executor.forget, data.run)
+        spec = make_spec(network, data, options, known)
+        executor.check_memory(memory_needed(spec))
+        kept = None
+        if checkpoint is not None:
+            kept = Checkpoint.at(checkpoint)
+            kept.begin(_identity(spec, options, data.found.digest, initial))
+            executor.check_visible(kept.location, "checkpoint")
+        executor.warm_up(kernels_of(spec))
+        rounds = Rounds(spec, options, executor, listeners, kept, folder)
+        try:
+            return rounds.train(initial)
+        except BaseException as error:
+            executor.cancel()
+            listeners.on_run_failed(error)
+            raise
+
+
+def training_graph(
+    network: Network, X: Any, y: Any = None, *, scratch: str | None = None, **settings: Any
+) -> Delayed:
+    """Build the graph of all rounds as one lazy object, for looking at.
+
+    Parameters
+    ----------
+    network, X, y, scratch, **settings
+        As for `train`.
+
+    Returns
+    -------
+    Delayed
+        Of the last round's report; ``.visualize()`` draws groups, sub-models and reduction.
+
+    Examples
+    --------
+    >>> from dask_horn.network import Dense
+    >>> network = Network([Dense(8, activation="relu"), Dense(2)], input_shape=3)
+    >>> graph = training_graph(network, [[0, 0, 1], [1, 0, 0]] * 8, [0, 1] * 8, n_rounds=2)
+    >>> sum("train" in str(key) for key in graph.dask)
+    4
+    """
+    options = TrainingOptions.of(**settings)
+    check_divisible(network, options.most_submodels)
+    executor = current_executor()
+    folder = executor.scratch(scratch)
+    if folder is not None:
+        atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
+    with executor.scheduling():
+        data = prepare_data(network, X, y, None, options, Known(), executor, folder)
+        executor.forget(data.run)  # the graph may never be computed, or anywhere
+    spec = make_spec(network, data, options, Known())
+    shared = shared_spec(spec)
+    parents = start_graph(spec, shared)
+    for round in range(options.n_rounds):
+        graph = round_graph(spec, shared, parents, round)
+        parents = graph.parents
+    tasks = TaskLayers()
+    needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]
+    return tasks.delayed(tasks.call(_first, (f"result-{spec.run}", 0), *needed))[0]
+
+
+def _first(report: RoundReport, *parents: Any) -> RoundReport:
+    """Return the report, once the parents are there too."""
+    return report
+
+
+def _check_initial(initial: Model, network: Network, options: TrainingOptions) -> None:
+    if not isinstance(initial, Model):
+        raise TypeError(f"initial must be a Model, got {type(initial).__name__}")
+    if initial.network.parameters != network.parameters:
+        raise ValueError("initial is a model of another network; use initial.network")
+    if LOSSES[initial.network.loss].kind != LOSSES[network.loss].kind:
+        raise ValueError(
+            f"initial was trained with loss={initial.network.loss!r}, whose targets are of another "
+            f"kind than those of loss={network.loss!r}; use initial.network"
+        )
+    if options.merge == "ensemble":
+        raise ValueError("merge='ensemble' starts each member anew; leave initial out")
+
+
+def _identity(
+    spec: RunSpec, options: TrainingOptions, digest: str, initial: Model | None
+) -> dict[str, Any]:
+    """Collect what makes a run this run and no other, as plain values."""
+    settings = dataclasses.asdict(options)
+    settings["class_weight"] = repr(options.class_weight)
+    del settings["checkpoint_every"]  # changes nothing in the result
+    start = None if initial is None else zlib.crc32(initial.parameters.tobytes())
+    return {"network": spec.network.to_json(), **settings, "data": digest, "initial": start}
+
+
+@contextmanager
+def _scratch_folder(executor: Executor, location: str | None) -> Iterator[str | None]:
+    """Make a scratch folder for the time of a run."""
+    folder = executor.scratch(location)
+    try:
+        yield folder
+    finally:
+        if folder is not None:
+            remove_folder(folder)

@@ -1,0 +1,33 @@
+"""What a training returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dask_horn.model import Ensemble, Model
+from dask_horn.records import History
+
+__all__ = ["TrainingResult"]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What `train` returns.
+
+    Attributes
+    ----------
+    model : Model or Ensemble
+    history : History
+        One record per round.
+    best_round : int or None
+        With early stopping: the round that the model is from, counted from 1.
+    """
+
+    model: Model | Ensemble
+    history: History
+    best_round: int | None = None
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.tables import result_html
+
+        return result_html(self)

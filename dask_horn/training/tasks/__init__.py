@@ -1,0 +1,1 @@
+"""The pure functions that tasks call: divide, train, merge, measure, evaluate, save."""

@@ -1,0 +1,113 @@
+"""Scores of parents on validation rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax, softmax
+
+from dask_horn.data import Block, decoded
+from dask_horn.data.values.arrays import first_not_finite
+from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.network import LOSSES, Network
+from dask_horn.program import PREDICTION_BATCH, prediction_program
+from dask_horn.records import Score, add_scores
+from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.merge import ParentState
+
+__all__ = ["score_blocks"]
+
+
+def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[ParentState]) -> Score:
+    """Score the mean prediction of `parents` on some of the validation rows.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite: no survey has seen these rows.
+    """
+    assert spec.validation is not None, "scoring needs validation rows"
+    machine = _machine(spec, spec.validation.decoded_dtype, parents)
+    form = spec.validation.form
+    scores = []
+    for block in blocks:
+        rows = decoded(spec.run, spec.validation, block, spec.targets)
+        assert rows.y is not None, "validation rows have targets"
+        fault = first_not_finite(rows.x, "X of the validation rows", "feature", block.start)
+        fault = fault or first_not_finite(rows.y, "y of the validation rows", "output", block.start)
+        fault = fault or form.fault(rows.x, block.start)
+        if fault is not None:
+            raise ValueError(fault)
+        steps = Steps.through(len(rows), PREDICTION_BATCH)
+        outputs = machine.outputs(machine.stage([Window([rows.x])]), [steps] * len(parents))
+        counted = form.counted(rows.x)
+        scores.append(
+            _score(spec.network, [_kept(z, counted) for z in outputs], _kept(rows.y, counted))
+        )
+    return add_scores(scores)
+
+
+def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Keep what counts of outputs or targets: one row for each sample, or for each step."""
+    return values.reshape(counted.size, -1)[counted.ravel()]
+
+
+def _machine(spec: RunSpec, dtype: str, parents: Sequence[ParentState]) -> Machine:
+    """Set parents up to predict."""
+    own = device(spec.device)
+    programs = [
+        prediction_program(
+            spec.network,
+            parent.statistics if spec.network.statistics else None,
+            device=own,
+            batch_size=PREDICTION_BATCH,
+            sample_dtype=dtype,
+        )
+        for parent in parents
+    ]
+    machine = own.machine(programs, spec.standardizer)
+    machine.load([parent.parameters for parent in parents])
+    return machine
+
+
+def _score(
+    network: Network, outputs: Sequence[NDArray[np.float32]], targets: NDArray[np.float32]
+) -> Score:
+    """Score members' outputs, (n, n_outputs) each, against targets, (n, n_columns)."""
+    kind = LOSSES[network.loss].kind
+    y = targets.astype(np.float64)
+    nothing = np.zeros(network.n_outputs)
+    n = len(y)
+    if kind == "classes":
+        labels = targets[:, 0].astype(np.int64)
+        if len(outputs) == 1:
+            log_probability = log_softmax(outputs[0].astype(np.float64), axis=1)
+        else:
+            mean = np.mean([softmax(z.astype(np.float64), axis=1) for z in outputs], axis=0)
+            log_probability = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        loss = -log_probability[np.arange(n), labels].sum()
+        correct = np.count_nonzero(log_probability.argmax(axis=1) == labels)
+        return Score(n, float(loss), float(correct), nothing, nothing, nothing, False)
+    if kind == "labels":
+        p = np.mean([expit(z.astype(np.float64)) for z in outputs], axis=0)
+        p = np.clip(p, 1e-12, 1 - 1e-12)
+        loss = -(y * np.log(p) + (1 - y) * np.log1p(-p)).mean(axis=1).sum()
+        correct = np.count_nonzero(((p > 0.5) == (y > 0.5)).all(axis=1))
+        return Score(n, float(loss), float(correct), nothing, nothing, nothing, False)
+    error = np.mean([z.astype(np.float64) for z in outputs], axis=0) - y
+    if network.loss == "huber":
+        size = np.abs(error)
+        losses = np.where(size <= 1, 0.5 * error**2, size - 0.5)
+    else:
+        losses = 0.5 * error**2
+    return Score(
+        n,
+        float(losses.mean(axis=1).sum()),
+        0.0,
+        (error**2).sum(axis=0),
+        y.sum(axis=0),
+        (y**2).sum(axis=0),
+        True,
+    )
