@@ -158,6 +158,13 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     section="Training",
     help="Equal data, settings and seed give an equal model, on any number of workers.",
 )
+@option(
+    "--device",
+    type=click.Choice(["cpu", "auto"]),
+    default="cpu",
+    section="Training",
+    help="What the sub-models are trained on; auto is settled when the run starts.",
+)
 @scheduler_option
 @workers_option
 def train(

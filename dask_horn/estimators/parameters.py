@@ -67,7 +67,10 @@ _PARAMETERS = {
         "hidden inputs of a unit (in dense networks the units of the widest hidden layer), at most "
         "0.005, times √(K/2) in rounds of K > 2 sub-models.",
     ),
-    "momentum": ("float", "Of sgd; for adamw the first moment's decay."),
+    "momentum": ("float", "Momentum of sgd."),
+    "beta_1": ("float", "Decay of adamw's first moment, the mean of the gradients."),
+    "beta_2": ("float", "Decay of adamw's second moment, the mean of their squares."),
+    "epsilon": ("float", "Added to the root of adamw's second moment, so that it is never 0."),
     "weight_decay": (
         "float or None",
         "Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None for 0 "
@@ -116,6 +119,11 @@ _PARAMETERS = {
         "int, RandomState or None",
         "Settles all that is random: the same integer gives the same model, on any number of "
         "workers.",
+    ),
+    "device": (
+        '{"cpu", "auto"}',
+        'What the sub-models are trained on; "auto" is settled when the fit starts, and '
+        "``history_.device`` is what it was.",
     ),
     "class_weight": (
         '"balanced", mapping or None',

@@ -32,6 +32,7 @@ from dask_horn.data import (
 )
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import told_of
+from dask_horn.kernels.device import settled
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.plan.options import TrainingOptions
@@ -196,6 +197,7 @@ def make_spec(
         schedule=schedule,
         batch_size=batch_size,
         seed=options.random_state,
+        device=settled(options.device),
     )
 
 

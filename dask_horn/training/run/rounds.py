@@ -56,7 +56,7 @@ class Rounds:
         self.listeners = listeners
         self.checkpoint = checkpoint
         self.scratch = scratch
-        self.history = History()
+        self.history = History(device=spec.device)
         self.shared = executor.submit(shared_spec(spec))[0]  # once, not with every round's graph
         self.done: Parents = ()  # the last that are known to be good
         self.best: _Best | None = None
