@@ -1,7 +1,7 @@
-"""What can go wrong that only the cluster, a store or the numbers themselves can tell.
+"""Errors that only the cluster, a store or the numbers themselves can reveal.
 
-A mistake in an argument is a ``ValueError`` or ``TypeError``, told before any work starts;
-the classes here are for everything later.
+A mistake in an argument is a ``ValueError`` or ``TypeError``, raised before any work starts. The
+classes here are for everything later.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ __all__ = [
     "ModelFormatError",
     "ScratchError",
     "WorkerLostError",
-    "told_of",
+    "naming",
 ]
 
 
 class HornError(Exception):
-    """Base of the errors that are the library's own."""
+    """Base of the library's own errors."""
 
 
 class ChunkReadError(HornError):
-    """A chunk of the samples cannot be read; the message names array, chunk and store."""
+    """A chunk of the samples cannot be read. The message names array, chunk and store."""
 
 
 class DivergedError(HornError):
-    """A loss stopped being a finite number; the message names round, group and sub-model.
+    """A loss is no longer finite. The message names round, group and sub-model.
 
     Attributes
     ----------
     model : Model, Ensemble or None
-        The last good one.
+        The last good model.
     history : History or None
-        Of the rounds before.
+        The rounds before.
     """
 
     model: Any = None
@@ -45,19 +45,19 @@ class DivergedError(HornError):
 
 
 class ModelFormatError(HornError, ValueError):
-    """A store holds no model, or one that is damaged, or one of a later version."""
+    """A store is not a model, or is damaged, or was written by a later version."""
 
 
 class ScratchError(HornError):
-    """The workers share no folder for the data and states that travel between them."""
+    """The workers have no shared folder for data and states."""
 
 
 class WorkerLostError(HornError):
-    """The same task lost its worker more often than Dask allows."""
+    """A task lost its worker more often than Dask allows."""
 
 
 @contextmanager
-def told_of(argument: str) -> Iterator[None]:
+def naming(argument: str) -> Iterator[None]:
     """Put the argument's name before what is wrong with its parts, such as its X and y."""
     try:
         yield

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_integer
 from dask_horn.kernels.slices import (
     LENGTHS,
     N_AXES,
@@ -280,8 +281,7 @@ def check_divisible(network: Network, n_submodels: int) -> None:
 
     Every divided axis needs a unit for each sub-model, and slices have at most N_AXES dimensions.
     """
-    if n_submodels < 1:
-        raise ValueError(f"n_submodels must be at least 1, got {n_submodels}")
+    checked_integer("n_submodels", n_submodels, 1)
     for axis in network.divided_axes:
         if network.unit_axes[axis] < n_submodels:
             raise ValueError(

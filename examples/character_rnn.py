@@ -1,7 +1,7 @@
 """Learn to foretell characters, and write text: an LSTM over sequences, divided.
 
     python character_rnn.py                                a minute, on what Python tells of itself
-    python character_rnn.py --text input.txt --full        as in the benchmarks: an hour
+    python character_rnn.py --text input.txt --full        as was measured: an hour
 
 The text is cut into sequences; on each character the network foretells the next one. Tiny
 Shakespeare is at https://github.com/karpathy/char-rnn/tree/master/data/tinyshakespeare

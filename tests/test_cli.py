@@ -123,7 +123,7 @@ def test_classes_are_trained_told_and_predicted(data, tmp_path):
     assert trained.stdout == f"Saved {model}\n"
 
     told = done("info", model).output
-    assert "gives       one of 3 classes: ant, bee, cat" in told
+    assert "output      one of 3 classes: ant, bee, cat" in told
     assert "4-8-3" not in told
     assert "total" in told and "67" in told  # 4·8 + 8 + 8·3 + 3
     assert f"dask_horn {horn.__version__}" in told
@@ -142,7 +142,7 @@ def test_floats_are_values(data, tmp_path):
     told = done("train", data(values), "--out", tmp_path / "m.zarr", *QUICK).stderr
     assert "loss squared_error" in told
     shown = done("info", tmp_path / "m.zarr").output
-    assert "gives       1 value\n" in shown
+    assert "output      1 value\n" in shown
     assert "temperature" not in shown
 
 
@@ -158,7 +158,7 @@ def test_rows_of_integers_are_labels(data, tmp_path):
     told = done("train", samples, "--out", tmp_path / "m.zarr", *QUICK).stderr
     assert "3 labels" in told and "loss binary_cross_entropy" in told
     assert "3 labels, each 0 or 1" in done("info", tmp_path / "m.zarr").output
-    assert "temperature 1 (as trained)\n" in done("info", tmp_path / "m.zarr").output
+    assert "temperature 1 (not calibrated)\n" in done("info", tmp_path / "m.zarr").output
 
 
 def test_the_temperature_of_a_calibrated_model_is_shown(data, tmp_path):
@@ -233,7 +233,7 @@ def test_an_input_shape_in_another_order_is_refused(tmp_path):
     options = ["--out", tmp_path / "m.zarr", "--layers", "Conv2D(2, 3), Flatten()"]
     told = run("train", tmp_path / "x.zarr", *options, "--input-shape", "4,16,1")
     assert told.exit_code == 2
-    assert "--input-shape must be that of the samples, (8, 8), but for" in told.stderr
+    assert "--input-shape must be the samples' shape (8, 8), with or" in told.stderr
 
 
 def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
@@ -241,7 +241,7 @@ def test_a_model_is_replaced_only_when_told_so(data, tmp_path):
     done("train", samples, "--out", out, *QUICK)
     refused = run("train", samples, "--out", out, *QUICK)
     assert refused.exit_code == 2
-    assert refused.stderr == f"Error: {out} holds a model already; pass --overwrite to replace it\n"
+    assert refused.stderr == f"Error: {out} is already a model; pass --overwrite to replace it\n"
     done("train", samples, "--out", out, "--overwrite", *QUICK, "--seed", 1)
 
 
@@ -261,21 +261,24 @@ def test_seed_decides(data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--rounds", "0"], "--rounds must be at least 1, got 0"),
+        (["--rounds", "0"], "--rounds must be an integer of at least 1, got 0"),
         (["--submodels", "9"], "--submodels 9 is more than the 8 units of layer 'dense_1'"),
-        (["--learning-rate", "-1"], "--learning-rate must be above 0"),
-        (["--hidden", "8,x"], "'8,x' is no list of whole numbers"),
+        (["--learning-rate", "-1"], "--learning-rate must be a finite number above 0"),
+        (["--hidden", "8,x"], "must be integers separated by commas"),
         (["--dropout", "1.5"], "rate"),
-        (["--layers", "Dens(3)"], "--layers name no such layer as Dens; did you mean Dense?"),
-        (["--layers", "Dense(3, dropconnect=2)"], "--layers hold Dense(3, dropconnect=2), which"),
-        (["--layers", "Dense(3)", "--hidden", "9"], "--hidden says nothing beside --layers"),
+        (["--layers", "Dens(3)"], "--layers: unknown layer Dens; did you mean Dense?"),
+        (
+            ["--layers", "Dense(3, dropconnect=2)"],
+            "--layers: cannot make Dense(3, dropconnect=2)",
+        ),
+        (["--layers", "Dense(3)", "--hidden", "9"], "--hidden cannot be used with --layers"),
         (["--layers", f"Dense(3, dropconnect=1{400 * '0'})"], "and below 1, got 1000"),
         (["--input-shape", "9"], "--input-shape"),
         (["--dropconnect", "1.5"], "dropconnect"),
         (["--validation", "nowhere.zarr"], "nowhere.zarr"),
         (["--history", "nowhere/rounds.csv"], "--history nowhere/rounds.csv"),
-        (["--workers", "-1"], "--workers must be at least 0"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "give one"),
+        (["--workers", "-1"], "--workers must be an integer of at least 0"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "give only one"),
         (["--optimizer", "magic"], "adamw"),
     ],
 )
@@ -319,7 +322,7 @@ def test_what_is_no_model_is_a_failure(data, tmp_path, command):
     more = [samples, "--out", tmp_path / "p.zarr"] if command == "predict" else []
     result = run(command, samples, *more)
     assert result.exit_code == 1
-    assert "holds no model" in result.stderr
+    assert "is not a model" in result.stderr
 
 
 def test_a_missing_model_is_a_mistake(tmp_path):
@@ -389,7 +392,7 @@ def test_interrupted_run_goes_on_from_its_checkpoint(data, tmp_path, monkeypatch
         stopped = run(*kept)
     assert stopped.exit_code == 130
     last = stopped.stderr.splitlines()[-1]
-    assert last == "Stopped after round 2; the same command goes on from the checkpoint"
+    assert last == "Stopped after round 2; run the same command to resume from the checkpoint"
     assert not (tmp_path / "m.zarr").exists()
 
     assert "round 3 of 5" in done(*kept).stderr
@@ -402,7 +405,7 @@ def test_interrupted_run_without_checkpoint_says_that_nothing_is_kept(data, tmp_
     monkeypatch.setattr("dask_horn.cli.session.ProgressBar", _Interrupting)
     stopped = run("train", data(classes), "--out", tmp_path / "m.zarr", *QUICK, "--rounds", 5)
     assert stopped.exit_code == 130
-    assert "nothing is kept" in stopped.stderr
+    assert "nothing was saved" in stopped.stderr
 
 
 def test_interrupt_leaves_the_handler_of_before(data, tmp_path):
@@ -446,7 +449,7 @@ def test_ctrl_c_in_a_terminal_with_a_cluster(data, tmp_path):
         rest = process.stdout.read()
     assert process.returncode == 130, rest
     assert "Traceback" not in rest and "Warning" not in rest
-    assert "the same command goes on from the checkpoint" in rest.splitlines()[-1]
+    assert "run the same command to resume from the checkpoint" in rest.splitlines()[-1]
 
 
 def test_demo_reaches_its_accuracy(tmp_path):

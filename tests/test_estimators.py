@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import warnings
 
@@ -292,7 +293,9 @@ def test_fitting_goes_on_from_a_saved_model(tmp_path):
 
 def test_what_cannot_be_gone_on_from_is_told():
     model = HornClassifier(**SMALL).fit(X, Y).model_
-    with pytest.raises(ValueError, match=r"initial is of Network.*pass layers=initial.network"):
+    with pytest.raises(
+        ValueError, match=r"initial has the network Network.*pass layers=initial.network"
+    ):
         HornClassifier(hidden_layer_sizes=(8,)).fit(X, Y, initial=model)
     with pytest.raises(ValueError, match="initial is of Network"):
         HornRegressor(**SMALL).fit(X, np.stack([Y, Y, Y], axis=1), initial=model)
@@ -300,7 +303,7 @@ def test_what_cannot_be_gone_on_from_is_told():
         HornClassifier(**SMALL).fit(X, Y + 1, initial=model)
     with pytest.raises(ValueError, match="merge='ensemble' starts each member anew"):
         HornClassifier(**SMALL, merge="ensemble").fit(X, Y, initial=model)
-    with pytest.raises(TypeError, match="initial must be a Model to go on from, got str"):
+    with pytest.raises(TypeError, match="initial must be a Model, got str"):
         HornClassifier(**SMALL).fit(X, Y, initial="model.zarr")
 
 
@@ -380,6 +383,53 @@ def test_partial_fit_knows_all_classes_from_the_start():
 
 
 @ESTIMATORS
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_first_sample_that_is_not_finite_is_named(make, bad):
+    holed = X.copy()
+    holed[[7, 70], 2] = bad
+    word = "NaN" if np.isnan(bad) else "infinity"
+    for samples in (holed, holed.tolist(), pd.DataFrame(holed)):
+        with pytest.raises(ValueError, match=f"X holds {word} at sample 7, feature 2"):
+            make(**SMALL).fit(samples, Y)
+    for stop in (True, False):
+        estimator = make(**SMALL, early_stopping=stop)
+        with pytest.raises(ValueError, match=f"X holds {word} at sample 7, feature 2"):
+            estimator.fit(holed, Y)
+        with pytest.raises(ValueError, match=f"validation_data: X holds {word} at sample 7"):
+            estimator.fit(X, Y, validation_data=(holed, Y))
+    estimator = make(**SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match="NaN or infinity at sample 7"):
+        estimator.predict(holed)
+
+
+@ESTIMATORS
+def test_the_first_target_that_is_missing_is_named(make):
+    y = Y.astype(float)
+    y[[7, 70]] = np.nan
+    with pytest.raises(ValueError, match=r"y holds (NaN|no class) at sample 7"):
+        make(**SMALL).fit(X, y)
+    y = np.eye(3)[Y]
+    y[[7, 70], 1] = np.nan
+    with pytest.raises(ValueError, match="y holds NaN at sample 7, output 1"):
+        make(**SMALL).fit(X, y)
+
+
+@ESTIMATORS
+def test_values_of_samples_in_memory_are_looked_at_once(make, monkeypatch):
+    looked = []
+
+    def note(values, *_, **__):
+        looked.extend([values] if np.shape(values) == X.shape else [])
+
+    monkeypatch.setattr("sklearn.utils.validation._assert_all_finite", note)
+    for name in ("intake.sources", "survey.summary"):
+        module = importlib.import_module(f"dask_horn.data.{name}")
+        monkeypatch.setattr(module, "first_not_finite", note)
+    make(**SMALL).fit(X, Y)
+    assert len(looked) == 1
+
+
+@ESTIMATORS
 def test_a_failed_fit_leaves_nothing_behind(make, monkeypatch):
     estimator = make(**SMALL)
     before = dict(vars(estimator))
@@ -401,9 +451,13 @@ def test_a_failed_fit_leaves_nothing_behind(make, monkeypatch):
 
 
 BAD_PARAMETERS = [
-    ({"hidden_layer_sizes": 5.5}, TypeError, "hidden_layer_sizes must be an integer or a sequence"),
+    ({"hidden_layer_sizes": 5.5}, TypeError, "hidden_layer_sizes must be an integer of at least 1"),
     ({"hidden_layer_sizes": "ab"}, TypeError, "hidden_layer_sizes must be an integer"),
-    ({"hidden_layer_sizes": (8, 0)}, ValueError, r"at least 1 each, got \(8, 0\)"),
+    (
+        {"hidden_layer_sizes": (8, 0)},
+        ValueError,
+        r"hidden_layer_sizes\[1\] must be an integer of at least 1, got 0",
+    ),
     ({"layers": [3]}, TypeError, r"layers\[0\] must be a layer"),
     (
         {"layers": Dense(3)},
@@ -412,8 +466,8 @@ BAD_PARAMETERS = [
     ),
     ({"layers": iter([Dense(3)])}, TypeError, "layers must be a list or a tuple of layers, got <"),
     ({"layers": "Dense(3)"}, TypeError, "layers must be a list or a tuple of layers, got 'Dense"),
-    ({"clip_norm": np.inf}, ValueError, "clip_norm must be finite, got inf"),
-    ({"activation": "swish"}, ValueError, "activation must be one of relu, tanh"),
+    ({"clip_norm": np.inf}, ValueError, "clip_norm must be a finite number above 0, got inf"),
+    ({"activation": "swish"}, ValueError, "activation must be one of 'relu', 'tanh'"),
     (
         {"dropconnect": 1},
         ValueError,
@@ -422,11 +476,15 @@ BAD_PARAMETERS = [
     ({"dropout": 1}, ValueError, "dropout must be a number of at least 0 and below 1, got 1"),
     ({"n_submodels": 17}, ValueError, "n_submodels=17 is more than the 16 units of"),
     ({"n_groups": 500}, ValueError, "n_groups=500 is more than the 150 samples"),
-    ({"n_rounds": 0}, ValueError, "n_rounds must be at least 1, got 0"),
-    ({"learning_rate": -1}, ValueError, "learning_rate must be above 0, got -1"),
+    ({"n_rounds": 0}, ValueError, "n_rounds must be an integer of at least 1, got 0"),
+    ({"learning_rate": -1}, ValueError, "learning_rate must be a finite number above 0, got -1"),
     ({"merge": "sum"}, ValueError, "merge must be one of 'average', 'ensemble', got 'sum'"),
-    ({"random_state": -1}, ValueError, "random_state must be at least 0, got -1"),
-    ({"checkpoint": "c", "random_state": None}, ValueError, "checkpoint='c' needs a random_state"),
+    ({"random_state": -1}, ValueError, "random_state must be an integer of at least 0, got -1"),
+    (
+        {"checkpoint": "c", "random_state": None},
+        ValueError,
+        "checkpoint='c' needs an integer random_state",
+    ),
 ]
 
 

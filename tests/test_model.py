@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import tarfile
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -166,7 +168,7 @@ def test_bad_samples_are_told():
         make_model("value").predict_proba(X)
     with pytest.raises(ValueError, match="return_std=True is for values"):
         model.predict(X, return_std=True)
-    with pytest.raises(ValueError, match="does not go with return_std"):
+    with pytest.raises(ValueError, match="cannot be used with return_std"):
         make_model("value").predict(X, out="y.zarr", return_std=True)
 
 
@@ -231,7 +233,7 @@ def test_labels_that_cannot_be_saved_are_told(tmp_path):
 def test_only_models_are_replaced_and_only_when_told(tmp_path):
     location = tmp_path / "model.zarr"
     make_model().save(location)
-    with pytest.raises(FileExistsError, match="holds a model already; pass overwrite=True"):
+    with pytest.raises(FileExistsError, match="is already a model; pass overwrite=True"):
         make_ensemble().save(location)
     assert isinstance(horn.load(location), Model)
     make_ensemble().save(location, overwrite=True)
@@ -241,7 +243,7 @@ def test_only_models_are_replaced_and_only_when_told(tmp_path):
     (tmp_path / "notes" / "thesis.txt").write_text("")
     (tmp_path / "file").write_text("")
     for taken in ("x.zarr", "notes", "file"):
-        with pytest.raises(FileExistsError, match="exists and holds no model"):
+        with pytest.raises(FileExistsError, match="exists and is not a model"):
             make_model().save(tmp_path / taken, overwrite=True)
     assert (tmp_path / "notes" / "thesis.txt").exists()
     (tmp_path / "free").mkdir()
@@ -252,10 +254,10 @@ def test_what_holds_no_model_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no model at"):
         horn.load(tmp_path / "missing.zarr")
     write_samples(tmp_path / "x.zarr", X)
-    with pytest.raises(ModelFormatError, match="holds no model"):
+    with pytest.raises(ModelFormatError, match="is not a model"):
         horn.load(tmp_path / "x.zarr")
     (tmp_path / "file").write_text("PK")
-    with pytest.raises(ModelFormatError, match="holds no model"):
+    with pytest.raises(ModelFormatError, match="is not a model"):
         horn.load(tmp_path / "file")
 
 
@@ -315,5 +317,26 @@ def test_a_model_whose_writing_was_cut_short_is_no_model(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "_targets_to_json", lambda targets: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make_model().save(tmp_path / "model.zarr")
-    with pytest.raises(ModelFormatError, match="cut short"):
+    with pytest.raises(ModelFormatError, match="incomplete"):
         horn.load(tmp_path / "model.zarr")
+
+
+# What 0.1.0 predicted with the models in models_of_0_1.tar.xz.
+OLD_X = [
+    [0.1257302165031433, -0.13210485875606537, 0.6404226422309875, 0.10490011423826218],
+    [-0.7037352323532104, -1.2654215097427368, -0.6232744455337524, 0.04132597893476486],
+]
+OLD_MODEL = [[1 / 3] * 3, [0.06171135604381561, 0.3881516754627228, 0.5501369833946228]]
+OLD_ENSEMBLE = [[1 / 3] * 3, [0.2481335997581482, 0.36348849534988403, 0.3883779048919678]]
+
+
+def test_models_of_0_1_are_read(tmp_path):
+    with tarfile.open(Path(__file__).with_name("models_of_0_1.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    model, ensemble = horn.load(tmp_path / "model.zarr"), horn.load(tmp_path / "ensemble.zarr")
+    assert model.classes.tolist() == ["ant", "bee", "cat"]
+    assert (model.temperature, ensemble.temperature, len(ensemble.members)) == (0.5, 2.0, 2)
+    assert_allclose(model.predict_proba(OLD_X), OLD_MODEL, rtol=1e-6)
+    assert_allclose(ensemble.predict_proba(OLD_X), OLD_ENSEMBLE, rtol=1e-6)
+    values = horn.load(tmp_path / "values.zarr").predict([[1.0, 1.0]])
+    assert_allclose(values, [1.3174238204956055], rtol=1e-6)

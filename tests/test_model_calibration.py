@@ -233,14 +233,14 @@ def test_values_have_no_probabilities_to_calibrate(make, kind):
 
 @pytest.mark.parametrize("temperature", [0, -2.0, np.nan, np.inf])
 def test_temperatures_must_be_positive(temperature):
-    with pytest.raises(ValueError, match="temperature must be above 0 and finite, got"):
+    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got"):
         make_model()._with_temperature(temperature)
 
 
 def test_what_is_no_temperature_is_told():
-    with pytest.raises(TypeError, match="temperature must be a number, got 'hot'"):
+    with pytest.raises(TypeError, match="temperature must be a finite number above 0, got 'hot'"):
         make_model()._with_temperature("hot")
-    with pytest.raises(ValueError, match="is for classes and labels"):
+    with pytest.raises(ValueError, match="temperature must be 1 for models of values"):
         make_model("value")._with_temperature(2.0)
     with pytest.raises(ValueError, match="members is empty"):
         Ensemble(())
@@ -250,7 +250,7 @@ def test_what_is_no_temperature_is_told():
 @CLASSIFIERS
 def test_samples_that_are_all_right_tell_no_temperature(make, kind):
     model = make(kind)
-    with pytest.warns(UserWarning, match=r"all 4000 samples .* predicted rightly") as told:
+    with pytest.warns(UserWarning, match=r"all 4000 samples .* predicted correctly") as told:
         assert model.calibrate(X, model.predict(X)).temperature == 1
     assert told[0].filename == __file__
 
@@ -259,5 +259,5 @@ def test_samples_that_are_all_right_tell_no_temperature(make, kind):
 @CLASSIFIERS
 def test_targets_of_other_samples_are_told(make, kind):
     model = make(kind)
-    with pytest.raises(ValueError, match=r"no likelier .* check that X and y belong together"):
+    with pytest.raises(ValueError, match=r"no better than chance.* X and y belong together"):
         model.calibrate(X, drawn(model, -3))

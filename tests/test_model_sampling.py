@@ -40,7 +40,7 @@ def _mean_over_masks(model, samples, n_masks):
     found = []
     for _ in range(n_masks):
         masks = {}
-        for layer in model.network.named_layers:
+        for layer in (placed.layer for placed in model.network.placed):
             if isinstance(layer, horn.Dense) and layer.dropconnect > 0:
                 n_in, n_out = params[f"{layer.name}/W"].shape
                 shape = (len(x), n_in + 1, n_out)
@@ -133,10 +133,14 @@ def test_a_temperature_is_that_of_the_model():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"inference": "median"}, ValueError, "inference must be 'mean' or 'sample', got 'median'"),
-        ({"n_draws": 0}, ValueError, "n_draws must be at least 1, got 0"),
+        (
+            {"inference": "median"},
+            ValueError,
+            "inference must be one of 'mean', 'sample', got 'median'",
+        ),
+        ({"n_draws": 0}, ValueError, "n_draws must be an integer of at least 1, got 0"),
         ({"n_draws": 2.5}, TypeError, "n_draws must be an integer of at least 1, got 2.5"),
-        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"seed": -1}, ValueError, "seed must be an integer of at least 0, got -1"),
     ],
 )
 def test_wrong_options(options, error, words):
@@ -147,7 +151,7 @@ def test_wrong_options(options, error, words):
 
 def test_a_network_without_dropconnect_has_nothing_to_draw():
     with pytest.raises(
-        ValueError, match="needs a Dense layer with dropconnect, and the network has none"
+        ValueError, match="needs a Dense layer with dropconnect, but the network has none"
     ):
         _model(horn.Dense(5, "relu")).predict(X, inference="sample")
 

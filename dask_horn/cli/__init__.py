@@ -14,9 +14,9 @@ __all__ = ["main"]
 
 
 _EXAMPLES = """
-A first look, in a minute:
+Try it:
   dask-horn demo
-Then with samples of your own, in a Zarr group that holds arrays X and y:
+Then train on your own samples, in a Zarr group with arrays X and y:
   dask-horn train DATA.zarr --out MODEL.zarr --hidden 800,800 --groups 2
   dask-horn predict MODEL.zarr NEW.zarr --out PREDICTED.zarr
 """
@@ -29,7 +29,11 @@ Then with samples of your own, in a Zarr group that holds arrays X and y:
 )
 @click.version_option(None, "-V", "--version", package_name="dask-horn", prog_name="dask-horn")
 def main() -> None:
-    """Train wide neural networks on a Dask cluster, in disconnected pieces, from Zarr."""
+    """Train wide neural networks on a Dask cluster, from samples in Zarr.
+
+    The network is divided at random into disconnected sub-models, which workers train without
+    messages and merge after each round.
+    """
 
 
 for command in (demo, train, predict, info):

@@ -1,24 +1,26 @@
-"""What all commands share: help in sections, errors of one sentence, and how they stop."""
+"""What all commands share: help in sections, errors in one sentence, and exit codes."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from dask_horn.errors import HornError
 
-__all__ = ["Command", "Group", "Told", "integers", "option"]
+__all__ = ["Command", "Group", "OptionError", "gather", "integers", "option"]
 
 _MISTAKES = (ValueError, TypeError, FileNotFoundError, FileExistsError)
 _MISTAKE, _FAILURE, _INTERRUPTED = 2, 1, 130
 
 
 class SectionOption(click.Option):
-    """An option that is listed in a section of its own in the help."""
+    """An option that the help lists in a section."""
 
     def __init__(self, *args: Any, section: str = "Options", **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -28,7 +30,7 @@ class SectionOption(click.Option):
 def option(
     *names: str, section: str, **attributes: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option of a section; its default is shown, where it has one."""
+    """Declare an option in a section; the help shows its default, if it has one."""
     attributes.setdefault("show_default", not attributes.get("is_flag", False))
     return click.option(*names, cls=SectionOption, section=section, **attributes)
 
@@ -36,13 +38,43 @@ def option(
 def integers(
     ctx: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, ...] | None:
-    """Read whole numbers with commas between them: a callback for an option."""
+    """Read integers separated by commas: a callback for an option."""
     if value is None:
         return None
     try:
         return tuple(int(part) for part in value.split(","))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of whole numbers such as 800,800") from None
+        raise click.BadParameter(
+            f"must be integers separated by commas, such as 800,800, got {value!r}"
+        ) from None
+
+
+def gather(
+    name: str, kind: type[Any], options: Sequence[Callable[..., Any]]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add options to a command, which gets them as one argument.
+
+    Parameters
+    ----------
+    name : str
+        The command's argument.
+    kind : type
+        A dataclass whose fields are the options' names.
+    options : sequence of decorators
+        As `option` makes them.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def gathered(**values: Any) -> None:
+            own = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+            command(**{name: kind(**own)}, **values)
+
+        for add in reversed(options):
+            gathered = add(gathered)
+        return gathered
+
+    return decorate
 
 
 class _WithExamples(click.Command):
@@ -53,23 +85,23 @@ class _WithExamples(click.Command):
         self.examples = examples.strip()
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the examples, line by line."""
+        """Show the examples as they are written."""
         if self.examples:
             with formatter.section("Examples"):
                 for line in self.examples.splitlines():
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
 
-class Told(ValueError):
-    """A mistake that is told in this command's own words already."""
+class OptionError(ValueError):
+    """A wrong option; the message already names it."""
 
 
 class Group(_WithExamples, click.Group):
-    """The command that only holds others."""
+    """The main command, which only holds others."""
 
 
 class Command(_WithExamples):
-    """A command whose mistakes end in one sentence, and whose help has sections."""
+    """A command whose help has sections, and whose errors are one sentence."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -79,7 +111,7 @@ class Command(_WithExamples):
         self.params.append(debug)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the options by section, in the order in which they are declared."""
+        """List the options by section, in the order of their declaration."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -91,7 +123,7 @@ class Command(_WithExamples):
                 formatter.write_dl(records)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; tell mistakes and failures in a sentence, unless --debug is given."""
+        """Run; show errors as one sentence, unless --debug asks for the traceback."""
         if ctx.meta.get("debug"):
             return super().invoke(ctx)
         try:
@@ -105,7 +137,7 @@ class Command(_WithExamples):
             self._tell(error, ctx, _FAILURE)
         except _MISTAKES as error:
             self._tell(error, ctx, _MISTAKE)
-        except BrokenPipeError:  # as `| head` leaves: click ends without a word
+        except BrokenPipeError:  # as after `| head`: click ends silently
             raise
         except OSError as error:
             self._tell(error, ctx, _FAILURE)
@@ -115,9 +147,9 @@ class Command(_WithExamples):
         ctx.exit(code)
 
     def _in_options(self, error: Exception) -> str:
-        """Say the error with this command's options for the library's arguments."""
+        """Name this command's options in place of the library's arguments."""
         words = str(error)
-        if isinstance(error, Told):
+        if isinstance(error, OptionError):
             return words
         for parameter in self.params:
             if not isinstance(parameter, click.Option) or parameter.name is None:
@@ -135,6 +167,6 @@ def _note_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> 
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """Say what concerns the user; where in the library it arose does not."""
+    """Show a warning's message without its place in the library."""
     if issubclass(category, UserWarning):
         click.echo(f"Warning: {message}", err=True)

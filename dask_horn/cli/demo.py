@@ -1,4 +1,4 @@
-"""`dask-horn demo`: the whole way, from arrays to a saved model, on handwritten digits."""
+"""`dask-horn demo`: from arrays to a saved model, on handwritten digits."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _DROPPED_PIXELS = 0.1  # chosen by cross-validation among the training digits
 _CHUNK_BYTES = 8192  # small, so that there are a few chunks of these small data
 
 
-@click.command(cls=Command, short_help="See it work on handwritten digits, in a minute.")
+@click.command(cls=Command, short_help="Train on handwritten digits, in about a minute.")
 @option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default="dask-horn-demo",
     section="Files",
-    help="Where data, model and figure are written.",
+    help="Folder for the data, the model and the figure.",
 )
 @scheduler_option
 @workers_option
 def demo(folder: Path, scheduler: str | None, workers: int | None) -> None:
-    """Train a classifier of handwritten digits and tell how well it does.
+    """Train a classifier of handwritten digits and score it.
 
-    Writes scikit-learn's digits to Zarr, starts a cluster on this machine, trains a network of
-    64-256-256-10 units in two groups of two sub-models each, and again as an ensemble, and scores
-    both on digits that neither has seen. Takes a few seconds, and half a minute more on the first
-    time, when kernels are compiled.
+    Writes scikit-learn's digits to Zarr and starts a cluster on this machine. Trains a network of
+    64-256-256-10 units in two groups of two sub-models, first as one merged model, then as an
+    ensemble, and scores both on held-out digits. Takes a few seconds, and half a minute more the
+    first time, when the kernels are compiled.
     """
     from rich.console import Console
 
@@ -52,7 +52,9 @@ def demo(folder: Path, scheduler: str | None, workers: int | None) -> None:
     with working(scheduler, workers, at_once=4) as client:
         _tell_where(client, console)
         _write_digits(folder, console)
-        from dask_horn.cli.session import run_session  # takes a second, as it does the workers
+        from dask_horn.cli.session import (
+            run_session,  # takes a second; the workers import it meanwhile
+        )
 
         console.print("\n[bold]One merged model[/]")
         merged = run_session(_network(), f"{folder}/train.zarr", **_settings(folder))
@@ -103,8 +105,8 @@ def _write_digits(folder: Path, console: Console) -> None:
         write_samples(location, samples, labels, chunk_bytes=_CHUNK_BYTES, overwrite=True)
         console.print(f"  {location:<34}{len(samples):>6,} digits")
     console.print(
-        "  The test digits are a fixed fifth, stratified (random_state=0); no training sees them.\n"
-        "  The validation digits are a tenth of the rest and only draw the curves."
+        "  The test digits are a stratified fifth (random_state=0), never trained on.\n"
+        "  The validation digits are a tenth of the rest, for the learning curves alone."
     )
 
 
@@ -123,7 +125,7 @@ def _tell_rounds(result: TrainingResult, console: Console) -> None:
 
 
 def _test_accuracy(model: Model | Ensemble, folder: Path) -> str:
-    """How many of the test digits a model gets right."""
+    """Return the share and the number of test digits that a model gets right."""
     import numpy as np
     import zarr
 

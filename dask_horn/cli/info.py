@@ -1,4 +1,4 @@
-"""`dask-horn info`: what a saved model is."""
+"""`dask-horn info`: describe a saved model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["info"]
 _CLASSES_SHOWN = 20
 
 
-@click.command(cls=Command, short_help="Show what a saved model is.")
+@click.command(cls=Command, short_help="Describe a saved model.")
 @click.argument("model", metavar="MODEL.zarr")
 def info(model: str) -> None:
-    """Show what the saved model MODEL.zarr is: network, parameters, classes, versions."""
+    """Describe the saved model MODEL.zarr: its network, inputs, outputs and version."""
     from dask_horn.model import Ensemble, load, read_versions
 
     found = load(model)
@@ -25,20 +25,20 @@ def info(model: str) -> None:
     click.echo(network.summary())
     click.echo()
     if isinstance(found, Ensemble):
-        _line("ensemble", f"{len(found.members)} members of {n_parameters:,} parameters each")
-    _line("in memory", f"{4 * n_parameters * _n_members(found) / 1e6:,.1f} MB of float32")
-    _line("takes", f"samples of shape {network.input_shape}")
+        _line("ensemble", f"{len(found.members)} members, {n_parameters:,} parameters each")
+    _line("memory", f"{4 * n_parameters * _n_members(found) / 1e6:,.1f} MB (float32)")
+    _line("input", f"samples of shape {network.input_shape}")
     if targets.classes is not None:
         labels = _listed(targets.classes)
-        _line("gives", f"one of {len(targets.classes)} classes{_where(found)}: {labels}")
+        _line("output", f"one of {len(targets.classes)} classes{_where(found)}: {labels}")
     elif targets.kind == "labels":
-        _line("gives", f"{targets.n_outputs} labels, each 0 or 1{_where(found)}")
+        _line("output", f"{targets.n_outputs} labels, each 0 or 1{_where(found)}")
     else:
         values = f"{targets.n_outputs} value{'s' if targets.n_outputs > 1 else ''}"
-        _line("gives", values + _where(found))
+        _line("output", values + _where(found))
     _line("loss", network.loss)
     if targets.kind != "values":
-        state = "as trained" if found.temperature == 1 else "calibrated"
+        state = "not calibrated" if found.temperature == 1 else "calibrated"
         _line("temperature", f"{found.temperature:.3g} ({state})")
     versions = read_versions(model)
     _line("written by", f"dask_horn {versions['version']} (format {versions['format']})")

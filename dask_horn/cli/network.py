@@ -1,16 +1,13 @@
-"""The network that `dask-horn train` makes: its options, and what y asks for."""
+"""The network of `dask-horn train`: its options, and the outputs and loss that y needs."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dask_horn.cli.command import Told, integers, option
+from dask_horn.cli.command import OptionError, gather, integers, option
 
 if TYPE_CHECKING:
     from dask_horn.data import SampleForm, SampleStore
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NetworkOptions", "network_options"]
 
-# Other ways to tell the hidden layers.
+# The options that --layers replaces.
 _REPLACED = ("hidden", "activation", "dropout", "dropconnect")
 
 _OPTIONS = (
@@ -34,15 +31,15 @@ _OPTIONS = (
         "--layers",
         metavar="LAYERS",
         section="Network",
-        help="The hidden layers themselves, as Python makes them, in place of --hidden, "
-        "--activation, --dropout and --dropconnect; the output layer follows from y.",
+        help="Hidden layers in Python's notation, as in the examples; replaces --hidden, "
+        "--activation, --dropout and --dropconnect. The output layer follows from y.",
     ),
     option(
         "--input-shape",
         callback=integers,
         metavar="N[,N…]",
         section="Network",
-        help="Shape of a sample, as --layers sees it; by default that of the store.",
+        help="Shape in which --layers gets a sample; by default its shape in DATA.zarr.",
     ),
     option(
         "--activation",
@@ -50,7 +47,7 @@ _OPTIONS = (
         metavar="NAME",
         default="relu",
         section="Network",
-        help="Of the hidden layers: relu, tanh, sigmoid, gelu or leaky_relu.",
+        help="Activation of the hidden layers: relu, tanh, sigmoid, gelu or leaky_relu.",
     ),
     option(
         "--dropout",
@@ -58,7 +55,7 @@ _OPTIONS = (
         metavar="RATE",
         default=0.2,
         section="Network",
-        help="Share of each hidden layer's outputs that a step drops.",
+        help="Probability of dropping a hidden unit in a training step.",
     ),
     option(
         "--dropconnect",
@@ -66,34 +63,39 @@ _OPTIONS = (
         metavar="RATE",
         default=0.0,
         section="Network",
-        help="Share of each hidden layer's weights that a step drops, for each sample others; "
-        "beside --dropout, which 0 turns off.",
+        help="Probability of dropping a weight of a hidden layer in a training step. Dropout also "
+        "stays on, unless you give --dropout 0.",
     ),
     option(
         "--regression",
         is_flag=True,
         section="Network",
-        help="Predict values though y holds integers; floats always are values.",
+        help="Treat integers in y as values, not as classes. Floats are always values.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What the command line says of the network.
+    """The options that describe the network.
 
     Attributes
     ----------
     hidden : tuple of int
         Units of each hidden layer.
     layers : str or None
-        The hidden layers as Python makes them, in place of the other ways to tell them.
+        Hidden layers in Python's notation, in place of the options before.
     input_shape : tuple of int or None
-        Of a sample; that of the store where None.
+        Shape of a sample; None for that of the store.
     activation : str
     dropout, dropconnect : float
     regression : bool
         Whether integers are values and not classes.
+
+    Raises
+    ------
+    OptionError
+        If `layers` is given beside an option that it replaces.
     """
 
     hidden: tuple[int, ...]
@@ -104,13 +106,17 @@ class NetworkOptions:
     dropconnect: float
     regression: bool
 
+    def __post_init__(self) -> None:
+        if self.layers is not None:
+            _refuse_beside_layers(click.get_current_context())
+
     def network(self, samples: SampleStore) -> Network:
-        """Make the hidden layers, and add the outputs and the loss that y asks for.
+        """Make the hidden layers, and add the outputs and the loss that y needs.
 
         Raises
         ------
         ValueError
-            If layers or shape do not go together with each other or with the samples.
+            If layers, shape and samples do not fit together.
         """
         from dask_horn.data import same_layout
         from dask_horn.model import sample_form
@@ -119,8 +125,8 @@ class NetworkOptions:
         shape = self.input_shape or samples.sample_shape
         if not same_layout(shape, samples.sample_shape):
             raise ValueError(
-                f"input_shape must be that of the samples, {samples.sample_shape}, but for "
-                f"dimensions of 1, or one row of their {samples.n_features} values, got "
+                f"input_shape must be the samples' shape {samples.sample_shape}, with or without "
+                f"dimensions of 1, or {samples.n_features} for one row, got "
                 f"{','.join(map(str, shape))}"
             )
         hidden = self._hidden()
@@ -132,7 +138,7 @@ class NetworkOptions:
         return with_outputs(hidden, n_outputs, shape, loss)
 
     def _hidden(self) -> list[Layer]:
-        """Read what --layers says, or make dense layers, each with dropout behind it if any."""
+        """Read --layers, or make dense layers, each followed by dropout if there is any."""
         from dask_horn.network import Dense, Dropout
         from dask_horn.network.text_form import layers_from_text
 
@@ -140,7 +146,7 @@ class NetworkOptions:
             try:
                 return layers_from_text(self.layers)
             except ValueError as error:
-                raise Told(f"--{error}") from None
+                raise OptionError(f"--{error}") from None
         made: list[Layer] = []
         for units in self.hidden:
             made.append(Dense(units, activation=self.activation, dropconnect=self.dropconnect))
@@ -149,33 +155,22 @@ class NetworkOptions:
         return made
 
 
-def network_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options, and hand them to the command as one argument, `network_options`."""
-
-    @functools.wraps(command)
-    def gathered(**values: Any) -> None:
-        own = {item.name: values.pop(item.name) for item in dataclasses.fields(NetworkOptions)}
-        if own["layers"] is not None:
-            _refuse_beside_layers(click.get_current_context())
-        command(network_options=NetworkOptions(**own), **values)
-
-    for decorate in reversed(_OPTIONS):
-        gathered = decorate(gathered)
-    return gathered
+#: Adds the options to a command, as its argument `network_options`.
+network_options = gather("network_options", NetworkOptions, _OPTIONS)
 
 
 def _refuse_beside_layers(context: click.Context) -> None:
-    """Refuse the options that --layers replaces."""
+    """Refuse the options that --layers replaces, where they are given."""
     for name in _REPLACED:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise Told(
-                f"--{name} says nothing beside --layers, which tells all hidden layers; leave one "
+            raise OptionError(
+                f"--{name} cannot be used with --layers, which lists all hidden layers; leave one "
                 "of them out"
             )
 
 
 def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
-    """Choose the loss that suits what y holds; count the outputs that it needs."""
+    """Choose the loss by what y holds, and count the outputs."""
     import numpy as np
 
     from dask_horn.data.values.arrays import check_target_shape, plain_labels
@@ -192,7 +187,7 @@ def _task(samples: SampleStore, values: bool) -> tuple[str, int]:
 
 
 def _stepwise_task(samples: SampleStore, values: bool, form: SampleForm) -> tuple[str, int]:
-    """Choose and count likewise, where the layers want a target for each step."""
+    """Choose and count likewise, if the layers need a target for each step."""
     from dask_horn.data.values.arrays import check_target_shape
     from dask_horn.estimators.inputs import distinct_labels, n_columns
 

@@ -16,9 +16,7 @@ dask-horn predict MODEL.zarr s3://bucket/new.zarr --out s3://bucket/predicted.za
 """
 
 
-@click.command(
-    cls=Command, short_help="Predict for the samples of a Zarr group.", examples=_EXAMPLES
-)
+@click.command(cls=Command, short_help="Predict with a saved model.", examples=_EXAMPLES)
 @click.argument("model", metavar="MODEL.zarr")
 @click.argument("data", metavar="DATA.zarr")
 @option(
@@ -26,20 +24,20 @@ dask-horn predict MODEL.zarr s3://bucket/new.zarr --out s3://bucket/predicted.za
     metavar="PRED.zarr",
     required=True,
     section="Files",
-    help="Zarr group to write, its array y; path or URL.",
+    help="Zarr group to write the predictions to, as its array y: a path or URL.",
 )
 @option(
     "--proba",
     is_flag=True,
-    section="What",
-    help="Write each class's probability instead of the label.",
+    section="Output",
+    help="Write the probability of each class instead of the label.",
 )
 @scheduler_option
 def predict(model: str, data: str, out: str, proba: bool, scheduler: str | None) -> None:
-    """Predict with the model MODEL.zarr for the samples X of the Zarr group DATA.zarr.
+    """Predict with MODEL.zarr for the samples in DATA.zarr, a Zarr group with an array X.
 
-    It goes chunk by chunk, so data larger than memory will do; where DATA.zarr holds y, that is
-    not looked at.
+    The samples are read chunk by chunk, so they may be larger than memory. An array y in DATA.zarr
+    is ignored.
     """
     from dask_horn.data import open_samples
     from dask_horn.model import load

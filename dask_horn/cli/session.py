@@ -1,4 +1,4 @@
-"""One training that a person watches: what is going on, how far it is, and how it stops."""
+"""A training run that a person watches: its progress, and how Ctrl-C stops it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_session"]
 
-_PREPARING = "Looking through the samples, loading kernels (compiled on a machine's first run) …"
-_STOPPING = "\nStopping when this round is done; Ctrl-C again stops at once.\n"
+_PREPARING = "Reading the samples and loading kernels (the first run compiles them) …"
+_STOPPING = "\nStopping after this round; press Ctrl-C again to stop at once.\n"
 
 
 def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult:
@@ -32,8 +32,8 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     Raises
     ------
     KeyboardInterrupt
-        On Ctrl-C, with a message that says how to go on. The first one lets the round that is
-        being trained come to its end.
+        On Ctrl-C, with a message that says how to resume. The first Ctrl-C lets the current round
+        finish.
     """
     console = Console(stderr=True)
     status = console.status(_PREPARING)
@@ -43,7 +43,7 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     else:
         console.out(_PREPARING, highlight=False)
     try:
-        with _interrupts_heard_by(watch):
+        with _interrupts_to(watch):
             result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
             if watch.asked_to_stop:
                 raise KeyboardInterrupt
@@ -55,7 +55,7 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
 
 
 class _Watch(Callback):
-    """Ends the status line when rounds begin, counts rounds, and ends the run when asked to."""
+    """Ends the status line when training begins, counts rounds, and stops the run if asked."""
 
     def __init__(self, status: Status) -> None:
         self.rounds = 0
@@ -74,25 +74,25 @@ class _Watch(Callback):
             raise StopIteration
 
     def on_interrupt(self, *_: Any) -> None:
-        """Take note of Ctrl-C: an exception in mid-round may leave Dask's client stuck."""
+        """Note Ctrl-C: an exception in mid-round may leave Dask's client stuck."""
         if self.asked_to_stop or not self._training:
             raise KeyboardInterrupt
         self.asked_to_stop = True
         os.write(2, _STOPPING.encode())  # nothing else may be called here safely
 
     def farewell(self, checkpoint: str | None) -> str:
-        """Find the words for when the user has stopped the run."""
+        """Return the message for a run that the user has stopped."""
         if not self.rounds:
-            return "Stopped before the first round was done"
+            return "Stopped before the first round ended"
         done = f"Stopped after round {self.rounds}"
         if checkpoint is None:
-            return f"{done}; nothing is kept, give --checkpoint to go on another time"
-        return f"{done}; the same command goes on from the checkpoint"
+            return f"{done}; nothing was saved, use --checkpoint to be able to resume"
+        return f"{done}; run the same command to resume from the checkpoint"
 
 
 @contextlib.contextmanager
-def _interrupts_heard_by(watch: _Watch) -> Iterator[None]:
-    """Have Ctrl-C told to `watch`, where this thread may decide that."""
+def _interrupts_to(watch: _Watch) -> Iterator[None]:
+    """Pass Ctrl-C on to `watch`, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

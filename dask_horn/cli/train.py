@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dask_horn.cli.command import Command, integers, option
+from dask_horn.cli.command import Command, gather, integers, option
 from dask_horn.cli.network import NetworkOptions, network_options
 from dask_horn.cli.workers import scheduler_option, workers_option
 
@@ -30,38 +31,67 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     --scheduler tcp://10.0.0.1:8786 --groups 8 --submodels 4
 """
 
+_FILES = (
+    option(
+        "--out",
+        metavar="MODEL.zarr",
+        required=True,
+        section="Files",
+        help="Where to save the model: a path or URL.",
+    ),
+    option(
+        "--validation",
+        "validation_data",
+        metavar="DATA.zarr",
+        section="Files",
+        help="Score the model on these samples after each round.",
+    ),
+    option(
+        "--checkpoint",
+        metavar="FOLDER",
+        section="Files",
+        help="Save the run's state here; the same command then resumes it.",
+    ),
+    option(
+        "--history",
+        metavar="FILE.csv",
+        section="Files",
+        help="Write one line per round: losses, score, seconds, bytes.",
+    ),
+    option("--overwrite", is_flag=True, section="Files", help="Replace the model at --out."),
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a run reads and writes.
+
+    Attributes
+    ----------
+    out : str
+        Path or URL of the model.
+    validation_data : str or None
+        Path or URL of the samples to score on.
+    checkpoint : str or None
+        Path or URL of the folder.
+    history : str or None
+        Path of the table of rounds.
+    overwrite : bool
+        Whether a model at `out` may be replaced.
+    """
+
+    out: str
+    validation_data: str | None
+    checkpoint: str | None
+    history: str | None
+    overwrite: bool
+
 
 @click.command(
     cls=Command, short_help="Train a network on the samples of a Zarr group.", examples=_EXAMPLES
 )
 @click.argument("data", metavar="DATA.zarr")
-@option(
-    "--out",
-    metavar="MODEL.zarr",
-    required=True,
-    section="Files",
-    help="Where to save the model; path or URL.",
-)
-@option(
-    "--validation",
-    "validation_data",
-    metavar="DATA.zarr",
-    section="Files",
-    help="Samples to score the model on after each round.",
-)
-@option(
-    "--checkpoint",
-    metavar="FOLDER",
-    section="Files",
-    help="Keep the state between rounds here; the same command goes on from it.",
-)
-@option(
-    "--history",
-    metavar="FILE.csv",
-    section="Files",
-    help="Write a line per round: losses, score, seconds, bytes.",
-)
-@option("--overwrite", is_flag=True, section="Files", help="Replace a model that is there.")
+@gather("files", Files, _FILES)
 @network_options
 @option(
     "--groups",
@@ -70,7 +100,8 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     metavar="G",
     default=1,
     section="Division",
-    help="Worker groups, each with its own subset of the samples.",
+    help="Number of worker groups; each trains a copy of the model on its own subset of the "
+    "samples.",
 )
 @option(
     "--submodels",
@@ -79,22 +110,23 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     metavar="K[,K…]",
     default="2",
     section="Division",
-    help="Disconnected sub-models in each group; the last rounds have K/2, K/4, ..., 1, as far as "
-    "they take no longer than those before. A list gives each round's own.",
+    help="Number of disconnected sub-models in each group. They are joined towards the end of the "
+    "run: to K/2, K/4, ..., 1, unless that would take longer than the rounds before. A list gives "
+    "the number for each round; the last one repeats.",
 )
 @option(
     "--merge",
     type=click.Choice(["average", "ensemble"]),
     default="average",
     section="Division",
-    help="Merge the groups into one model, or keep each as a member of an ensemble.",
+    help="Average the groups into one model, or keep each as a member of an ensemble.",
 )
 @option(
     "--group-data",
     type=click.Choice(["subset", "all"]),
     default="subset",
     section="Division",
-    help="Whether a group trains on its own subset of the samples or on all.",
+    help="Train each group on its own subset of the samples, or on all of them.",
 )
 @option(
     "--rounds",
@@ -103,51 +135,52 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     metavar="N",
     default=30,
     section="Training",
-    help="How often to divide, train and merge.",
+    help="Number of rounds. In each one the sub-models are trained, then merged.",
 )
 @option(
     "--steps-per-round",
     type=int,
     metavar="N",
     section="Training",
-    help="Optimizer steps of each sub-model in a round; by default a pass over the group's "
-    "samples, and at least 50.",
+    help="Optimizer steps of each sub-model per round; by default one pass over the group's "
+    "samples, but at least 50.",
 )
 @option(
     "--batch-size",
     type=int,
     metavar="N",
     section="Training",
-    help="Samples in a step; by default 128, less where samples are few.",
+    help="Samples per step; by default 128, or less if there are few samples.",
 )
 @option(
     "--optimizer",
     type=click.Choice(["adamw", "sgd"]),
     default="adamw",
     section="Training",
-    help="Of the sub-models.",
+    help="Optimizer of the sub-models.",
 )
 @option(
     "--learning-rate",
     type=float,
     metavar="RATE",
     section="Training",
-    help="At its highest; by default what suits the optimizer and the widest hidden layer.",
+    help="Highest learning rate of the run; the default depends on the optimizer and the widest "
+    "hidden layer.",
 )
 @option(
     "--weight-decay",
     type=float,
     metavar="RATE",
     section="Training",
-    help="Of the weights, not the biases; by default none for sgd, and for adamw what suits the "
-    "number of samples and the length of the run.",
+    help="Weight decay, not applied to biases. The default is 0 for sgd; for adamw it depends on "
+    "the number of samples and the length of the run.",
 )
 @option(
     "--early-stopping",
     is_flag=True,
     section="Training",
-    help="Stop when the validation score rises no more, and keep the best round's model. Without "
-    "--validation a tenth of the samples is held out.",
+    help="Stop when the validation score no longer improves, and keep the best round's model. "
+    "Without --validation, a tenth of the samples is held out.",
 )
 @option(
     "--seed",
@@ -156,7 +189,8 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     metavar="N",
     default=0,
     section="Training",
-    help="Equal data, settings and seed give an equal model, on any number of workers.",
+    help="Random seed. The same data, settings and seed give the same model on any number of "
+    "workers.",
 )
 @option(
     "--device",
@@ -169,23 +203,19 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
 @workers_option
 def train(
     data: str,
-    out: str,
-    validation_data: str | None,
-    checkpoint: str | None,
-    history: str | None,
-    overwrite: bool,
+    files: Files,
     network_options: NetworkOptions,
     n_submodels: tuple[int, ...],
     scheduler: str | None,
     workers: int | None,
     **settings: Any,
 ) -> None:
-    """Train a network on the Zarr group DATA.zarr, which holds arrays X and y.
+    """Train a network on DATA.zarr, a Zarr group with arrays X and y.
 
-    What y holds decides what is learnt: integers or text are classes, floats are values, rows of
-    integers are labels that are each 0 or 1.
+    The dtype and shape of y decide the task: integers or text are classes, floats are values, and
+    rows of zeros and ones are labels.
     """
-    # Mistakes are told before any worker is started.
+    # Find mistakes before any worker is started.
     from dask_horn.cli.session import run_session
     from dask_horn.cli.workers import working
     from dask_horn.data import open_samples
@@ -195,29 +225,33 @@ def train(
 
     settings["n_submodels"] = n_submodels if len(n_submodels) > 1 else n_submodels[0]
     options = TrainingOptions(**settings)
-    check_free(out, overwrite)
-    if history is not None and not os.path.isdir(os.path.dirname(history) or "."):
-        raise FileNotFoundError(f"--history {history}: there is no such folder")
+    check_free(files.out, files.overwrite)
+    if files.history is not None and not os.path.isdir(os.path.dirname(files.history) or "."):
+        raise FileNotFoundError(f"--history {files.history}: there is no such folder")
     samples = open_samples(data)
-    if validation_data is not None:
-        open_samples(validation_data)
+    if files.validation_data is not None:
+        open_samples(files.validation_data)
     network = network_options.network(samples)
     check_divisible(network, options.most_submodels)
     at_once = options.n_groups * options.most_submodels
-    click.echo(_told(samples, network), err=True)
+    click.echo(_outline(samples, network), err=True)
     with working(scheduler, workers, at_once):
         result = run_session(
-            network, data, validation_data=validation_data, checkpoint=checkpoint, **settings
+            network,
+            data,
+            validation_data=files.validation_data,
+            checkpoint=files.checkpoint,
+            **settings,
         )
-    result.model.save(out, overwrite=overwrite)
-    if history is not None:
-        with open(history, "w", encoding="utf-8") as file:
+    result.model.save(files.out, overwrite=files.overwrite)
+    if files.history is not None:
+        with open(files.history, "w", encoding="utf-8") as file:
             file.write(result.history.to_csv())
-    click.echo(f"Saved {out}")
+    click.echo(f"Saved {files.out}")
 
 
-def _told(samples: SampleStore, network: Network) -> str:
-    """Say in two lines what is about to be trained on what."""
+def _outline(samples: SampleStore, network: Network) -> str:
+    """Describe the samples and the network in two lines."""
     n = network.n_outputs
     what = {"cross_entropy": "classes", "binary_cross_entropy": "labels"}.get(network.loss)
     learnt = f"{n} {what}" if what else f"{n} value{'s' if n > 1 else ''}"

@@ -1,4 +1,4 @@
-"""Where a command's work is done: a running cluster, processes of this machine, or this process."""
+"""Where a command works: on a running cluster, in processes it starts, or in its own process."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["scheduler_option", "workers_option", "working"]
 
-_PATIENCE = "30s"  # to answer, for a scheduler
+_PATIENCE = "30s"  # with a scheduler that does not answer
 
 scheduler_option: Callable[..., Any] = option(
     "--scheduler",
     metavar="ADDRESS",
     section="Cluster",
-    help="Join the running Dask cluster at this address, such as tcp://10.0.0.1:8786.",
+    help="Address of a running Dask cluster to use, such as tcp://10.0.0.1:8786.",
 )
 
 workers_option: Callable[..., Any] = option(
@@ -34,29 +34,33 @@ workers_option: Callable[..., Any] = option(
     type=int,
     metavar="N",
     section="Cluster",
-    help="Worker processes to start on this machine, one thread each; by default one per core, as "
-    "far as there is work for them. 0 works in this process.",
+    help="Number of one-thread worker processes to start on this machine; by default one per core, "
+    "but no more than can work at once. With 0, work in this process.",
 )
 
 
 @contextlib.contextmanager
 def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Iterator[Client | None]:
-    """Connect to a cluster, or start one, for the time of a command.
+    """Connect to a cluster, or start one, while a command runs.
 
     Parameters
     ----------
     scheduler : str or None
         Address of a running cluster.
     n_workers : int or None
-        Processes to start here where no cluster is given; 0 for none. By default one per core,
-        but no more than `at_once`.
+        Processes to start if no address is given; 0 for none. By default one per core, but no
+        more than `at_once`.
     at_once : int
-        How many tasks there are to do at the same time.
+        How many tasks can run at the same time.
     """
+    from dask_horn.checks import checked_integer
+
     if scheduler is not None and n_workers is not None:
-        raise click.UsageError("--workers starts a cluster and --scheduler joins one: give one")
-    if n_workers is not None and n_workers < 0:
-        raise ValueError(f"--workers must be at least 0, got {n_workers}")
+        raise click.UsageError(
+            "--workers starts a cluster and --scheduler uses a running one; give only one of them"
+        )
+    if n_workers is not None:
+        checked_integer("--workers", n_workers, 0)
     if n_workers == 0:
         yield None
     elif scheduler is not None:
@@ -83,17 +87,17 @@ def _joined(address: str) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def _started(n_workers: int) -> Iterator[Client]:
-    """Start processes that end with the command, and without a word."""
+    """Start processes that end with the command, silently."""
     from distributed import Client, LocalCluster
 
-    with warnings.catch_warnings(), _deaf_to_interrupts():
+    with warnings.catch_warnings(), _ignoring_interrupts():
         # The dashboard's usual port may be taken: it gets another, and its address is printed.
         warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
         cluster: LocalCluster = LocalCluster(
             n_workers=n_workers, threads_per_worker=1, processes=True, silence_logs=logging.CRITICAL
         )
     with cluster, Client(cluster) as client:
-        client.run(_import_library, wait=False)  # while this process sees to the samples
+        client.run(_import_library, wait=False)  # while this process opens the samples
         yield client
 
 
@@ -102,8 +106,8 @@ async def _import_library() -> None:  # Dask waits for no others
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C, and let processes that start now do so for good.
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C, in this process for now, and for good in processes that it starts now.
 
     A terminal sends it to all processes; the workers are still needed to save the checkpoint.
     """

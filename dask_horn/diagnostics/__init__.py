@@ -1,4 +1,4 @@
-"""What people look at: progress, curves, tables. Listens to runs and changes nothing in them."""
+"""What people look at: progress, curves and tables. It listens to runs and does not change them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Figures: the learning curves of a run, and who holds which units.
+"""Figures: the learning curves of a run, and which sub-model holds which units.
 
-Both draw on axes that they are given and touch no global state; without axes they make a figure
-with pyplot, so that notebooks and interactive sessions show it.
+Both draw on given axes and touch no global state. Without axes they make a figure with pyplot, so
+that notebooks and interactive sessions show it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_history", "plot_partition"]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
 _TRAINING, _VALIDATION, _SCORE = "#0072B2", "#D55E00", "#009E73"
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
 
 _LOG_FROM = 20.0  # losses that span more than this factor are drawn on a logarithmic axis
-_LETTERS = 80  # of the small words above the curves, as far as axes of the usual size are wide
-_LEGEND_UP_TO = 16  # sub-models; more colours nobody looks up
+_LETTERS = 80  # so many small letters fit above the curves in axes of the usual size
+_LEGEND_UP_TO = 16  # sub-models; nobody looks up more colours
 _BAND_ASPECT = 9.0  # width of a band of units over its height, roughly as it is drawn
 
 
@@ -40,13 +40,13 @@ def plot_history(history: History, axes: Axes | Sequence[Axes] | None = None) ->
     history : History
         What `dask_horn.train` returns as ``result.history``.
     axes : Axes or pair of Axes, optional
-        A pair takes the losses and the score, one above the other; on a single one the score
-        has an axis of its own at the right. By default a new figure with a pair.
+        A pair shows the losses and the score, one above the other; on single axes the score has
+        its own axis on the right. By default a new figure with a pair.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The axes of the losses; ``.figure`` is the whole.
+        The axes of the losses; ``.figure`` is the whole figure.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def plot_history(history: History, axes: Axes | Sequence[Axes] | None = None) ->
 
 
 def plot_partition(partition: Partition, axes: Axes | None = None) -> Axes:
-    """Draw who holds which units: a row per divided axis, a colour per sub-model.
+    """Draw which sub-model holds which units: a row per divided axis, a colour per sub-model.
 
     A row has a cell for each unit, in reading order (left to right, then the next line), and
     below them a bar with the number of units that each sub-model holds.
@@ -117,7 +117,7 @@ def plot_partition(partition: Partition, axes: Axes | None = None) -> Axes:
 
 
 def _history_axes(axes: Axes | Sequence[Axes] | None, validated: bool) -> tuple[Axes, Axes]:
-    """Axes for the losses and for the score; the same ones where there is no score."""
+    """Return axes for the losses and for the score; the same ones if there is no score."""
     if axes is None:
         from matplotlib import pyplot
 
@@ -140,7 +140,7 @@ def _finish_axes(losses: Axes, scores: Axes, x_limits: tuple[float, float]) -> N
     """Grid, spines, integer ticks and legend, for one pair of axes or a twin."""
     from matplotlib.ticker import MaxNLocator
 
-    # A twin lies upon the losses' axes: it must not draw a second grid, nor hide under a legend.
+    # A twin lies on the losses' axes: it must not draw a second grid, nor hide under a legend.
     twin = scores is not losses and scores.bbox.bounds == losses.bbox.bounds
     for axis in (losses, scores):
         axis.spines["top"].set_visible(False)
@@ -155,7 +155,7 @@ def _finish_axes(losses: Axes, scores: Axes, x_limits: tuple[float, float]) -> N
 
 
 def _spans_decades(axes: Axes) -> bool:
-    """Whether what is drawn is positive and spans so much that small values would vanish."""
+    """Whether the values are positive and span so much that small ones would vanish."""
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
     values = values[np.isfinite(values)]
     return bool(values.size and values.min() > 0 and values.max() > _LOG_FROM * values.min())
@@ -180,7 +180,7 @@ def _mark_divisions(axes: Axes, history: History) -> None:
         if not start and len(_in_words(*numbers[start])) <= room:
             words = _in_words(*numbers[start])
         elif len(words) > room and end < len(numbers):
-            continue  # it would run into the next one's
+            continue  # the words would run into the next ones
         middle = (history[start].round + history[end - 1].round) / 2
         axes.annotate(
             words,
@@ -200,7 +200,7 @@ def _in_words(n_groups: int, n_submodels: int) -> str:
 
 
 def _colours(n: int) -> NDArray[np.float64]:
-    """Choose a colour for each sub-model, (n, 4): a palette, evenly spaced hues beyond it."""
+    """Choose a colour for each sub-model, (n, 4): a palette, or evenly spaced hues for more."""
     from matplotlib import colormaps, colors
 
     if n <= len(_PALETTE):
@@ -211,12 +211,12 @@ def _colours(n: int) -> NDArray[np.float64]:
 def _draw_units(
     axes: Axes, holder: NDArray[np.int64], row: int, colours: NDArray[np.float64]
 ) -> None:
-    """Draw a cell for each unit, in as many lines as make the cells about square."""
+    """Draw a cell for each unit, in so many lines that the cells are about square."""
     lines = max(1, round(math.sqrt(holder.size / _BAND_ASPECT)))
     if holder.size < 40:  # few enough to be read as one line
         lines = 1
     columns = math.ceil(holder.size / lines)
-    cells = np.zeros((lines * columns, 4))  # what is left over at the end stays transparent
+    cells = np.zeros((lines * columns, 4))  # unused cells at the end stay transparent
     cells[: holder.size] = colours[holder]
     top, bottom = row + 0.02, row + 0.62
     axes.imshow(
@@ -225,7 +225,7 @@ def _draw_units(
         aspect="auto",
         interpolation="nearest",
     )
-    if columns <= 250:  # the gaps between cells; finer ones would only grey the picture
+    if columns <= 250:  # gaps between cells; with more cells they would only turn the picture grey
         width = min(1.2, 40.0 / columns)
         axes.vlines(np.arange(1, columns) / columns, top, bottom, color="white", linewidth=width)
         heights = top + (bottom - top) * np.arange(1, lines) / lines
@@ -242,7 +242,7 @@ def _row_label(name: str, sizes: NDArray[np.int64]) -> str:
 def _draw_sizes(
     axes: Axes, sizes: NDArray[np.int64], row: int, colours: NDArray[np.float64]
 ) -> None:
-    """Draw a bar in pieces as long as the sub-models' shares, with their numbers of units."""
+    """Draw a bar with a piece for each sub-model's share, with its number of units."""
     ends = np.cumsum(sizes) / sizes.sum()
     starts = ends - sizes / sizes.sum()
     for colour, size, start, end in zip(colours, sizes, starts, ends, strict=True):
@@ -261,11 +261,11 @@ def _draw_sizes(
 
 
 def _add_legend(axes: Axes, colours: NDArray[np.float64]) -> None:
-    """Which colour is which sub-model, above the rows."""
+    """Show above the rows which colour is which sub-model."""
     from matplotlib.patches import Patch
 
     if len(colours) > _LEGEND_UP_TO:
-        axes.set_title(f"{len(colours)} sub-models, a colour each", fontsize="medium")
+        axes.set_title(f"{len(colours)} sub-models, one colour each", fontsize="medium")
         return
     axes.legend(
         handles=[Patch(color=colour, label=str(i)) for i, colour in enumerate(colours)],

@@ -1,4 +1,4 @@
-"""How far a run is: a bar in terminals and notebooks, a few plain lines in a log."""
+"""The progress of a run: a bar in terminals and notebooks, a few plain lines in a log."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressBar"]
 
-_LINES = 10  # that a whole run leaves in a log, about
+_LINES = 10  # about so many lines for a whole run in a log
 
 
 class ProgressBar(Callback):
-    """Shows the rounds of a run with loss, validation score and the seconds left.
+    """Shows a run's rounds, with loss, validation score and remaining time.
 
-    In a terminal and in a notebook it is a bar; where output goes to a file or a log, it is about
-    ten plain lines in all.
+    In a terminal or a notebook it is a bar. In a file or a log it is about ten plain lines.
 
     Parameters
     ----------
     console : rich.console.Console, optional
-        Where to show it; by default standard error, so that standard output stays the program's.
+        Where to show it; by default on standard error, which leaves standard output alone.
 
     Examples
     --------
@@ -54,16 +53,16 @@ class ProgressBar(Callback):
         self._view.start(event.first_round, event.n_rounds)
 
     def on_round_end(self, record: RoundRecord) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         if self._view is not None:
             self._view.move(record.round, [*_numbers(record), self._clock.left(record)])
 
     def on_run_end(self, result: TrainingResult) -> None:
-        """Leave the bar as it is at the end."""
+        """Stop, and leave the finished bar."""
         self._stop()
 
     def on_run_failed(self, error: BaseException) -> None:
-        """Leave the bar where the run ended."""
+        """Stop, and leave the bar where the run ended."""
         self._stop()
 
     def _stop(self) -> None:
@@ -79,14 +78,14 @@ class _View(Protocol):
         """Show that `done` of `total` rounds are done."""
 
     def move(self, done: int, words: list[str]) -> None:
-        """Show that one more round is done, and what it brought."""
+        """Show that one more round is done, and its numbers."""
 
     def stop(self) -> None:
-        """Show no more."""
+        """Stop showing."""
 
 
 class _Bar:
-    """A bar that a terminal draws anew in place."""
+    """A bar that is redrawn in place in a terminal."""
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -113,7 +112,7 @@ class _Bar:
 
 
 class _NotebookBar:
-    """A bar that a notebook draws anew in place; needs no widgets."""
+    """A bar that is redrawn in place in a notebook; needs no widgets."""
 
     def __init__(self) -> None:
         self._total = 1
@@ -141,7 +140,7 @@ class _NotebookBar:
 
 
 class _Lines:
-    """A line every few rounds, and one for the last."""
+    """One line every few rounds, and one for the last."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -157,11 +156,11 @@ class _Lines:
             self._console.out(line, highlight=False)
 
     def stop(self) -> None:
-        """Leave what is written."""
+        """Leave the lines."""
 
 
 def _view(console: Console | None) -> _View:
-    """Choose the view that suits where the output goes."""
+    """Choose the view by where the output goes."""
     from rich.console import Console
 
     console = console or Console(stderr=True)
@@ -173,7 +172,7 @@ def _view(console: Console | None) -> _View:
 
 
 class _Clock:
-    """Tells how long the rounds that are left will take."""
+    """Estimates the remaining time."""
 
     def __init__(self, first_round: int, n_rounds: int) -> None:
         self._first = first_round
@@ -181,7 +180,7 @@ class _Clock:
         self._start = time.perf_counter()
 
     def left(self, record: RoundRecord) -> str:
-        """Time left in words; the time taken, after the last round."""
+        """Return the remaining time in words; after the last round, the time taken."""
         passed = time.perf_counter() - self._start
         left = self._total - record.round
         if not left:
@@ -190,7 +189,7 @@ class _Clock:
 
 
 def _numbers(record: RoundRecord) -> list[str]:
-    """Loss and, where there is one, validation score."""
+    """Return the loss and, if there is one, the validation score."""
     numbers = [f"loss {record.loss:.4g}" if record.loss >= 1e-4 else f"loss {record.loss:.1e}"]
     if record.validation_score is not None:
         numbers.append(f"score {record.validation_score:.4f}")
@@ -198,7 +197,7 @@ def _numbers(record: RoundRecord) -> list[str]:
 
 
 def _in_words(seconds: float) -> str:
-    """Say a length of time as people do."""
+    """Write a length of time as people do."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:

@@ -18,13 +18,13 @@ __all__ = ["history_html", "history_table", "result_html"]
 
 _MEGABYTE = 1e6
 
-# Inline, since notebooks keep no style sheets of ours; colours are the page's own.
+# Inline styles, since notebooks keep no style sheets; colours are the page's own.
 _CELL = "text-align: right; padding: 0.1em 0.8em"
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One column: the words at its head, and a text per round."""
+    """One column: its heading, and a text per round."""
 
     heading: str
     cells: tuple[str, ...]
@@ -41,8 +41,8 @@ def history_table(history: History) -> Table:
     Returns
     -------
     rich.table.Table
-        A row per round; print it with `rich.print`. Columns about validation are left out
-        where there were no validation rows.
+        One row per round; print it with `rich.print`. Without validation data there are no
+        columns about validation.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def history_table(history: History) -> Table:
 
 
 def history_html(history: History) -> str:
-    """Lay the rounds out as an HTML table: what notebooks show for a history.
+    """Lay the rounds out as an HTML table, which notebooks show for a history.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def history_html(history: History) -> str:
 
 
 def result_html(result: TrainingResult) -> str:
-    """Show a run's network and rounds as HTML: what notebooks show for a result.
+    """Show a run's network and rounds as HTML, which notebooks show for a result.
 
     Parameters
     ----------
@@ -101,7 +101,9 @@ def result_html(result: TrainingResult) -> str:
     str
     """
     network = result.model.network
-    kept = "" if result.best_round is None else f"<p>The model is round {result.best_round}'s.</p>"
+    kept = (
+        "" if result.best_round is None else f"<p>The model is from round {result.best_round}.</p>"
+    )
     return (
         f"<details><summary><b>{type(result.model).__name__}</b>: "
         f"{network.parameters.n_parameters:,} parameters, loss {network.loss}</summary>"
@@ -110,7 +112,7 @@ def result_html(result: TrainingResult) -> str:
 
 
 def _columns(history: Sequence[RoundRecord]) -> list[_Column]:
-    """Lay out the columns; those about validation only where something was validated."""
+    """Lay out the columns; those about validation only if there was validation data."""
     columns = [
         _Column("round", tuple(str(record.round) for record in history)),
         _Column("sub-models", tuple(_division(record) for record in history)),
@@ -142,12 +144,12 @@ def _score(score: float | None) -> str:
 
 
 def _moved(record: RoundRecord) -> float:
-    """Megabytes that training tasks took and gave."""
+    """Return the megabytes that training tasks received and sent."""
     return (record.bytes_to_workers + record.bytes_from_workers) / _MEGABYTE
 
 
 def _summary(history: Sequence[RoundRecord]) -> str:
-    """All rounds in one line."""
+    """Summarize all rounds in one line."""
     seconds = sum(record.seconds for record in history)
     moved = sum(_moved(record) for record in history)
     samples = sum(record.samples for record in history)

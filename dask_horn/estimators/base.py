@@ -1,6 +1,6 @@
-"""What both estimators share: parameters, fitting, going on, and asking the fitted model.
+"""What both estimators share: parameters, fitting, continuing, and predicting.
 
-Subclasses say what their targets mean: `_task` turns y into a loss and a number of outputs.
+Subclasses define what their targets mean: `_task` turns y into a loss and a number of outputs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -19,9 +19,10 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
-from dask_horn.errors import told_of
+from dask_horn.errors import naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
@@ -33,7 +34,7 @@ from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
 from dask_horn.records import Callback, History
-from dask_horn.training import Known, TrainingOptions, run
+from dask_horn.training import Settled, TrainingOptions, run
 
 __all__ = ["HornEstimator", "Task", "merges"]
 
@@ -42,7 +43,7 @@ _OPTIONS = {option.name for option in dataclasses.fields(TrainingOptions)}
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What the targets ask for.
+    """What the targets need of the network.
 
     Attributes
     ----------
@@ -51,23 +52,23 @@ class Task:
     loss : str
         The network's loss.
     n_outputs : int
-        Outputs that the network needs.
-    known : Known
-        What the targets tell beforehand.
+        Number of outputs.
+    settled : Settled
+        What the targets tell before the run looks at them.
     """
 
     y: Any
     loss: str
     n_outputs: int
-    known: Known = field(default_factory=Known)
+    settled: Settled = field(default_factory=Settled)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators; see `HornClassifier` for the parameters.
 
-    A dataclass, so that each parameter is written once; scikit-learn sees a constructor like any
-    other. Whatever fitting finds is kept in attributes that end with an underscore.
+    A dataclass, so that each parameter is written only once; to scikit-learn its constructor looks
+    like any other. Fitted attributes end with an underscore.
     """
 
     hidden_layer_sizes: int | Sequence[int] = (256, 256)
@@ -105,7 +106,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
-        """Say what checked targets ask for; `classes` are all labels, where they are known."""
+        """Return what checked targets need; `classes` are all labels, if known."""
 
     def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:
         """Return the attributes that make the estimator fitted with this model."""
@@ -114,18 +115,19 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     def _fit(self, X: Any, y: Any, validation_data: Any, initial: Model | None) -> Self:
         options = self._options(random_state=self._seed())
         if initial is not None:
-            _check_may_go_on("initial", initial, options)
+            _check_may_continue("initial", initial, options)
         callbacks = [*begin_fit(self, X, y), *self._progress()]
         with self._all_or_nothing():
-            X, y = self._checked_pair(X, y, reset=True, min_samples=2)
-            task = self._task(X, y, None if initial is None else initial.classes, self._form(X))
+            form = self._form(X)
+            X, y = self._checked_pair(X, y, form, reset=True, min_samples=2)
+            task = self._task(X, y, None if initial is None else initial.classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
                 X,
                 task.y,
                 options=options,
-                known=task.known if initial is None else _known_from("initial", initial, network),
+                settled=task.settled if initial is None else _settled("initial", initial, network),
                 validation_data=self._checked_validation(validation_data),
                 checkpoint=self.checkpoint,
                 callbacks=callbacks,
@@ -140,17 +142,18 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         seed = self._seed() if before is None else self._run_seed
         options = self._one_round(seed, done)
         if before is not None:
-            _check_may_go_on("model_", before, options)
+            _check_may_continue("model_", before, options)
         with self._all_or_nothing():
-            X, y = self._checked_pair(X, y, reset=before is None, min_samples=1)
-            task = self._task(X, y, classes, self._form(X))
+            form = self._form(X)
+            X, y = self._checked_pair(X, y, form, reset=before is None, min_samples=1)
+            task = self._task(X, y, classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
                 X,
                 task.y,
                 options=options,
-                known=task.known if before is None else _known_from("model_", before, network),
+                settled=task.settled if before is None else _settled("model_", before, network),
                 callbacks=self._progress(),
                 initial=before,
             )
@@ -159,12 +162,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             self._keep(result.model, history, seed)
         return self
 
-    def _checked_pair(self, X: Any, y: Any, *, reset: bool, min_samples: int) -> tuple[Any, Any]:
+    def _checked_pair(
+        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int
+    ) -> tuple[Any, Any]:
         checks = {"reset": reset, "min_samples": min_samples, "numeric": is_regressor(self)}
-        return checked_pair(self, X, y, self._form(X), **checks)
+        return checked_pair(self, X, y, form, **checks)
 
     def _form(self, X: Any) -> SampleForm:
-        """Say what the layers take samples for; those of no given layers are rows of features."""
+        """Return the form of samples that `layers` need; without them, rows of features."""
         if self.layers is None or is_location(X) or not sample_shape(X):
             return FEATURES
         hidden = self._given_layers()
@@ -177,23 +182,21 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return list(given)
 
     def _checked_validation(self, validation_data: Any) -> Any:
-        """Check the samples of a pair as those to predict; anything else is left to the run."""
+        """Check a pair's samples like those of `predict`; the run checks anything else."""
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             return validation_data
         X, y = validation_data
-        with told_of("validation_data"):
+        with naming("validation_data"):
             return checked_samples(self, X, reset=False), y
 
     def _seed(self) -> int:
         """Turn `random_state` into an integer: once per fit."""
-        if isinstance(self.random_state, Integral) and not isinstance(self.random_state, bool):
-            if self.random_state < 0:
-                raise ValueError(f"random_state must be at least 0, got {self.random_state}")
-            return int(self.random_state)
+        if isinstance(self.random_state, Integral):
+            return checked_integer("random_state", self.random_state, 0)
         if self.checkpoint is not None:
             raise ValueError(
-                f"checkpoint={self.checkpoint!r} needs a random_state that is an integer, so that "
-                f"a later fit can go on from it; got {self.random_state!r}"
+                f"checkpoint={self.checkpoint!r} needs an integer random_state, so that a later "
+                f"fit can resume from it; got {self.random_state!r}"
             )
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
@@ -204,7 +207,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         )
 
     def _one_round(self, seed: int, done: int) -> TrainingOptions:
-        """Options of a round that stands alone; its seed is its own, else all were alike.
+        """Return options of a single round, whose seed differs from that of other rounds.
 
         The outer step is off: its momentum would not outlive the round.
         """
@@ -213,12 +216,12 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return self._options(
             n_rounds=1,
             n_submodels=[fixed],
-            redraw=True,  # rounds to come must meet all connections, whatever `fit` has trained
+            redraw=True,  # later rounds must train all connections, whatever `fit` has trained
             schedule="constant",
             outer_learning_rate=1.0,
             outer_momentum=0.0,
             early_stopping=False,
-            # The default suits a run that ends: round after round it would be far too strong.
+            # The default is for a whole run: round after round it would be far too strong.
             weight_decay=0.0 if self.weight_decay is None else self.weight_decay,
             random_state=int(np.random.SeedSequence([seed, done]).generate_state(1)[0]),
         )
@@ -230,24 +233,17 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if self.layers is not None:
             return self._given_layers()
         given: Any = self.hidden_layer_sizes
-        sizes = [given] if np.ndim(given) == 0 else list(given)
-        if not all(isinstance(size, Integral) for size in sizes):
-            raise TypeError(
-                f"hidden_layer_sizes must be an integer or a sequence of integers, got {given!r}"
-            )
-        if any(size < 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be at least 1 each, got {given!r}")
-        for name in ("dropout", "dropconnect"):
-            rate: Any = getattr(self, name)
-            if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
-                raise ValueError(f"{name} must be a number of at least 0 and below 1, got {rate!r}")
+        if np.ndim(given) == 0:
+            sizes = {"hidden_layer_sizes": given}
+        else:
+            sizes = {f"hidden_layer_sizes[{i}]": size for i, size in enumerate(given)}
+        dropout = checked_number("dropout", self.dropout, at_least=0, below=1)
         layers: list[Layer] = []
-        for size in sizes:
-            layers.append(
-                Dense(int(size), activation=self.activation, dropconnect=float(self.dropconnect))
-            )
-            if self.dropout:
-                layers.append(Dropout(float(self.dropout)))
+        for argument, size in sizes.items():
+            units = checked_integer(argument, size, 1)
+            layers.append(Dense(units, activation=self.activation, dropconnect=self.dropconnect))
+            if dropout:
+                layers.append(Dropout(dropout))
         return layers
 
     def _progress(self) -> list[Callback]:
@@ -276,14 +272,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             raise
 
     def _answer(self, method: str, X: Any, **arguments: Any) -> Any:
-        """Ask the model; a path is its own business."""
+        """Call a method of the model, with checked samples; the model checks a path itself."""
         check_is_fitted(self)
         if not is_location(X):
             X = checked_samples(self, X, reset=False)
         return getattr(self.model_, method)(X, **arguments)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Return targets, predictions and weights of samples, or of the steps that count."""
+        """Return targets, predictions and weights of samples, or of steps that are not padding."""
         y, predicted = to_memory(y), to_memory(self._answer("predict", X))
         steps = self.model_.targets.steps
         if steps is None:
@@ -305,35 +301,35 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __dask_tokenize__(self) -> Any:
-        # Dask would take a dataclass for its fields: two fits would pass for one.
+        # Dask tokenizes a dataclass by its fields, in which two fits do not differ.
         return normalize_token((type(self), vars(self)))
 
 
 def merges(estimator: Any) -> bool:
-    """Whether there will be one model, which can be trained on; for `available_if`."""
+    """Whether the result is one model, which can be trained further; for `available_if`."""
     if estimator.merge == "ensemble":
         raise AttributeError("partial_fit needs merge='average', got 'ensemble'; use fit")
     return True
 
 
-def _check_may_go_on(name: str, initial: Any, options: TrainingOptions) -> None:
+def _check_may_continue(name: str, initial: Any, options: TrainingOptions) -> None:
     if not isinstance(initial, Model):
         raise TypeError(
-            f"{name} must be a Model to go on from, got {type(initial).__name__}; an ensemble's "
-            "members are models"
+            f"{name} must be a Model, got {type(initial).__name__}; the members of an ensemble are "
+            "models"
         )
     if options.merge == "ensemble":
         raise ValueError(
-            f"merge='ensemble' starts each member anew and cannot go on from {name}; use "
+            f"merge='ensemble' starts each member anew and cannot continue from {name}; use "
             "merge='average'"
         )
 
 
-def _known_from(name: str, initial: Model, network: Network) -> Known:
+def _settled(name: str, initial: Model, network: Network) -> Settled:
     """Return what a model that is trained further has settled."""
     if initial.network.parameters != network.parameters or initial.network.loss != network.loss:
         raise ValueError(
-            f"{name} is of {initial.network!r}, but parameters and y ask for {network!r}; pass "
-            "layers=initial.network.layers[:-1], and targets of the same kind"
+            f"{name} has the network {initial.network!r}, but parameters and y need {network!r}; "
+            "pass layers=initial.network.layers[:-1], and targets of the same kind"
         )
-    return Known(initial.standardizer, initial.targets)
+    return Settled(initial.standardizer, initial.targets)

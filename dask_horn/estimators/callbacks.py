@@ -1,6 +1,6 @@
 """scikit-learn's callback protocol, where the installed version has one (1.9).
 
-A fit is a task and each of its rounds a task within; the run's own events are passed on.
+A fit is a task, and each of its rounds is a subtask. The run's own events are translated.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ except ImportError:  # scikit-learn before 1.9
     with_callbacks = None
 
     class CallbackSupport:  # type: ignore[no-redef]
-        """Nothing to support."""
+        """scikit-learn has no callbacks to support."""
 
 
 def managed(method: _Method) -> _Method:
-    """Have callbacks torn down when a method ends, where there are any."""
+    """Tear callbacks down when a method ends, if scikit-learn has any."""
     return method if with_callbacks is None else with_callbacks(method)
 
 
 class FitTasks(Callback):
-    """Tells scikit-learn's callbacks of a fit and of its rounds.
+    """Reports a fit and its rounds to scikit-learn's callbacks.
 
     Parameters
     ----------
     estimator : HornEstimator
     context : sklearn.callback.CallbackContext
-        Of the fit.
+        The fit's context.
     data : dict
         ``X`` and ``y`` as the user gave them.
     """
@@ -51,29 +51,29 @@ class FitTasks(Callback):
         context.call_on_fit_task_begin(**self._told)
 
     def on_run_start(self, event: RunStart) -> None:
-        """Note how to get at the model between rounds."""
+        """Remember how to get the model between rounds."""
         self._model = event.model
 
     def on_round_end(self, record: RoundRecord) -> None:
-        """Tell of the round: rounds overlap on a cluster, so both its ends are told now."""
+        """Report begin and end of a round at once: on a cluster rounds overlap."""
         round_context = self._context.subcontext(task_name="round")
         round_context.call_on_fit_task_begin(**self._told)
         if round_context.call_on_fit_task_end(**self._told, reconstruction_attributes=self._fitted):
             raise StopIteration
 
     def on_run_end(self, result: TrainingResult) -> None:
-        """Tell that the fit is done."""
+        """Report the end of the fit."""
         self._model = lambda: result.model
         self._context.call_on_fit_task_end(**self._told, reconstruction_attributes=self._fitted)
 
     def _fitted(self) -> dict[str, Any]:
-        """Return what makes the estimator fitted, as if it had stopped now."""
+        """Return the fitted attributes, as if the fit had stopped now."""
         assert self._model is not None, "a run tells of its start first"
         return self._estimator._attributes_of(self._model())  # type: ignore[no-any-return]
 
 
 def begin_fit(estimator: Any, X: Any, y: Any) -> list[Callback]:
-    """Begin a fit's task; return what the run has to tell, none before scikit-learn 1.9."""
+    """Begin a fit's task; return the callbacks for the run, none before scikit-learn 1.9."""
     if not hasattr(estimator, "_init_callback_context"):
         return []
     context = estimator._init_callback_context(max_subtasks=estimator.n_rounds)

@@ -21,7 +21,7 @@ from dask_horn.estimators.callbacks import managed
 from dask_horn.estimators.inputs import distinct_labels, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
-from dask_horn.training import Known
+from dask_horn.training import Settled
 
 __all__ = ["HornClassifier"]
 
@@ -29,37 +29,38 @@ __all__ = ["HornClassifier"]
 @documented
 @dataclass(eq=False, repr=False, kw_only=True)
 class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
-    """A neural network for classes, trained in disconnected pieces on Dask.
+    """A neural-network classifier, trained in disconnected sub-models on Dask.
 
-    The work is done by the current `distributed.Client`'s cluster; where there is none, by Dask's
-    threads in this process.
+    It trains on the cluster of the current `distributed.Client`, or on threads of this process if
+    there is no client.
 
     {parameters}
 
     Attributes
     ----------
     classes_ : ndarray, (n_classes,)
-        The labels; with several labels per sample, their numbers.
+        The class labels; column numbers if `y` has several labels per sample.
     n_features_in_ : int
-        Values in one sample.
+        Number of values in one sample.
     feature_names_in_ : ndarray of str, (n_features_in_,)
-        Where the samples came with names.
+        Names of the features, if the samples had names.
     model_ : Model or Ensemble
-        What was trained: save it with ``model_.save(path)``.
+        The trained model; ``model_.save(path)`` saves it.
     history_ : History
-        A record of each round.
+        One record per round.
     n_iter_ : int
-        Rounds that were done.
+        Number of rounds.
     loss_ : float
         Mean training loss of the last round.
     n_outputs_ : int
-        Outputs of the network: the classes, or the labels.
+        Number of outputs of the network: one per class or label.
 
     Notes
     -----
-    There is no ``sample_weight`` yet; `class_weight` weighs whole classes. A ``y`` of zeros and
-    ones with two columns or more is taken for several labels per sample; but where the last of
-    `layers` gives an output for each step, such as ``LSTM(64, return_sequences=True)``, every
+    There is no ``sample_weight`` yet; `class_weight` weighs whole classes.
+
+    A ``y`` of zeros and ones with two or more columns holds several labels per sample. But if the
+    last of `layers` gives an output for each step, as ``LSTM(64, return_sequences=True)`` does,
     ``y`` holds a class for each step.
 
     Examples
@@ -84,44 +85,45 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
-            Samples. Zarr arrays are used in place; Dask arrays are written to Zarr by the workers.
+            Samples. A Zarr array is read where it is; the workers write a Dask array to Zarr first.
         y : likewise, shape (n_samples,), or (n_samples, n_labels) of zeros and ones
-            Classes of any type, or labels. Where the last of `layers` gives an output for each
-            step: (n_samples, steps), a class for each; those of padding may be anything.
+            Classes of any type, or several labels per sample. If the last of `layers` gives an
+            output for each step, a class for each step, (n_samples, steps); those of padding are
+            ignored.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
-            What the model is scored on after each round.
+            Samples and targets to score the model on after each round.
         initial : Model, optional
-            To go on from, such as ``horn.load(path)``: its parameters, standardizer and classes
-            are kept.
+            Model to continue from, such as ``horn.load(path)``. Its parameters, standardizer and
+            classes are kept.
 
         Returns
         -------
         HornClassifier
-            Itself.
+            The fitted estimator itself.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is wrong; before any training.
+            If an argument is wrong; raised before any training.
         DivergedError
-            If a loss is no longer finite; its ``model`` is the last good one.
+            If a loss is no longer finite; the error's ``model`` is the last good one.
         """
         return self._fit(X, y, validation_data, initial)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Train for one round more: at a constant rate, with a fixed number of sub-models.
+        """Train for one more round, at a constant learning rate.
 
-        What samples are standardized by is settled in the first call. `n_rounds`, `schedule`,
-        `early_stopping`, `checkpoint` and the outer step are those of a whole fit, and play no
-        part.
+        The first call fixes the number of features, how samples are standardized, and the
+        classes. `n_rounds`, `schedule`, `early_stopping`, `checkpoint` and the outer step have no
+        effect, and the number of sub-models stays the same.
 
         Parameters
         ----------
         X, y
-            As for `fit`; not all classes need be among them.
+            As for `fit`; not every class has to occur.
         classes : array-like, shape (n_classes,), optional
-            All classes there are: needed in the first call, unless `y` has several labels.
+            All classes. Needed in the first call, unless `y` has several labels per sample.
 
         Returns
         -------
@@ -131,7 +133,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the first call lacks `classes`, or a later one gives others.
+            If the first call has no `classes`, or a later call has different ones.
         """
         if classes is not None:
             classes = np.unique(classes)
@@ -153,16 +155,15 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
     def calibrate(self, X: Any, y: Any = None) -> Self:
         """Fit the temperature of the probabilities on samples that were held out of training.
 
-        Replaces `model_` by what its own `calibrate` gives: the same model, whose probabilities
-        are sharpened or softened by one number, so that they are as high as they are often right.
-        What `predict` answers stays the same. Fitting, and `partial_fit`, start from temperature
-        1 again.
+        The probabilities of `model_` are sharpened or softened by one number, so that they match
+        how often the model is right. `predict` still gives the same classes. `fit` and
+        `partial_fit` start at temperature 1 again.
 
         Parameters
         ----------
         X, y
-            As for `fit`, but not trained on; some hundreds of samples are enough. Or the path of
-            a Zarr group that holds both as its arrays ``X`` and ``y``.
+            As for `fit`, but samples that were not trained on; a few hundred are enough. Or `X`
+            is the path of a Zarr group that has arrays ``X`` and ``y``.
 
         Returns
         -------
@@ -172,9 +173,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         Raises
         ------
         NotFittedError
-            If there is no model yet.
+            If the estimator is not fitted yet.
         TypeError, ValueError
-            If X or y is wrong, such as a y with a class that was not among those of `fit`.
+            If X or y is wrong, for instance if y has a class that `fit` did not see.
 
         Examples
         --------
@@ -189,7 +190,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if not is_location(X):
-            X, y = self._checked_pair(X, y, reset=False, min_samples=1)
+            X, y = self._checked_pair(X, y, self._form(X), reset=False, min_samples=1)
         self.model_: Model | Ensemble = self.model_.calibrate(X, y)
         return self
 
@@ -199,16 +200,15 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like, data frame, Dask array or frame, zarr.Array, or path of a Zarr group
-            Samples; a group holds them as its array ``X``.
+            Samples; in a group they are the array ``X``.
         out : str, optional
-            Path or URL of a Zarr group to write the predictions to, as its array ``y``, chunk by
-            chunk; nothing is returned then.
+            Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
+            array ``y``, and nothing is returned.
 
         Returns
         -------
         ndarray or dask.array.Array, (n_samples,), (n_samples, n_labels) or (n_samples, steps)
-            Lazy and chunked for what is lazy or stored. The class of a step that is padding means
-            nothing.
+            Lazy and chunked if `X` is lazy or stored. Classes of padding mean nothing.
         """
         return self._answer("predict", X, out=out)
 
@@ -223,31 +223,36 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples, n_outputs_)
-            In the order of `classes_`; (n_samples, steps, n_outputs_) where y has steps.
+            In the order of `classes_`; (n_samples, steps, n_outputs_) if y has steps.
         """
         return self._answer("predict_proba", X, out=out)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Predict the logarithm of the probabilities; see `predict_proba`."""
+        """Predict the logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):  # a probability may be 0
             return np.log(self.predict_proba(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy; with several labels, the share of samples that has all right.
+        """Return the accuracy; with several labels, the fraction of samples with all of them right.
 
-        Where y has steps, of those that are no padding.
+        If y has steps, the accuracy over all steps that are not padding.
 
         Parameters
         ----------
         X, y
             As for `fit`.
         sample_weight : array-like, (n_samples,), optional
+            Weight of each sample in the score.
+
+        Returns
+        -------
+        float
         """
         true, predicted, weights = self._scored(X, y, sample_weight)
         return float(accuracy_score(true, predicted, sample_weight=weights))
 
     def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
-        """Tell labels from classes, and find the classes."""
+        """Distinguish labels from classes, and find the classes."""
         steps = form.target_steps
         if in_memory(y):
             check_classification_targets(y if steps is None else y.ravel())
@@ -262,15 +267,15 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             classes = np.unique(y)
         elif classes is None:
             classes = distinct_labels(X, y, form)
-            # Twice each: labels that occur but once look like values of a regression.
+            # Twice each: labels that occur only once look like values of a regression.
             check_classification_targets(np.repeat(classes, 2))
         if len(classes) < 2:
             raise ValueError(
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
                 "least two classes"
             )
-        known = Known(targets=Targets.of_classes(classes, steps))
-        return Task(y, "cross_entropy", len(classes), known)
+        settled = Settled(targets=Targets.of_classes(classes, steps))
+        return Task(y, "cross_entropy", len(classes), settled)
 
     def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:
         classes: NDArray[Any] | None = model.classes

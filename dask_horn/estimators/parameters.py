@@ -1,4 +1,4 @@
-"""What the estimators' parameters mean, written once for both of them.
+"""The documentation of the estimators' parameters, written once for both.
 
 Defaults are read from the classes themselves, so that text and behaviour agree.
 """
@@ -12,127 +12,147 @@ from typing import Any, TypeVar
 
 __all__ = ["documented"]
 
-# Of each parameter: its type, and what it does.
+# For each parameter: its type, and what it does.
 _PARAMETERS = {
     "hidden_layer_sizes": (
         "int or sequence of int",
-        "Units of each hidden layer; () for a linear model.",
+        "Number of units in each hidden layer; () for a linear model.",
     ),
     "layers": (
         "sequence of layers or None",
-        "The hidden layers themselves, such as ``[horn.Dense(800, activation='relu'), "
-        "horn.Dropout(0.5)]``, in place of `hidden_layer_sizes`, `activation`, `dropout` and "
-        "`dropconnect`. The output layer is never among them: it follows from `y`.",
+        "The hidden layers, such as ``[horn.Dense(800, activation='relu'), horn.Dropout(0.5)]``. "
+        "They replace `hidden_layer_sizes`, `activation`, `dropout` and `dropconnect`. Leave out "
+        "the output layer, which follows from `y`.",
     ),
     "activation": (
         '{"relu", "tanh", "sigmoid", "gelu", "leaky_relu", "linear"}',
-        "Of the hidden layers.",
+        "Activation of the hidden layers.",
     ),
-    "dropout": ("float", "Probability that a hidden unit is dropped, per sample and step."),
+    "dropout": (
+        "float",
+        "Probability of dropping a hidden unit, for each sample and step; 0 for no dropout.",
+    ),
     "dropconnect": (
         "float",
-        "Probability that a weight or bias of a hidden layer is dropped, per sample and step: a "
-        "step of such a layer takes about twice as long. See `horn.Dense`.",
+        "Probability of dropping a weight or bias of a hidden layer, for each sample and step. It "
+        "about doubles the time of a step. See `horn.Dense`.",
     ),
     "n_groups": (
         "int",
-        "Worker groups, each with its own copy of the model and its own subset of the rows.",
+        "Number of worker groups. Each trains its own copy of the model on its own subset of the "
+        "rows.",
     ),
     "n_submodels": (
         "int or sequence of int",
-        "Disconnected sub-models that each group divides its copy into. A number K stands for a "
-        "run that ends by K/2, K/4, ..., 1, as far as that takes no longer than the rounds before; "
-        "a sequence gives each round's own, the last one repeated. Where the sub-models become "
-        "fewer, a group with rows enough becomes several that share them, so that as many workers "
-        "are busy as before. The division is drawn once, and parts are joined as they become "
-        "fewer; `partial_fit`, going on from `initial`, and a sequence that rises draw a new one "
-        "in each round. At most the units of the narrowest layer.",
+        "Number of disconnected sub-models that each group divides its copy into; at most the "
+        "units of the narrowest layer. With a number K, the sub-models are joined towards the end "
+        "of the run, to K/2, K/4, ..., 1, unless that would take longer than the rounds before. A "
+        "sequence gives the number for each round; the last one repeats. Where the sub-models "
+        "become fewer, a group with enough rows becomes several groups that share them, so that "
+        "as many workers are busy as before. The division is drawn once for a run. "
+        "`partial_fit`, training from `initial`, and a sequence that rises draw a new one in each "
+        "round.",
     ),
     "concentration": (
         "float or None",
-        "Of the Dirichlet distribution of the sub-models' sizes: the smaller, the more irregular; "
-        "None makes them equal.",
+        "Concentration of the Dirichlet distribution of the sub-models' sizes: the smaller it is, "
+        "the more the sizes differ. None makes them equal.",
     ),
-    "n_rounds": ("int", "Rounds: divide, train all sub-models, merge."),
+    "n_rounds": (
+        "int",
+        "Number of rounds. In each one the sub-models are trained, then merged.",
+    ),
     "steps_per_round": (
         "int or None",
-        "Optimizer steps of each sub-model in a round; None for one pass over the group's rows, "
-        "but never fewer than 50, or than 200 where four sub-models or more go on from a model.",
+        "Optimizer steps of each sub-model per round. None takes one pass over the group's rows, "
+        "but at least 50 steps, or 200 if four or more sub-models continue from a model.",
     ),
-    "batch_size": ("int or None", "Samples in a step; None for 128, and less where rows are few."),
-    "optimizer": ('{"adamw", "sgd"}', "Of the sub-models."),
+    "batch_size": (
+        "int or None",
+        "Number of samples per step. None takes 128, or less if there are few rows.",
+    ),
+    "optimizer": ('{"adamw", "sgd"}', "Optimizer of the sub-models."),
     "learning_rate": (
         "float or None",
-        "The highest of the schedule; None for 0.05 with sgd, and with adamw for 1 over the most "
-        "hidden inputs of a unit (in dense networks the units of the widest hidden layer), at most "
-        "0.005, times √(K/2) in rounds of K > 2 sub-models.",
+        "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
+        "at most 0.005, where n is the largest number of hidden inputs of a unit (in dense "
+        "networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
+        "sub-models.",
     ),
     "momentum": ("float", "Momentum of sgd."),
-    "beta_1": ("float", "Decay of adamw's first moment, the mean of the gradients."),
-    "beta_2": ("float", "Decay of adamw's second moment, the mean of their squares."),
+    "beta_1": ("float", "Decay rate of adamw's first moment, the mean of the gradients."),
+    "beta_2": ("float", "Decay rate of adamw's second moment, the mean of their squares."),
     "epsilon": ("float", "Added to the root of adamw's second moment, so that it is never 0."),
     "weight_decay": (
         "float or None",
-        "Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None for 0 "
-        "with sgd and in `partial_fit`; else for 2500 over the number of rows, but at most 1, and "
+        "Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None "
+        "takes 0 for sgd and in `partial_fit`. Otherwise it takes 2500 / n_samples, at most 1, and "
         "at least what would shrink weights without a gradient by 1/e in the whole run.",
     ),
     "clip_norm": (
         "float or None",
-        "Bound on the norm of a sub-model's whole gradient, which recurrent layers may need; None "
-        "leaves it alone.",
+        "Upper bound on the norm of a sub-model's gradient, which recurrent layers may need. None "
+        "does not clip.",
     ),
-    "schedule": ('{"cosine", "constant"}', "Of the learning rate, over all rounds."),
+    "schedule": ('{"cosine", "constant"}', "Schedule of the learning rate over all rounds."),
     "merge": (
         '{"average", "ensemble"}',
-        "Whether the groups are merged into one model after each round, or never: then each is a "
-        "member of an ensemble, whose mean is predicted.",
+        "Whether to average the groups into one model after each round, or to keep each group as "
+        "a member of an ensemble, which predicts the members' mean.",
     ),
     "outer_learning_rate": (
         "float or None",
-        "Of the Nesterov step with which a round is merged. None for 0.7 where several groups are "
-        "merged into one model, and 1, which merges plainly, elsewhere.",
+        "Learning rate of the Nesterov step that merges a round. None takes 0.7 if several groups "
+        "are averaged, else 1, which takes the mean as it is.",
     ),
-    "outer_momentum": ("float or None", "Of the same step: 0.7, and 0 elsewhere."),
+    "outer_momentum": (
+        "float or None",
+        "Momentum of the same step. None takes 0.7 if several groups are averaged, else 0.",
+    ),
     "group_data": (
         '{"subset", "all"}',
-        "Whether each group trains on its own subset of the rows, or on all.",
+        "Whether each group trains on its own subset of the rows, or on all rows.",
     ),
-    "standardize": ("bool", "Whether features are shifted and scaled to mean 0 and variance 1."),
+    "standardize": (
+        "bool",
+        "Whether to shift and scale features to mean 0 and variance 1.",
+    ),
     "early_stopping": (
         "bool",
-        "Whether to stop when the validation score no longer rises, and keep the best round's "
+        "Whether to stop when the validation score no longer improves, and keep the best round's "
         "model.",
     ),
     "validation_fraction": (
         "float",
-        "Share of the rows that early stopping holds out, where it gets no validation data.",
+        "Fraction of the rows that early stopping holds out if it gets no validation data.",
     ),
-    "n_iter_no_change": ("int", "Rounds without a better score that early stopping waits."),
+    "n_iter_no_change": (
+        "int",
+        "Number of rounds without a better score after which early stopping stops.",
+    ),
     "checkpoint": (
         "str or None",
-        "Path or URL of a folder. A fit that finds its own checkpoint there goes on from it; "
-        "needs a `random_state` that is an integer.",
+        "Path or URL of a folder to save the run's state in. `fit` resumes a run of the same "
+        "settings that it finds there. Needs an integer `random_state`.",
     ),
-    "verbose": ("bool", "Whether progress is shown."),
+    "verbose": ("bool", "Whether to show a progress bar."),
     "random_state": (
         "int, RandomState or None",
-        "Settles all that is random: the same integer gives the same model, on any number of "
-        "workers.",
+        "Seed of all randomness. The same integer gives the same model on any number of workers.",
     ),
     "device": (
         '{"cpu", "auto"}',
-        'What the sub-models are trained on; "auto" is settled when the fit starts, and '
-        "``history_.device`` is what it was.",
+        'Device to train on. "auto" is settled when the fit starts; `history_.device` tells '
+        "what it was.",
     ),
     "class_weight": (
         '"balanced", mapping or None',
-        "Weight of each class in the loss: inversely to its frequency, or by label (1 where it "
-        "is not named).",
+        "Weight of each class in the loss: a mapping from labels to weights (1 for labels that it "
+        'does not name), or "balanced" for weights inverse to the class frequencies.',
     ),
     "loss": (
         '{"squared_error", "huber"}',
-        "Of the standardized targets; huber is linear beyond one standard deviation.",
+        "Loss of the standardized targets; huber is linear beyond one standard deviation.",
     ),
 }
 
@@ -140,8 +160,8 @@ _Class = TypeVar("_Class", bound=type[Any])
 
 
 def documented(cls: _Class) -> _Class:
-    """Put the parameters' section where a dataclass' docstring says ``{parameters}``."""
-    if cls.__doc__:  # there is none under python -OO
+    """Put the parameters' section in place of ``{parameters}`` in a dataclass's docstring."""
+    if cls.__doc__:  # python -OO strips docstrings
         cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{parameters}", _section(cls))
     return cls
 

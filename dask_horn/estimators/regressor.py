@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
+from dask_horn.checks import checked_choice
 from dask_horn.data import SampleForm, in_memory
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed
@@ -25,29 +26,30 @@ _LOSSES = ("squared_error", "huber")
 @documented
 @dataclass(eq=False, repr=False, kw_only=True)
 class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
-    """A neural network for values, trained in disconnected pieces on Dask.
+    """A neural-network regressor, trained in disconnected sub-models on Dask.
 
-    The work is done by the current `distributed.Client`'s cluster; where there is none, by Dask's
-    threads in this process. Targets are standardized, and predictions are in the targets' unit.
+    It trains on the cluster of the current `distributed.Client`, or on threads of this process if
+    there is no client. Targets are standardized for training;
+    predictions are in the units of the targets.
 
     {parameters}
 
     Attributes
     ----------
     n_features_in_ : int
-        Values in one sample.
+        Number of values in one sample.
     feature_names_in_ : ndarray of str, (n_features_in_,)
-        Where the samples came with names.
+        Names of the features, if the samples had names.
     model_ : Model or Ensemble
-        What was trained: save it with ``model_.save(path)``.
+        The trained model; ``model_.save(path)`` saves it.
     history_ : History
-        A record of each round.
+        One record per round.
     n_iter_ : int
-        Rounds that were done.
+        Number of rounds.
     loss_ : float
         Mean training loss of the last round, of standardized targets.
     n_outputs_ : int
-        Values per sample.
+        Number of values per sample.
 
     Notes
     -----
@@ -75,37 +77,37 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
-            Samples. Zarr arrays are used in place; Dask arrays are written to Zarr by the workers.
+            Samples. A Zarr array is read where it is; the workers write a Dask array to Zarr first.
         y : likewise, shape (n_samples,) or (n_samples, n_outputs)
-            Values. Where the last of `layers` gives an output for each step: (n_samples, steps)
-            or (n_samples, steps, n_outputs); those of padding may be anything.
+            Values. If the last of `layers` gives an output for each step, (n_samples, steps) or
+            (n_samples, steps, n_outputs); those of padding are ignored.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
-            What the model is scored on after each round.
+            Samples and targets to score the model on after each round.
         initial : Model, optional
-            To go on from, such as ``horn.load(path)``: its parameters and the scales of samples
-            and targets are kept.
+            Model to continue from, such as ``horn.load(path)``. Its parameters and the scales of
+            samples and targets are kept.
 
         Returns
         -------
         HornRegressor
-            Itself.
+            The fitted estimator itself.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is wrong; before any training.
+            If an argument is wrong; raised before any training.
         DivergedError
-            If a loss is no longer finite; its ``model`` is the last good one.
+            If a loss is no longer finite; the error's ``model`` is the last good one.
         """
         return self._fit(X, y, validation_data, initial)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any) -> Self:
-        """Train for one round more: at a constant rate, with a fixed number of sub-models.
+        """Train for one more round, at a constant learning rate.
 
-        What samples and targets are standardized by is settled in the first call. `n_rounds`,
-        `schedule`, `early_stopping`, `checkpoint` and the outer step are those of a whole fit,
-        and play no part.
+        The first call fixes how samples and targets are standardized. `n_rounds`, `schedule`,
+        `early_stopping`, `checkpoint` and the outer step have no effect, and the number of
+        sub-models stays the same.
 
         Parameters
         ----------
@@ -125,40 +127,43 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like, data frame, Dask array or frame, zarr.Array, or path of a Zarr group
-            Samples; a group holds them as its array ``X``.
+            Samples; in a group they are the array ``X``.
         out : str, optional
-            Path or URL of a Zarr group to write the predictions to, as its array ``y``, chunk by
-            chunk; nothing is returned then.
+            Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
+            array ``y``, and nothing is returned.
         return_std : bool, default False
-            Whether to return the standard deviation of an ensemble's members too.
+            Whether to also return the standard deviation of an ensemble's members.
 
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples,) or (n_samples, n_outputs_)
-            With steps as dimension 1 where y has them. Lazy and chunked for what is lazy or
-            stored. With `return_std` a pair of them.
+            With steps as dimension 1 if y has steps. Lazy and chunked if `X` is lazy or stored.
+            With `return_std`, a pair of these.
         """
         return self._answer("predict", X, out=out, return_std=return_std)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R², averaged over the outputs.
 
-        Where y has steps, over those that are no padding.
+        If y has steps, over all steps that are not padding.
 
         Parameters
         ----------
         X, y
             As for `fit`.
         sample_weight : array-like, (n_samples,), optional
+            Weight of each sample in the score.
+
+        Returns
+        -------
+        float
         """
         true, predicted, weights = self._scored(X, y, sample_weight)
         return float(r2_score(true, predicted, sample_weight=weights))
 
     def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
-        """Take each column of targets for an output."""
-        if self.loss not in _LOSSES:
-            known = ", ".join(map(repr, _LOSSES))
-            raise ValueError(f"loss must be one of {known}, got {self.loss!r}")
+        """Make each column of the targets an output."""
+        checked_choice("loss", self.loss, _LOSSES)
         steps = form.target_steps
         if steps is None and in_memory(y) and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

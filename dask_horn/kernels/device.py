@@ -26,7 +26,7 @@ __all__ = [
     "Steps",
     "Window",
     "device",
-    "settled",
+    "settled_device",
 ]
 
 # Where each device is defined, as DEVICE: the one place that knows them all.
@@ -198,6 +198,6 @@ def device(name: str) -> Device:
     return cast(Device, importlib.import_module(_MODULES[name]).DEVICE)
 
 
-def settled(name: str) -> str:
+def settled_device(name: str) -> str:
     """Return the device that `name`, one of `KNOWN_DEVICES`, stands for on this machine."""
     return "cpu" if name == "auto" else name

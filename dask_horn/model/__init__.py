@@ -1,4 +1,4 @@
-"""Trained models: predict, uncertainty, save, load."""
+"""Trained models: prediction, uncertainty, calibration, saving and loading."""
 
 from __future__ import annotations
 

@@ -1,52 +1,45 @@
 """Temperature scaling: one number that sharpens or softens probabilities.
 
-Works on logarithms of probabilities, in float64: no probability underflows on its way. Knows
-nothing of networks or samples.
+It works on logarithms of probabilities in float64, so that none underflows, and knows nothing of
+networks or samples.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
+from dask_horn.checks import checked_number
 from dask_horn.data import TargetKind
 
 __all__ = ["check_temperature", "fit_temperature", "pool_logs", "temper"]
 
-# Where the temperature is sought, in units of the mean distance between logits.
+# Bounds of the search for the temperature, in units of the mean distance between logits.
 _LOWEST, _HIGHEST = 1e-4, 1e3
 
 Logs = NDArray[np.float64]
 
 
 def check_temperature(temperature: float, kind: TargetKind) -> None:
-    """Refuse a temperature that no model can have.
+    """Raise an error for a temperature that no model can have.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no positive number, or not 1 where the targets are values.
+        If it is not a positive number, or not 1 although the targets are values.
     """
-    if not isinstance(temperature, Real) or isinstance(temperature, bool):
-        raise TypeError(
-            f"temperature must be a number, got {temperature!r} ({type(temperature).__name__})"
-        )
-    if not 0 < float(temperature) < math.inf:
-        raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
+    checked_number("temperature", temperature, above=0)
     if kind == "values" and temperature != 1:
-        raise ValueError(
-            f"temperature={temperature} is for classes and labels; leave it at 1 for values"
-        )
+        raise ValueError(f"temperature must be 1 for models of values, got {temperature!r}")
 
 
 def pool_logs(logs: Logs, kind: TargetKind) -> Logs:
-    """Pool members' predictions: the logarithm of their mean probability.
+    """Pool the members' predictions: return the logarithm of their mean probability.
 
     Parameters
     ----------
@@ -57,7 +50,7 @@ def pool_logs(logs: Logs, kind: TargetKind) -> Logs:
     Returns
     -------
     ndarray of float64, (n_samples, ..., n_outputs)
-        Log-probabilities of classes up to the same constant for all, or log-odds of labels.
+        Log-probabilities of classes, up to a constant, or log-odds of labels.
     """
     if kind == "classes":
         pooled: Logs = logsumexp(log_softmax(logs, axis=-1), axis=0)
@@ -88,8 +81,8 @@ def temper(logs: Logs, temperature: float, kind: TargetKind) -> NDArray[np.float
 def fit_temperature(logs: Logs, encoded: NDArray[np.float32], kind: TargetKind) -> float:
     """Find the temperature of the lowest negative log-likelihood (Guo et al. 2017, section 4.2).
 
-    Warns, and keeps 1, where there is no such temperature because every target is predicted
-    rightly: then the likelihood rises all the way to temperature 0.
+    If every prediction is correct, the likelihood rises all the way to temperature 0. Then a
+    warning is given, and the temperature is 1.
 
     Parameters
     ----------
@@ -102,31 +95,31 @@ def fit_temperature(logs: Logs, encoded: NDArray[np.float32], kind: TargetKind) 
     Raises
     ------
     ValueError
-        If the targets are likeliest where predictions count for nothing, or less.
+        If the predictions do not fit the targets better than chance.
 
     Examples
     --------
     >>> logs = np.log([[0.8, 0.2]] * 10)
-    >>> said_too_boldly = np.array([[0.0]] * 6 + [[1.0]] * 4, np.float32)
-    >>> round(fit_temperature(logs, said_too_boldly, "classes"), 2)  # 0.6 = softmax(log p / 3.42)
+    >>> right_in_6_of_10 = np.array([[0.0]] * 6 + [[1.0]] * 4, np.float32)
+    >>> round(fit_temperature(logs, right_in_6_of_10, "classes"), 2)  # 0.6 = softmax(log p / 3.42)
     3.42
     """
-    # Importing scipy.optimize takes as long as the rest of this floor; predicting needs none.
+    # Importing scipy.optimize takes as long as the rest of model/; predicting does not need it.
     from scipy.optimize import minimize_scalar
 
     margins = _margins(logs, encoded, kind)
     if margins.min() >= 0:
         warnings.warn(
-            f"all {len(logs)} samples that were passed to calibrate are predicted rightly, which "
-            "tells no temperature, so it stays 1; pass more samples, none of them trained on",
+            f"all {len(logs)} samples passed to calibrate are predicted correctly, so no "
+            "temperature fits best and it stays 1; pass more samples that were not trained on",
             UserWarning,
             stacklevel=3,  # of whoever calls `calibrate`
         )
         return 1.0
     if margins.mean() <= 0:  # the likelihood's slope at 1 / temperature = 0
         raise ValueError(
-            "y is no likelier by what the model predicts of X than by chance, so no temperature "
-            "suits; check that X and y belong together"
+            "the predictions for X fit y no better than chance, so no temperature helps; check "
+            "that X and y belong together"
         )
     scale = float(np.abs(margins).mean())
     found = minimize_scalar(
@@ -139,9 +132,9 @@ def fit_temperature(logs: Logs, encoded: NDArray[np.float32], kind: TargetKind) 
 
 
 def _margins(logs: Logs, encoded: NDArray[np.float32], kind: TargetKind) -> Logs:
-    """By how much the truth leads each alternative, (n_decisions, n_alternatives).
+    """Return by how much the truth leads each alternative, (n_decisions, n_alternatives).
 
-    A sample's class has all others beside it; each label of a sample is a decision of its own.
+    The alternatives of a class are all other classes; each label is a decision of its own.
     """
     if kind == "labels":
         return (logs * (2.0 * encoded - 1.0)).reshape(-1, 1)

@@ -1,4 +1,4 @@
-"""What a network takes its samples for, in the words of the data floor, which knows no network."""
+"""The form of samples that a network takes, in terms of `data/`, which knows no network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["sample_form"]
 
 
 def sample_form(network: Network) -> SampleForm:
-    """Return what a network takes samples and their targets for.
+    """Return the form of samples and targets that a network takes.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Trained models: predict, tell how sure, save and load.
+"""Trained models, which predict, are saved and loaded.
 
-A `Model` is a network with its parameters and with what turns raw samples into its inputs and
-its outputs into answers. An `Ensemble` holds several and predicts their mean.
+A `Model` is a network with its parameters, the standardizer of its samples, and the meaning of its
+targets. An `Ensemble` holds several models and predicts their mean.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import zarr
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from dask_horn.data import Standardizer, Targets
+from dask_horn.data import Targets
 from dask_horn.kernels.device import Machine, Steps, Window, device
 from dask_horn.model.calibration import check_temperature, pool_logs
+from dask_horn.model.parts import ModelParts
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
-from dask_horn.model.store import ModelParts, create_group, read, write_members, write_parts
+from dask_horn.model.store import create_group, read, write_ensemble, write_model
 from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
 
@@ -28,32 +29,33 @@ __all__ = ["Ensemble", "Model", "load"]
 
 
 @dataclass(frozen=True, eq=False)
-class Model(Predictor):
+class Model(ModelParts, Predictor):
     """A trained network.
 
     Attributes
     ----------
     network : Network
     parameters : ndarray of float32, (network.parameters.size,)
-        All parameters in one vector; `tensor` gives one by its name.
+        All parameters in one vector; `tensor` returns one of them by name.
     standardizer : Standardizer
-        Applied to samples first.
+        Standardizes the samples.
     targets : Targets
         How outputs become labels or values.
     temperature : float, default 1
-        What logits are divided by before they become probabilities; see `calibrate`.
+        Logits are divided by it before they become probabilities; see `calibrate`.
     statistics : ndarray of float32, (network.statistics.size,)
-        What `BatchNorm` layers predict with, measured on training samples; `tensor` gives it by
-        its name, such as ``"batch_norm_1/mean"``. Empty by default, for networks without any.
+        Means and variances for the `BatchNorm` layers, measured on training samples; `tensor`
+        returns one by name, such as ``"batch_norm_1/mean"``. Empty for other networks.
 
     Raises
     ------
     ValueError
-        If the statistics are not those that the network predicts with.
+        If the statistics do not have the shape that the network needs.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from dask_horn.data import Standardizer, Targets
     >>> from dask_horn.network import Dense, Network
     >>> network = Network([Dense(2)], input_shape=3)
     >>> model = Model(network, network.initial_values(0), Standardizer.identity(3),
@@ -62,39 +64,21 @@ class Model(Predictor):
     (4,)
     """
 
-    network: Network
-    parameters: NDArray[np.float32]
-    standardizer: Standardizer
-    targets: Targets
-    temperature: float = 1.0
-    statistics: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     _idle: dict[str, list[Machine]] = field(default_factory=dict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        check_temperature(self.temperature, self.targets.kind)
-        wanted = (self.network.statistics.size,)
-        if self.statistics.shape != wanted:
-            raise ValueError(
-                f"statistics must have the shape {wanted} of network.statistics, got "
-                f"{self.statistics.shape}; a model that train returns has them"
-            )
-
     def __repr__(self) -> str:
         return f"<Model of {self.network!r}, {self.network.parameters.n_parameters:,} parameters>"
-
-    def _any_member(self) -> Model:
-        return self
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
 
     def _sampled(self, draws: Draws) -> Model:
-        first_sampled(self.network)  # told before any work
+        first_sampled(self.network)  # raises before any work
         return _SampledModel(**self.__getstate__(), draws=draws)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
-        """One parameter tensor, such as ``"dense_1/W"``, or statistic: a read-only view."""
+        """Return a parameter tensor such as ``"dense_1/W"``, or a statistic: a read-only view."""
         table, vector = self.network.parameters, self.parameters
         if name in self.network.statistics:
             table, vector = self.network.statistics, self.statistics
@@ -103,7 +87,7 @@ class Model(Predictor):
         return view
 
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities or values, shape (1, n_samples, n_outputs): the model's own predictions."""
+        """Return probabilities or values, (1, n_samples, n_outputs)."""
         return self._mean(samples)[np.newaxis]
 
     def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -119,16 +103,16 @@ class Model(Predictor):
         return self._network_outputs(samples).astype(np.float64)
 
     def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits, or standardized values, (n_samples, n_outputs) or (n_samples, steps, n_outputs).
+        """Return logits or standardized values, (n_samples, n_outputs).
 
-        The latter where the targets have steps, here as in all that is made of it.
+        (n_samples, steps, n_outputs) if the targets have steps.
         """
         z = self._passed(samples)
         steps = () if self.targets.steps is None else (self.targets.steps,)
         return z.reshape(len(z), *steps, self.network.n_outputs)
 
     def _passed(self, samples: NDArray[Any], n_layers: int | None = None) -> NDArray[np.float32]:
-        """Return what comes out of the first `n_layers`, of a model always the same; or of all."""
+        """Return the output of the first `n_layers`, or of all; a model always uses one number."""
         dtype = str(samples.dtype)
         machine = self._machine(dtype, n_layers)
         steps = Steps.through(len(samples), PREDICTION_BATCH)
@@ -156,36 +140,25 @@ class Model(Predictor):
         return machine
 
     def save(self, location: str, overwrite: bool = False) -> None:
-        """Write the model to a Zarr group: one array per tensor, all else in its attributes.
+        """Save the model as a Zarr group: one array per tensor, and everything else in attributes.
 
         Parameters
         ----------
         location : str
             Path or URL.
         overwrite : bool, default False
-            Whether a model that is there may be replaced.
+            Whether to replace a model at that location.
 
         Raises
         ------
         FileExistsError
-            If something is there already, unless it is a model and may be replaced.
+            If something else exists there, or a model and `overwrite` is False.
         """
         self.write_to(create_group(location, overwrite))
 
     def write_to(self, group: zarr.Group) -> None:
         """Write the model into an empty Zarr group."""
-        write_parts(group, self._parts)
-
-    @property
-    def _parts(self) -> ModelParts:
-        return ModelParts(
-            self.network,
-            self.parameters,
-            self.standardizer,
-            self.targets,
-            self.temperature,
-            self.statistics,
-        )
+        write_model(group, self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
@@ -203,7 +176,7 @@ class _SampledModel(Model):
     def _network_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         first = first_sampled(self.network)
         layers = SampledLayers(
-            self.network.stages[first:],
+            self.network.placed[first:],
             self.network.parameters.as_dict(self.parameters),
             self.draws,
         )
@@ -212,17 +185,23 @@ class _SampledModel(Model):
 
 @dataclass(frozen=True, eq=False)
 class Ensemble(Predictor):
-    """Several models of one network; predicts their mean, and their spread as uncertainty.
+    """Several models of one network. Predicts their mean, with their spread as uncertainty.
 
     Attributes
     ----------
     members : tuple of Model
     temperature : float, default 1
-        What the logarithm of the members' mean probability is divided by; see `calibrate`.
+        The logarithm of the members' mean probability is divided by it; see `calibrate`.
+    network : Network
+        The members' network.
+    targets : Targets
+        How their outputs become labels or values.
     """
 
     members: tuple[Model, ...]
     temperature: float = 1.0
+    network: Network = field(init=False, repr=False)
+    targets: Targets = field(init=False, repr=False)
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self.members)}: {self.members[0]!r}>"
@@ -230,10 +209,9 @@ class Ensemble(Predictor):
     def __post_init__(self) -> None:
         if not self.members:
             raise ValueError("members is empty; an ensemble needs at least one model")
+        object.__setattr__(self, "network", self.members[0].network)
+        object.__setattr__(self, "targets", self.members[0].targets)
         check_temperature(self.temperature, self.targets.kind)
-
-    def _any_member(self) -> Model:
-        return self.members[0]
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
@@ -241,20 +219,10 @@ class Ensemble(Predictor):
     def _sampled(self, draws: Draws) -> Ensemble:
         return Ensemble(tuple(member._sampled(draws) for member in self.members), self.temperature)
 
-    @property
-    def network(self) -> Network:
-        """The members' network."""
-        return self.members[0].network
-
-    @property
-    def targets(self) -> Targets:
-        """The members' targets."""
-        return self.members[0].targets
-
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Each member's probabilities or values, shape (n_members, n_samples, n_outputs).
+        """Return each member's probabilities or values, (n_members, n_samples, n_outputs).
 
-        As the member gives them by itself: the ensemble's temperature is the mean's alone.
+        They are the member's own predictions; the ensemble's temperature applies to the mean only.
         """
         return np.concatenate([member.member_outputs(samples) for member in self.members])
 
@@ -267,16 +235,16 @@ class Ensemble(Predictor):
         return pool_logs(np.stack(logs), self.targets.kind)
 
     def save(self, location: str, overwrite: bool = False) -> None:
-        """Write all members to one Zarr group; parameters are those of `Model.save`."""
+        """Save all members in one Zarr group; parameters as for `Model.save`."""
         self.write_to(create_group(location, overwrite))
 
     def write_to(self, group: zarr.Group) -> None:
         """Write all members into an empty Zarr group."""
-        write_members(group, [member._parts for member in self.members], self.temperature)
+        write_ensemble(group, self.members, self.temperature)
 
 
 def load(location: str) -> Model | Ensemble:
-    """Open a saved model or ensemble. No pickle is read: a stranger's model runs no code.
+    """Load a saved model or ensemble. No pickle is read, so a stranger's model runs no code.
 
     Parameters
     ----------
@@ -286,10 +254,10 @@ def load(location: str) -> Model | Ensemble:
     Raises
     ------
     FileNotFoundError
-        If nothing is there.
+        If nothing exists there.
     ModelFormatError
-        If it holds no model, or one that is damaged, or of a later version.
+        If it is not a model, or is damaged, or was written by a later version.
     """
     stored = read(location)
-    members = tuple(Model(*parts) for parts in stored.members)
+    members = tuple(Model(**vars(parts)) for parts in stored.members)
     return Ensemble(members, stored.temperature) if stored.is_ensemble else members[0]

@@ -1,38 +1,45 @@
-"""Predicting: what models and ensembles have in common.
+"""Prediction: what models and ensembles have in common.
 
-Samples in memory are answered at once; what is chunked, a Dask array or a Zarr store, lazily and
-chunk by chunk.
+Predictions for samples in memory are computed at once; those for Dask arrays and Zarr stores are
+lazy, chunk by chunk.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import SampleForm, as_samples, decoded_dtype, held_out_targets
+from dask_horn.checks import checked_choice
+from dask_horn.data import SampleForm, Targets, as_samples, decoded_dtype, held_out_targets
 from dask_horn.data.store.tasks import compute
 from dask_horn.data.values.arrays import check_lengths
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.form import sample_form
 from dask_horn.model.sampling import Draws
-
-if TYPE_CHECKING:
-    from dask_horn.model.models import Model
+from dask_horn.network import Network
 
 __all__ = ["Predictor"]
 
 
 class Predictor(ABC):
-    """What models and ensembles have in common: predicting, and calibrating what is predicted."""
+    """What models and ensembles have in common: prediction and calibration.
 
+    Attributes
+    ----------
+    network : Network
+        The network of the model, or of all members. Subclasses provide these attributes.
+    targets : Targets
+        How outputs become labels or values.
+    temperature : float
+        Logits, or logarithms of probabilities, are divided by it.
+    """
+
+    network: Network
+    targets: Targets
     temperature: float
-
-    @abstractmethod
-    def _any_member(self) -> Model:
-        """Return a model whose network and targets are those of all members."""
 
     @abstractmethod
     def _with_temperature(self, temperature: float) -> Self:
@@ -40,25 +47,24 @@ class Predictor(ABC):
 
     @abstractmethod
     def _sampled(self, draws: Draws) -> Predictor:
-        """Return the same model or ensemble with outputs that are averaged over draws."""
+        """Return the same model or ensemble, with activations averaged over draws."""
 
     @abstractmethod
     def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Each member's probabilities or values for samples in memory.
+        """Return each member's probabilities or values for samples in memory.
 
-        Returns an array of shape (n_members, n_samples, n_outputs), in the targets' own units;
-        (n_members, n_samples, steps, n_outputs) where each step has outputs of its own.
-        These are what a member says by itself: at its own temperature, which is 1 unless that
-        member was calibrated, and not at the ensemble's.
+        The array has the shape (n_members, n_samples, n_outputs), or (n_members, n_samples, steps,
+        n_outputs) if each step has outputs of its own. Values are in the units of the targets.
+        Probabilities are at the member's own temperature, not at the ensemble's.
         """
 
     @abstractmethod
     def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Mean of the members' outputs before the temperature, (n_samples, n_outputs)."""
+        """Return the members' mean before the temperature, (n_samples, n_outputs)."""
 
     @abstractmethod
     def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits, log-probabilities or log-odds before the temperature, (n_samples, n_outputs)."""
+        """Return logits, log-probabilities or log-odds before the temperature."""
 
     @abstractmethod
     def save(self, location: str, overwrite: bool = False) -> None:
@@ -66,13 +72,13 @@ class Predictor(ABC):
 
     @property
     def _form(self) -> SampleForm:
-        """What samples are taken for."""
-        return sample_form(self._any_member().network)
+        """The form of samples that the network takes."""
+        return sample_form(self.network)
 
     @property
     def classes(self) -> NDArray[Any] | None:
-        """The classes' labels, in the order of the outputs; None for values and label sets."""
-        return self._any_member().targets.classes
+        """The class labels in the order of the outputs; None for values and for several labels."""
+        return self.targets.classes
 
     def predict(
         self,
@@ -89,39 +95,36 @@ class Predictor(ABC):
         Parameters
         ----------
         X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
-            Samples on axis 0, of the shape that the network was trained on. A group holds them
-            as its array ``X``.
+            Samples on axis 0, in the shape that the network was trained on. In a group they are
+            the array ``X``.
         out : str, optional
-            Path or URL of a Zarr group to write the predictions to, as its array ``y``, chunk by
-            chunk; nothing is returned then.
+            Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
+            array ``y``, and nothing is returned.
         return_std : bool, default False
-            Whether to return the members' standard deviation too, for values.
+            Whether to also return the members' standard deviation; for values only.
         inference : {"mean", "sample"}, default "mean"
-            How dense layers with DropConnect are used: with all their weights, the mean over masks;
-            or as in Algorithm 2 of [1]_, which takes much longer: the sums of such a layer are
-            drawn from the normal distributions that have their means and variances over masks, and
-            the activations are averaged over the draws before the next layer takes them. A next
-            layer with DropConnect counts what the inputs vary by, over the draws, to the variance
-            of its own sums. Recurrent layers always are the mean.
+            How to use `Dense` layers with DropConnect. "mean" uses all weights, the mean over
+            masks. "sample" is the paper's inference ([1]_, algorithm 2) and much slower: it draws
+            each sum from a normal distribution with the sum's mean and variance over masks, and
+            averages the activations over the draws. Recurrent layers always use the mean.
         n_draws : int, default 1000
-            Draws of each sum, for "sample"; as many as in the paper's tables.
+            Draws of each sum, for "sample".
         seed : int, default 0
-            What the draws are a function of: all samples have the same, whatever the chunks.
+            Seed of the draws; all samples share them.
 
         Returns
         -------
         ndarray or dask.array.Array
-            (n_samples,), or (n_samples, n_outputs). Lazy and chunked for what is lazy or stored.
-            Where each step has outputs of its own: (n_samples, steps), or (n_samples, steps,
-            n_outputs); those of padding mean nothing, and `counted_steps` tells which these are.
+            (n_samples,) or (n_samples, n_outputs); (n_samples, steps) or (n_samples, steps,
+            n_outputs) if each step has outputs of its own. Those of padding mean nothing; see
+            `counted_steps`. Lazy and chunked if `X` is lazy or stored.
 
         Raises
         ------
         ValueError
-            If the samples have another shape than the network's, hold NaN, infinity or what is no
-            token, or are nothing but padding; if `return_std` is asked of a classifier; or draws
-            of a network that has no dense layer with DropConnect, or others than Dense and Dropout
-            behind the first of them.
+            If the samples do not have the network's shape, or hold NaN, infinity, an unknown
+            token or only padding; if `return_std` is asked of a classifier; or if "sample" is not
+            for the network: it needs a `Dense` with DropConnect, then only `Dense` and `Dropout`.
 
         References
         ----------
@@ -130,16 +133,12 @@ class Predictor(ABC):
         """
         draws = Draws(n_draws, seed)
         if _samples(inference):
-            sampled = self._sampled(draws)
-            return sampled.predict(X, out=out, return_std=return_std)
-        if return_std:
-            if self._any_member().targets.kind != "values":
-                raise ValueError(
-                    "return_std=True is for values; for classes use predict_proba(X, "
-                    "return_std=True)"
-                )
-            return self._mean_and_std(X, out)
-        return self._answer(X, self._decoded, out)
+            return self._sampled(draws).predict(X, out=out, return_std=return_std)
+        if not return_std:
+            return self._answer(X, self._decoded, out)
+        if self.targets.kind != "values":
+            raise ValueError("return_std=True is for values; use predict_proba for classes")
+        return self._mean_and_std(X, out)
 
     def predict_proba(
         self,
@@ -158,25 +157,24 @@ class Predictor(ABC):
         Returns
         -------
         ndarray or dask.array.Array of float32, (n_samples, n_outputs)
-            Or (n_samples, steps, n_outputs), as for `predict`. And, with `return_std`, the
-            standard deviation of the same shape of what the members say by themselves: by how
-            much they disagree, whatever the ensemble's temperature.
+            (n_samples, steps, n_outputs) if each step has outputs of its own. With `return_std`,
+            also the standard deviation of the members' own probabilities, in the same shape. It
+            does not depend on the ensemble's temperature.
         """
-        if self._any_member().targets.kind == "values":
+        if self.targets.kind == "values":
             raise ValueError(
                 f"predict_proba needs a classifier, but this model's loss is "
-                f"{self._any_member().network.loss!r}; use predict"
+                f"{self.network.loss!r}; use predict"
             )
         draws = Draws(n_draws, seed)
         if _samples(inference):
-            sampled = self._sampled(draws)
-            return sampled.predict_proba(X, out=out, return_std=return_std)
+            return self._sampled(draws).predict_proba(X, out=out, return_std=return_std)
         if return_std:
             return self._mean_and_std(X, out)
         return self._answer(X, self._mean, out)
 
     def counted_steps(self, X: Any) -> Any:
-        """Tell which steps of samples count: those that are no padding.
+        """Return which steps of samples count, that is, are not padding.
 
         Parameters
         ----------
@@ -186,46 +184,42 @@ class Predictor(ABC):
         Returns
         -------
         ndarray or dask.array.Array of bool, (n_samples, steps)
-            Lazy and chunked for what is lazy or stored.
+            Lazy and chunked if `X` is lazy or stored.
 
         Raises
         ------
         ValueError
-            If the model does not predict for each step, or `X` is wrong, as for `predict`.
+            If the model does not predict each step, or `X` is wrong, as for `predict`.
         """
-        if self._any_member().targets.steps is None:
+        if self.targets.steps is None:
             raise ValueError(
-                f"counted_steps needs a model that predicts for each step, but this one is of "
-                f"{self._any_member().network!r}; train one with return_sequences=True"
+                f"counted_steps needs a model that predicts each step, but this one has "
+                f"{self.network!r}; train a network with return_sequences=True"
             )
         return self._answer(X, self._form.counted, None)
 
     def calibrate(self, X: Any, y: Any = None) -> Self:
         """Fit the temperature of the probabilities on samples that were held out of training.
 
-        Networks are often surer than they are right, and the mean of an ensemble less sure. One
-        number mends most of it: probabilities become ``softmax(log p / temperature)``, p those of
-        the model, or the mean of the members' (pool, then calibrate), and the temperature is the
-        one at which the held-out targets are likeliest. For label sets the sigmoid takes the
-        softmax's place, and one temperature serves all labels.
+        Networks are often overconfident, and ensembles often underconfident. One number corrects
+        most of it: probabilities become ``softmax(log p / temperature)``, where p is the model's
+        probability or the members' mean, and the temperature is the one that makes the held-out
+        targets most likely. Labels have the sigmoid in place of the softmax.
 
-        What `predict` answers stays the same: no temperature changes which class leads. Training
-        on from a calibrated model gives one at temperature 1, to be calibrated anew.
+        `predict` gives the same classes at any temperature. A model that is trained further
+        starts again at temperature 1.
 
         Parameters
         ----------
         X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
-            Samples, as `predict_proba` takes them, which the model was not trained on; some
-            hundreds are enough.
+            Samples that the model was not trained on; a few hundred are enough.
         y : array-like, data frame, Dask array or Zarr array, optional
-            Their classes or labels. Left out where X is a group that holds them as its array
-            ``y``.
+            Their classes or labels; leave it out if X is a group with an array ``y``.
 
         Returns
         -------
         Model or Ensemble
-            A new one, at the new temperature; this one is not changed. Calibrating it again
-            starts from temperature 1, not from the last one.
+            A new one at the new temperature; this one does not change.
 
         Raises
         ------
@@ -233,18 +227,18 @@ class Predictor(ABC):
             If `y` is missing.
         ValueError
             If the model predicts values, y holds an unknown label, X and y differ in length, or
-            predictions have nothing to do with y.
+            the predictions do not fit y better than chance.
 
         Warns
         -----
         UserWarning
-            If all samples are predicted rightly: that tells no temperature, so it stays 1.
+            If all predictions are correct. No temperature is best then, and it stays 1.
 
         References
         ----------
-        C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On Calibration of Modern Neural Networks",
-        ICML 2017, section 4.2. R. Rahaman and A. Thiery, "Uncertainty Quantification and Deep
-        Ensembles", NeurIPS 2021: why the mean is calibrated and not each member.
+        Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section
+        4.2. Rahaman, Thiery: Uncertainty Quantification and Deep Ensembles, NeurIPS 2021, on
+        calibrating the mean rather than each member.
 
         Examples
         --------
@@ -253,59 +247,62 @@ class Predictor(ABC):
         >>> X, y = load_digits(return_X_y=True)
         >>> network = horn.Network([horn.Dense(64, "relu"), horn.Dense(10)], input_shape=64)
         >>> model = horn.train(network, X[:900], y[:900]).model.calibrate(X[900:1400], y[900:1400])
-        >>> model.temperature < 1  # weight decay had made it too modest
+        >>> model.temperature < 1  # it was underconfident
         True
         """
-        targets = self._any_member().targets
-        if targets.kind == "values":
+        if self.targets.kind == "values":
             raise ValueError(
-                f"calibrate needs a classifier, but this model's loss is "
-                f"{self._any_member().network.loss!r}; an ensemble tells how sure it is of values "
-                "by predict(X, return_std=True)"
+                f"calibrate needs a classifier, but this model's loss is {self.network.loss!r}; "
+                "for values use an ensemble's predict(X, return_std=True)"
             )
+        return self._with_temperature(fit_temperature(*self._held_out(X, y), self.targets.kind))
+
+    def _held_out(self, X: Any, y: Any) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return the predictions' logarithms and the encoded targets, of the steps that count."""
+        targets = self.targets
         counted = None if targets.steps is None else compute(self.counted_steps(X))[0]
         encoded = targets.encode(held_out_targets(X, y, targets.kind, counted))
         logs = compute(self._answer(X, self._log_pooled, None))[0]
         check_lengths(len(logs), len(encoded))
-        if counted is not None:
-            logs, encoded = logs[counted], encoded.reshape(*counted.shape, -1)[counted]
-        return self._with_temperature(fit_temperature(logs, encoded, targets.kind))
+        if counted is None:
+            return logs, encoded
+        return logs[counted], encoded.reshape(*counted.shape, -1)[counted]
 
     def _mean(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return the members' mean at the temperature, (n_samples, ..., n_outputs)."""
         if self.temperature == 1:
             return self._pooled(samples)
-        kind = self._any_member().targets.kind
+        kind = self.targets.kind
         return temper(self._log_pooled(samples), self.temperature, kind)
 
     def _decoded(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Labels or values, as the targets were; no temperature, whose rounding could show."""
-        mean, targets = self._pooled(samples), self._any_member().targets
+        """Return labels or values; without temperature, whose rounding could show."""
+        mean, targets = self._pooled(samples), self.targets
         if targets.kind == "classes":
             return targets.decode(mean)
         answer = (mean > 0.5).astype(np.int64) if targets.kind == "labels" else mean
         return answer[..., 0] if targets.flat else answer
 
     def _mean_and_std(self, X: Any, out: str | None) -> tuple[Any, Any]:
-        """Both, each in the shape of the mean."""
+        """Return both, each in the shape of the mean."""
         if out is not None:
             raise ValueError(
-                f"out={out!r} does not go with return_std=True; write the mean with out, or pass "
-                "the two arrays on to Zarr yourself"
+                f"out={out!r} cannot be used with return_std=True; leave out one of them, or write "
+                "the two arrays to Zarr yourself"
             )
         both = self._answer(X, self._spread, None)
         return both[:, 0], both[:, 1]
 
     def _spread(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        """Mean and standard deviation of the members' outputs, (n_samples, 2, ..., n_outputs)."""
-        outputs, targets = self.member_outputs(samples), self._any_member().targets
+        """Return the members' mean and standard deviation, (n_samples, 2, ..., n_outputs)."""
+        outputs, targets = self.member_outputs(samples), self.targets
         mean = outputs.mean(axis=0) if self.temperature == 1 else self._mean(samples)
         both = np.stack([mean, outputs.std(axis=0)], axis=1)
         return both[..., 0] if targets.kind == "values" and targets.flat else both
 
     def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
-        """Apply `answer` to samples in memory, or lazily to what is chunked."""
-        # Importing dask.array takes longer than the rest of the package; training needs none.
+        """Apply `answer` to samples in memory, or lazily to chunks."""
+        # Importing dask.array takes longer than the rest of the package; training does not need it.
         from dask_horn.data.intake.predictions import (
             chunked_samples,
             map_samples,
@@ -331,7 +328,7 @@ class Predictor(ABC):
     def _checked(self, X: Any, first_row: int | None = 0) -> NDArray[Any]:
         """Return samples as a (n, n_features) array of a dtype that the kernels read.
 
-        `first_row` counts the samples before these, for messages; None where it is not known.
+        `first_row` is the number of samples before these, for messages; None if unknown.
         """
         samples = as_samples(X)
         self._form.check(samples.shape[1:])
@@ -348,7 +345,5 @@ class Predictor(ABC):
 
 
 def _samples(inference: str) -> bool:
-    """Whether activations are to be averaged over draws."""
-    if inference not in ("mean", "sample"):
-        raise ValueError(f"inference must be 'mean' or 'sample', got {inference!r}")
-    return inference == "sample"
+    """Return whether to average activations over draws."""
+    return checked_choice("inference", inference, ("mean", "sample")) == "sample"

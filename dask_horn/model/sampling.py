@@ -1,21 +1,22 @@
-"""Inference of networks with DropConnect: activations averaged over draws of what masks make.
+"""Inference for networks with DropConnect: activations averaged over random draws.
 
-A unit of such a layer sums what its mask keeps. Over masks that sum has a mean and a variance, and
-with many inputs it is about normal: so it is drawn from a normal distribution, which takes no mask.
+A unit of such a layer sums the products that its mask keeps. Over masks the sum has a mean and a
+variance, and with many inputs it is about normal. So the sum is drawn from a normal distribution,
+and no masks are drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
-from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, Stage
+from dask_horn.checks import checked_integer
+from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, PlacedLayer
 
 __all__ = ["Draws", "SampledLayers", "first_sampled"]
 
@@ -26,7 +27,7 @@ _BLOCK = 64  # draws at a time: with some hundred units they stay in the second 
 
 @dataclass(frozen=True)
 class Draws:
-    """How often sums are drawn, and from which seed.
+    """The number of draws of each sum, and their seed.
 
     Attributes
     ----------
@@ -38,47 +39,41 @@ class Draws:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, value, least in (("n_draws", self.number, 1), ("seed", self.seed, 0)):
-            if not isinstance(value, Integral) or isinstance(value, bool):
-                raise TypeError(
-                    f"{name} must be an integer of at least {least}, got {value!r} "
-                    f"({type(value).__name__})"
-                )
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+        checked_integer("n_draws", self.number, 1)
+        checked_integer("seed", self.seed, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class SampledLayers:
-    """What follows in a network from its first layer with DropConnect on.
+    """The layers of a network, from its first one with DropConnect on.
 
     Attributes
     ----------
-    stages : tuple of Stage
+    placed : tuple of PlacedLayer
     tensors : mapping of str to ndarray of float32
         All parameters by name.
     draws : Draws
     """
 
-    stages: tuple[Stage, ...]
+    placed: tuple[PlacedLayer, ...]
     tensors: Mapping[str, Array]
     draws: Draws
 
     def outputs(self, inputs: Array) -> Array:
-        """Return the network's outputs, (n_samples, n_outputs), for what the first stage takes.
+        """Return the network's outputs, (n_samples, n_outputs), from what the first layer takes.
 
-        Sample by sample, each with products of the same shape and with the same normal numbers: so
-        its outputs are the same to the bit whichever samples are beside it.
+        Works sample by sample, with products of the same shape and the same normal numbers. So the
+        outputs of a sample are the same bit for bit, whichever samples are beside it.
         """
-        normal = [self._normal(index) for index in range(len(self.stages))]
+        normal = [self._normal(index) for index in range(len(self.placed))]
         return np.stack([self._outputs_of(sample, normal) for sample in inputs])
 
     def _outputs_of(self, sample: Array, normal: list[Array]) -> Array:
         mean, square = sample, np.square(sample)
-        for stage, numbers in zip(self.stages, normal, strict=True):
-            layer = stage.layer
+        for placed, numbers in zip(self.placed, normal, strict=True):
+            layer = placed.layer
             if not isinstance(layer, Dense):
-                continue  # dropout, which passes both moments on
+                continue  # dropout passes both moments on
             mean, variance = self._sum_of(layer, mean, square)
             function = _ACTIVATIONS[layer.activation]
             if layer.dropconnect == 0:
@@ -91,7 +86,7 @@ class SampledLayers:
         return mean
 
     def _sum_of(self, layer: Dense, mean: Array, square: Array) -> tuple[Array, Array]:
-        """Mean and variance of a layer's sums, from its inputs' mean and mean square.
+        """Return mean and variance of a layer's sums, from its inputs' mean and mean square.
 
         With the weights W of the whole layer, of which a mask keeps ``W / p``: a term ``M W v / p``
         has the mean ``W E[v]`` and the mean square ``W² E[v²] / p``.
@@ -111,7 +106,7 @@ class SampledLayers:
 
     def _normal(self, index: int) -> Array:
         """Draw the normal numbers of one layer, (n_draws, units): the same for all samples."""
-        layer = self.stages[index].layer
+        layer = self.placed[index].layer
         if not isinstance(layer, Dense) or layer.dropconnect == 0:
             return np.empty((0, 0), np.float32)
         key = np.random.SeedSequence([self.draws.seed, index])
@@ -122,30 +117,30 @@ class SampledLayers:
 def first_sampled(network: Network) -> int:
     """Return the index of the first Dense layer with DropConnect.
 
-    Recurrent layers are used as they are, the mean over their masks: what masks make of a state
-    that passes through them step after step is not about normal.
+    Recurrent layers use their weights as they are, the mean over masks: a state that passes through
+    masks step after step is not about normal.
 
     Raises
     ------
     ValueError
-        If there is none, or what follows it is not made of Dense and Dropout.
+        If there is none, or other layers than Dense and Dropout follow it.
     """
-    for index, stage in enumerate(network.stages):
-        if isinstance(stage.layer, Dense) and stage.layer.dropconnect > 0:
-            _check_rest(network.stages[index:])
+    for index, placed in enumerate(network.placed):
+        if isinstance(placed.layer, Dense) and placed.layer.dropconnect > 0:
+            _check_rest(network.placed[index:])
             return index
     raise ValueError(
-        "inference='sample' needs a Dense layer with dropconnect, and the network has none; use "
+        "inference='sample' needs a Dense layer with dropconnect, but the network has none; use "
         "inference='mean'"
     )
 
 
-def _check_rest(stages: tuple[Stage, ...]) -> None:
-    for stage in stages:
-        if not isinstance(stage.layer, Dense | Dropout) or len(stage.inputs.shape) > 1:
+def _check_rest(placed_layers: tuple[PlacedLayer, ...]) -> None:
+    for placed in placed_layers:
+        if not isinstance(placed.layer, Dense | Dropout) or len(placed.inputs.shape) > 1:
             raise ValueError(
-                f"inference='sample' knows Dense and Dropout behind the first layer with "
-                f"dropconnect, got {stage.layer!r} on samples of shape {stage.inputs.shape}; use "
+                f"inference='sample' needs Dense and Dropout only after the first layer with "
+                f"dropconnect, got {placed.layer!r} on samples of shape {placed.inputs.shape}; use "
                 f"inference='mean'"
             )
 
@@ -153,7 +148,7 @@ def _check_rest(stages: tuple[Stage, ...]) -> None:
 def _moments(
     function: Callable[[Array], Array], mean: Array, spread: Array, normal: Array
 ) -> tuple[Array, Array]:
-    """Mean and mean square of an activation, over draws of what it is of, each (units,)."""
+    """Return mean and mean square of an activation over draws of its argument, each (units,)."""
     first, second = np.zeros_like(mean), np.zeros_like(mean)
     for numbers in _blocks(normal):
         active = function(numbers * spread + mean)

@@ -1,7 +1,7 @@
-"""Models on disk: a Zarr group with one array per tensor, and all else in its attributes.
+"""Models on disk: a Zarr group with one array per tensor, and everything else in attributes.
 
-The attributes are written last and hold the parameters' checksum, so that a model whose writing
-was cut short is never mistaken for a whole one.
+The attributes are written last and hold the parameters' checksum, so that an incomplete model is
+never taken for a complete one.
 """
 
 from __future__ import annotations
@@ -20,42 +20,26 @@ from numpy.typing import NDArray
 from dask_horn.data import Standardizer, Targets
 from dask_horn.errors import ModelFormatError
 from dask_horn.model.calibration import check_temperature
+from dask_horn.model.parts import ModelParts
 from dask_horn.network import Network, ParameterTable
 
 __all__ = [
     "FORMAT",
-    "ModelParts",
     "StoredModels",
     "check_free",
     "create_group",
     "read",
     "read_versions",
-    "write_members",
-    "write_parts",
+    "write_ensemble",
+    "write_model",
 ]
 
 FORMAT = 1
 _ATTRIBUTE = "dask_horn"
 
 
-class ModelParts(NamedTuple):
-    """What a model consists of, in the order of `Model`'s fields."""
-
-    network: Network
-    parameters: NDArray[np.float32]
-    standardizer: Standardizer
-    targets: Targets
-    temperature: float
-    statistics: NDArray[np.float32]
-
-    @property
-    def checksum(self) -> int:
-        """CRC-32 of the parameters, and statistics if any: equal bits, equal number."""
-        return zlib.crc32(self.statistics.tobytes(), zlib.crc32(self.parameters.tobytes()))
-
-
 class StoredModels(NamedTuple):
-    """What a group holds: one model, or the members of an ensemble and its temperature."""
+    """The content of a group: one model, or the members of an ensemble and its temperature."""
 
     members: tuple[ModelParts, ...]
     is_ensemble: bool
@@ -69,12 +53,12 @@ def create_group(location: str, overwrite: bool) -> zarr.Group:
 
 
 def check_free(location: str, overwrite: bool) -> None:
-    """Check that a model may be saved there: only what is a model itself is ever replaced.
+    """Check that a model may be saved at a location. Only another model is ever replaced.
 
     Raises
     ------
     FileExistsError
-        If something is there that may not be replaced.
+        If something exists there that may not be replaced.
     """
     location = os.fspath(location)
     try:
@@ -83,7 +67,7 @@ def check_free(location: str, overwrite: bool) -> None:
         free = "://" in location or not os.path.exists(location)
         if not free and not (os.path.isdir(location) and not os.listdir(location)):
             raise FileExistsError(
-                f"{location} exists and holds no model; choose another path"
+                f"{location} exists and is not a model; choose another path"
             ) from None
     except (ValueError, KeyError, OSError) as error:
         raise FileExistsError(
@@ -91,14 +75,14 @@ def check_free(location: str, overwrite: bool) -> None:
         ) from error
     else:
         if _ATTRIBUTE not in present.attrs:
-            raise FileExistsError(f"{location} exists and holds no model; choose another path")
+            raise FileExistsError(f"{location} exists and is not a model; choose another path")
         if not overwrite:
             raise FileExistsError(
-                f"{location} holds a model already; pass overwrite=True to replace it"
+                f"{location} is already a model; pass overwrite=True to replace it"
             )
 
 
-def write_parts(group: zarr.Group, model: ModelParts) -> None:
+def write_model(group: zarr.Group, model: ModelParts) -> None:
     """Write a model into an empty group."""
     _write_tensors(group, model.network.parameters, model.parameters)
     _write_tensors(group, model.network.statistics, model.statistics)
@@ -112,8 +96,13 @@ def write_parts(group: zarr.Group, model: ModelParts) -> None:
         },
         "targets": _targets_to_json(model.targets),
         "temperature": float(model.temperature),
-        "checksum": model.checksum,
+        "checksum": _checksum(model),
     }
+
+
+def _checksum(model: ModelParts) -> int:
+    """CRC-32 of the parameters, and statistics if any: equal bits, equal number."""
+    return zlib.crc32(model.statistics.tobytes(), zlib.crc32(model.parameters.tobytes()))
 
 
 def _write_tensors(group: zarr.Group, table: ParameterTable, vector: NDArray[np.float32]) -> None:
@@ -128,12 +117,12 @@ def _read_tensors(group: Any, table: ParameterTable) -> NDArray[np.float32]:
     return vector
 
 
-def write_members(
+def write_ensemble(
     group: zarr.Group, members: Sequence[ModelParts], temperature: float = 1.0
 ) -> None:
     """Write an ensemble into an empty group, a group for each member."""
     for index, member in enumerate(members):
-        write_parts(group.create_group(f"members/{index}"), member)
+        write_model(group.create_group(f"members/{index}"), member)
     group.attrs[_ATTRIBUTE] = {
         "kind": "ensemble",
         **_versions(),
@@ -143,23 +132,23 @@ def write_members(
 
 
 def read(location: str) -> StoredModels:
-    """Read what `write_parts` or `write_members` has written; errors as `dask_horn.load`."""
+    """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
     location = os.fspath(location)
     try:
         group = zarr.open_group(location, mode="r")
     except FileNotFoundError as error:
         if "://" not in location and os.path.exists(location):
-            raise ModelFormatError(f"{location} holds no model: it is no Zarr group") from error
+            raise ModelFormatError(f"{location} is not a model: it is not a Zarr group") from error
         raise FileNotFoundError(f"there is no model at {location}") from error
     except (ValueError, KeyError, OSError) as error:
-        raise ModelFormatError(f"{location} holds a damaged model: {error}") from error
+        raise ModelFormatError(f"{location} is a damaged model: {error}") from error
     try:
         return _read_group(group, location)
     except ModelFormatError:
         raise
     except Exception as error:  # whatever a damaged file makes zarr or numpy raise
         raise ModelFormatError(
-            f"{location} holds a damaged model ({type(error).__name__}: {error}); save it again"
+            f"{location} is a damaged model ({type(error).__name__}: {error}); save it again"
         ) from error
 
 
@@ -173,13 +162,13 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
     attributes: Any = group.attrs.asdict().get(_ATTRIBUTE)
     if not isinstance(attributes, dict):
         raise ModelFormatError(
-            f"{location} holds no model, or one whose writing was cut short: its attributes lack "
+            f"{location} is not a model, or an incomplete one: its attributes have no "
             f"{_ATTRIBUTE!r}"
         )
     if attributes["format"] > FORMAT:
         raise ModelFormatError(
-            f"{location} holds a model of format {attributes['format']}, written by dask_horn "
-            f"{attributes['version']}; this version reads up to format {FORMAT}: upgrade dask_horn"
+            f"{location} has model format {attributes['format']}, written by dask_horn "
+            f"{attributes['version']}; this version reads formats up to {FORMAT}: upgrade dask_horn"
         )
     if attributes["kind"] == "ensemble":
         groups = [group[f"members/{i}"] for i in range(attributes["n_members"])]
@@ -191,24 +180,28 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
 def _read_model(group: Any, location: str) -> ModelParts:
     attributes = group.attrs[_ATTRIBUTE]
     network = Network.from_json(json.dumps(attributes["network"]))
-    parameters = _read_tensors(group, network.parameters)
-    statistics = _read_tensors(group, network.statistics)
     standardizer = Standardizer(
         np.array(attributes["standardizer"]["mean"], np.float64),
         np.array(attributes["standardizer"]["scale"], np.float64),
     )
     targets = _targets_from_json(attributes["targets"])
-    temperature = _temperature(attributes, targets)
-    model = ModelParts(network, parameters, standardizer, targets, temperature, statistics)
-    if model.checksum != attributes["checksum"]:
+    model = ModelParts(
+        network=network,
+        parameters=_read_tensors(group, network.parameters),
+        standardizer=standardizer,
+        targets=targets,
+        temperature=_temperature(attributes, targets),
+        statistics=_read_tensors(group, network.statistics),
+    )
+    if _checksum(model) != attributes["checksum"]:
         raise ModelFormatError(
-            f"{location} holds a damaged model: its parameters do not match their checksum"
+            f"{location} is a damaged model: its parameters do not match their checksum"
         )
     return model
 
 
 def _temperature(attributes: dict[str, Any], targets: Targets) -> float:
-    """Read the temperature; models written before there was one have none."""
+    """Read the temperature, which older models do not have."""
     temperature = attributes.get("temperature", 1.0)
     check_temperature(temperature, targets.kind)
     return float(temperature)
@@ -239,12 +232,12 @@ def _targets_from_json(fields: dict[str, Any]) -> Targets:
         scale=None if scale is None else np.array(scale, np.float64),
         n_outputs=fields["n_outputs"],
         flat=fields["flat"],
-        steps=fields.get("steps"),  # models written before there were any have none
+        steps=fields.get("steps"),  # older models have none
     )
 
 
 def _labels_to_json(labels: NDArray[Any]) -> dict[str, Any]:
-    """Labels and their dtype; objects as they are where JSON has them."""
+    """Return labels and their dtype; objects must be of types that JSON has."""
     try:
         json.dumps(labels.tolist())
     except TypeError as error:

@@ -1,7 +1,4 @@
-"""What is trained: layer specs, shapes, the parameter table, initial values, JSON.
-
-Floor 0: it knows no kernel, no Dask, no data and no training.
-"""
+"""WHAT is trained: layer specs, shapes, the parameter table, initial values, JSON."""
 
 from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
 from dask_horn.network.initial import initial_values, spread
@@ -23,18 +20,17 @@ from dask_horn.network.layers import (
     SimpleRNN,
     Windows,
 )
-from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
+from dask_horn.network.losses import LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.outputs import with_outputs
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
+from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer
 from dask_horn.network.signals import Signal
-from dask_horn.network.stages import INPUT, OUTPUT, Stage
 
 __all__ = [
     "ACTIVATIONS",
     "ALIGNMENT",
     "GRU",
-    "HUBER_DELTA",
     "INPUT",
     "LEAKY_SLOPE",
     "LOSSES",
@@ -54,11 +50,11 @@ __all__ = [
     "MaxPool2D",
     "Network",
     "ParameterTable",
+    "PlacedLayer",
     "Recurrent",
     "Shape",
     "Signal",
     "SimpleRNN",
-    "Stage",
     "TensorSpec",
     "Windows",
     "initial_values",

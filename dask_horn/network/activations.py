@@ -1,13 +1,13 @@
 """The activations by name: what a layer's `activation` may be.
 
-Their arithmetic is the kernels'; here are the names and the constants that define them.
+The kernels compute them; here are the names, and the constants that define them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from dask_horn.network.validation import checked_choice
+from dask_horn.checks import checked_choice
 
 __all__ = ["ACTIVATIONS", "LEAKY_SLOPE"]
 
@@ -18,10 +18,10 @@ LEAKY_SLOPE = 0.01  # slope of leaky_relu below zero
 
 
 def checked_activation(value: Any) -> str:
-    """Return the activation's name, or say which are known."""
+    """Return the activation's name; errors as `checked_choice`."""
     if isinstance(value, str) and value == "softmax":
         raise ValueError(
-            f"activation must be one of {', '.join(ACTIVATIONS)}, got 'softmax': leave the last "
-            "layer 'linear', the loss applies the softmax."
+            f"activation must be one of {', '.join(map(repr, ACTIVATIONS))}, got 'softmax'; leave "
+            "the last layer 'linear', because the loss applies the softmax"
         )
     return checked_choice("activation", value, ACTIVATIONS)

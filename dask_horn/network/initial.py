@@ -1,7 +1,7 @@
 """Initial values: a pure function of a parameter table and a seed.
 
-Each tensor draws from a generator of its own, keyed by the seed and the tensor's place in the
-table, so that no value depends on how many were drawn before it.
+Each tensor has its own generator, keyed by the seed and the tensor's place in the table, so that no
+value depends on how many were drawn before it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_integer
 from dask_horn.network.parameters import ParameterTable, TensorSpec
-from dask_horn.network.validation import checked_integer
 
 __all__ = ["initial_values", "spread"]
 
-# Activations that halve a zero-mean input's power; He's variance 2 / fan_in makes up for it.
+# Activations that halve the power of a zero-mean input; He's variance 2 / fan_in compensates.
 _RECTIFIERS = frozenset({"relu", "leaky_relu", "gelu"})
 
 
@@ -25,8 +25,8 @@ def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
 
     Weights before relu, leaky_relu and gelu are He normal, of variance ``2 / fan_in`` [1]_; those
     before tanh, sigmoid and linear are Glorot uniform, within
-    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases start at what their table says, zero as a rule;
-    the padding between tensors is zero.
+    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases start at the table's `fill`, usually zero. The
+    padding between tensors is zero.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The losses by name: which targets each takes and which score goes with it.
+"""The losses by name: and which targets each takes.
 
-Their arithmetic is the kernels'. A loss takes the outputs of a linear last layer and applies
-softmax or sigmoid itself, which is the numerically safe place for it.
+The kernels compute them. A loss takes the outputs of a linear last layer and applies softmax or
+sigmoid itself, which is numerically safer.
 """
 
 from __future__ import annotations
@@ -11,28 +11,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from dask_horn.network.validation import checked_choice
+from dask_horn.checks import checked_choice
 
-__all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
-
-#: Where huber turns from quadratic to linear, in standard deviations of the target.
-HUBER_DELTA = 1.0
+__all__ = ["LOSSES", "Loss"]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What the rest of the library needs to know of a loss.
+    """What the rest of the library needs to know about a loss.
 
     Attributes
     ----------
     name : str
-        The name by which a network asks for it.
+        The name that a network gives.
     kind : {"classes", "labels", "values"}
-        Its targets: one class index per sample, 0/1 for each of several labels, or real values.
-    default_score : {"accuracy", "r2"}
-        The score that training reports beside it.
+        The targets: a class index per sample, 0 or 1 for each of several labels, or real values.
     min_outputs : int
-        The fewest output units that it makes sense for.
+        The smallest number of output units that makes sense.
 
     Examples
     --------
@@ -43,7 +38,6 @@ class Loss:
 
     name: str
     kind: Literal["classes", "labels", "values"]
-    default_score: str
     min_outputs: int = 1
 
 
@@ -51,21 +45,20 @@ class Loss:
 #   cross_entropy         -log softmax(z)[t]
 #   binary_cross_entropy  mean over labels  of max(z, 0) - z t + log(1 + exp(-|z|))
 #   squared_error         mean over outputs of (z - t)^2 / 2
-#   huber                 mean over outputs of (z - t)^2 / 2 where |z - t| <= delta,
-#                                            else delta (|z - t| - delta / 2)
+#   huber                 mean over outputs of (z - t)^2 / 2 where |z - t| <= 1, else |z - t| - 1/2
 LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         loss.name: loss
         for loss in (
-            Loss("cross_entropy", "classes", "accuracy", min_outputs=2),
-            Loss("binary_cross_entropy", "labels", "accuracy"),
-            Loss("squared_error", "values", "r2"),
-            Loss("huber", "values", "r2"),
+            Loss("cross_entropy", "classes", min_outputs=2),
+            Loss("binary_cross_entropy", "labels"),
+            Loss("squared_error", "values"),
+            Loss("huber", "values"),
         )
     }
 )
 
 
 def checked_loss(value: Any) -> str:
-    """Return the loss's name, or say which are known."""
+    """Return the loss's name; errors as `checked_choice`."""
     return checked_choice("loss", value, LOSSES)

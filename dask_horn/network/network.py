@@ -1,7 +1,7 @@
 """The network: a sequence of layers, the shape of a sample, and a loss.
 
-It says WHAT is trained and holds no parameters: those are a vector elsewhere, which the
-network's parameter table explains.
+It describes WHAT is trained and holds no parameters. Those are one vector, which the network's
+parameter table explains.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_integer
 from dask_horn.errors import ModelFormatError
 from dask_horn.network import json_form
 from dask_horn.network.initial import initial_values
 from dask_horn.network.layers import Dense, Layer
 from dask_horn.network.losses import LOSSES, checked_loss
 from dask_horn.network.parameters import ParameterTable, Shape
+from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer, place, with_names
 from dask_horn.network.sequences import (
     Standardizing,
     check_sequences,
     mask_value_of,
     standardizing_of,
 )
-from dask_horn.network.stages import INPUT, OUTPUT, Stage, stages_of, with_names
 from dask_horn.network.summary import table_of
-from dask_horn.network.validation import checked_integer
 
 __all__ = ["Network"]
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class Network:
-    """A feed-forward network, described.
+    """A description of a network: its layers, the shape of a sample, and the loss.
 
     Parameters
     ----------
     layers : sequence of Layer
-        From the input to the output. The last is a `Dense` with activation "linear", one unit per
-        class, label or value: the loss applies softmax or sigmoid itself. It is named ``output``;
-        the others may have names and else get ``dense_1``, ``dropout_1`` and so on.
+        From the input to the output. The last is a `Dense` with activation "linear" and one unit
+        per class, label or value: the loss applies softmax or sigmoid itself. Its name is
+        ``output``. Other layers without a name get ``dense_1``, ``dropout_1`` and so on.
     input_shape : int or sequence of int
-        The shape of one sample. For a first `Dense` a sample of several dimensions is one row of
-        as many values as their product.
+        The shape of one sample. A `Dense` as the first layer takes a sample of several dimensions
+        as one row.
     loss : str, default "cross_entropy"
         One of cross_entropy (one class per sample), binary_cross_entropy (several labels per
         sample), squared_error and huber (values).
@@ -63,8 +63,8 @@ class Network:
     Raises
     ------
     TypeError, ValueError
-        If the layers do not make a network: none at all, one that is no layer, a last one that is
-        not a linear `Dense`, names that clash, shapes that do not fit; or if the loss is unknown.
+        If the layers do not make a network: there are none, something is not a layer, the last one
+        is not a linear `Dense`, names clash, or shapes do not fit; or if the loss is unknown.
 
     Examples
     --------
@@ -94,45 +94,40 @@ class Network:
         object.__setattr__(self, "input_shape", _checked_shape(input_shape))
         object.__setattr__(self, "loss", checked_loss(loss))
         _check_output(self.layers[-1], self.loss)
-        check_sequences(self.stages, self.loss)  # and names that clash, shapes that do not fit
+        check_sequences(self.placed, self.loss)  # names and shapes, too
 
     @cached_property
-    def stages(self) -> tuple[Stage, ...]:
-        """Every layer at its place: with its name, shapes and unit axes."""
-        return stages_of(with_names(self.layers), self.input_shape)
-
-    @property
-    def named_layers(self) -> tuple[Layer, ...]:
-        """The layers with every name filled in."""
-        return tuple(stage.layer for stage in self.stages)
+    def placed(self) -> tuple[PlacedLayer, ...]:
+        """The layers in their places: with names, shapes and unit axes."""
+        return place(with_names(self.layers), self.input_shape)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """One sample's shape after each layer."""
-        return tuple(stage.outputs.shape for stage in self.stages)
+        return tuple(placed.outputs.shape for placed in self.placed)
 
     @cached_property
     def parameters(self) -> ParameterTable:
         """The table of all parameters in their one vector."""
-        return ParameterTable.lay_out(tensor for stage in self.stages for tensor in stage.tensors)
+        return ParameterTable.lay_out(tensor for placed in self.placed for tensor in placed.tensors)
 
     @cached_property
     def statistics(self) -> ParameterTable:
-        """The table of what is measured and no parameter: the population of each `BatchNorm`."""
+        """The table of what is measured, not trained: mean and variance of each `BatchNorm`."""
         return ParameterTable.lay_out(
-            tensor for stage in self.stages for tensor in stage.layer.statistics(stage.inputs)
+            tensor for placed in self.placed for tensor in placed.layer.statistics(placed.inputs)
         )
 
     @property
     def unit_axes(self) -> dict[str, int]:
         """Number of units of each unit axis: the input, the hidden layers, the output."""
         axes: dict[str, int] = {}
-        for stage in self.stages:
-            # A layer that passes the input on may see it before it is flattened.
-            if stage.inputs.axis == INPUT:
-                axes[INPUT] = stage.inputs.units
-            if stage.outputs.axis != stage.inputs.axis:
-                axes[stage.outputs.axis] = stage.outputs.units
+        for placed in self.placed:
+            # A layer that passes the input on, such as Dropout, may see it before it is flattened.
+            if placed.inputs.axis == INPUT:
+                axes[INPUT] = placed.inputs.units
+            if placed.outputs.axis != placed.inputs.axis:
+                axes[placed.outputs.axis] = placed.outputs.units
         return axes
 
     @property
@@ -142,9 +137,9 @@ class Network:
 
     @property
     def shared_tensors(self) -> tuple[str, ...]:
-        """The tensors that every sub-model holds whole, such as the output layer's bias.
+        """The tensors that every sub-model holds as a whole, such as the output layer's bias.
 
-        All others span a divided axis: no two sub-models of a partition hold the same entry.
+        All others span a divided axis, and each of their entries has at most one holder.
         """
         divided = set(self.divided_axes)
         return tuple(
@@ -159,26 +154,27 @@ class Network:
     @property
     def n_outputs(self) -> int:
         """Number of output units."""
-        return self.stages[-1].outputs.units
+        return self.placed[-1].outputs.units
 
     @property
     def output_rows(self) -> int:
-        """Rows of each sample's output: its steps where the last layer is on each, else 1."""
-        return self.stages[-1].outputs.rows
+        """Rows of a sample's output: its steps if there is an output for each, else 1."""
+        return self.placed[-1].outputs.rows
 
     @property
     def mask_value(self) -> float | None:
-        """What all features of a step that is padding equal, in the data's units; None without."""
-        return mask_value_of(self.stages)
+        """The value of all features of padding, as stored; None without padding."""
+        return mask_value_of(self.placed)
 
     @property
     def standardizing(self) -> Standardizing:
-        """By whose statistics the samples are standardized.
+        """Whose mean and variance standardize the samples.
 
-        "features": each by its own, where the first layer takes a sample as one row. "units": those
-        of all positions or steps together, where it goes over them. "none": the samples are tokens.
+        "features": each feature's own, if the first layer takes a sample as one row. "units": those
+        of a channel over all positions or steps, if the first layer keeps them apart. "none": not
+        at all, because the samples are tokens.
         """
-        return standardizing_of(self.stages)
+        return standardizing_of(self.placed)
 
     def initial_values(self, seed: int) -> NDArray[np.float32]:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
@@ -186,10 +182,10 @@ class Network:
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""
-        return table_of(self.stages)
+        return table_of(self.placed)
 
     def to_json(self) -> str:
-        """Return the network as JSON text, which `from_json` reads."""
+        """Return the network as JSON text for `from_json`."""
         return json_form.write(self.layers, self.input_shape, self.loss)
 
     @classmethod
@@ -204,8 +200,8 @@ class Network:
         Raises
         ------
         ModelFormatError
-            If the text is no JSON or describes no valid network, or one with a layer, field or
-            format version that only a later dask_horn knows.
+            If the text is not JSON, does not describe a valid network, or has a layer, field or
+            format version that this dask_horn does not know.
 
         Examples
         --------
@@ -217,7 +213,7 @@ class Network:
         try:
             return cls(*fields)
         except (TypeError, ValueError) as error:
-            raise ModelFormatError(f"a network's JSON describes no network: {error}") from error
+            raise ModelFormatError(f"a network's JSON is not valid: {error}") from error
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))
@@ -227,19 +223,13 @@ class Network:
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     if isinstance(layers, str) or not isinstance(layers, Iterable):
-        raise TypeError(
-            f"layers must be a sequence of layers such as [Dense(10)], "
-            f"got {layers!r} ({type(layers).__name__})."
-        )
+        raise TypeError(f"layers must be a sequence of layers such as [Dense(10)], got {layers!r}")
     checked = tuple(layers)
     for index, layer in enumerate(checked):
         if not isinstance(layer, Layer):
-            raise TypeError(
-                f"layers[{index}] must be a layer such as Dense(10), "
-                f"got {layer!r} ({type(layer).__name__})."
-            )
+            raise TypeError(f"layers[{index}] must be a layer such as Dense(10), got {layer!r}")
     if not checked:
-        raise ValueError("layers must hold at least the output layer, such as Dense(10), got none.")
+        raise ValueError("layers must have at least the output layer, such as Dense(10), got none")
     return checked
 
 
@@ -251,7 +241,7 @@ def _checked_shape(input_shape: Any) -> Shape:
         for index, length in enumerate(input_shape)
     )
     if not shape:
-        raise ValueError("input_shape must have at least one dimension, got ().")
+        raise ValueError("input_shape must have at least one dimension, got ()")
     return shape
 
 
@@ -259,10 +249,10 @@ def _check_output(last: Layer, loss: str) -> None:
     if not isinstance(last, Dense) or last.activation != "linear":
         raise ValueError(
             f"the last of the layers must be a Dense with activation 'linear', because the loss "
-            f"applies softmax or sigmoid itself, got {last!r}."
+            f"applies softmax or sigmoid itself, got {last!r}"
         )
     if last.units < LOSSES[loss].min_outputs:
         raise ValueError(
             f"loss {loss!r} needs at least {LOSSES[loss].min_outputs} output units, got {last!r}; "
-            f"use one unit per class, or 'binary_cross_entropy'."
+            f"use one unit per class, or 'binary_cross_entropy'"
         )

@@ -1,4 +1,4 @@
-"""The output layer, which follows from the targets where only hidden layers are given."""
+"""The output layer, for networks of which only the hidden layers are given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["with_outputs"]
 def with_outputs(
     hidden: Sequence[Layer], n_outputs: int, input_shape: int | Sequence[int], loss: str
 ) -> Network:
-    """Return the network of these hidden layers and an output layer.
+    """Return the network of these hidden layers and a linear output layer.
 
     Parameters
     ----------
@@ -22,14 +22,14 @@ def with_outputs(
     n_outputs : int
         Units of the output layer.
     input_shape : int or sequence of int
-        Of one sample.
+        Shape of one sample.
     loss : str
-        As `Network` takes it.
+        The loss, as for `Network`.
 
     Warns
     -----
     UserWarning
-        If the last of the layers seems to be the output layer already.
+        If the last of the layers seems to be an output layer already.
 
     Examples
     --------
@@ -39,9 +39,9 @@ def with_outputs(
     last = hidden[-1] if hidden else None
     if isinstance(last, Dense) and last.units == n_outputs and last.activation == "linear":
         warnings.warn(
-            f"layers end with {last!r}, which has as many units as there are outputs and no "
-            "activation; layers are the hidden ones, and the output layer comes behind them by "
-            "itself: leave this one out, or give it an activation.",
+            f"layers end with {last!r}, which looks like an output layer, but layers are "
+            "the hidden ones, and the output layer is added to them; leave this one out, or give "
+            "it an activation",
             UserWarning,
             stacklevel=3,
         )

@@ -1,7 +1,7 @@
 """The parameter table: where each tensor lies in a model's one float32 vector.
 
-A tensor knows the unit axis of each of its dimensions, and that is all that dividing a model
-needs: to take a sub-model is to restrict axes, whatever layer the tensor belongs to.
+A tensor knows the unit axis of each of its dimensions. That is all that dividing a model needs:
+a sub-model restricts axes, whatever layer the tensor belongs to.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.network.validation import checked_integer
+from dask_horn.checks import checked_integer
 from dask_horn.rounding import round_up
 
 __all__ = ["ALIGNMENT", "ParameterTable", "Shape", "TensorSpec"]
@@ -39,21 +39,20 @@ class TensorSpec:
     axes : tuple of (str or None)
         The unit axis of each dimension; None where a dimension counts no units.
     fan_in, fan_out : int
-        Units of the whole network that feed one unit, and that one unit feeds. A restricted
-        table keeps them: they tell how the initial values were drawn.
+        Number of units of the whole network that feed one unit, and that one unit feeds. A
+        restricted table keeps them, since the initial values were drawn by them.
     activation : str
-        The activation that follows, by which the initial values are chosen.
+        The activation that follows; it decides how initial values are drawn.
     decays : bool
         Whether weight decay applies: True for weights, False for biases.
     source : str or None
-        The unit axis that a product with the tensor sums over; None where there is no product, as
-        with a bias.
+        The unit axis that a product with the tensor sums over; None if there is no product, as for
+        a bias.
     uses : int
-        How often one sample is multiplied by it: the positions of a convolution, the steps of a
-        sequence.
+        Number of products per sample: the positions of a convolution, the steps of a sequence.
     fill : tuple of float
-        What a tensor without a source starts with: one value for all, or one for each index of its
-        first axis.
+        Initial values of a tensor without a source: one for all, or one per index of its first
+        axis.
     offset : int
         First element in the vector, in float32 elements; a multiple of 16.
 
@@ -79,6 +78,10 @@ class TensorSpec:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    def bias(self, name: str, shape: Shape, axes: tuple[str | None, ...]) -> TensorSpec:
+        """Return the bias that goes with this weight; it does not decay."""
+        return replace(self, name=name, shape=shape, axes=axes, decays=False, source=None, uses=1)
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
 
     @classmethod
     def lay_out(cls, tensors: Iterable[TensorSpec]) -> ParameterTable:
-        """Give each tensor its place, one after the other, each at a multiple of 64 bytes."""
+        """Place the tensors one after the other, each at a multiple of 64 bytes."""
         placed: list[TensorSpec] = []
         offset = 0
         for tensor in tensors:
@@ -133,7 +136,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         Parameters
         ----------
         vector : ndarray of shape (size,)
-            Parameters, gradients, or anything else that is laid out like them.
+            Parameters, gradients, or anything else with this layout.
         name : str
             The tensor's name.
 
@@ -142,7 +145,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
         KeyError
             If the table has no such tensor.
         ValueError
-            If the vector has another length than the table.
+            If the vector does not have the length of the table.
 
         Examples
         --------
@@ -164,35 +167,31 @@ class ParameterTable(Mapping[str, TensorSpec]):
         Raises
         ------
         ValueError
-            If the vector has another length than the table.
+            If the vector does not have the length of the table.
         """
         return {name: self.view(vector, name) for name in self}
 
     def restrict(self, sizes: Mapping[str, int]) -> ParameterTable:
-        """Return the table of a sub-model: the same tensors, with shorter axes, laid out anew.
+        """Return the table of a sub-model: the same tensors with shorter axes, and a new layout.
 
         Parameters
         ----------
         sizes : mapping of str to int
-            For each divided unit axis, how many of its units the sub-model has.
+            Number of units that the sub-model has, for each divided unit axis.
 
         Raises
         ------
         ValueError
-            If no tensor spans such an axis, or it has fewer units than asked for.
+            If no tensor spans an axis, or the axis has fewer units.
         """
         lengths = self.axis_lengths
         unknown = [axis for axis in sizes if axis not in lengths]
         if unknown:
             raise ValueError(
-                f"sizes must name unit axes of the table ({', '.join(lengths)}), "
-                f"got {unknown[0]!r}."
+                f"sizes must have unit axes of the table ({', '.join(lengths)}), got {unknown[0]!r}"
             )
         for axis, size in sizes.items():
-            if checked_integer(f"sizes[{axis!r}]", size, 1) > lengths[axis]:
-                raise ValueError(
-                    f"sizes[{axis!r}] must be at most the axis's {lengths[axis]} units, got {size}."
-                )
+            checked_integer(f"sizes[{axis!r}]", size, 1, lengths[axis])
         return ParameterTable.lay_out(
             replace(tensor, shape=_restricted(tensor, sizes)) for tensor in self.tensors
         )
@@ -202,7 +201,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
             return self._by_name[name]
         except KeyError:
             known = ", ".join(self._by_name)
-            raise KeyError(f"no tensor {name!r} in the table; it has {known}.") from None
+            raise KeyError(f"no tensor {name!r} in the table; it has {known}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
@@ -216,7 +215,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
 
     @cached_property
     def axis_lengths(self) -> dict[str, int]:
-        """Units of each unit axis that a tensor spans."""
+        """Number of units of each unit axis that a tensor spans."""
         return {
             axis: length
             for tensor in self.tensors
@@ -227,7 +226,7 @@ class ParameterTable(Mapping[str, TensorSpec]):
     def _check_length(self, vector: NDArray[Any]) -> None:
         if vector.shape != (self.size,):
             raise ValueError(
-                f"vector must have the table's shape ({self.size},), got {vector.shape}."
+                f"vector must have the table's shape ({self.size},), got {vector.shape}"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a network's layers say of its samples: padding, steps, and how they are standardized."""
+"""What a network's layers need of its samples: padding, steps, and how to standardize them."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dask_horn.network.layers import Embedding, Recurrent
-from dask_horn.network.stages import Stage
+from dask_horn.network.placed import PlacedLayer
 
 __all__ = ["Standardizing"]
 
-#: Whether statistics are those of each feature, or of each unit over all positions, or none.
+#: By each feature's statistics, by each unit's over all positions, or not at all.
 Standardizing = Literal["features", "units", "none"]
 
-# A mean over steps of a mean over labels is nobody's wish so far.
+# Labels for each step are not supported.
 _LOSSES_PER_STEP = ("cross_entropy", "squared_error", "huber")
 
 
-def check_sequences(stages: Sequence[Stage], loss: str) -> None:
-    """Say where tokens, padding or targets per step are asked for but cannot be had."""
-    for stage in stages[1:]:
-        if isinstance(stage.layer, Embedding):
+def check_sequences(placed_layers: Sequence[PlacedLayer], loss: str) -> None:
+    """Raise ValueError where tokens, padding or targets per step are not possible."""
+    for placed in placed_layers[1:]:
+        if isinstance(placed.layer, Embedding):
             raise ValueError(
-                f"an Embedding must be the first of the layers, got {stage.layer!r} after others."
+                f"an Embedding must be the first layer, got {placed.layer!r} after others"
             )
-    for layer in _recurrent(stages)[1:]:
+    for layer in _recurrent(placed_layers)[1:]:
         if layer.mask_value is not None:
             raise ValueError(
-                f"mask_value is for the first recurrent layer, those above it pass over the same "
-                f"steps; got it in {layer!r}."
+                f"mask_value must be set in the first recurrent layer only, got {layer!r}; later "
+                f"layers skip the same steps"
             )
-    if stages[-1].outputs.rows > 1 and loss not in _LOSSES_PER_STEP:
+    if placed_layers[-1].outputs.rows > 1 and loss not in _LOSSES_PER_STEP:
         raise ValueError(
-            f"an output on each step needs one of the losses {', '.join(_LOSSES_PER_STEP)}, "
-            f"got {loss!r}; or leave out the last return_sequences=True."
+            f"an output for each step needs one of the losses {', '.join(_LOSSES_PER_STEP)}, "
+            f"got {loss!r}; change it, or the last return_sequences=True"
         )
 
 
-def mask_value_of(stages: Sequence[Stage]) -> float | None:
-    """Return what all features of a step that is padding equal, in the units of the data."""
-    recurrent = _recurrent(stages)
+def mask_value_of(placed_layers: Sequence[PlacedLayer]) -> float | None:
+    """Return the value of all features of padding, as stored."""
+    recurrent = _recurrent(placed_layers)
     return recurrent[0].mask_value if recurrent else None
 
 
-def standardizing_of(stages: Sequence[Stage]) -> Standardizing:
-    """Return whose statistics the samples are standardized by."""
-    first = next(stage for stage in stages if stage.tensors)
+def standardizing_of(placed_layers: Sequence[PlacedLayer]) -> Standardizing:
+    """Return whose statistics standardize the samples; see `Network.standardizing`."""
+    first = next(placed for placed in placed_layers if placed.tensors)
     if isinstance(first.layer, Embedding):
         return "none"
     return "units" if len(first.inputs.shape) > 1 else "features"
 
 
-def _recurrent(stages: Sequence[Stage]) -> list[Recurrent]:
-    return [stage.layer for stage in stages if isinstance(stage.layer, Recurrent)]
+def _recurrent(placed_layers: Sequence[PlacedLayer]) -> list[Recurrent]:
+    return [placed.layer for placed in placed_layers if isinstance(placed.layer, Recurrent)]

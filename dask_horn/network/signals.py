@@ -1,4 +1,4 @@
-"""What flows between layers: its shape, and whose units its last dimension counts."""
+"""What flows between layers: its shape, and the unit axis of its last dimension."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Signal"]
 
 @dataclass(frozen=True)
 class Signal:
-    """One sample on its way through a network.
+    """One sample between two layers of a network.
 
     Attributes
     ----------
     shape : tuple of int
-        Its shape, units last: ``(units,)``, ``(steps, units)`` or ``(height, width, channels)``.
+        The shape, units last: ``(units,)``, ``(steps, units)`` or ``(height, width, channels)``.
     axis : str
         The unit axis of the last dimension.
     grid : tuple of int
-        Where a `Flatten` has laid the positions of such a grid end to end, its shape: the last
+        Shape of the grid of positions that a `Flatten` has laid end to end, if any. The last
         dimension then counts positions times units, the units of a position side by side.
 
     Examples
@@ -40,12 +40,12 @@ class Signal:
 
     @property
     def size(self) -> int:
-        """Values of one sample."""
+        """Number of values of one sample."""
         return math.prod(self.shape)
 
     @property
     def rows(self) -> int:
-        """Vectors of the last dimension that one sample has: its positions or steps."""
+        """Number of vectors in one sample: its positions or steps."""
         return math.prod(self.shape[:-1])
 
     @property
@@ -55,11 +55,11 @@ class Signal:
 
     @property
     def units(self) -> int:
-        """Units of the axis."""
+        """Number of units of the axis."""
         return self.width // math.prod(self.grid)
 
     def restricted(self, sizes: Mapping[str, int]) -> Signal:
-        """Return the signal of a sub-model that has so many units of the axes in `sizes`."""
-        # The input has fewer before it is flattened than the first weight counts.
+        """Return the signal in a sub-model with so many units of each axis in `sizes`."""
+        # Before it is flattened, the input has fewer units than the first weight counts.
         units = min(sizes.get(self.axis, self.units), self.units)
         return replace(self, shape=(*self.shape[:-1], math.prod(self.grid) * units))

@@ -26,8 +26,8 @@ from dask_horn.network import (
     MaxPool2D,
     Network,
     ParameterTable,
+    PlacedLayer,
     SimpleRNN,
-    Stage,
 )
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.convolution import emit_conv2d
@@ -130,7 +130,7 @@ def training_program(
     assembler = Assembler(table.size, batch_size, device)
     update = Update.plan(assembler, table, optimizer)
     lengths = table.axis_lengths
-    largest = max(stage.outputs.restricted(lengths).size for stage in network.stages)
+    largest = max(placed.outputs.restricted(lengths).size for placed in network.placed)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
     context = Context(
         assembler, table, scales, update, scratch, counted=reserve_counted(network, assembler)
@@ -139,7 +139,7 @@ def training_program(
     targets = assembler.batch_buffer(n_targets)
     assembler.emit(Operation("gather_targets", n_out=n_targets), (targets,))
     samples = _emit_gather(network, context, sample_dtype)
-    layers = _emit_forward(network.stages, context, samples)
+    layers = _emit_forward(network.placed, context, samples)
     if class_weights is None:
         class_weights = np.ones(network.n_outputs, np.float32)
     assembler.emit(
@@ -153,7 +153,7 @@ def training_program(
         ),
         constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
     )
-    first_trained = min(i for i, stage in enumerate(network.stages) if stage.tensors)
+    first_trained = min(i for i, placed in enumerate(network.placed) if placed.tensors)
     gradient = scratch[0]
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
@@ -182,11 +182,11 @@ def prediction_program(
     start = assembler.filled_buffer(statistics) if statistics.size else 0
     places = _places(network, start)
     context = _without_update(network, assembler, places, predicts=True)
-    stages = network.stages[:n_layers]
+    placed_layers = network.placed[:n_layers]
     samples = _emit_gather(network, context, sample_dtype)
-    layers = _emit_forward(stages, context, samples)
-    n_outputs = stages[-1].outputs.size if stages else network.n_inputs
-    stored = layers[-1].output if stages else samples
+    layers = _emit_forward(placed_layers, context, samples)
+    n_outputs = placed_layers[-1].outputs.size if placed_layers else network.n_inputs
+    stored = layers[-1].output if placed_layers else samples
     assembler.emit(Operation("store", n_out=n_outputs), (stored,))
     return assembler.program(n_outputs)
 
@@ -205,7 +205,7 @@ def statistics_program(
     places = _places(network, found)
     context = _without_update(network, assembler, places, predicts=False)
     samples = _emit_gather(network, context, sample_dtype)
-    _emit_forward(network.stages, context, samples)
+    _emit_forward(network.placed, context, samples)
     assembler.emit(Operation("store_once", n_out=size), (found,))
     return assembler.program(size)
 
@@ -239,18 +239,20 @@ def _emit_gather(network: Network, context: Context, sample_dtype: str) -> int:
     return samples
 
 
-def _emit_forward(stages: Sequence[Stage], context: Context, samples: int) -> list[EmittedLayer]:
+def _emit_forward(
+    placed_layers: Sequence[PlacedLayer], context: Context, samples: int
+) -> list[EmittedLayer]:
     """Write the forward rows of every layer."""
     emitted: list[EmittedLayer] = []
     source = samples
-    for stream, stage in enumerate(stages):
-        emitted.append(_emitter(stage)(context, stage, source, stream))
+    for stream, placed in enumerate(placed_layers):
+        emitted.append(_emitter(placed)(context, placed, source, stream))
         source = emitted[-1].output
     return emitted
 
 
-def _emitter(stage: Stage) -> Emitter:
-    kind = type(stage.layer)
+def _emitter(placed: PlacedLayer) -> Emitter:
+    kind = type(placed.layer)
     if kind not in _EMITTERS:
         raise TypeError(f"no program is known for layers of type {kind.__name__}")
     return _EMITTERS[kind]

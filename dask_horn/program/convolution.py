@@ -8,7 +8,7 @@ import numpy as np
 
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
-from dask_horn.network import Conv2D, Stage, TensorSpec
+from dask_horn.network import Conv2D, PlacedLayer, TensorSpec
 from dask_horn.program.images import window_sizes
 from dask_horn.program.layers import Context
 
@@ -64,14 +64,14 @@ class EmittedConv2D:
         return below
 
 
-def emit_conv2d(context: Context, stage: Stage, source: int, stream: int) -> EmittedConv2D:
+def emit_conv2d(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedConv2D:
     """Write the forward row of a convolution; see `Emitter`."""
-    layer, assembler = stage.layer, context.assembler
+    layer, assembler = placed.layer, context.assembler
     assert isinstance(layer, Conv2D)
     weight = context.table[f"{layer.given_name}/W"]
     bias = context.table[f"{layer.given_name}/b"] if layer.use_bias else None
     n_in, n_out = weight.shape[2:]
-    height, width = layer.windows(stage.inputs)
+    height, width = layer.windows(placed.inputs)
     total = assembler.batch_buffer(n_out, height.count * width.count)
     kept = layer.activation in NEEDS_INPUT
     output = assembler.batch_buffer(n_out, height.count * width.count) if kept else total

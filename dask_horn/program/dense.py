@@ -9,7 +9,7 @@ import numpy as np
 
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
-from dask_horn.network import Dense, Stage, TensorSpec
+from dask_horn.network import Dense, PlacedLayer, TensorSpec
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedDense", "emit_dense", "matrix_shape"]
@@ -64,11 +64,11 @@ class EmittedDense:
         return below
 
 
-def emit_dense(context: Context, stage: Stage, source: int, stream: int) -> EmittedDense:
+def emit_dense(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedDense:
     """Write the forward rows of a dense layer; see `Emitter`."""
-    layer, assembler = stage.layer, context.assembler
+    layer, assembler = placed.layer, context.assembler
     assert isinstance(layer, Dense)
-    name, rows = layer.given_name, stage.inputs.rows
+    name, rows = layer.given_name, placed.inputs.rows
     weight = context.table[f"{name}/W"]
     bias = context.table[f"{name}/b"] if layer.use_bias else None
     n_in, n_out = matrix_shape(weight)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
-from dask_horn.network import Dense, Stage, TensorSpec
+from dask_horn.network import Dense, PlacedLayer, TensorSpec
 from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape
 from dask_horn.program.layers import Context
 from dask_horn.program.masks import draw_masks, keep_of_mask
@@ -22,14 +22,14 @@ __all__ = ["EmittedDropConnect", "EmittedSharedMask", "emit_fully_connected"]
 
 
 def emit_fully_connected(
-    context: Context, stage: Stage, source: int, stream: int
+    context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedDense | EmittedDropConnect | EmittedSharedMask:
     """Write the forward rows of a dense layer, with masks where it has them in training."""
-    layer = stage.layer
+    layer = placed.layer
     assert isinstance(layer, Dense)
     if layer.dropconnect == 0 or not context.trains:
-        return emit_dense(context, stage, source, stream)
-    masked = _MaskedDense.plan(context, stage, source)
+        return emit_dense(context, placed, source, stream)
+    masked = _MaskedDense.plan(context, placed, source)
     if layer.dropconnect_mask == "batch":
         return _emit_shared_mask(masked, stream)
     return _emit_masks(masked, stream)
@@ -147,11 +147,11 @@ class _MaskedDense:
     output: int
 
     @classmethod
-    def plan(cls, context: Context, stage: Stage, source: int) -> _MaskedDense:
+    def plan(cls, context: Context, placed: PlacedLayer, source: int) -> _MaskedDense:
         """Reserve the memory."""
-        layer, assembler = stage.layer, context.assembler
+        layer, assembler = placed.layer, context.assembler
         assert isinstance(layer, Dense)
-        rows, weight = stage.inputs.rows, context.table[f"{layer.given_name}/W"]
+        rows, weight = placed.inputs.rows, context.table[f"{layer.given_name}/W"]
         n_out = matrix_shape(weight)[1]
         if layer.use_bias:
             bias = context.table[f"{layer.given_name}/b"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
-from dask_horn.network import Dropout, Stage
+from dask_horn.network import Dropout, PlacedLayer
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedDropout", "emit_dropout"]
@@ -28,11 +28,11 @@ class EmittedDropout:
         return gradient
 
 
-def emit_dropout(context: Context, stage: Stage, source: int, stream: int) -> EmittedDropout:
+def emit_dropout(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedDropout:
     """Write the forward row; see `Emitter`."""
-    layer = stage.layer
+    layer = placed.layer
     assert isinstance(layer, Dropout)
-    size = context.own(stage.inputs).size
+    size = context.own(placed.inputs).size
     if not context.trains or layer.rate == 0:
         return EmittedDropout(context, size, None, source)
     assembler = context.assembler

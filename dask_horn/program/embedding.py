@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
-from dask_horn.network import Embedding, Stage, TensorSpec
+from dask_horn.network import Embedding, PlacedLayer, TensorSpec
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedEmbedding", "emit_embedding"]
@@ -31,11 +31,13 @@ class EmittedEmbedding:
         return gradient
 
 
-def emit_embedding(context: Context, stage: Stage, source: int, stream: int) -> EmittedEmbedding:
+def emit_embedding(
+    context: Context, placed: PlacedLayer, source: int, stream: int
+) -> EmittedEmbedding:
     """Write the forward row of an embedding; see `Emitter`."""
-    layer, assembler = stage.layer, context.assembler
+    layer, assembler = placed.layer, context.assembler
     assert isinstance(layer, Embedding)
-    vectors, steps = context.table[f"{layer.given_name}/E"], stage.outputs.rows
+    vectors, steps = context.table[f"{layer.given_name}/E"], placed.outputs.rows
     n_tokens, units = vectors.shape
     output = assembler.batch_buffer(units, steps)
     assembler.emit(

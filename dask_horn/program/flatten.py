@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_horn.network import Stage
+from dask_horn.network import PlacedLayer
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedFlatten", "emit_flatten"]
@@ -21,6 +21,6 @@ class EmittedFlatten:
         return gradient
 
 
-def emit_flatten(context: Context, stage: Stage, source: int, stream: int) -> EmittedFlatten:
+def emit_flatten(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedFlatten:
     """Write no row; see `Emitter`."""
     return EmittedFlatten(source)

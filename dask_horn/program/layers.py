@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dask_horn.network import ParameterTable, Signal, Stage
+from dask_horn.network import ParameterTable, PlacedLayer, Signal
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.optimizers import Update
 
@@ -71,7 +71,7 @@ class EmittedLayer(Protocol):
 
     @property
     def output(self) -> int:
-        """Offset of the layer's output: a batch of what `Stage.outputs` tells."""
+        """Offset of the layer's output: a batch of what `PlacedLayer.outputs` tells."""
 
     def backward(self, gradient: int, *, to_input: bool) -> int:
         """Write the backward rows.
@@ -82,6 +82,6 @@ class EmittedLayer(Protocol):
         """
 
 
-#: Writes the forward rows of a layer at its place: ``emit(context, stage, source, stream)``, where
+#: Writes the forward rows of a layer at its place: ``emit(context, placed, source, stream)``, where
 #: `source` is the offset of its input, and `stream` sets its random draws apart from other layers'.
-Emitter = Callable[[Context, Stage, int, int], Any]
+Emitter = Callable[[Context, PlacedLayer, int, int], Any]

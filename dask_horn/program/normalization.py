@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
-from dask_horn.network import BatchNorm, LayerNorm, Signal, Stage
+from dask_horn.network import BatchNorm, LayerNorm, PlacedLayer, Signal
 from dask_horn.program.layers import Context
 
 __all__ = ["EmittedNorm", "emit_batch_norm", "emit_layer_norm"]
@@ -52,36 +52,36 @@ class EmittedNorm:
         return gradient
 
 
-def emit_batch_norm(context: Context, stage: Stage, source: int, stream: int) -> EmittedNorm:
+def emit_batch_norm(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedNorm:
     """Write the forward rows: by the batch's mean and variance, or by the population's."""
-    name, assembler = stage.layer.given_name, context.assembler
-    width = context.own(stage.inputs).width
+    name, assembler = placed.layer.given_name, context.assembler
+    width = context.own(placed.inputs).width
     if context.statistics is None:
         moments = (assembler.buffer(width), assembler.buffer(width))
     else:
         moments = (context.statistics[f"{name}/mean"], context.statistics[f"{name}/variance"])
     kernel = "batch_norm_apply" if context.predicts else "batch_norm_forward"
-    return _emit(context, stage, source, (kernel, "batch_norm_backward"), moments)
+    return _emit(context, placed, source, (kernel, "batch_norm_backward"), moments)
 
 
-def emit_layer_norm(context: Context, stage: Stage, source: int, stream: int) -> EmittedNorm:
+def emit_layer_norm(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedNorm:
     """Write the forward rows; see `Emitter`."""
-    rows = stage.inputs.rows
+    rows = placed.inputs.rows
     moments = (context.assembler.batch_buffer(1, rows), context.assembler.batch_buffer(1, rows))
-    return _emit(context, stage, source, ("layer_norm_forward", "layer_norm_backward"), moments)
+    return _emit(context, placed, source, ("layer_norm_forward", "layer_norm_backward"), moments)
 
 
 def _emit(
     context: Context,
-    stage: Stage,
+    placed: PlacedLayer,
     source: int,
     kernels: tuple[str, str],
     moments: tuple[int, int],
 ) -> EmittedNorm:
     """Write the rows of the first kernel, the other is for the way back, and of the activation."""
-    layer, assembler = stage.layer, context.assembler
+    layer, assembler = placed.layer, context.assembler
     assert isinstance(layer, BatchNorm | LayerNorm)
-    name, own = layer.given_name, context.own(stage.inputs)
+    name, own = layer.given_name, context.own(placed.inputs)
     total = assembler.batch_buffer(own.width, own.rows)
     epsilon = assembler.constants(layer.epsilon)
     gamma, beta = context.table[f"{name}/gamma"].offset, context.table[f"{name}/beta"].offset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
-from dask_horn.network import AveragePool2D, GlobalAveragePool2D, MaxPool2D, Stage, Windows
+from dask_horn.network import AveragePool2D, GlobalAveragePool2D, MaxPool2D, PlacedLayer, Windows
 from dask_horn.program.images import window_sizes
 from dask_horn.program.layers import Context
 
@@ -35,41 +35,43 @@ class EmittedPool:
         return below
 
 
-def emit_max_pool(context: Context, stage: Stage, source: int, stream: int) -> EmittedPool:
+def emit_max_pool(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedPool:
     """Write the forward row; see `Emitter`. A program that predicts forgets what was chosen."""
-    assert isinstance(stage.layer, MaxPool2D)
-    assembler, outputs = context.assembler, context.own(stage.outputs)
+    assert isinstance(placed.layer, MaxPool2D)
+    assembler, outputs = context.assembler, context.own(placed.outputs)
     if context.trains:
         chosen = assembler.batch_buffer(outputs.width, outputs.rows)
     else:
         chosen = assembler.spare(assembler.batch_size * outputs.size)
-    return _emit(context, stage, source, stage.layer.windows(stage.inputs), (chosen,))
+    return _emit(context, placed, source, placed.layer.windows(placed.inputs), (chosen,))
 
 
-def emit_average_pool(context: Context, stage: Stage, source: int, stream: int) -> EmittedPool:
+def emit_average_pool(
+    context: Context, placed: PlacedLayer, source: int, stream: int
+) -> EmittedPool:
     """Write the forward row; see `Emitter`."""
-    assert isinstance(stage.layer, AveragePool2D)
-    return _emit(context, stage, source, stage.layer.windows(stage.inputs))
+    assert isinstance(placed.layer, AveragePool2D)
+    return _emit(context, placed, source, placed.layer.windows(placed.inputs))
 
 
 def emit_global_average_pool(
-    context: Context, stage: Stage, source: int, stream: int
+    context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedPool:
     """Write the forward row; see `Emitter`."""
-    assert isinstance(stage.layer, GlobalAveragePool2D)
-    height, width, _ = stage.inputs.shape
+    assert isinstance(placed.layer, GlobalAveragePool2D)
+    height, width, _ = placed.inputs.shape
     whole = tuple(Windows.of(length, length, 1, "valid") for length in (height, width))
-    return _emit(context, stage, source, (whole[0], whole[1]))
+    return _emit(context, placed, source, (whole[0], whole[1]))
 
 
 def _emit(
     context: Context,
-    stage: Stage,
+    placed: PlacedLayer,
     source: int,
     windows: tuple[Windows, Windows],
     chosen: tuple[int, ...] = (),
 ) -> EmittedPool:
-    assembler, outputs = context.assembler, context.own(stage.outputs)
+    assembler, outputs = context.assembler, context.own(placed.outputs)
     output = assembler.batch_buffer(outputs.width, outputs.rows)
     kind = "max_pool2d" if chosen else "average_pool2d"
     sizes = window_sizes(*windows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dask_horn.kernels.program import Operation
-from dask_horn.network import GRU, Recurrent, SimpleRNN, Stage, TensorSpec
+from dask_horn.network import GRU, PlacedLayer, Recurrent, SimpleRNN, TensorSpec
 from dask_horn.program.layers import Context
 from dask_horn.program.masks import draw_masks, keep_of_mask
 from dask_horn.program.padding import counted_of
@@ -134,11 +134,13 @@ class EmittedRecurrent:
         return self.context.assembler.spare(n_biases(self.layer) * self.weight.shape[-1])
 
 
-def emit_recurrent(context: Context, stage: Stage, source: int, stream: int) -> EmittedRecurrent:
+def emit_recurrent(
+    context: Context, placed: PlacedLayer, source: int, stream: int
+) -> EmittedRecurrent:
     """Write the forward rows of a recurrent layer; see `Emitter`."""
-    layer, assembler = stage.layer, context.assembler
+    layer, assembler = placed.layer, context.assembler
     assert isinstance(layer, Recurrent)
-    name, steps = layer.given_name, stage.inputs.rows
+    name, steps = layer.given_name, placed.inputs.rows
     weight, recurrent = context.table[f"{name}/W"], context.table[f"{name}/U"]
     n_in, n_gates, units = weight.shape
     n_extra = _N_EXTRA.get(layer.kind, 0)
@@ -162,7 +164,7 @@ def emit_recurrent(context: Context, stage: Stage, source: int, stream: int) -> 
         extra=assembler.batch_buffer(n_extra * units, kept_steps),
         before=assembler.batch_buffer(units, kept_steps),
         counted=counted_of(context, steps),
-        output=assembler.batch_buffer(units, stage.outputs.rows),
+        output=assembler.batch_buffer(units, placed.outputs.rows),
     )
     assembler.emit(
         Operation("gemm_forward", n_in, n_gates * units, steps),

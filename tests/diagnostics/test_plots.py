@@ -148,7 +148,7 @@ def test_many_sub_models_are_told_in_words():
     network = Network([Dense(640, activation="relu"), Dense(2)], input_shape=2)
     axes = Partition.draw(network, 32, seed=0, concentration=None).plot()
     assert axes.get_legend() is None
-    assert axes.get_title() == "32 sub-models, a colour each"
+    assert axes.get_title() == "32 sub-models, one colour each"
     assert axes.get_yticklabels()[0].get_text() == "dense_1\n640 units\n20 to 20 each"
 
 

@@ -82,6 +82,6 @@ def test_result_shows_network_and_rounds():
     )
     html = result_html(TrainingResult(model, history(3), best_round=2))
     assert "14 parameters" in html
-    assert "The model is round 2's" in html
+    assert "The model is from round 2." in html
     assert "dense_1  Dense(2" in html
     assert html == TrainingResult(model, history(3), best_round=2)._repr_html_()

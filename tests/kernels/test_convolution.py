@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_horn.network import ACTIVATIONS, AveragePool2D, Conv2D, MaxPool2D, Signal, Stage
+from dask_horn.network import ACTIVATIONS, AveragePool2D, Conv2D, MaxPool2D, PlacedLayer, Signal
 from dask_horn.program.images import window_sizes
 from tests.kernels.runner import run_kernel
 from tests.oracle.convolution import average_pool_pass, conv2d_pass, max_pool_pass
@@ -37,19 +37,19 @@ def _random(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("f4")
 
 
-def _stage(layer, shape):
+def _placed(layer, shape):
     inputs = Signal(shape, "input")
     layer = layer.renamed("layer")
-    return Stage(layer, inputs, layer.outputs(inputs))
+    return PlacedLayer(layer, inputs, layer.outputs(inputs))
 
 
-def _run_convolution(stage, x, weight, bias, gradient):
+def _run_convolution(placed, x, weight, bias, gradient):
     """What comes out, and the gradients of weight, bias and images."""
-    layer, (height, width) = stage.layer, stage.layer.windows(stage.inputs)
+    layer, (height, width) = placed.layer, placed.layer.windows(placed.inputs)
     n_in, n_out = weight.shape[2:]
     common = {"batch": len(x), "n_in": n_in, "n_out": n_out, "constants": [SCALE]}
     common["sizes"] = window_sizes(height, width)
-    empty = np.full((len(x), *stage.outputs.shape), 5, np.float32)  # what is overwritten
+    empty = np.full((len(x), *placed.outputs.shape), 5, np.float32)  # what is overwritten
     buffers = run_kernel(
         f"conv2d_{layer.activation}_forward", x, weight, bias, empty, empty, **common
     ).buffers
@@ -65,15 +65,15 @@ def _run_convolution(stage, x, weight, bias, gradient):
 
 
 def _check_convolution(layer, shape, batch=3, seed=0):
-    stage = _stage(layer, shape)
-    weight, bias = (_random(*spec.shape, seed=seed + 1) for spec in stage.tensors)
-    x, gradient = _random(batch, *shape, seed=seed), _random(batch, *stage.outputs.shape, seed=9)
+    placed = _placed(layer, shape)
+    weight, bias = (_random(*spec.shape, seed=seed + 1) for spec in placed.tensors)
+    x, gradient = _random(batch, *shape, seed=seed), _random(batch, *placed.outputs.shape, seed=9)
     params = {"layer/W": weight, "layer/b": bias}
-    out, way_back = conv2d_pass(stage, params, x.astype(float), Options({"layer/W": SCALE}))
+    out, way_back = conv2d_pass(placed, params, x.astype(float), Options({"layer/W": SCALE}))
     below, found = way_back(gradient.astype(float))
     expected = (out, found["layer/W"], found["layer/b"], below)
     for own, right in zip(
-        _run_convolution(stage, x, weight, bias, gradient), expected, strict=True
+        _run_convolution(placed, x, weight, bias, gradient), expected, strict=True
     ):
         np.testing.assert_allclose(own, right, rtol=0, atol=3e-6 * max(1, np.abs(right).max()))
 
@@ -106,12 +106,12 @@ def test_any_convolution(drawn, batch, seed):
 
 
 def test_an_image_is_the_same_whatever_images_are_beside_it():
-    stage = _stage(Conv2D(21, 3, padding="same", activation="relu"), (9, 7, 5))
-    weight, bias = (_random(*spec.shape, seed=1) for spec in stage.tensors)
-    x, gradient = _random(7, 9, 7, 5), _random(7, *stage.outputs.shape, seed=2)
-    out, _, _, below = _run_convolution(stage, x, weight, bias, gradient)
+    placed = _placed(Conv2D(21, 3, padding="same", activation="relu"), (9, 7, 5))
+    weight, bias = (_random(*spec.shape, seed=1) for spec in placed.tensors)
+    x, gradient = _random(7, 9, 7, 5), _random(7, *placed.outputs.shape, seed=2)
+    out, _, _, below = _run_convolution(placed, x, weight, bias, gradient)
     for rows in (slice(0, 1), slice(2, 5), slice(6, 7)):
-        alone = _run_convolution(stage, x[rows], weight, bias, gradient[rows])
+        alone = _run_convolution(placed, x[rows], weight, bias, gradient[rows])
         np.testing.assert_array_equal(alone[0], out[rows])
         np.testing.assert_array_equal(alone[3], below[rows])
 
@@ -129,11 +129,11 @@ POOLS = [
 ]
 
 
-def _run_pool(kind, stage, x, gradient):
+def _run_pool(kind, placed, x, gradient):
     """What comes out, and the gradient of the images."""
     n = x.shape[3]
     common = {"batch": len(x), "n_in": n, "n_out": n}
-    common["sizes"] = window_sizes(*stage.layer.windows(stage.inputs))
+    common["sizes"] = window_sizes(*placed.layer.windows(placed.inputs))
     empty = np.full(gradient.shape, 5, np.float32)
     chosen = [empty] if kind == "max" else []
     _, out, *chosen = run_kernel(f"{kind}_pool2d_forward", x, empty, *chosen, **common).buffers
@@ -149,20 +149,20 @@ def test_pools(shape, arguments, kind):
         "max": (MaxPool2D, max_pool_pass),
         "average": (AveragePool2D, average_pool_pass),
     }[kind]
-    stage = _stage(layer(**arguments), shape)
+    placed = _placed(layer(**arguments), shape)
     x = np.maximum(_random(3, *shape), 0)  # many zeros are equal
-    gradient = _random(3, *stage.outputs.shape, seed=1)
-    out, way_back = layer_pass(stage, {}, x.astype(float), Options())
-    found, below = _run_pool(kind, stage, x, gradient)
+    gradient = _random(3, *placed.outputs.shape, seed=1)
+    out, way_back = layer_pass(placed, {}, x.astype(float), Options())
+    found, below = _run_pool(kind, placed, x, gradient)
     np.testing.assert_allclose(found, out, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(below, way_back(gradient.astype(float))[0], rtol=1e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_what_is_not_a_number_is_not_lost_in_a_pool(place):
-    stage = _stage(MaxPool2D(), (2, 2, 1))
+    placed = _placed(MaxPool2D(), (2, 2, 1))
     x = np.zeros((1, 2, 2, 1), np.float32)
     x.reshape(-1)[place] = np.nan
-    out, below = _run_pool("max", stage, x, np.ones((1, 1, 1, 1), np.float32))
+    out, below = _run_pool("max", placed, x, np.ones((1, 1, 1, 1), np.float32))
     assert np.isnan(out).all()
     assert below.ravel().argmax() == place

@@ -5,20 +5,20 @@ import pytest
 from dask_horn.network import LOSSES, Dense, Network
 
 
-def test_targets_and_scores():
-    assert {name: (loss.kind, loss.default_score) for name, loss in LOSSES.items()} == {
-        "cross_entropy": ("classes", "accuracy"),
-        "binary_cross_entropy": ("labels", "accuracy"),
-        "squared_error": ("values", "r2"),
-        "huber": ("values", "r2"),
+def test_targets():
+    assert {name: loss.kind for name, loss in LOSSES.items()} == {
+        "cross_entropy": "classes",
+        "binary_cross_entropy": "labels",
+        "squared_error": "values",
+        "huber": "values",
     }
     assert all(name == loss.name for name, loss in LOSSES.items())
 
 
 def test_an_unknown_loss_is_told_the_known():
-    with pytest.raises(ValueError, match=r"^loss must be one of cross_entropy, .*, got 'mse'\.$"):
+    with pytest.raises(ValueError, match=r"^loss must be one of 'cross_entropy', .*, got 'mse'$"):
         Network([Dense(2)], 3, loss="mse")
-    with pytest.raises(TypeError, match=r"^loss must be one of .* got None \(NoneType\)"):
+    with pytest.raises(TypeError, match=r"^loss must be one of .* got None$"):
         Network([Dense(2)], 3, loss=None)
 
 

@@ -87,10 +87,10 @@ def test_errors():
     with pytest.raises(ValueError, match=r"\(input, dense_1, dense_2, output\), got 'dense_9'"):
         TABLE.restrict({"dense_9": 1})
     with pytest.raises(
-        ValueError, match=r"^sizes\['dense_1'\] .* at most the axis's 7 units, got 8"
+        ValueError, match=r"^sizes\['dense_1'\] must be an integer from 1 to 7, got 8"
     ):
         TABLE.restrict({"dense_1": 8})
-    with pytest.raises(ValueError, match=r"^sizes\['dense_1'\] must be an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"^sizes\['dense_1'\] must be an integer from 1 to 7"):
         TABLE.restrict({"dense_1": 0})
 
 

@@ -40,7 +40,7 @@ def test_losses_that_are_taken_on_each_step(loss):
 
 def test_labels_on_each_step_are_refused():
     with pytest.raises(
-        ValueError, match=r"an output on each step needs one of .*, got 'binary_cro"
+        ValueError, match=r"an output for each step needs one of .*, got 'binary_cro"
     ):
         _stack(GRU(2, return_sequences=True), loss="binary_cross_entropy")
     assert _stack(GRU(2), loss="binary_cross_entropy").output_rows == 1
@@ -53,7 +53,7 @@ def test_padding_is_the_first_recurrent_layers():
         _stack(Dropout(0.1), LSTM(6, return_sequences=True, mask_value=-1), upper).mask_value == -1
     )
     assert _stack().mask_value is None
-    with pytest.raises(ValueError, match=r"mask_value is for the first recurrent layer.*in GRU"):
+    with pytest.raises(ValueError, match=r"in the first recurrent layer only, got GRU"):
         _stack(LSTM(6, return_sequences=True), GRU(4, mask_value=0))
 
 
@@ -65,7 +65,7 @@ def test_by_whose_statistics_samples_are_standardized():
 
 
 def test_tokens_reach_an_embedding_as_they_are():
-    with pytest.raises(ValueError, match="an Embedding must be the first of the layers"):
+    with pytest.raises(ValueError, match="an Embedding must be the first layer"):
         _stack(Dropout(0.1), Embedding(9, 4), LSTM(6), shape=7)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import GlobalAveragePool2D, Stage
+from dask_horn.network import GlobalAveragePool2D, PlacedLayer
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
@@ -41,14 +41,14 @@ def _pair(value) -> tuple[int, int]:
 
 
 def conv2d_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """``f(c (x * W) + b)`` of images (batch, height, width, channels)."""
-    layer, name = stage.layer, stage.layer.name
+    layer, name = placed.layer, placed.layer.name
     weight = tensor_of(params, f"{name}/W")
     scale = options.scale(f"{name}/W")
     places = list(_places(x.shape[1:], layer.kernel_size, layer.stride, layer.padding))
-    z = np.zeros((len(x), *stage.outputs.shape[:2], weight.shape[3]))
+    z = np.zeros((len(x), *placed.outputs.shape[:2], weight.shape[3]))
     for (i, j), (rows, columns), window in places:
         z[:, i, j] = scale * np.tensordot(x[:, rows, columns], weight[window], axes=3)
     if layer.use_bias:
@@ -69,13 +69,13 @@ def conv2d_pass(
 
 
 def max_pool_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """The largest value of each window; the gradient goes to the first of them."""
     n, channels = len(x), x.shape[3]
-    out = np.zeros((n, *stage.outputs.shape[:2], channels))
+    out = np.zeros((n, *placed.outputs.shape[:2], channels))
     found = []
-    for (i, j), (rows, columns), _ in _pool_places(stage, x):
+    for (i, j), (rows, columns), _ in _pool_places(placed, x):
         window = x[:, rows, columns]
         first = window.reshape(n, -1, channels).argmax(axis=1)  # the first of equal ones
         out[:, i, j] = window.reshape(n, -1, channels).max(axis=1)
@@ -93,11 +93,11 @@ def max_pool_pass(
 
 
 def average_pool_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """The mean of each window, of what lies within the image."""
-    places = list(_pool_places(stage, x))
-    shape = stage.outputs.shape[:2] if len(stage.outputs.shape) == 3 else (1, 1)
+    places = list(_pool_places(placed, x))
+    shape = placed.outputs.shape[:2] if len(placed.outputs.shape) == 3 else (1, 1)
     out = np.zeros((len(x), *shape, x.shape[3]))
     for (i, j), (rows, columns), _ in places:
         out[:, i, j] = x[:, rows, columns].mean(axis=(1, 2))
@@ -109,11 +109,11 @@ def average_pool_pass(
             window += g[:, None, None, i, j] / (window.shape[1] * window.shape[2])
         return to_input, {}
 
-    return out if len(stage.outputs.shape) == 3 else out.reshape(len(x), -1), backward
+    return out if len(placed.outputs.shape) == 3 else out.reshape(len(x), -1), backward
 
 
-def _pool_places(stage: Stage, x: Array) -> Iterator[Place]:
-    layer = stage.layer
+def _pool_places(placed: PlacedLayer, x: Array) -> Iterator[Place]:
+    layer = placed.layer
     if isinstance(layer, GlobalAveragePool2D):
         return _places(x.shape[1:], x.shape[1:3], 1, "valid")
     stride = layer.size if layer.stride is None else layer.stride
@@ -121,7 +121,7 @@ def _pool_places(stage: Stage, x: Array) -> Iterator[Place]:
 
 
 def flatten_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """All values of a sample in one row."""
     return x.reshape(len(x), -1), lambda g: (g.reshape(x.shape), {})

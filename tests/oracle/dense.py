@@ -7,22 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import Stage
+from dask_horn.network import PlacedLayer
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.dropconnect import dropconnect_pass
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
 
 def dense_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """``f(c (x W) + b)`` of samples (batch, in), or of each step of (batch, steps, in).
 
     With DropConnect where there is a mask.
     """
-    layer, name = stage.layer, stage.layer.name
+    layer, name = placed.layer, placed.layer.name
     if name in options.masks:
-        return dropconnect_pass(stage, params, x, options)
+        return dropconnect_pass(placed, params, x, options)
     weight = tensor_of(params, f"{name}/W")
     matrix = weight.reshape(-1, weight.shape[-1])  # after a Flatten: (height, width, channels, out)
     scale = options.scale(f"{name}/W")
@@ -42,13 +42,13 @@ def dense_pass(
 
 
 def dropout_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """The units that the layer's mask keeps, divided by 1 - rate; all where there is no mask."""
-    keep = options.masks.get(stage.layer.name)
+    keep = options.masks.get(placed.layer.name)
     if keep is None:
         return x, lambda g: (g, {})
     if np.asarray(keep).dtype != np.bool_:
-        raise TypeError(f"the mask of {stage.layer!r} must hold bools, True where a unit is kept")
-    factor = np.asarray(keep, np.float64).reshape(x.shape) / (1 - stage.layer.rate)
+        raise TypeError(f"the mask of {placed.layer!r} must hold bools, True where a unit is kept")
+    factor = np.asarray(keep, np.float64).reshape(x.shape) / (1 - placed.layer.rate)
     return x * factor, lambda g: (g * factor, {})

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dask_horn.network import Stage
+from dask_horn.network import PlacedLayer
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
 
 def dropconnect_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """``f((c x (M ∘ W) + m ∘ b) / p)`` of each example, or of each step of (batch, steps, in).
 
     `options.masks` holds which weights (examples, in + 1, out) are KEPT, as bools, the biases'
     last; a mask that all examples share is (1, in + 1, out).
     """
-    layer, name = stage.layer, stage.layer.name
+    layer, name = placed.layer, placed.layer.name
     weight = tensor_of(params, f"{name}/W")
     matrix = weight.reshape(-1, weight.shape[-1])
     rows = x.reshape(-1, len(matrix))

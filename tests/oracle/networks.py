@@ -91,15 +91,15 @@ def _forward(
     network: Network, params: Mapping[str, ArrayLike], x: ArrayLike, options: Options
 ) -> tuple[Array, list[Backward]]:
     a = np.asarray(x, np.float64)
-    a = a.reshape(len(a), *network.stages[0].inputs.shape)
+    a = a.reshape(len(a), *network.placed[0].inputs.shape)
     ways_back: list[Backward] = []
-    for stage in network.stages:
-        if type(stage.layer) not in _PASSES:
-            raise TypeError(f"the oracle does not know {stage.layer!r}")
-        if stage.layer.flattens_input and stage.inputs.axis == "input":
+    for placed in network.placed:
+        if type(placed.layer) not in _PASSES:
+            raise TypeError(f"the oracle does not know {placed.layer!r}")
+        if placed.layer.flattens_input and placed.inputs.axis == "input":
             ways_back.append(_as_it_was(a.shape))
             a = a.reshape(len(a), -1)
-        a, backward = _PASSES[type(stage.layer)](stage, params, a, options)
+        a, backward = _PASSES[type(placed.layer)](placed, params, a, options)
         ways_back.append(backward)
     return a, ways_back
 

@@ -7,36 +7,36 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import Stage
+from dask_horn.network import PlacedLayer
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
 
 def batch_norm_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """Over all but the last axis, or by the population's mean and variance where they are given."""
-    name, over = stage.layer.name, tuple(range(x.ndim - 1))
+    name, over = placed.layer.name, tuple(range(x.ndim - 1))
     if options.statistics is not None:
         mean, variance = (
             tensor_of(options.statistics, f"{name}/{what}") for what in ("mean", "variance")
         )
-        return _normalized(stage, params, x, mean, variance, None)
+        return _normalized(placed, params, x, mean, variance, None)
     mean, variance = x.mean(axis=over), x.var(axis=over)
     options.seen.update({f"{name}/mean": mean, f"{name}/variance": variance})
-    return _normalized(stage, params, x, mean, variance, over)
+    return _normalized(placed, params, x, mean, variance, over)
 
 
 def layer_norm_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """Over the last axis."""
     mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
-    return _normalized(stage, params, x, mean, variance, (x.ndim - 1,))
+    return _normalized(placed, params, x, mean, variance, (x.ndim - 1,))
 
 
 def _normalized(
-    stage: Stage,
+    placed: PlacedLayer,
     params: Mapping[str, ArrayLike],
     x: Array,
     mean: Array,
@@ -44,7 +44,7 @@ def _normalized(
     over: tuple[int, ...] | None,
 ) -> tuple[Array, Backward]:
     """``f(γ x̂ + β)``; `over` are the axes that mean and variance were taken over, None if none."""
-    layer, name = stage.layer, stage.layer.name
+    layer, name = placed.layer, placed.layer.name
     shape = np.shape(params[f"{name}/gamma"])  # after a Flatten: (height, width, channels)
     gamma, beta = (tensor_of(params, f"{name}/{what}").ravel() for what in ("gamma", "beta"))
     inverse = 1 / np.sqrt(variance + layer.epsilon)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dask_horn.network import Stage
+from dask_horn.network import PlacedLayer
 from tests.oracle.arrays import Array, Arrays, tensor_of
 
 
@@ -35,7 +35,7 @@ class Options:
 #: From the gradient of the outputs to that of the inputs, and those of the layer's tensors.
 Backward = Callable[[Array], tuple[Array, Arrays]]
 
-#: ``layer_pass(stage, params, x, options)``: outputs, and the way back.
-LayerPass = Callable[[Stage, Mapping[str, ArrayLike], Array, Options], tuple[Array, Backward]]
+#: ``layer_pass(placed, params, x, options)``: outputs, and the way back.
+LayerPass = Callable[[PlacedLayer, Mapping[str, ArrayLike], Array, Options], tuple[Array, Backward]]
 
 __all__ = ["Array", "Arrays", "Backward", "LayerPass", "Options", "tensor_of"]

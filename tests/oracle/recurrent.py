@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from dask_horn.network import GRU, LSTM, Layer, Recurrent, SimpleRNN, Stage
+from dask_horn.network import GRU, LSTM, Layer, PlacedLayer, Recurrent, SimpleRNN
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
 
@@ -18,14 +18,14 @@ StepBack = Callable[[Array, Array], tuple[Array, Array, Array, Array]]
 
 
 def recurrent_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """The states h of samples (batch, steps, in) after each step, or the last.
 
     `options.masks` holds which entries of U are KEPT, as bools: (batch, units, gates units), or
     (1, units, gates units) where all samples share them.
     """
-    layer, name = stage.layer, stage.layer.name
+    layer, name = placed.layer, placed.layer.name
     w, u = (options.scale(f"{name}/{a}") * tensor_of(params, f"{name}/{a}") for a in "WU")
     b = tensor_of(params, f"{name}/b") if layer.use_bias else np.zeros((4, w.shape[2]))
     n_gates = w.shape[1]
@@ -141,10 +141,10 @@ def _gru_step(of_x: Array, of_h: Array, h: Array) -> tuple[Array, Array, StepBac
 
 
 def embedding_pass(
-    stage: Stage, params: Mapping[str, ArrayLike], x: Array, options: Options
+    placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
     """The vectors of tokens (batch, steps), of any token where a step is padding."""
-    name = f"{stage.layer.name}/E"
+    name = f"{placed.layer.name}/E"
     vectors = tensor_of(params, name)
     tokens = np.where(options.counted_of(*x.shape), x, 0).astype(int)
 

@@ -95,14 +95,14 @@ def _n_tokens(network):
 def masks(network, table, batch, step, key=KEY):
     """What the masks of a step keep, by layer, as the kernels draw them."""
     found = {}
-    for stream, stage in enumerate(network.stages):
-        layer, draw = stage.layer, {"stream": stream, "step": step, "key": key}
+    for stream, placed in enumerate(network.placed):
+        layer, draw = placed.layer, {"stream": stream, "step": step, "key": key}
         if isinstance(layer, Dropout) and layer.rate > 0:
-            width = stage.inputs.restricted(table.axis_lengths).size
+            width = placed.inputs.restricted(table.axis_lengths).size
             found[layer.name] = _dropout_mask(layer, (batch, width), draw)
         if isinstance(layer, Dense) and layer.dropconnect > 0:
             weight = table[f"{layer.name}/W"].shape
-            shape = (batch * stage.inputs.rows, math.prod(weight[:-1]) + 1, weight[-1])
+            shape = (batch * placed.inputs.rows, math.prod(weight[:-1]) + 1, weight[-1])
             kept = layer.keep_probability
             found[layer.name] = dropconnect_masks(shape, kept, layer.dropconnect_mask, **draw)
         if isinstance(layer, Recurrent) and layer.dropconnect > 0:

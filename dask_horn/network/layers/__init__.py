@@ -1,4 +1,4 @@
-"""Layer specs, one kind per file: what a layer is, not how it is computed."""
+"""Layer specs, one kind per file. They describe layers; the kernels compute them."""
 
 from dask_horn.network.layers.average_pool2d import AveragePool2D
 from dask_horn.network.layers.base import Layer

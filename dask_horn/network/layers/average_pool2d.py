@@ -19,18 +19,19 @@ class AveragePool2D(Pool2D):
     size : int or (int, int), default 2
         Height and width of the window.
     stride : int or (int, int), optional
-        From one place of the window to the next, down and across; by default the size.
+        Step of the window, down and across; by default its size.
     padding : {"valid", "same"}, default "valid"
-        Whether windows lie within the image (what is left over at the end is then dropped), or
-        there is an output for each `stride` of it. The mean is over what lies within the image.
+        With "valid" windows lie within the image, and what is left over at the end is ignored.
+        With "same" there is an output for each `stride`; windows may extend beyond the image, and
+        the mean is over the values within it.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``average_pool2d_1``,
+        Letters, digits and underscores. By default the network chooses ``average_pool2d_1``,
         ``average_pool2d_2`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type, or the padding is not known.
+        If an argument has the wrong type, or the padding is unknown.
 
     Examples
     --------

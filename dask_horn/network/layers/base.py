@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Self
 
+from dask_horn.checks import checked_name
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_name
 
 __all__ = ["Layer"]
 
@@ -25,12 +25,13 @@ class Layer(ABC):
     Attributes
     ----------
     name : str or None
-        The layer's name, which is also its unit axis and the prefix of its tensors. Left out,
-        the network fills it in.
+        The layer's name, which is also its unit axis and the prefix of its tensors. By default the
+        network chooses one.
     kind : str
-        What the layer is called in a model's JSON and in automatic names; of the class.
+        The layer's kind in a model's JSON and in automatic names; a class attribute.
     flattens_input : bool
-        Whether the network's input comes to it as one row, whatever its shape; of the class.
+        Whether the layer takes the network's input as one row, whatever its shape; a class
+        attribute.
     """
 
     kind: ClassVar[str]
@@ -43,12 +44,12 @@ class Layer(ABC):
 
     @abstractmethod
     def outputs(self, inputs: Signal) -> Signal:
-        """Return what comes out of the layer, given what goes in; the layer must have a name.
+        """Return the layer's output for an input; the layer must have a name.
 
         Raises
         ------
         ValueError
-            If the layer does not take samples of that shape.
+            If the layer does not take inputs of that shape.
         """
 
     def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
@@ -56,17 +57,17 @@ class Layer(ABC):
         return ()
 
     def statistics(self, inputs: Signal) -> tuple[TensorSpec, ...]:
-        """Return what is measured on samples for prediction, and no parameter; laid out likewise.
+        """Return the tensors that are measured on samples, not trained, and used in prediction.
 
-        Their `TensorSpec.fill` is what predicts as if nothing was measured.
+        With the values of `TensorSpec.fill` they have no effect.
         """
         return ()
 
     @property
     def given_name(self) -> str:
-        """The name, where the layer must have one by now."""
+        """The name; an error if the layer has none yet."""
         if self.name is None:
-            raise ValueError("name must be given before outputs and tensors are asked for.")
+            raise ValueError("name must be set before outputs and tensors can be computed")
         return self.name
 
     def renamed(self, name: str | None) -> Self:

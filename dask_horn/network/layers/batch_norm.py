@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_number
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.normalization import scale_and_shift
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_positive
 
 __all__ = ["BatchNorm"]
 
@@ -19,37 +19,38 @@ __all__ = ["BatchNorm"]
 class BatchNorm(Layer):
     """Batch normalization: each unit has mean 0 and variance 1 over a batch, then γ and β.
 
-    In training, mean and variance are those of the batch [1]_: of a unit over the samples and all
-    their positions or steps. A batch of a single value has variance 0, and β comes out. In
-    prediction they are those of the population, which no training changes: they are kept beside
-    the parameters, and are measured anew for each model that is predicted with, over batches of
-    training samples, dropout off (algorithm 2 there). No running mean of the training would do: a
-    sub-model's units have other means and variances than the same units of the whole network.
+    In training, mean and variance are those of the batch [1]_: for each unit, over all samples and
+    their positions or steps. A batch with a single value has variance 0, and the output is β. In
+    prediction they are those of the population. They are not trained, but kept beside the
+    parameters, and measured again for each model that is scored, saved or returned: over batches
+    of training samples, without dropout ([1]_, algorithm 2). A running mean during training would
+    be wrong, because a unit has a different mean and variance in a sub-model than in the whole
+    network.
 
-    A sub-model has its own units and their γ and β, and normalizes them as it would by itself.
-    Steps that are padding count as others do, and so the lengths of the sequences beside it matter
-    to each; `LayerNorm` suits those better.
+    A sub-model has the γ and β of its own units, and normalizes them as it would by itself. Steps
+    of padding count like any others, so a sequence's result depends on the lengths of the sequences
+    beside it; `LayerNorm` suits padded sequences better.
 
-    The layer has an activation because that of a `Dense` comes before it: the paper's order is
+    Give the activation to this layer and not to the `Dense` before it. The paper's order is
     ``Dense(400, use_bias=False), BatchNorm(activation="relu")``.
 
-    Its tensors are ``gamma`` and ``beta`` of shape (units,), which do not decay.
+    The tensors are ``gamma`` and ``beta`` of shape (units,), which do not decay.
 
     Attributes
     ----------
     epsilon : float, default 1e-3
-        Added to the variance. Large enough that a unit which hardly varies in the rows that the
-        population is measured on is not blown up on others.
+        Added to the variance. It is large enough that a unit which hardly varies in the rows where
+        the population is measured does not become huge in other rows.
     activation : str, default "linear"
         One of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``batch_norm_1``,
+        Letters, digits and underscores. By default the network chooses ``batch_norm_1``,
         ``batch_norm_2`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If epsilon is not a number above 0, or the activation is not known.
+        If epsilon is not a number above 0, or the activation is unknown.
 
     References
     ----------
@@ -70,15 +71,15 @@ class BatchNorm(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "epsilon", checked_positive("epsilon", self.epsilon))
+        object.__setattr__(self, "epsilon", checked_number("epsilon", self.epsilon, above=0))
         object.__setattr__(self, "activation", checked_activation(self.activation))
 
     def outputs(self, inputs: Signal) -> Signal:
-        """Return the inputs' form, which does not change; see `Layer.outputs`."""
+        """Return `inputs`; see `Layer.outputs`."""
         if inputs.grid:
             raise ValueError(
-                f"BatchNorm takes units, not the {inputs.width} values of a Flatten, in which each "
-                f"unit has {inputs.width // inputs.units}; put it before the Flatten."
+                f"BatchNorm normalizes units, but after a Flatten each unit has "
+                f"{inputs.width // inputs.units} values; put it before the Flatten"
             )
         return inputs
 
@@ -93,7 +94,9 @@ class BatchNorm(Layer):
                 f"{self.given_name}/{what}",
                 (inputs.units,),
                 (inputs.axis,),
-                *(1, 1, self.activation),
+                fan_in=1,
+                fan_out=1,
+                activation=self.activation,
                 decays=False,
                 uses=inputs.rows,
                 fill=(start,),

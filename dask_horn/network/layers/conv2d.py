@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_bool, checked_integer
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.images import (
@@ -16,7 +17,6 @@ from dask_horn.network.layers.images import (
 )
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer
 
 __all__ = ["Conv2D"]
 
@@ -25,11 +25,11 @@ __all__ = ["Conv2D"]
 class Conv2D(Layer):
     """A convolution over images, channels last: ``activation(x * W + b)``.
 
-    The window is not turned round, as everywhere in the field: ``out[i, j, f]`` is the sum of
-    ``x[i s + u, j s + v, c] W[u, v, c, f]`` over u, v and c, for stride s. Its tensors are ``W`` of
-    shape (kernel height, kernel width, channels, filters) and ``b`` of shape (filters,); its
-    filters are a unit axis of the layer's name, divided among sub-models like the units of a
-    `Dense`.
+    As usual in deep learning, the kernel is not flipped: ``out[i, j, f]`` is the sum of
+    ``x[i s + u, j s + v, c] W[u, v, c, f]`` over u, v and c, for stride s. The tensors are ``W`` of
+    shape (kernel height, kernel width, channels, filters) and ``b`` of shape (filters,). The
+    filters form a unit axis with the layer's name, and are divided among sub-models like the units
+    of a `Dense`.
 
     Attributes
     ----------
@@ -38,22 +38,22 @@ class Conv2D(Layer):
     kernel_size : int or (int, int)
         Height and width of the window.
     stride : int or (int, int), default 1
-        From one place of the window to the next, down and across.
+        Step of the window, down and across.
     padding : {"valid", "same"}, default "valid"
-        Whether windows lie within the image, or the image is surrounded by so many zeros that
-        there is an output for each `stride` of it; an odd zero is put behind, as in Keras.
+        With "valid" windows lie within the image. With "same" the image is padded with zeros so
+        that there is an output for each `stride`; an odd zero goes to the end, as in Keras.
     activation : str, default "linear"
         One of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear.
     use_bias : bool, default True
-        Whether a bias is added.
+        Whether to add a bias.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``conv2d_1``, ``conv2d_2``
+        Letters, digits and underscores. By default the network chooses ``conv2d_1``, ``conv2d_2``
         and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type, or the padding or the activation is not known.
+        If an argument has the wrong type, or the padding or activation is unknown.
 
     Examples
     --------
@@ -84,17 +84,17 @@ class Conv2D(Layer):
         object.__setattr__(self, "use_bias", checked_bool("use_bias", self.use_bias))
 
     def windows(self, inputs: Signal) -> tuple[Windows, Windows]:
-        """Return the window's places down and across.
+        """Return the positions of the window, down and across.
 
         Raises
         ------
         ValueError
-            If `inputs` are no images, or smaller than the window.
+            If `inputs` are not images, or smaller than the window.
         """
         return windows_over("Conv2D", inputs, self.kernel_size, self.stride, self.padding)
 
     def outputs(self, inputs: Signal) -> Signal:
-        """Return an image of the window's places, a channel for each filter."""
+        """Return an image with one value per position and filter."""
         height, width = self.windows(inputs)
         return Signal((height.count, width.count, self.filters), self.given_name)
 
@@ -102,18 +102,16 @@ class Conv2D(Layer):
         """Return ``W`` and, with `use_bias`, ``b``; see `Layer.tensors`."""
         name, (height, width) = self.given_name, self.windows(inputs)
         area = height.size * width.size
-        fans = (area * inputs.units, area * self.filters)
         weight = TensorSpec(
             f"{name}/W",
             (height.size, width.size, inputs.units, self.filters),
             (None, None, inputs.axis, name),
-            *fans,
-            self.activation,
+            fan_in=area * inputs.units,
+            fan_out=area * self.filters,
+            activation=self.activation,
             decays=True,
             source=inputs.axis,
             uses=height.count * width.count,
         )
-        bias = TensorSpec(
-            f"{name}/b", (self.filters,), (name,), *fans, self.activation, decays=False
-        )
+        bias = weight.bias(f"{name}/b", (self.filters,), (name,))
         return (weight, bias) if self.use_bias else (weight,)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_bool, checked_integer
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.dropconnect import DropConnected
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer
 
 __all__ = ["Dense"]
 
@@ -18,10 +18,10 @@ __all__ = ["Dense"]
 class Dense(DropConnected):
     """A fully connected layer: ``activation(x @ W + b)``.
 
-    Its tensors are ``W`` of shape (in, units) and ``b`` of shape (units,); its units are a unit
-    axis of the layer's name. After a `Flatten` ``W`` keeps the grid: (height, width, channels,
-    units). Of a sequence each step goes through it by itself; the network's input, whatever its
-    shape, as one row.
+    The tensors are ``W`` of shape (in, units) and ``b`` of shape (units,). The units form a unit
+    axis with the layer's name. After a `Flatten` ``W`` has the shape (height, width, channels,
+    units). The layer is applied to each step of a sequence. As the first layer it takes the whole
+    sample as one row, whatever its shape.
 
     Attributes
     ----------
@@ -30,25 +30,25 @@ class Dense(DropConnected):
     activation : str, default "linear"
         One of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear.
     use_bias : bool, default True
-        Whether a bias is added.
+        Whether to add a bias.
     dropconnect : float, default 0.0
-        Probability, at least 0 and below 1, that a weight or a bias is dropped in training [1]_;
-        `keep_probability` tells what is made of it. What is kept is divided by the probability of
-        being kept, so that the layer with all its weights is the mean over masks, which prediction
-        uses. In the paper's form training leaves the weights as they are and prediction multiplies
-        them by that probability p: its W is this one divided by p.
+        Probability, at least 0 and below 1, of dropping a weight or a bias in training [1]_;
+        `keep_probability` is what it is rounded to. Weights that are kept are divided by the
+        probability p of keeping them, so the whole layer is the mean over masks; prediction uses
+        it as it is. (The paper does not divide in training, and multiplies by p in prediction: its
+        W is this one divided by p.)
     dropconnect_mask : {"example", "batch"}, default "example"
-        Whether each example of a batch (each step of a sequence) has a mask of its own, or all of
-        them one: that costs little more than no mask, and regularizes less [1]_ (section 3). Masks
-        of their own take a bit in memory for each example (and step) and weight.
+        Whether each example (each step of a sequence) has its own mask, or all of a batch share
+        one. A shared mask costs little more than none, and regularizes less [1]_ (section 3). Own
+        masks take one bit of memory for each example (and step) and weight.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``dense_1``, ``dense_2``
+        Letters, digits and underscores. By default the network chooses ``dense_1``, ``dense_2``
         and so on, and ``output`` for its last layer.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type or out of range, or the activation is not known.
+        If an argument has the wrong type or is out of range, or the activation is unknown.
 
     References
     ----------
@@ -78,26 +78,27 @@ class Dense(DropConnected):
         object.__setattr__(self, "use_bias", checked_bool("use_bias", self.use_bias))
 
     def outputs(self, inputs: Signal) -> Signal:
-        """Return the units, in place of the last dimension; see `Layer.outputs`."""
+        """Replace the last dimension by the units; see `Layer.outputs`."""
         if len(inputs.shape) > 2:
             raise ValueError(
-                f"Dense takes samples of one dimension, or of steps, got the shape {inputs.shape}; "
-                f"put a Flatten before it."
+                f"Dense takes rows, or sequences of shape (steps, features), got the shape "
+                f"{inputs.shape}; put a Flatten before it"
             )
         return Signal((*inputs.shape[:-1], self.units), self.given_name)
 
     def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
         """Return ``W`` and, with `use_bias`, ``b``; see `Layer.tensors`."""
-        name, fans = self.given_name, (inputs.width, self.units)
+        name = self.given_name
         weight = TensorSpec(
             f"{name}/W",
             (*inputs.grid, inputs.units, self.units),
             (*(None for _ in inputs.grid), inputs.axis, name),
-            *fans,
-            self.activation,
+            fan_in=inputs.width,
+            fan_out=self.units,
+            activation=self.activation,
             decays=True,
             source=inputs.axis,
             uses=inputs.rows,
         )
-        bias = TensorSpec(f"{name}/b", (self.units,), (name,), *fans, self.activation, decays=False)
+        bias = weight.bias(f"{name}/b", (self.units,), (name,))
         return (weight, bias) if self.use_bias else (weight,)

@@ -1,4 +1,4 @@
-"""What layers with DropConnect have in common: how much is dropped, and for whom."""
+"""What layers with DropConnect have in common: the rate, and who shares a mask."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from dask_horn.checks import checked_choice, checked_number
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.validation import checked_choice, checked_rate
 
 __all__ = ["KEEP_STEPS", "DropConnected"]
 
@@ -19,14 +19,14 @@ _MASKS = ("example", "batch")
 
 @dataclass(frozen=True, repr=False)
 class DropConnected(Layer):
-    """Base of the layers whose weights may be dropped in training, each by itself.
+    """Base of the layers whose single weights may be dropped in training.
 
     Attributes
     ----------
     dropconnect : float, default 0.0
         Probability that a weight is dropped, at least 0 and below 1.
     dropconnect_mask : {"example", "batch"}, default "example"
-        Whether each example has a mask of its own, or all of a batch one.
+        Whether each example has its own mask, or all of a batch share one.
     """
 
     dropconnect: float = field(default=0.0, kw_only=True)
@@ -35,15 +35,16 @@ class DropConnected(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         mask = checked_choice("dropconnect_mask", self.dropconnect_mask, _MASKS)
-        object.__setattr__(self, "dropconnect", checked_rate("dropconnect", self.dropconnect))
+        rate = checked_number("dropconnect", self.dropconnect, at_least=0, below=1)
+        object.__setattr__(self, "dropconnect", rate)
         object.__setattr__(self, "dropconnect_mask", mask)
 
     @property
     def keep_probability(self) -> float:
         """Probability that a weight is kept in training; 1 without dropconnect.
 
-        It is ``1 - dropconnect`` to the nearest of 255 steps from 1/256 to 255/256: masks are made
-        of random bits, of eight for each weight, and of fewer where fewer will do, as for 0.5.
+        It is ``1 - dropconnect``, rounded to a multiple of 1/256 and kept between 1/256 and
+        255/256, because a mask is made of at most eight random bits per weight.
         """
         if self.dropconnect == 0:
             return 1.0
@@ -52,8 +53,8 @@ class DropConnected(Layer):
     def to_config(self) -> dict[str, Any]:
         """Return the layer as plain values; see `Layer.to_config`.
 
-        Without what came later than the format, where it has its default: so any dask_horn reads
-        a plain layer, and an earlier one refuses masks that it does not know.
+        DropConnect is left out where it is off: it is newer than the format, and so an earlier
+        dask_horn still reads plain layers, and refuses only those with masks.
         """
         config = super().to_config()
         for item in dataclasses.fields(DropConnected):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_number
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_rate
 
 __all__ = ["Dropout"]
 
@@ -16,15 +16,15 @@ __all__ = ["Dropout"]
 class Dropout(Layer):
     """Dropout: in training each unit of each sample is zero with probability `rate`.
 
-    The units that are kept are divided by ``1 - rate`` (inverted scaling), so that prediction
-    uses the layer before it as it is [1]_.
+    Units that are kept are divided by ``1 - rate`` (inverted dropout), so prediction needs no
+    scaling [1]_.
 
     Attributes
     ----------
     rate : float
         Probability that a unit is dropped, at least 0 and below 1.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``dropout_1``,
+        Letters, digits and underscores. By default the network chooses ``dropout_1``,
         ``dropout_2`` and so on.
 
     Raises
@@ -44,7 +44,7 @@ class Dropout(Layer):
     >>> Dropout(1)
     Traceback (most recent call last):
     ...
-    ValueError: rate must be a number of at least 0 and below 1, got 1.
+    ValueError: rate must be a number of at least 0 and below 1, got 1
     """
 
     kind: ClassVar[str] = "dropout"
@@ -53,8 +53,8 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "rate", checked_rate("rate", self.rate))
+        object.__setattr__(self, "rate", checked_number("rate", self.rate, at_least=0, below=1))
 
     def outputs(self, inputs: Signal) -> Signal:
-        """Return the inputs' form, which does not change."""
+        """Return `inputs`; see `Layer.outputs`."""
         return inputs

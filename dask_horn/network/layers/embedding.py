@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_integer
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_integer
 
 __all__ = ["MOST_TOKENS", "Embedding"]
 
@@ -20,9 +20,9 @@ MOST_TOKENS = 2**24
 class Embedding(Layer):
     """A learned vector for each token: ``E[x]``.
 
-    Samples are of shape (steps,) and hold integers from 0 to ``n_tokens - 1``, which are not
-    standardized. ``E`` is of shape (n_tokens, units); a lookup is the product of ``E`` with the
-    token's one-hot row. It starts uniform, with mean 0 and variance 1.
+    Samples have the shape (steps,) and hold integers from 0 to ``n_tokens - 1``, which are not
+    standardized. ``E`` has the shape (n_tokens, units); its initial values are uniform, with mean 0
+    and variance 1.
 
     Attributes
     ----------
@@ -31,12 +31,12 @@ class Embedding(Layer):
     units : int
         Length of the vectors, at least 1.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``embedding_1``.
+        Letters, digits and underscores. By default the network chooses ``embedding_1``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no integer, or not within its bounds.
+        If an argument is not an integer, or out of its bounds.
 
     Examples
     --------
@@ -54,28 +54,30 @@ class Embedding(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for argument in ("n_tokens", "units"):
-            value = checked_integer(argument, getattr(self, argument), 1)
-            object.__setattr__(self, argument, value)
-        if self.n_tokens > MOST_TOKENS:
-            raise ValueError(f"n_tokens must be at most {MOST_TOKENS}, got {self.n_tokens}.")
+        n_tokens = checked_integer("n_tokens", self.n_tokens, 1, MOST_TOKENS)
+        object.__setattr__(self, "n_tokens", n_tokens)
+        object.__setattr__(self, "units", checked_integer("units", self.units, 1))
 
     def outputs(self, inputs: Signal) -> Signal:
         """Return a vector for each step; see `Layer.outputs`."""
         if len(inputs.shape) != 1:
             raise ValueError(
-                f"Embedding takes samples of shape (steps,), got the shape {inputs.shape}."
+                f"Embedding takes samples of shape (steps,), got the shape {inputs.shape}"
             )
         return Signal((*inputs.shape, self.units), self.given_name)
 
     def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
         """Return ``E``; see `Layer.tensors`."""
-        # One token at a time feeds a unit: hence the fans. It costs an addition, no product: hence
-        # one use, which stands for the update.
-        name, shape = self.given_name, (self.n_tokens, self.units)
-        fans = (1, 1)
-        return (
-            TensorSpec(
-                f"{name}/E", shape, (None, name), *fans, "linear", decays=True, source=inputs.axis
-            ),
+        name = self.given_name
+        embedding = TensorSpec(
+            f"{name}/E",
+            (self.n_tokens, self.units),
+            (None, name),
+            fan_in=1,  # a unit is fed by one token at a time
+            fan_out=1,
+            activation="linear",
+            decays=True,
+            source=inputs.axis,
+            uses=1,  # for the update: a lookup costs no product
         )
+        return (embedding,)

@@ -13,15 +13,15 @@ __all__ = ["Flatten"]
 
 @dataclass(frozen=True, repr=False)
 class Flatten(Layer):
-    """One row of all values of an image, or of steps, position by position, for a `Dense` to take.
+    """Flattens an image or a sequence to one row, position by position, for a `Dense`.
 
-    The channels remain units of their axis: a sub-model that has some of the filters has their
-    values at every position.
+    The channels remain units of their axis: a sub-model with some of the filters has their values
+    at every position.
 
     Attributes
     ----------
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``flatten_1``,
+        Letters, digits and underscores. By default the network chooses ``flatten_1``,
         ``flatten_2`` and so on.
 
     Examples
@@ -33,7 +33,7 @@ class Flatten(Layer):
     kind: ClassVar[str] = "flatten"
 
     def outputs(self, inputs: Signal) -> Signal:
-        """Return the positions laid end to end; a row stays what it is. See `Layer.outputs`."""
+        """Return one row of all positions; see `Layer.outputs`."""
         if len(inputs.shape) == 1:
             return inputs
         return Signal((inputs.size,), inputs.axis, grid=inputs.shape[:-1])

@@ -14,12 +14,12 @@ __all__ = ["GlobalAveragePool2D"]
 
 @dataclass(frozen=True, repr=False)
 class GlobalAveragePool2D(Layer):
-    """The mean of a whole image, channel by channel: one row of as many values as channels.
+    """The mean of a whole image, channel by channel: one row with one value per channel.
 
     Attributes
     ----------
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in
+        Letters, digits and underscores. By default the network chooses
         ``global_average_pool2d_1`` and so on.
 
     Examples

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dask_horn.checks import checked_choice, checked_integer
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_choice, checked_integer
 
 __all__ = [
     "PADDINGS",
@@ -29,18 +29,18 @@ PADDINGS = ("valid", "same")
 
 @dataclass(frozen=True)
 class Windows:
-    """The places of a window along one side of an image.
+    """The positions of a window along one side of an image.
 
     Attributes
     ----------
     length : int
-        Of the image's side.
+        Length of the image's side.
     size, stride : int
-        Of the window, and from one place to the next.
+        Size and step of the window.
     count : int
-        Places.
+        Number of positions.
     before : int
-        By how much the first place begins before the image.
+        By how much the first window begins before the image.
 
     Examples
     --------
@@ -58,15 +58,15 @@ class Windows:
 
     @property
     def padded(self) -> int:
-        """Length of the side with what sticks out of it."""
+        """Length of the side with its padding."""
         return max((self.count - 1) * self.stride + self.size, self.before + self.length)
 
     @classmethod
     def of(cls, length: int, size: int, stride: int, padding: str) -> Windows:
         """Place windows within the image ("valid"), or one for each `stride` of it ("same").
 
-        With "same" what sticks out is shared between the sides, the odd one behind, as in
-        TensorFlow and Keras. There are no places where a window is larger than the image.
+        With "same" both ends are padded alike, with an odd element at the end, as in TensorFlow and
+        Keras. With "valid" a window larger than the image has no position.
         """
         if padding == "valid":
             return cls(length, size, stride, max(0, (length - size) // stride + 1), 0)
@@ -77,12 +77,12 @@ class Windows:
 def windows_over(
     what: str, inputs: Signal, size: Extent, stride: Extent, padding: str
 ) -> tuple[Windows, Windows]:
-    """Return the places of a window over the height and the width of images.
+    """Return the positions of a window over the height and the width of images.
 
     Raises
     ------
     ValueError
-        If `inputs` are no images, or smaller than the window.
+        If `inputs` are not images, or smaller than the window.
     """
     check_image(what, inputs)
     height, width = (
@@ -91,39 +91,39 @@ def windows_over(
     )
     if not height.count or not width.count:
         raise ValueError(
-            f"{what} has windows of {height.size} x {width.size}, larger than its input of the "
-            f"shape {inputs.shape}; use smaller ones, or padding='same'."
+            f"{what} has windows of {height.size} x {width.size}, larger than its input of "
+            f"shape {inputs.shape}; use smaller windows, or padding='same'"
         )
     return height, width
 
 
 def check_image(what: str, inputs: Signal) -> None:
-    """Raise ValueError unless what goes in has height, width and channels."""
+    """Raise ValueError unless the inputs have height, width and channels."""
     if len(inputs.shape) == 3:
         return
-    remedy = "(28, 28, 1), and nothing flattened before it"
+    remedy = "(28, 28, 1), and no Flatten before it"
     if len(inputs.shape) == 2:
         remedy = f"{(*inputs.shape, 1)} for images without channels"
     raise ValueError(
-        f"{what} takes images of the shape (height, width, channels), got the shape "
-        f"{inputs.shape}; use an input_shape such as {remedy}."
+        f"{what} takes images of shape (height, width, channels), got the shape "
+        f"{inputs.shape}; use an input_shape such as {remedy}"
     )
 
 
 def checked_extent(argument: str, value: Any) -> Extent:
-    """Return one integer of at least 1, or two that differ; or say so of `argument`."""
+    """Return height and width, or one integer if they are equal; each at least 1."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, str) or not isinstance(value, Sequence):
         return checked_integer(argument, value, 1)
     if len(value) != 2:
-        raise ValueError(f"{argument} must be an integer or (height, width), got {value!r}.")
+        raise ValueError(f"{argument} must be an integer or (height, width), got {value!r}")
     height, width = (checked_integer(f"{argument}[{i}]", value[i], 1) for i in range(2))
     return height if height == width else (height, width)
 
 
 def checked_padding(value: Any) -> str:
-    """Return the padding's name, or say which are known."""
+    """Return the padding's name; errors as `checked_choice`."""
     return checked_choice("padding", value, PADDINGS)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.checks import checked_number
 from dask_horn.network.activations import checked_activation
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.normalization import scale_and_shift
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_positive
 
 __all__ = ["LayerNorm"]
 
@@ -19,30 +19,30 @@ __all__ = ["LayerNorm"]
 class LayerNorm(Layer):
     """Layer normalization: the units of a sample have mean 0 and variance 1, then γ and β.
 
-    Mean and variance are taken over the units [1]_: of a sequence those of each step, of an image
-    those of each position (its channels), and after a `Flatten` all values of the image, with a γ
-    and a β for each. So samples do not depend on each other, and training and prediction are the
-    same.
+    Mean and variance are taken over the units [1]_: separately for each step of a sequence and for
+    each position of an image (over its channels). After a `Flatten` they are taken over all values
+    of the image, each of which has its own γ and β. Samples do not depend on each other, and
+    training and prediction are the same.
 
-    A sub-model normalizes over the units that it has; the whole network over all of them.
+    A sub-model normalizes over its own units, the whole network over all of them.
 
-    Its tensors are ``gamma`` and ``beta`` of shape (units,), after a `Flatten` (height, width,
-    channels); they do not decay.
+    The tensors are ``gamma`` and ``beta`` of shape (units,), or (height, width, channels) after a
+    `Flatten`; they do not decay.
 
     Attributes
     ----------
     epsilon : float, default 1e-5
-        Added to the variance. It is of the sample itself, so a small one does no harm.
+        Added to the variance.
     activation : str, default "linear"
-        Comes last: one of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear.
+        Applied at the end: one of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``layer_norm_1``,
+        Letters, digits and underscores. By default the network chooses ``layer_norm_1``,
         ``layer_norm_2`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If epsilon is not a number above 0, or the activation is not known.
+        If epsilon is not a number above 0, or the activation is unknown.
 
     References
     ----------
@@ -62,7 +62,7 @@ class LayerNorm(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "epsilon", checked_positive("epsilon", self.epsilon))
+        object.__setattr__(self, "epsilon", checked_number("epsilon", self.epsilon, above=0))
         object.__setattr__(self, "activation", checked_activation(self.activation))
 
     def outputs(self, inputs: Signal) -> Signal:

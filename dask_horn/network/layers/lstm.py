@@ -24,35 +24,35 @@ class LSTM(Recurrent):
 
     Samples are of shape (steps, features). ``W`` is of shape (features, 4, units), ``U`` of
     (units, 4, units), ``b`` of (4, units), the gates in the order i, f, g, o. The forget gate's
-    bias starts at 1, so that the cell remembers before it has learned to [3]_.
+    bias starts at 1, so that the cell remembers from the start [3]_.
 
     Attributes
     ----------
     units : int
         Number of units, at least 1.
     return_sequences : bool, default False
-        Whether the output is h after each step, (steps, units), or after the last, (units,).
+        Whether to return h after each step, (steps, units), or only after the last, (units,).
     mask_value : float, optional
-        A step whose features all equal it, as they are in the data, is padding: the states stay as
-        they were, and the step counts in no loss. For the first recurrent layer alone; those above
-        it pass over the same steps.
+        A step is padding if all its features, as stored, equal this value. Padding does not change
+        the states and counts in no loss. Only for the first recurrent layer; later ones skip the
+        same steps.
     use_bias : bool, default True
-        Whether a bias is added.
+        Whether to add a bias.
     dropconnect : float, default 0.0
         Probability, at least 0 and below 1, that an entry of ``U`` is dropped in training, the
-        same entries in all steps of a sequence [4]_ (section 2); `keep_probability` tells what is
-        made of it. What is kept is divided by the probability of being kept, so that ``U`` is the
-        mean over masks, which prediction uses.
+        same entries in all steps of a sequence [4]_ (section 2); `keep_probability` is
+        what it is rounded to. Entries that are kept are divided by the probability of keeping
+        them, so ``U`` is the mean over masks; prediction uses it as it is.
     dropconnect_mask : {"example", "batch"}, default "example"
-        Whether each sequence of a batch has a mask of its own, or all of them one: that costs
-        little more than no mask.
+        Whether each sequence has its own mask, or all sequences of a batch share one. A shared
+        mask costs little more than none.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``lstm_1`` and so on.
+        Letters, digits and underscores. By default the network chooses ``lstm_1`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type, or not within its bounds.
+        If an argument has the wrong type or is out of its bounds.
 
     References
     ----------

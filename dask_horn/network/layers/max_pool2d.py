@@ -14,26 +14,27 @@ __all__ = ["MaxPool2D"]
 class MaxPool2D(Pool2D):
     """The largest value of each window of an image, channel by channel.
 
-    Where several values of a window are the largest, the gradient goes to the first of them, row
-    by row.
+    If several values of a window are the largest, the gradient goes to the first of them, row by
+    row.
 
     Attributes
     ----------
     size : int or (int, int), default 2
         Height and width of the window.
     stride : int or (int, int), optional
-        From one place of the window to the next, down and across; by default the size.
+        Step of the window, down and across; by default its size.
     padding : {"valid", "same"}, default "valid"
-        Whether windows lie within the image (what is left over at the end is then dropped), or
-        there is an output for each `stride` of it. What lies outside the image counts for nothing.
+        With "valid" windows lie within the image, and what is left over at the end is ignored.
+        With "same" there is an output for each `stride`; windows may extend beyond the image, and
+        only the values within it count.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``max_pool2d_1``,
+        Letters, digits and underscores. By default the network chooses ``max_pool2d_1``,
         ``max_pool2d_2`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type, or the padding is not known.
+        If an argument has the wrong type, or the padding is unknown.
 
     Examples
     --------

@@ -19,7 +19,7 @@ __all__ = ["Pool2D"]
 
 @dataclass(frozen=True, repr=False)
 class Pool2D(Layer):
-    """Base of the pools: one value for each place of a window, channel by channel."""
+    """Base of the pooling layers: one value per position of the window and channel."""
 
     size: Extent = 2
     stride: Extent | None = None
@@ -33,17 +33,17 @@ class Pool2D(Layer):
         object.__setattr__(self, "padding", checked_padding(self.padding))
 
     def windows(self, inputs: Signal) -> tuple[Windows, Windows]:
-        """Return the window's places down and across.
+        """Return the positions of the window, down and across.
 
         Raises
         ------
         ValueError
-            If `inputs` are no images, or smaller than the window.
+            If `inputs` are not images, or smaller than the window.
         """
         stride = self.size if self.stride is None else self.stride
         return windows_over(type(self).__name__, inputs, self.size, stride, self.padding)
 
     def outputs(self, inputs: Signal) -> Signal:
-        """Return an image of the window's places, with the inputs' channels."""
+        """Return an image with one value per position and channel."""
         height, width = self.windows(inputs)
         return Signal((height.count, width.count, inputs.units), inputs.axis)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from dask_horn.checks import checked_bool, checked_integer, checked_mask_value
 from dask_horn.network.layers.dropconnect import DropConnected
 from dask_horn.network.parameters import TensorSpec
 from dask_horn.network.signals import Signal
-from dask_horn.network.validation import checked_bool, checked_integer, checked_mask_value
 
 __all__ = ["Recurrent"]
 
@@ -17,15 +17,15 @@ __all__ = ["Recurrent"]
 class Recurrent(DropConnected):
     """Base of the layers that go through a sequence step by step and keep a state.
 
-    Samples are of shape (steps, features). The tensors are ``W`` of shape (features, gates, units)
-    on the step's features, ``U`` of shape (units, gates, units) on the state before it, and
-    ``b``. The units are a unit axis of the layer's name, and are divided with all their gates:
-    a sub-model's units see each other's states and no others'. DropConnect drops entries of ``U``.
+    Samples have the shape (steps, features). ``W`` of shape (features, gates, units) multiplies the
+    features, ``U`` of shape (units, gates, units) the previous state, and ``b`` is the bias. The
+    units form a unit axis with the layer's name and are divided with all their gates: the units of
+    a sub-model see only each other's states. DropConnect drops entries of ``U``.
 
     Attributes
     ----------
     n_gates : int
-        Sums of each unit; of the class.
+        Number of gates of each unit; a class attribute.
     """
 
     n_gates: ClassVar[int]
@@ -49,8 +49,8 @@ class Recurrent(DropConnected):
             kind = type(self).__name__
             raise ValueError(
                 f"{kind} takes samples of shape (steps, features), got the shape {inputs.shape}; "
-                f"give the network input_shape=(steps, features), and a recurrent layer before it "
-                f"return_sequences=True."
+                f"use input_shape=(steps, features) for the network, and return_sequences=True for "
+                f"a recurrent layer before it"
             )
         steps = inputs.shape[:1] if self.return_sequences else ()
         return Signal((*steps, self.units), self.given_name)
@@ -59,7 +59,7 @@ class Recurrent(DropConnected):
         """Return ``W``, ``U`` and, with `use_bias`, ``b``; see `Layer.tensors`."""
         weights = (
             self._weight("W", inputs.units, inputs.axis, inputs.rows, self._initial_activation),
-            # A rectifier's wider start would add as much to the state's variance in each step.
+            # The wider start of a rectifier would add to the state's variance in each step.
             self._weight("U", self.units, self.given_name, inputs.rows, "tanh"),
         )
         return (*weights, self._bias(inputs.units)) if self.use_bias else weights
@@ -72,9 +72,9 @@ class Recurrent(DropConnected):
             f"{name}/{letter}",
             (fan_in, self.n_gates, self.units),
             (source, None, name),
-            fan_in,
-            self.units,
-            activation,
+            fan_in=fan_in,
+            fan_out=self.units,
+            activation=activation,
             decays=True,
             source=source,
             uses=steps,
@@ -86,19 +86,19 @@ class Recurrent(DropConnected):
             f"{name}/b",
             (len(fill), self.units),
             (None, name),
-            fan_in,
-            self.units,
-            self._initial_activation,
+            fan_in=fan_in,
+            fan_out=self.units,
+            activation=self._initial_activation,
             decays=False,
             fill=fill,
         )
 
     @property
     def _initial_activation(self) -> str:
-        """The activation that the first values of ``W`` suit."""
+        """The activation by which the initial values of ``W`` are chosen."""
         return "tanh"
 
     @property
     def _bias_fill(self) -> tuple[float, ...]:
-        """What each row of ``b`` starts with."""
+        """Initial value of each row of ``b``."""
         return (0.0,) * self.n_gates

@@ -1,4 +1,4 @@
-"""The kinds of layer that a model's JSON may name, and the way back from there."""
+"""The kinds of layers, and how to read a layer from a model's JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def layer_from_config(config: Any) -> Layer:
     Raises
     ------
     ModelFormatError
-        If the kind or a field is unknown, or a value is not one that the layer takes.
+        If the kind or a field is unknown, or a value is not valid.
 
     Examples
     --------
@@ -61,20 +61,20 @@ def layer_from_config(config: Any) -> Layer:
     Dropout(0.5)
     """
     if not isinstance(config, Mapping):
-        raise ModelFormatError(f"a layer must be an object with a kind, got {config!r}.")
+        raise ModelFormatError(f"a layer must be an object with a kind, got {config!r}")
     fields = dict(config)
     kind = fields.pop("kind", None)
     if not isinstance(kind, str) or kind not in LAYERS:
         raise ModelFormatError(
             f"a layer's kind must be one of {', '.join(LAYERS)}, got {kind!r}; "
-            f"a later dask_horn may know it."
+            f"it may need a later dask_horn"
         )
     known = [field.name for field in dataclasses.fields(LAYERS[kind])]
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise ModelFormatError(
             f"a layer of kind {kind!r} has the fields {', '.join(known)}, got {unknown[0]!r}; "
-            f"a later dask_horn may know it."
+            f"it may need a later dask_horn"
         )
     try:
         return LAYERS[kind](**fields)

@@ -23,32 +23,32 @@ class SimpleRNN(Recurrent):
     units : int
         Number of units, at least 1.
     activation : str, default "tanh"
-        One of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear. The others than tanh
-        and sigmoid have no bound: the state may grow from step to step.
+        One of relu, tanh, sigmoid, gelu, leaky_relu (slope 0.01) and linear. With any
+        but tanh and sigmoid, the state may grow without bound.
     return_sequences : bool, default False
-        Whether the output is the state after each step, (steps, units), or after the last one,
+        Whether to return the state after each step, (steps, units), or only after the last,
         (units,).
     mask_value : float, optional
-        A step whose features all equal it, as they are in the data, is padding: the state stays as
-        it was, and the step counts in no loss. For the first recurrent layer alone; those above
-        it pass over the same steps.
+        A step is padding if all its features, as stored, equal this value. Padding does not change
+        the state and counts in no loss. Only for the first recurrent layer; later ones skip the
+        same steps.
     use_bias : bool, default True
-        Whether a bias is added.
+        Whether to add a bias.
     dropconnect : float, default 0.0
         Probability, at least 0 and below 1, that an entry of ``U`` is dropped in training, the
-        same entries in all steps of a sequence [2]_ (section 2); `keep_probability` tells what is
-        made of it. What is kept is divided by the probability of being kept, so that ``U`` is the
-        mean over masks, which prediction uses.
+        same entries in all steps of a sequence [2]_ (section 2); `keep_probability` is
+        what it is rounded to. Entries that are kept are divided by the probability of keeping
+        them, so ``U`` is the mean over masks; prediction uses it as it is.
     dropconnect_mask : {"example", "batch"}, default "example"
-        Whether each sequence of a batch has a mask of its own, or all of them one: that costs
-        little more than no mask.
+        Whether each sequence has its own mask, or all sequences of a batch share one. A shared
+        mask costs little more than none.
     name : str, optional
-        Letters, digits and underscores. Left out, the network fills in ``simple_rnn_1`` and so on.
+        Letters, digits and underscores. By default the network chooses ``simple_rnn_1`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of a wrong type, or not within its bounds.
+        If an argument has the wrong type or is out of its bounds.
 
     References
     ----------

@@ -7,14 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from dask_horn.checks import checked_choice, checked_integer, checked_number
 from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.network import Network
-from dask_horn.network.validation import as_float
 from dask_horn.program import RULES, Optimizer, Rule
 
 __all__ = ["TrainingOptions"]
@@ -146,42 +145,42 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         for name in ("n_groups", "n_rounds", "n_iter_no_change", "checkpoint_every"):
-            _check_integer(name, getattr(self, name), 1)
-        _check_integer("random_state", self.random_state, 0)
-        _check_integer("warmup_steps", self.warmup_steps, 0)
+            checked_integer(name, getattr(self, name), 1)
+        checked_integer("random_state", self.random_state, 0)
+        checked_integer("warmup_steps", self.warmup_steps, 0)
         for name in ("steps_per_round", "batch_size"):
             if getattr(self, name) is not None:
-                _check_integer(name, getattr(self, name), 1)
+                checked_integer(name, getattr(self, name), 1)
         if isinstance(self.n_submodels, Sequence):
             if not self.n_submodels:
                 raise ValueError("n_submodels is an empty sequence; give at least one number")
             for number in self.n_submodels:
-                _check_integer("n_submodels", number, 1)
+                checked_integer("n_submodels", number, 1)
             object.__setattr__(self, "n_submodels", tuple(map(int, self.n_submodels)))
         else:
-            _check_integer("n_submodels", self.n_submodels, 1)
+            checked_integer("n_submodels", self.n_submodels, 1)
         for name in ("weight_decay", "hidden_exponent"):
             if getattr(self, name) is not None:
-                _check_number(name, getattr(self, name), at_least=0)
+                checked_number(name, getattr(self, name), at_least=0)
         for name in ("learning_rate", "outer_learning_rate", "concentration", "clip_norm"):
             if getattr(self, name) is not None:
-                _check_number(name, getattr(self, name), above=0)
+                checked_number(name, getattr(self, name), above=0)
         for name in ("momentum", "beta_1", "beta_2"):
-            _check_number(name, getattr(self, name), at_least=0, below=1)
-        _check_number("epsilon", self.epsilon, above=0)
+            checked_number(name, getattr(self, name), at_least=0, below=1)
+        checked_number("epsilon", self.epsilon, above=0)
         if self.outer_momentum is not None:
-            _check_number("outer_momentum", self.outer_momentum, at_least=0, below=1)
-        _check_number("validation_fraction", self.validation_fraction, above=0, below=1)
-        _check_choice("optimizer", self.optimizer, tuple(RULES))
-        _check_choice("device", self.device, KNOWN_DEVICES)
-        _check_choice("schedule", self.schedule, ("cosine", "constant"))
-        _check_choice("merge", self.merge, ("average", "ensemble"))
-        _check_choice("group_data", self.group_data, ("subset", "all"))
+            checked_number("outer_momentum", self.outer_momentum, at_least=0, below=1)
+        checked_number("validation_fraction", self.validation_fraction, above=0, below=1)
+        checked_choice("optimizer", self.optimizer, tuple(RULES))
+        checked_choice("device", self.device, KNOWN_DEVICES)
+        checked_choice("schedule", self.schedule, ("cosine", "constant"))
+        checked_choice("merge", self.merge, ("average", "ensemble"))
+        checked_choice("group_data", self.group_data, ("subset", "all"))
         if isinstance(self.class_weight, str):
-            _check_choice("class_weight", self.class_weight, ("balanced",))
+            checked_choice("class_weight", self.class_weight, ("balanced",))
         elif isinstance(self.class_weight, Mapping):
             for label, weight in self.class_weight.items():
-                _check_number(f"class_weight[{label!r}]", weight, at_least=0)
+                checked_number(f"class_weight[{label!r}]", weight, at_least=0)
         elif self.class_weight is not None:
             raise TypeError(
                 "class_weight must be 'balanced', a mapping from label to weight, or None, got "
@@ -290,35 +289,3 @@ def _default_decay(n_samples: int, summed_rates: float) -> float:
     """
     decay = max(_DECAY_ROWS / n_samples, _DECAY_OVER_RUN / summed_rates)
     return min(decay, _STRONGEST_DECAY)
-
-
-def _check_integer(name: str, value: Any, at_least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
-    if value < at_least:
-        raise ValueError(f"{name} must be at least {at_least}, got {value}")
-
-
-def _check_number(
-    name: str,
-    value: Any,
-    *,
-    at_least: float = -math.inf,
-    above: float = -math.inf,
-    below: float = math.inf,
-) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    number = as_float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value}")
-    if not (above < number < below and at_least <= number):
-        bounds = [f"at least {at_least}"] if at_least > -math.inf else []
-        bounds += [f"above {above}"] if above > -math.inf else []
-        bounds += [f"below {below}"] if below < math.inf else []
-        raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value}")
-
-
-def _check_choice(name: str, value: Any, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")

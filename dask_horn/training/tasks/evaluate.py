@@ -9,25 +9,18 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
-from dask_horn.data.values.arrays import first_not_finite
 from dask_horn.kernels.device import Machine, Steps, Window, device
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
 from dask_horn.records import Score, add_scores
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.states import Whole
 
 __all__ = ["score_blocks"]
 
 
-def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[ParentState]) -> Score:
-    """Score the mean prediction of `parents` on some of the validation rows.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite: no survey has seen these rows.
-    """
+def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
+    """Score the mean prediction of `parents` on some of the validation rows."""
     assert spec.validation is not None, "scoring needs validation rows"
     machine = _machine(spec, spec.validation.decoded_dtype, parents)
     form = spec.validation.form
@@ -35,11 +28,6 @@ def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Paren
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
         assert rows.y is not None, "validation rows have targets"
-        fault = first_not_finite(rows.x, "X of the validation rows", "feature", block.start)
-        fault = fault or first_not_finite(rows.y, "y of the validation rows", "output", block.start)
-        fault = fault or form.fault(rows.x, block.start)
-        if fault is not None:
-            raise ValueError(fault)
         steps = Steps.through(len(rows), PREDICTION_BATCH)
         outputs = machine.outputs(machine.stage([Window([rows.x])]), [steps] * len(parents))
         counted = form.counted(rows.x)
@@ -54,13 +42,13 @@ def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     return values.reshape(counted.size, -1)[counted.ravel()]
 
 
-def _machine(spec: RunSpec, dtype: str, parents: Sequence[ParentState]) -> Machine:
+def _machine(spec: RunSpec, dtype: str, parents: Sequence[Whole]) -> Machine:
     """Set parents up to predict."""
     own = device(spec.device)
     programs = [
         prediction_program(
             spec.network,
-            parent.statistics if spec.network.statistics else None,
+            parent.statistics,
             device=own,
             batch_size=PREDICTION_BATCH,
             sample_dtype=dtype,

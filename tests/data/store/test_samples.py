@@ -184,7 +184,7 @@ def test_what_cannot_be_written(tmp_path, x, y, message):
 
 
 def test_chunk_bytes_must_be_positive():
-    with pytest.raises(ValueError, match="chunk_bytes=0"):
+    with pytest.raises(ValueError, match="chunk_bytes must be an integer of at least 1, got 0"):
         write_samples(MemoryStore(), X, chunk_bytes=0)
 
 

@@ -34,7 +34,7 @@ def test_repr_leaves_defaults_out():
 
 @pytest.mark.parametrize("units", [2.0, "8", None, True])
 def test_units_must_be_an_integer(units):
-    with pytest.raises(TypeError, match=r"^units must be an integer of at least 1, got .*\)\.$"):
+    with pytest.raises(TypeError, match=r"^units must be an integer of at least 1, got "):
         Dense(units)
 
 
@@ -45,9 +45,9 @@ def test_units_must_be_positive(units):
 
 
 def test_an_unknown_activation_is_told_the_known():
-    with pytest.raises(ValueError, match=r"one of relu, tanh, .*linear, got 'swish'\.$"):
+    with pytest.raises(ValueError, match=r"one of 'relu', 'tanh', .*'linear', got 'swish'$"):
         Dense(3, activation="swish")
-    with pytest.raises(TypeError, match=r"one of relu, .* got None \(NoneType\)"):
+    with pytest.raises(TypeError, match=r"one of 'relu', .* got None$"):
         Dense(3, activation=None)
 
 
@@ -63,7 +63,7 @@ def test_a_name_must_be_fit_for_a_store(name):
 
 
 def test_a_name_must_be_a_string():
-    with pytest.raises(TypeError, match=r"^name must be a string.*got 3 \(int\)"):
+    with pytest.raises(TypeError, match=r"^name must be a string.*got 3$"):
         Dense(3, name=3)
 
 

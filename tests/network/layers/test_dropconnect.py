@@ -18,7 +18,7 @@ def test_dropconnect_is_a_probability_below_one(kind):
         kind(3, dropconnect=1)
     with pytest.raises(ValueError, match=r"^dropconnect must be a number of at least 0 and below"):
         kind(3, dropconnect=10**400)
-    with pytest.raises(TypeError, match=r"^dropconnect must be a number .* got '0.5' \(str\)\.$"):
+    with pytest.raises(TypeError, match=r"^dropconnect must be a number .* got '0.5'$"):
         kind(3, dropconnect="0.5")
 
 
@@ -28,7 +28,9 @@ def test_a_mask_is_of_an_example_or_a_batch(kind):
     assert repr(kind(3, dropconnect_mask=np.str_("batch"))) == repr(
         kind(3, dropconnect_mask="batch")
     )
-    with pytest.raises(ValueError, match=r"^dropconnect_mask must be one of example, batch, got"):
+    with pytest.raises(
+        ValueError, match=r"^dropconnect_mask must be one of 'example', 'batch', got"
+    ):
         kind(3, dropconnect_mask="x")
     with pytest.raises(TypeError, match=r"^dropconnect_mask must be one of .*, got None"):
         kind(3, dropconnect_mask=None)

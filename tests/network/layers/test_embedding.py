@@ -40,5 +40,5 @@ def test_sizes_are_checked(arguments):
 
 
 def test_sizes_are_integers():
-    with pytest.raises(TypeError, match="n_tokens must be an integer of at least 1, got '65'"):
+    with pytest.raises(TypeError, match="n_tokens must be an integer from 1 to 16777216, got '65'"):
         Embedding("65", 8)

@@ -26,14 +26,14 @@ def test_every_activation_is_taken(kind, activation):
 @BOTH
 @pytest.mark.parametrize("epsilon", [0, -1e-3, float("inf"), float("nan")])
 def test_epsilon_must_be_above_zero(kind, epsilon):
-    with pytest.raises(ValueError, match=r"^epsilon must be a finite number above 0, got .*\.$"):
+    with pytest.raises(ValueError, match=r"^epsilon must be a finite number above 0, got "):
         kind(epsilon)
 
 
 @BOTH
 @pytest.mark.parametrize("epsilon", ["1e-3", None, True])
 def test_epsilon_must_be_a_number(kind, epsilon):
-    with pytest.raises(TypeError, match=r"^epsilon must be a finite number above 0, got .*\)\.$"):
+    with pytest.raises(TypeError, match=r"^epsilon must be a finite number above 0, got "):
         kind(epsilon)
 
 
@@ -51,9 +51,7 @@ def test_a_value_for_each_unit_and_nothing_else_changes(kind, shape):
 
 
 def test_batches_are_not_normalized_after_a_flatten():
-    with pytest.raises(
-        ValueError, match=r"48 values of a Flatten, .* 6; put it before the Flatten"
-    ):
+    with pytest.raises(ValueError, match="each unit has 6 values; put it before the Flatten"):
         BatchNorm(name="norm").outputs(Signal((48,), "conv2d_1", grid=(2, 3)))
 
 

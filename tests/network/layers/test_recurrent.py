@@ -71,7 +71,7 @@ def test_an_unbounded_state_does_not_grow_from_step_to_step(activation):
 @pytest.mark.parametrize("shape", [(5,), (4, 4, 3)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_must_have_steps(kind, shape):
-    message = rf"{kind.__name__} takes samples of shape \(steps, features\), .* before it return_"
+    message = rf"{kind.__name__} takes samples of shape \(steps, features\), .* return_sequences"
     with pytest.raises(ValueError, match=message):
         kind(3, name="memory").outputs(Signal(shape, "input"))
 
@@ -80,7 +80,7 @@ def test_samples_must_have_steps(kind, shape):
 def test_arguments_are_checked(kind):
     with pytest.raises(ValueError, match="units must be an integer of at least 1, got 0"):
         kind(0)
-    with pytest.raises(TypeError, match=r"return_sequences must be True or False, got 1 \(int\)"):
+    with pytest.raises(TypeError, match=r"return_sequences must be True or False, got 1$"):
         kind(3, return_sequences=1)
     with pytest.raises(TypeError, match="use_bias must be True or False, got None"):
         kind(3, use_bias=None)
@@ -89,7 +89,7 @@ def test_arguments_are_checked(kind):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_mask_value_must_be_finite(value):
     with pytest.raises(
-        ValueError, match="mask_value must be a finite number of float32's range or None, got"
+        ValueError, match="mask_value must be None or a finite number in the range of float32, got"
     ):
         LSTM(3, mask_value=value)
 
@@ -97,6 +97,6 @@ def test_a_mask_value_must_be_finite(value):
 @pytest.mark.parametrize("value", ["0", True])
 def test_a_mask_value_must_be_a_number(value):
     with pytest.raises(
-        TypeError, match="mask_value must be a finite number of float32's range or None, got"
+        TypeError, match="mask_value must be None or a finite number in the range of float32, got"
     ):
         LSTM(3, mask_value=value)

@@ -53,10 +53,10 @@ def test_every_kind_has_an_example_here():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "conv9d", "units": 3}, "one of .*dense, .*, got 'conv9d'; a later"),
+        ({"kind": "conv9d", "units": 3}, "one of .*dense, .*, got 'conv9d'; it may need a later"),
         ({"units": 3}, "got None"),
         ({"kind": ["dense"]}, r"got \['dense'\]"),
-        ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; a later dask_horn"),
+        ({"kind": "dense", "units": 3, "groups": 2}, "got 'groups'; it may need a later dask_horn"),
         ({"kind": "dense", "units": 0}, "units must be an integer of at least 1, got 0"),
         ({"kind": "dense"}, "'units'"),
         ("dense", "must be an object with a kind, got 'dense'"),
