@@ -46,6 +46,8 @@ class Model(ModelParts, Predictor):
     statistics : ndarray of float32, (network.statistics.size,)
         Means and variances for the `BatchNorm` layers, measured on training samples; `tensor`
         returns one by name, such as ``"batch_norm_1/mean"``. Empty for other networks.
+    device : str, default "cpu"
+        Device that the model was trained on.
 
     Raises
     ------
@@ -202,6 +204,11 @@ class Ensemble(Predictor):
     temperature: float = 1.0
     network: Network = field(init=False, repr=False)
     targets: Targets = field(init=False, repr=False)
+
+    @property
+    def device(self) -> str:
+        """Device that the members were trained on."""
+        return self.members[0].device
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self.members)}: {self.members[0]!r}>"

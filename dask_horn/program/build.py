@@ -11,6 +11,7 @@ from dask_horn.kernels.device import Device
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.network import (
     GRU,
+    HUBER_DELTA,
     LSTM,
     OUTPUT,
     AveragePool2D,
@@ -151,7 +152,7 @@ def training_program(
             assembler.filled_buffer(class_weights),
             counted_rows(network, context),
         ),
-        constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
+        constant=assembler.constants(HUBER_DELTA),
     )
     first_trained = min(i for i, placed in enumerate(network.placed) if placed.tensors)
     gradient = scratch[0]
