@@ -50,7 +50,7 @@ def history_table(history: History) -> Table:
     >>> record = RoundRecord(1, 1, 2, 0.5, ((0.4, 0.6),), 0.4, 0.9, 1.0, 1.8, 200, 8e5, 8e5)
     >>> table = history_table(History([record]))
     >>> [column.header for column in table.columns][:3]
-    ['round', 'sub-models', 'loss']
+    ['round', 'groups × sub-models', 'loss']
     """
     from rich import box
     from rich.table import Table
@@ -115,7 +115,7 @@ def _columns(history: Sequence[RoundRecord]) -> list[_Column]:
     """Lay out the columns; those about validation only if there was validation data."""
     columns = [
         _Column("round", tuple(str(record.round) for record in history)),
-        _Column("sub-models", tuple(_division(record) for record in history)),
+        _Column("groups × sub-models", tuple(_division(record) for record in history)),
         _Column("loss", tuple(_loss(record.loss) for record in history)),
     ]
     if any(record.validation_loss is not None for record in history):

@@ -29,7 +29,7 @@ def test_table_has_a_row_per_round():
     rows = [row for row in _words(_printed(history_table(history(3, last_divided=1)))) if row]
     heading, _, *rounds = rows
     assert heading == [
-        "round", "sub-models", "loss", "validation loss", "score", "seconds", "MB moved",
+        "round", "groups × sub-models", "loss", "validation loss", "score", "seconds", "MB moved",
     ]  # fmt: skip
     assert rounds[0] == ["1", "2 × 2", "1", "0.5", "0.5000", "0.25", "2.00"]
     assert rounds[-1][:2] == ["3", "2 × 1"]
@@ -52,7 +52,7 @@ def test_table_fits_a_terminal_of_80_columns():
 def test_nothing_about_validation_where_nothing_was_validated():
     table = history_table(history(2, scored=False))
     assert [column.header for column in table.columns] == [
-        "round", "sub-models", "loss", "seconds", "MB moved",
+        "round", "groups × sub-models", "loss", "seconds", "MB moved",
     ]  # fmt: skip
     assert "score" not in history_html(history(2, scored=False))
 
