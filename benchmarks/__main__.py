@@ -1,10 +1,7 @@
 """All benchmarks, one after the other.
 
-    python -m benchmarks --data FOLDER            a quick form of all, into benchmarks/quick
-    python -m benchmarks --data FOLDER --full     the form that RESULTS.md reports
-
-The studies of the method (``benchmarks.method``) are run by themselves: they take hours, and what
-has been measured once is kept.
+python -m benchmarks --data FOLDER            a quick form of all, into benchmarks/quick
+python -m benchmarks --data FOLDER --full     the form that RESULTS.md reports
 """
 
 from __future__ import annotations
@@ -22,17 +19,19 @@ from benchmarks.report import RESULTS
 NAMES: tuple[str, ...] = (
     "throughput",
     "convolution",
+    "recurrent",
+    "normalization",
     "dropconnect_cost",
     "time_to_accuracy",
     "baselines",
-    "growth",
-    "scale_model",
+    "mnist",
+    "defaults",
     "startup",
     "overhead",
     "utilization",
     "reading",
-    "recurrent",
-    "sequences",
+    "growth",
+    "scale_model",
 )
 
 

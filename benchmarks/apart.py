@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["HASWELL", "UNSET", "run_apart"]
+__all__ = ["HASWELL", "UNSET", "keep_to_one_core", "run_apart"]
 
 #: The environments that decide which instructions BLAS uses: what a user gets, and AVX2 for all.
 UNSET: Mapping[str, str | None] = {
@@ -43,16 +43,7 @@ def run_apart(
 ) -> Any:
     """Call ``module:function(settings)`` in a process of its own; return its plain values.
 
-    Parameters
-    ----------
-    function : str
-        Such as ``"benchmarks.throughput:work"``.
-    settings : mapping
-        Plain values.
-    environment : mapping of str to str or None
-        Variables to set, or to unset.
-    threads : int, default 1
-        Of BLAS and OpenMP.
+    `environment` sets variables, or unsets those that are None; `threads` are BLAS' and OpenMP's.
     """
     variables = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
     for name, value in environment.items():
@@ -71,6 +62,12 @@ def run_apart(
         if line.startswith(_MARK):
             return json.loads(line.removeprefix(_MARK))
     raise RuntimeError(f"{function} returned nothing; it printed {process.stdout[-500:]!r}")
+
+
+def keep_to_one_core() -> None:
+    """Pin this process, and all threads that it starts, to one core."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def main() -> None:

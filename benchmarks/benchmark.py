@@ -29,19 +29,11 @@ Measured = dict[str, Any]
 class Benchmark:
     """A section of RESULTS.md, and how it comes about.
 
-    Attributes
-    ----------
-    name : str
-        Of the section, of the module in `benchmarks`, and of the JSON file.
-    title : str
-        Of the section.
-    measure : callable
-        ``measure(folder, full)`` measures with the data sets in `folder` and returns plain values.
-    render : callable
-        ``render(measured, plots)`` writes the section's text, and pictures into the folder `plots`.
+    ``measure(folder, full)`` measures with the data sets in `folder` and returns plain values;
+    ``render(measured, plots)`` writes the section's text, and pictures into the folder `plots`.
     """
 
-    name: str
+    name: str  # of the section, of the module in `benchmarks`, and of the JSON file
     title: str
     measure: Callable[[Path, bool], Measured]
     render: Callable[[Measured, Path], str]

@@ -5,67 +5,64 @@ python -m benchmarks.convolution --data FOLDER [--full]
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import numba
 import numpy as np
 
 import dask_horn as horn
-from benchmarks.apart import HASWELL, UNSET, run_apart
+from benchmarks.apart import HASWELL, UNSET, keep_to_one_core, run_apart
 from benchmarks.benchmark import Benchmark, Measured
+from benchmarks.floors import Product, blas_floor
+from benchmarks.operations import Call, Step, has_avx512
 from benchmarks.report import markdown_table
-from benchmarks.timing import in_turns, ratio
-from dask_horn.kernels.compile import target
-from dask_horn.kernels.opcodes import OP
-from dask_horn.program import Execution, Optimizer, Program, training_program
+from benchmarks.timing import best_of, in_turns, judged, over_best, ratio
+from benchmarks.torch_steps import torch_step
 
-BATCH, N_SAMPLES, RATE = 128, 1024, 1e-4
+BATCH, N_SAMPLES = 128, 1024
 #: Filters, filters, dense units: the network, and a sub-model of two and of four.
 WIDTHS = ((32, 64, 150), (16, 32, 75), (8, 16, 38))
 _TORCH = ("eager, NCHW", "eager, channels last", "compiled, NCHW", "compiled, channels last")
 _IMAGES = 16  # whose windows lie side by side in the floor's products: more leave the caches
 _GOALS = {"as installed": 1.2, "AVX2": 0.9}
 
-Call = Callable[[], object]
-#: Positions of all images, terms of a sum, filters.
-Product = tuple[int, int, int]
-
 
 def measure(folder: Path, full: bool) -> Measured:
     """Do the network and its sub-models; with AVX2 for all, too, where there is more."""
-    has_avx512 = "+avx512f" in target()[2]
-    environments = {"unset": UNSET, **({"Haswell": HASWELL} if has_avx512 else {})}
+    environments = {"unset": UNSET, **({"Haswell": HASWELL} if has_avx512() else {})}
     rows = []
     for name, environment in environments.items():
         for widths in WIDTHS if full else WIDTHS[:1]:
             settings = {"widths": widths, "turns": 15 if full else 5, "compiled": full}
             row = run_apart("benchmarks.convolution:work", settings, environment)
-            rows.append({"environment": name, "avx512": has_avx512, **row})
+            rows.append({"environment": name, "avx512": has_avx512(), **row})
             click.echo("  ".join(_cells(rows[-1])))
     return {"rows": rows}
 
 
 def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Time a step of all contestants in turns, and so each product beside its floor."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    keep_to_one_core()
     widths = tuple(settings["widths"])
-    program = _program(widths)
-    contestants = {"ours": _ours(program), "floor": _floor(_products(widths))}
+    random = np.random.default_rng(0)
+    x = random.standard_normal((N_SAMPLES, 784), dtype=np.float32)
+    y, order = random.integers(10, size=N_SAMPLES), random.permutation(N_SAMPLES)[:BATCH]
+    step = Step(_network(widths), x, y[:, None], BATCH, order)
+    contestants: dict[str, Call] = {"ours": step.run, "floor": _floor(_products(widths))}
     for name in _TORCH:
         if settings["compiled"] or name.startswith("eager"):
-            contestants[name] = _torch(widths, name)
-    parts = {}
-    for name, (row, products) in _parts(program, widths).items():
-        parts[name] = _ours(dataclasses.replace(program, rows=program.rows[row : row + 1].copy()))
-        parts[f"floor: {name}"] = _floor(products)
-    for call in (*contestants.values(), *parts.values()):
-        call()
+            how = "compiled" if name.startswith("compiled") else "fused"
+            contestants[name] = torch_step(
+                _torch_model(widths), x.reshape(-1, 1, 28, 28), y, order[None], how=how,
+                channels_last=name.endswith("last"),
+            )  # fmt: skip
+    parts: dict[str, Call] = {}
+    for name, (number, product) in _parts(step, widths).items():
+        own = Step(_network(widths), x, y[:, None], BATCH, order)  # each with buffers of its own
+        parts[name] = own.only([number])
+        parts[f"floor: {name}"] = _floor([product])
     return {
         "widths": widths,
         "seconds": in_turns(contestants, settings["turns"], 0.03),
@@ -73,9 +70,9 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _program(widths: Sequence[int]) -> Program:
+def _network(widths: Sequence[int]) -> horn.Network:
     first, second, dense = widths
-    network = horn.Network(
+    return horn.Network(
         [
             horn.Conv2D(first, 5, activation="relu"),
             horn.MaxPool2D(2),
@@ -87,135 +84,71 @@ def _program(widths: Sequence[int]) -> Program:
         ],
         input_shape=(28, 28, 1),
     )
-    return training_program(
-        network,
-        network.parameters,
-        {},
-        batch_size=BATCH,
-        sample_dtype="float32",
-        optimizer=Optimizer("adamw"),
+
+
+def _torch_model(widths: Sequence[int]) -> Any:
+    from torch import nn
+
+    first, second, dense = widths
+    return nn.Sequential(
+        *(nn.Conv2d(1, first, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(first, second, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(16 * second, dense), nn.ReLU()),
+        nn.Linear(dense, 10),
     )
 
 
-def _ours(program: Program) -> Call:
-    """Make a step of the program, as a training task runs it."""
-    random = np.random.default_rng(0)
-    x = random.standard_normal((N_SAMPLES, 784), dtype=np.float32)
-    y = random.integers(10, size=(N_SAMPLES, 1)).astype(np.float32)
-    start = 0.03 * random.standard_normal(program.n_parameters, dtype=np.float32)
-    execution = Execution(program, start, np.zeros(784), np.ones(784))
-    order = random.permutation(N_SAMPLES)[:BATCH]
-    starts, rates = np.array([0, BATCH]), np.array([RATE])
-    return lambda: execution.train([x], [y], order, starts, rates)
-
-
-def _torch(widths: Sequence[int], name: str) -> Call:
-    """Make a step of PyTorch's, with its fused optimizer."""
-    import torch
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
+def _products(widths: Sequence[int]) -> list[Product]:
+    """Return the matrix products of a step: positions of all images, terms of a sum, filters."""
     first, second, dense = widths
-    last = name.endswith("channels last")
-    layout = torch.channels_last if last else torch.contiguous_format
-    model = torch.nn.Sequential(
-        *(torch.nn.Conv2d(1, first, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2)),
-        *(torch.nn.Conv2d(first, second, 5), torch.nn.ReLU(), torch.nn.MaxPool2d(2)),
-        *(torch.nn.Flatten(), torch.nn.Linear(16 * second, dense), torch.nn.ReLU()),
-        torch.nn.Linear(dense, 10),
-    ).to(memory_format=layout)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE, fused=True)
-    x = torch.randn(N_SAMPLES, 1, 28, 28).to(memory_format=layout)
-    y, rows = torch.randint(10, (N_SAMPLES,)), torch.randperm(N_SAMPLES)[:BATCH]
-
-    def loss_of(inputs: Any, classes: Any) -> Any:
-        return torch.nn.functional.cross_entropy(model(inputs), classes)
-
-    loss_function = torch.compile(loss_of) if name.startswith("compiled") else loss_of
-
-    def call() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss_function(x[rows], y[rows]).backward()
-        optimizer.step()
-
-    return call
-
-
-def _products(widths: Sequence[int]) -> list[tuple[str, Product]]:
-    """Return the matrix products of a step: which gradient, and how large."""
-    first, second, dense = widths
-    layers: list[Product] = [
+    layers = [
         (BATCH * 24 * 24, 25, first),
         (BATCH * 8 * 8, 25 * first, second),
         (BATCH, 16 * second, dense),
         (BATCH, dense, 10),
     ]
     kinds = [(kind, layer) for kind in ("forward", "weight", "input") for layer in layers]
-    return [(kind, layer) for kind, layer in kinds if kind != "input" or layer != layers[0]]
+    return [Product(kind, *one) for kind, one in kinds if kind != "input" or one != layers[0]]
 
 
-def _parts(
-    program: Program, widths: Sequence[int]
-) -> dict[str, tuple[int, list[tuple[str, Product]]]]:
-    """Return the rows that are convolutions' products, and the products that each stands for."""
-    (_, first), (_, second) = _products(widths)[:2]
-    names = [program.kernels[row[OP]] for row in program.rows]
+def _parts(step: Step, widths: Sequence[int]) -> dict[str, tuple[int, Product]]:
+    """Return the operations that are convolutions' products, each with what it stands for."""
+    first, second = _products(widths)[:2]
+    names = [operation.kernel for operation in step.operations]
     forward = [i for i, name in enumerate(names) if name.endswith("forward") and "conv" in name]
     weight = [i for i, name in enumerate(names) if name.endswith("weight") and "conv" in name]
     return {
-        "first, forward": (forward[0], [("forward", first)]),
-        "first, weight's gradient": (weight[-1], [("weight", first)]),
-        "second, forward": (forward[1], [("forward", second)]),
-        "second, weight's gradient": (weight[0], [("weight", second)]),
-        "second, input's gradient": (names.index("conv2d_input"), [("input", second)]),
-    }
+        "first, forward": (forward[0], first),
+        "first, weight's gradient": (weight[-1], first._replace(kind="weight")),
+        "second, forward": (forward[1], second),
+        "second, weight's gradient": (weight[0], second._replace(kind="weight")),
+        "second, input's gradient": (
+            names.index("conv2d_input"), second._replace(kind="input"),
+        ),
+    }  # fmt: skip
 
 
-@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _multiply(kinds: Any, times: Any, x: Any, weight: Any, out: Any, result: Any) -> None:
-    for i in range(len(x)):
-        for _ in range(times[i]):
-            if kinds[i] == 0:
-                np.dot(x[i], weight[i], result[i])
-            elif kinds[i] == 1:
-                np.dot(x[i].T, out[i], result[i])
-            else:
-                np.dot(out[i], weight[i].T, result[i])
-
-
-def _floor(products: Sequence[tuple[str, Product]]) -> Call:
-    """Make these products by the BLAS that numba calls: of windows that lie copied already."""
-    random = np.random.default_rng(0)
-    kinds, times = [], []
-    buffers: tuple[list[Any], ...] = ([], [], [], [])
-    for kind, (n_rows, n_in, n_out) in products:
-        n_blocks = BATCH // _IMAGES if n_rows > BATCH else 1
-        own = n_rows // n_blocks
-        kinds.append(("forward", "weight", "input").index(kind))
-        times.append(n_blocks)
-        shapes = ((own, n_in), (n_in, n_out), (own, n_out))
-        result = {"forward": (own, n_out), "weight": (n_in, n_out), "input": (own, n_in)}[kind]
-        for buffer, shape in zip(buffers, (*shapes, result), strict=True):
-            buffer.append(random.standard_normal(shape, dtype=np.float32))
-    matrices = [numba.typed.List(buffer) for buffer in buffers]
-    return lambda: _multiply(np.array(kinds), np.array(times), *matrices)
-
-
-def _best(row: Mapping[str, Any]) -> str:
-    """Find the fastest way of PyTorch's, by the median."""
-    names = [name for name in _TORCH if name in row["seconds"]]
-    return min(names, key=lambda name: float(np.median(row["seconds"][name])))
+def _floor(products: Sequence[Product]) -> Call:
+    """Make these products some images at a time, of windows that lie copied already."""
+    n_blocks = BATCH // _IMAGES
+    return blas_floor(
+        [
+            one._replace(n_rows=one.n_rows // n_blocks, times=n_blocks)
+            if one.n_rows > BATCH
+            else one
+            for one in products
+        ]
+    )
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    seconds, best = row["seconds"], _best(row)
+    seconds, best = row["seconds"], best_of(row["seconds"], _TORCH)
     ours = float(np.median(seconds["ours"]))
-    low, high = np.percentile(np.array(seconds[best]) / np.array(seconds["ours"]), [25, 75])
     return (
         "-".join(map(str, row["widths"])),
         f"{1e3 * ours:.1f}",
         f"{BATCH / ours:,.0f}",
-        f"**{ratio(seconds[best], seconds['ours']):.2f}** ({low:.2f} – {high:.2f})",
+        over_best(seconds, best),
         best,
         f"{ratio(seconds['floor'], seconds['ours']):.2f}",
     )
@@ -256,9 +189,9 @@ def _products_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _verdict(row: Mapping[str, Any]) -> str:
     goal = _GOALS["as installed" if row["avx512"] and row["environment"] == "unset" else "AVX2"]
-    reached = ratio(row["seconds"][_best(row)], row["seconds"]["ours"])
-    verdict = "reached" if reached >= goal else "MISSED"
-    return f"- A whole step over PyTorch's best: {reached:.2f}, goal {goal}: {verdict}."
+    seconds = row["seconds"]
+    reached = ratio(seconds[best_of(seconds, _TORCH)], seconds["ours"])
+    return judged("A whole step over PyTorch's best", reached, goal)
 
 
 _INTRODUCTION = (
@@ -274,10 +207,7 @@ _INTRODUCTION = (
 )
 
 BENCHMARK = Benchmark(
-    name="convolution",
-    title="Throughput of a convolutional network's step, one thread",
-    measure=measure,
-    render=render,
+    "convolution", "Throughput of a convolutional network's step, one thread", measure, render
 )
 
 if __name__ == "__main__":

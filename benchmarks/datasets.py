@@ -2,8 +2,7 @@
 
 Each lies in a folder of its own, as its publisher distributes it: ``mnist`` (four idx files),
 ``california_housing`` (housing.tgz), ``letter_recognition``, ``higgs_sample``,
-``kddcup99_10pct``, ``japanese_vowels`` (two .ts files), ``tinyshakespeare`` (input.txt). Small
-ones come with scikit-learn.
+``kddcup99_10pct``, ``tinyshakespeare`` (input.txt). Small ones come with scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn import datasets
+
+import dask_horn as horn
 
 VARIABLE = "DASK_HORN_DATA"
 
@@ -81,25 +82,6 @@ def kddcup99(path: Path) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
     return pd.get_dummies(frame, columns=words, dtype=np.float32).to_numpy(np.float32), y
 
 
-def japanese_vowels(
-    folder: Path, part: str, mask_value: float = 0.0
-) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
-    """Sequences (n, 29, 12) of ``"TRAIN"`` or ``"TEST"`` and who speaks (n,), ``"1"`` to ``"9"``.
-
-    12 coefficients of speech for each of 7 to 29 steps; steps after the last are `mask_value`.
-    """
-    lines = (folder / "japanese_vowels" / f"JapaneseVowels_{part}.ts").read_text().splitlines()
-    cases = lines[lines.index("@data") + 1 :]
-    X = np.full((len(cases), 29, 12), mask_value, np.float32)
-    y = []
-    for row, case in zip(X, cases, strict=True):
-        *channels, speaker = case.split(":")
-        steps = np.array([channel.split(",") for channel in channels], np.float32).T
-        row[: len(steps)] = steps
-        y.append(speaker)
-    return X, np.array(y)
-
-
 def tiny_shakespeare(folder: Path, steps: int) -> tuple[Pair, Pair, str]:
     """Sequences of characters, what to foretell on each step, and the alphabet.
 
@@ -119,8 +101,6 @@ def tiny_shakespeare(folder: Path, steps: int) -> tuple[Pair, Pair, str]:
 
 def store_mnist(folder: Path, target: Path) -> tuple[str, str]:
     """Write MNIST's two parts as Zarr below `target`, once; return their locations."""
-    import dask_horn as horn
-
     locations = []
     for part in ("train", "t10k"):
         location = target / f"mnist-{part}.zarr"
@@ -128,3 +108,9 @@ def store_mnist(folder: Path, target: Path) -> tuple[str, str]:
             horn.write_samples(location, *mnist(folder, part), chunk_bytes=2**20)
         locations.append(os.fspath(location))
     return locations[0], locations[1]
+
+
+def mnist_network(width: int) -> horn.Network:
+    """Return 784-width-width-10 with relu."""
+    hidden = [horn.Dense(width, activation="relu") for _ in range(2)]
+    return horn.Network([*hidden, horn.Dense(10)], input_shape=784)

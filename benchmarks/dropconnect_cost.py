@@ -5,23 +5,19 @@ python -m benchmarks.dropconnect_cost --data FOLDER --full
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 import dask_horn as horn
-from benchmarks.apart import HASWELL, run_apart
+from benchmarks.apart import HASWELL, keep_to_one_core, run_apart
 from benchmarks.benchmark import Benchmark, Measured
+from benchmarks.operations import Call, Operation, Step
 from benchmarks.report import markdown_table
 from benchmarks.timing import in_turns, median_and_spread, ratio
-from dask_horn.kernels.opcodes import N_IN, N_OUT, OP
-from dask_horn.program import Execution, Optimizer, training_program
 
 BATCH, UNITS = 128, 800
 SEQUENCES, STEPS, MEMORY = 64, 64, 256
@@ -54,8 +50,7 @@ def measure(folder: Path, full: bool) -> Measured:
 
 def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Time all layers in turns, in a process that keeps to one core."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    keep_to_one_core()
     inputs, turns = settings["inputs"], settings["turns"]
     made = {name: _call(inputs, rate, mask) for name, rate, mask in _LAYERS}
     times = in_turns(made, turns)
@@ -65,50 +60,34 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"inputs": inputs, "seconds": times}
 
 
-def _call(inputs: str, rate: float, mask: str) -> Callable[[], object]:
-    """Make a call of layers' rows, forward and backward, and of what draws their masks."""
+def _call(inputs: str, rate: float, mask: str) -> Call:
+    """Make a call of layers' operations, forward and backward, and of what draws their masks."""
     masked = {"dropconnect": rate, "dropconnect_mask": mask}
     if inputs == _RECURRENT:
         layers = [horn.LSTM(MEMORY, return_sequences=rs, **masked) for rs in (True, False)]
         network = horn.Network([*layers, horn.Dense(10)], (STEPS, MEMORY))
-        return _rows_of(network, SEQUENCES, lambda kernel, row: row[N_OUT] % MEMORY == 0)
+        return _only(network, SEQUENCES, lambda operation: operation.n_out % MEMORY == 0)
     layer = horn.Dense(UNITS, activation="relu", **masked)
     network = horn.Network([horn.Dense(UNITS, activation=inputs), layer, horn.Dense(10)], 784)
-    return _rows_of(
+    return _only(
         network,
         BATCH,
-        lambda kernel, row: (
-            kernel.startswith(("gemm", "dropconnect")) and row[N_OUT] == UNITS and row[N_IN] != 784
+        lambda operation: (
+            operation.kernel.startswith(("gemm", "dropconnect"))
+            and operation.n_out == UNITS
+            and operation.n_in != 784
         ),
     )
 
 
-def _rows_of(
-    network: horn.Network, n: int, is_own: Callable[[str, NDArray[np.int64]], bool]
-) -> Callable[[], object]:
-    """Make a call of some rows of a training step with n samples."""
-    program = training_program(
-        network,
-        network.parameters,
-        {},
-        batch_size=n,
-        sample_dtype="float32",
-        optimizer=Optimizer("sgd", clip_norm=1.0),  # then gradients are products alone
-    )
-    n_inputs = network.n_inputs
-    execution = Execution(
-        program, network.initial_values(0), np.zeros(n_inputs), np.ones(n_inputs), key=1
-    )
-    x = np.random.default_rng(0).standard_normal((n, n_inputs), dtype=np.float32)
-    y = np.zeros((n, 1), np.float32)
-    batch = [x], [y], np.arange(n), np.array([0, n]), np.zeros(1)
-    execution.train(*batch)  # fills the buffers that the rows then find
-    own = [is_own(program.kernels[row[OP]], row) for row in program.rows]
-    execution.program = dataclasses.replace(program, rows=program.rows[own].copy())
-    return lambda: execution.train(*batch)
+def _only(network: horn.Network, n: int, is_own: Callable[[Operation], bool]) -> Call:
+    """Make a call of some operations of a training step with n samples."""
+    x = np.random.default_rng(0).standard_normal((n, network.n_inputs), dtype=np.float32)
+    step = Step(network, x, np.zeros((n, 1)), n, optimizer="sgd", clip_norm=1.0)
+    return step.only([i for i, operation in enumerate(step.operations) if is_own(operation)])
 
 
-def _torch_layer(inputs: str) -> Callable[[], object]:
+def _torch_layer(inputs: str) -> Call:
     """Make a call that masks the weight once for each example, as a tensor, and goes back."""
     import torch
 

@@ -32,12 +32,8 @@ _WORKER = """
 import time
 import distributed, numba
 began = time.perf_counter()
-from dask_horn.program import warm_up
-warm_up((
-    "gather_uint8", "gather_targets", "gemm_forward", "gemm_weight", "gemm_input", "store",
-    "relu_forward", "relu_backward", "linear_forward", "linear_backward",
-    "dropout_forward", "dropout_backward", "cross_entropy", "adamw",
-))
+from benchmarks.operations import load_kernels
+load_kernels()
 print(time.perf_counter() - began)
 """
 _FIT = """
@@ -140,7 +136,7 @@ def _bound(what: str, seconds: dict[str, Any]) -> str:
     return f"{told}: {'kept' if kept else '**not kept**'}"
 
 
-BENCHMARK = Benchmark(name="startup", title="Starting", measure=measure, render=render)
+BENCHMARK = Benchmark("startup", "Starting", measure, render)
 
 if __name__ == "__main__":
     BENCHMARK.command()()

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["geometric_mean", "in_turns", "median_and_spread", "ratio"]
+__all__ = [
+    "best_of",
+    "geometric_mean",
+    "in_turns",
+    "judged",
+    "median_and_spread",
+    "over_best",
+    "ratio",
+]
 
 
 def in_turns(
@@ -15,14 +23,8 @@ def in_turns(
 ) -> dict[str, list[float]]:
     """Time each contestant in turn, A B C A B C …; return the seconds of a call in each turn.
 
-    Parameters
-    ----------
-    contestants : mapping of str to callable
-        Warm already: every call counts.
-    turns : int
-        Measurements of each.
-    seconds : float, default 0
-        How long a turn lasts at least: calls that are shorter are repeated, and their mean taken.
+    Each is called twice before anything counts; calls shorter than `seconds` are repeated until a
+    turn lasts as long, and their mean is taken.
     """
     calls = {name: _calls_within(call, seconds) for name, call in contestants.items()}
     measured: dict[str, list[float]] = {name: [] for name in contestants}
@@ -43,6 +45,24 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> float:
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean."""
     return float(np.exp(np.mean(np.log(values))))
+
+
+def best_of(seconds: Mapping[str, Sequence[float]], names: Iterable[str]) -> str:
+    """Find the fastest of those that have been timed, by the median."""
+    timed = [name for name in names if name in seconds]
+    return min(timed, key=lambda name: float(np.median(seconds[name])))
+
+
+def over_best(seconds: Mapping[str, Sequence[float]], best: str, ours: str = "ours") -> str:
+    """Format how many times faster ours is, with quartiles."""
+    ratios = np.array(seconds[best]) / np.array(seconds[ours])
+    low, middle, high = np.percentile(ratios, [25, 50, 75])
+    return f"**{middle:.2f}** ({low:.2f} – {high:.2f})"
+
+
+def judged(what: str, value: float, goal: float) -> str:
+    """Say whether a figure is as high as it should be."""
+    return f"- {what}: {value:.2f}, goal {goal}: {'reached' if value >= goal else 'MISSED'}."
 
 
 def median_and_spread(values: Sequence[float], digits: int = 2, factor: float = 1.0) -> str:

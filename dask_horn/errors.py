@@ -17,7 +17,7 @@ __all__ = [
     "ModelFormatError",
     "ScratchError",
     "WorkerLostError",
-    "told_of",
+    "naming",
 ]
 
 
@@ -57,7 +57,7 @@ class WorkerLostError(HornError):
 
 
 @contextmanager
-def told_of(argument: str) -> Iterator[None]:
+def naming(argument: str) -> Iterator[None]:
     """Put the argument's name before what is wrong with its parts, such as its X and y."""
     try:
         yield

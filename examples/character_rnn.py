@@ -1,7 +1,7 @@
 """Predict the next character and write text: a divided LSTM over sequences.
 
     python character_rnn.py                                a minute, on Python's own help texts
-    python character_rnn.py --text input.txt --full        as in the benchmarks: an hour
+    python character_rnn.py --text input.txt --full        an hour
 
 The text is cut into sequences; at each character the network predicts the next one. Tiny
 Shakespeare is at https://github.com/karpathy/char-rnn/tree/master/data/tinyshakespeare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import warnings
 
@@ -379,6 +380,53 @@ def test_partial_fit_knows_all_classes_from_the_start():
         clf.partial_fit(X, Y, classes=[0, 1])
     with pytest.raises(ValueError, match="3, which is not among the classes"):
         clf.partial_fit(X, Y + 1)
+
+
+@ESTIMATORS
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_first_sample_that_is_not_finite_is_named(make, bad):
+    holed = X.copy()
+    holed[[7, 70], 2] = bad
+    word = "NaN" if np.isnan(bad) else "infinity"
+    for samples in (holed, holed.tolist(), pd.DataFrame(holed)):
+        with pytest.raises(ValueError, match=f"X holds {word} at sample 7, feature 2"):
+            make(**SMALL).fit(samples, Y)
+    for stop in (True, False):
+        estimator = make(**SMALL, early_stopping=stop)
+        with pytest.raises(ValueError, match=f"X holds {word} at sample 7, feature 2"):
+            estimator.fit(holed, Y)
+        with pytest.raises(ValueError, match=f"validation_data: X holds {word} at sample 7"):
+            estimator.fit(X, Y, validation_data=(holed, Y))
+    estimator = make(**SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match="NaN or infinity at sample 7"):
+        estimator.predict(holed)
+
+
+@ESTIMATORS
+def test_the_first_target_that_is_missing_is_named(make):
+    y = Y.astype(float)
+    y[[7, 70]] = np.nan
+    with pytest.raises(ValueError, match=r"y holds (NaN|no class) at sample 7"):
+        make(**SMALL).fit(X, y)
+    y = np.eye(3)[Y]
+    y[[7, 70], 1] = np.nan
+    with pytest.raises(ValueError, match="y holds NaN at sample 7, output 1"):
+        make(**SMALL).fit(X, y)
+
+
+@ESTIMATORS
+def test_values_of_samples_in_memory_are_looked_at_once(make, monkeypatch):
+    looked = []
+
+    def note(values, *_, **__):
+        looked.extend([values] if np.shape(values) == X.shape else [])
+
+    monkeypatch.setattr("sklearn.utils.validation._assert_all_finite", note)
+    for name in ("intake.sources", "survey.summary"):
+        module = importlib.import_module(f"dask_horn.data.{name}")
+        monkeypatch.setattr(module, "first_not_finite", note)
+    make(**SMALL).fit(X, Y)
+    assert len(looked) == 1
 
 
 @ESTIMATORS

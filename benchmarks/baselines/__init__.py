@@ -1,6 +1,9 @@
-"""The baselines that HORN-27 was written against, on our kernels and on Dask.
+"""The baselines that HORN-27 was written against, on Dask workers.
 
 python -m benchmarks.baselines --data FOLDER [--full]
+
+They share a plain network of dense layers (`network`), rows and learning rates (`rows`), and
+workers that talk to each other (`peers`); `methods` has a class for each, `wire` counts bytes.
 """
 
 from __future__ import annotations

@@ -18,54 +18,30 @@ import numpy as np
 from distributed import Client
 from numpy.typing import NDArray
 
-from dask_horn.training.plan.spec import RunSpec
+from benchmarks.baselines.rows import Job
 
-__all__ = ["Outcome", "Peer", "train_with"]
+__all__ = ["Outcome", "Peer", "put_together", "train_with"]
 
 _PATIENCE = 120.0  # seconds without the message that is waited for
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one worker tells of its training.
+    """What one worker tells of its training."""
 
-    Attributes
-    ----------
-    parameters : ndarray of float32
-        That it has in the end; empty where it has none to tell.
-    first_parameter : int
-        Where they begin in the network's vector.
-    losses : list of float
-        Mean loss of each of its steps, where it has seen it.
-    payload : int
-        Bytes of arrays that it has sent to other workers.
-    messages : int
-        Messages with such arrays.
-    seconds, waiting : float
-        Of its training; and the part of it in which it sent, or waited for others.
-    """
-
-    parameters: NDArray[np.float32]
-    first_parameter: int
-    losses: list[float]
-    payload: int
-    messages: int
-    seconds: float
-    waiting: float
+    parameters: NDArray[np.float32]  # that it has in the end; empty where it has none to tell
+    first_parameter: int  # where they begin in the network's vector
+    losses: list[float]  # mean loss of each of its steps, where it has seen it
+    payload: int  # bytes of arrays that it has sent to other workers
+    messages: int  # with such arrays
+    waiting: float  # seconds in which it sent, or waited for others
 
 
 class Peer(ABC):
-    """One of several workers: it sends arrays to others, and receives theirs.
+    """One of several workers: it sends arrays to others, and receives theirs."""
 
-    Parameters
-    ----------
-    spec : RunSpec
-        Of the undivided network.
-    rank, n_workers : int
-    """
-
-    def __init__(self, spec: RunSpec, rank: int, n_workers: int) -> None:
-        self.spec = spec
+    def __init__(self, job: Job, rank: int, n_workers: int) -> None:
+        self.job = job
         self.rank = rank
         self.n_workers = n_workers
         self.peers: Sequence[Any] = ()
@@ -107,17 +83,9 @@ class Peer(ABC):
 
     def train(self) -> Outcome:
         """Train for all passes."""
-        began = time.perf_counter()
         first_parameter, parameters, losses = self.steps()
-        seconds = time.perf_counter() - began
         return Outcome(
-            parameters,
-            first_parameter,
-            losses,
-            self.payload,
-            self.messages,
-            seconds,
-            self.waiting,
+            parameters, first_parameter, losses, self.payload, self.messages, self.waiting
         )
 
     @abstractmethod
@@ -126,28 +94,25 @@ class Peer(ABC):
 
 
 def train_with(
-    kind: type[Peer], client: Client, spec: RunSpec, n_workers: int
+    kind: type[Peer], client: Client, job: Job, n_workers: int
 ) -> tuple[NDArray[np.float32], list[Outcome]]:
-    """Train with an actor on each of the cluster's first workers.
-
-    Returns
-    -------
-    ndarray of float32
-        The parameters of the network.
-    list of Outcome
-        By rank.
-    """
+    """Train with an actor on each of the cluster's first workers; tell what came of it."""
     client.wait_for_workers(n_workers)
     addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:n_workers]
     made = [
-        client.submit(kind, spec, rank, n_workers, actor=True, workers=[address], pure=False)
+        client.submit(kind, job, rank, n_workers, actor=True, workers=[address], pure=False)
         for rank, address in enumerate(addresses)
     ]
     actors = [future.result() for future in made]
     for meeting in [actor.meet(actors) for actor in actors]:
         meeting.result()
     outcomes = [training.result() for training in [actor.train() for actor in actors]]
-    parameters = np.zeros(spec.network.parameters.size, np.float32)
-    for outcome in outcomes:
-        parameters[outcome.first_parameter :][: outcome.parameters.size] = outcome.parameters
-    return parameters, outcomes
+    return put_together(outcomes), outcomes
+
+
+def put_together(outcomes: Sequence[Outcome]) -> NDArray[np.float32]:
+    """Return the parameters of the network, of which each worker may have some."""
+    told = sorted(
+        (one for one in outcomes if one.parameters.size), key=lambda one: one.first_parameter
+    )
+    return np.concatenate([one.parameters for one in told])

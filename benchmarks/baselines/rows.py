@@ -2,56 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
-from dask_horn.cluster import current_executor
-from dask_horn.data import Block, deal, decoded
-from dask_horn.data.store import reading
-from dask_horn.kernels.random import derive_key, shuffled_entries
-from dask_horn.network import Network
-from dask_horn.training import Known, TrainingOptions
-from dask_horn.training.plan.prepare import make_spec, prepare_data
-from dask_horn.training.plan.spec import RunSpec
+__all__ = ["Job", "Rows", "batch_bounds", "job_of"]
 
-__all__ = [
-    "Rows",
-    "batch_bounds",
-    "read_rows",
-    "share_of",
-    "spec_of",
-    "step_rates",
-    "steps_of_pass",
-]
-
-_ORDER = 17  # sets this stream of random numbers apart
+_WARM_UP = 10  # steps
 
 
-def spec_of(
-    network: Network, X: Any, y: Any = None, *, n_passes: int, scratch: str | None = None,
-    **settings: Any,
-) -> RunSpec:  # fmt: skip
-    """Resolve data and settings as `dask_horn.train` would for an undivided network.
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is to be learnt, and how."""
 
-    A round stands for one pass; `settings` are those of `TrainingOptions`.
-    """
-    options = TrainingOptions.of(n_groups=1, n_submodels=1, n_rounds=n_passes, **settings)
-    data = prepare_data(network, X, y, None, options, Known(), current_executor(), scratch)
-    return make_spec(network, data, options, Known())
+    location: str  # of a Zarr group with X, uint8 (n, features), and y, uint8 (n,)
+    n_rows: int
+    mean: NDArray[np.float32]  # samples are taken as (x - mean) / scale
+    scale: NDArray[np.float32]
+    widths: tuple[int, ...]  # inputs, hidden layers, outputs
+    n_passes: int
+    batch_size: int
+    seed: int
+
+    def rates(self, n_steps: int) -> NDArray[np.float64]:
+        """Return the learning rate of so many steps: it rises, then follows a cosine to 0."""
+        steps = np.arange(n_steps)
+        rising = np.minimum(1, (steps + 1) / _WARM_UP)
+        highest = min(1 / max(self.widths[1:-1]), 0.005)  # the library's default
+        return highest * rising * (1 + np.cos(np.pi * steps / n_steps)) / 2
+
+    def decay(self, n_steps: int) -> float:
+        """Return the weight decay, by the library's default."""
+        return min(1.0, max(2500 / self.n_rows, 1 / float(self.rates(n_steps).sum())))
+
+    def share(self, rank: int, n_workers: int) -> slice:
+        """Return the rows of one of so many workers."""
+        return slice(self.n_rows * rank // n_workers, self.n_rows * (rank + 1) // n_workers)
+
+    def n_own(self, rank: int, n_workers: int) -> int:
+        """Return how many rows that are."""
+        own = self.share(rank, n_workers)
+        return own.stop - own.start
+
+    def steps_of_pass(self, n_rows: int) -> int:
+        """Return the optimizer steps of one pass over so many rows."""
+        return -(-n_rows // self.batch_size)
 
 
-def share_of(spec: RunSpec, rank: int, n_workers: int) -> tuple[Block, ...]:
-    """Return the row blocks of one of so many workers."""
-    blocks = spec.rounds[0].group_blocks[0]
-    return deal(blocks, n_workers, spec.seed)[rank] if n_workers > 1 else blocks
-
-
-def steps_of_pass(spec: RunSpec, n_rows: int) -> int:
-    """Return the optimizer steps of one pass over so many rows."""
-    return -(-n_rows // spec.batch_size)
+def job_of(
+    location: str, hidden: tuple[int, ...], n_passes: int, seed: int, batch_size: int = 128
+) -> Job:
+    """Survey the samples; return the job."""
+    group = zarr.open_group(location, mode="r")
+    X, y = group["X"][:], group["y"][:]
+    deviation = X.std(axis=0, dtype=np.float64)
+    scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
+    widths = (X.shape[1], *hidden, int(y.max()) + 1)
+    mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return Job(location, len(X), mean, scale, widths, n_passes, batch_size, seed)
 
 
 def batch_bounds(n_rows: int, n_steps: int) -> NDArray[np.int64]:
@@ -59,62 +71,22 @@ def batch_bounds(n_rows: int, n_steps: int) -> NDArray[np.int64]:
     return np.arange(n_steps + 1) * n_rows // n_steps
 
 
-def step_rates(spec: RunSpec, n_steps: int) -> NDArray[np.float64]:
-    """Return the learning rate of each step of all passes: rising once, then a cosine."""
-    steady = replace(spec.schedule, warmup_steps=0)
-    schedules = [spec.schedule] + [steady] * (len(spec.rounds) - 1)
-    return np.concatenate([schedule.rates(i, n_steps) for i, schedule in enumerate(schedules)])
-
-
-@dataclass(frozen=True, eq=False)
 class Rows:
-    """The decoded rows of a worker.
+    """The rows of one worker, in memory; what it does not want is not read."""
 
-    Attributes
-    ----------
-    samples, targets : list of ndarray
-        By block; empty where they are not wanted.
-    lengths : ndarray of int64
-        Rows of each block.
-    seed, rank : int
-        What the order is keyed by.
-    """
+    def __init__(
+        self, job: Job, rank: int = 0, n_workers: int = 1, *, samples: bool = True,
+        targets: bool = True,
+    ) -> None:  # fmt: skip
+        group, own = zarr.open_group(job.location, mode="r"), job.share(rank, n_workers)
+        self.samples = group["X"][own] if samples else None
+        self.targets = group["y"][own] if targets else None
+        self.n_rows = own.stop - own.start
+        self._key = (job.seed, rank)
 
-    samples: list[NDArray[Any]]
-    targets: list[NDArray[np.float32]]
-    lengths: NDArray[np.int64]
-    seed: int
-    rank: int
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return int(self.lengths.sum())
-
-    def order(self, number: int) -> NDArray[np.int64]:
-        """Return the order of the rows in one pass, as ``(block << 32) | row``."""
-        return shuffled_entries(derive_key(self.seed, number, self.rank, _ORDER), self.lengths)
-
-
-def read_rows(
-    spec: RunSpec,
-    rank: int = 0,
-    n_workers: int = 1,
-    *,
-    samples: bool = True,
-    targets: bool = True,
-) -> Rows:
-    """Read the share of a worker: samples and targets, or what is wanted of them."""
-    blocks = share_of(spec, rank, n_workers)
-    lengths = np.array([len(block) for block in blocks], np.int64)
-    x = [decoded(spec.run, spec.samples, block, None).x for block in blocks] if samples else []
-    y = [_targets(spec, block) for block in blocks] if targets else []
-    return Rows(x, y, lengths, spec.seed, rank)
-
-
-def _targets(spec: RunSpec, block: Block) -> NDArray[np.float32]:
-    """Read the targets of a block, and not its samples."""
-    location, classes = spec.samples.y, spec.samples.classes
-    assert location is not None, "training samples have targets"
-    labels = reading.read_rows(reading.open_rows(location), location, block.start, block.stop)
-    return spec.targets.encode(labels if classes is None else classes[labels])
+    def batches(self, n_steps: int, n_passes: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each step, in an order that is drawn anew in each pass."""
+        bounds = batch_bounds(self.n_rows, n_steps)
+        for number in range(n_passes):
+            order = np.random.default_rng((*self._key, number)).permutation(self.n_rows)
+            yield from (order[a:b] for a, b in pairwise(bounds))

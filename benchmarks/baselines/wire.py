@@ -1,23 +1,16 @@
 """What crosses between workers, and what they read: counted where it happens, in each worker.
 
-Two counters of different kinds, neither of which is ours:
-
-- sockets: every byte that a worker's event loop writes to or reads from a connection to another
-  worker, headers and all, where Tornado hands it to the operating system. Dask's own figures miss
-  the messages of actors. A connection is known by the address that it was opened to, so each is
-  counted once, by the worker that has opened it.
-- Dask's: `Worker.transfer_incoming_log`, the results that a worker has fetched from others.
-
-And from Linux: bytes read from and written to files, and the peak of the memory.
+Every byte that a worker's event loop writes to or reads from a connection to another worker,
+headers and all, where Tornado hands it to the operating system. Dask's own figures miss the
+messages of actors. A connection is known by the address that it was opened to, so each is counted
+once, by the worker that has opened it. And from Linux: bytes read from files, and peak memory.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +18,9 @@ from distributed import Client, WorkerPlugin
 from distributed.comm.addressing import get_address_host_port
 from tornado.iostream import IOStream
 
-__all__ = [
-    "SocketCounter",
-    "Usage",
-    "forget_peaks",
-    "reset_peak",
-    "usage_between",
-    "worker_state",
-]
+from benchmarks.workers import memory_in_use, peak_memory
+
+__all__ = ["SocketCounter", "usage_between", "worker_state"]
 
 _by_peer: Counter[tuple[str, int]] = Counter()
 
@@ -75,39 +63,6 @@ def _peer(stream: Any) -> tuple[str, int]:
     return end
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What all workers have used up in a run; bytes.
-
-    Attributes
-    ----------
-    sockets : int
-        Between workers.
-    fetched : int
-        Results that workers have fetched from each other, as Dask counts them.
-    files_read, files_written : int
-    peak_memory : int
-        Of the worker that had the most, beyond what it had before the run.
-    """
-
-    sockets: int
-    fetched: int
-    files_read: int
-    files_written: int
-    peak_memory: int
-
-
-def forget_peaks(client: Client) -> None:
-    """Let each worker's peak of memory begin anew, where Linux allows that."""
-    client.run(reset_peak)
-
-
-def reset_peak() -> None:
-    """Let this process' peak of memory begin anew, at what it has now."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
 def worker_state(client: Client) -> dict[str, dict[str, Any]]:
     """Return the counters of all workers, by address."""
     addresses = [get_address_host_port(one) for one in client.scheduler_info(-1)["workers"]]
@@ -118,32 +73,22 @@ def worker_state(client: Client) -> dict[str, dict[str, Any]]:
 def _state(workers: list[tuple[str, int]], dask_worker: Any) -> dict[str, Any]:
     own = get_address_host_port(dask_worker.address)
     files = dict(re.findall(r"(\w+): (\d+)", Path("/proc/self/io").read_text()))
-    status = dict(re.findall(r"(\w+):\s+(\d+) kB", Path("/proc/self/status").read_text()))
     others = [tuple(worker) for worker in workers if tuple(worker) != own]
     return {
         "sockets": sum(_by_peer[worker] for worker in others),
-        "fetched": sum(transfer["total"] for transfer in dask_worker.transfer_incoming_log),
         "files_read": int(files["rchar"]),
-        "files_written": int(files["wchar"]),
-        "memory": 1024 * int(status["VmRSS"]),
-        "peak_memory": 1024 * int(status["VmHWM"]),
+        "memory": memory_in_use(),
+        "peak_memory": peak_memory(),
     }
 
 
 def usage_between(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
-) -> Usage:
-    """Subtract counters, and add up the workers."""
-
-    def grown(name: str) -> int:
-        return sum(int(after[worker][name] - before[worker][name]) for worker in after)
-
-    return Usage(
-        sockets=grown("sockets"),
-        fetched=grown("fetched"),
-        files_read=grown("files_read"),
-        files_written=grown("files_written"),
-        peak_memory=max(
-            after[worker]["peak_memory"] - before[worker]["memory"] for worker in after
-        ),
-    )
+) -> dict[str, int]:
+    """Subtract counters, and add up the workers; of memory, take the worker that grew most."""
+    used = {
+        name: sum(int(after[worker][name] - before[worker][name]) for worker in after)
+        for name in ("sockets", "files_read")
+    }
+    peaks = [after[worker]["peak_memory"] - before[worker]["memory"] for worker in after]
+    return {**used, "peak_memory": max(peaks)}

@@ -7,19 +7,17 @@ losses is checked.
 
 from __future__ import annotations
 
-import contextlib
 import resource
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, Queue
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster
 
 import dask_horn as horn
+from benchmarks.datasets import mnist_network
 from benchmarks.time_to_accuracy.task import Checkpoint, Log, Task
+from benchmarks.workers import local_cluster
 
 __all__ = ["on_a_cluster", "on_threads"]
 
@@ -28,10 +26,7 @@ def on_a_cluster(task: Task, seed: int, settings: dict[str, Any], log: Log) -> I
     """Train on a LocalCluster of two worker processes of one thread."""
     store = task.store
     began = time.perf_counter()
-    with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
+    with local_cluster(2) as client:
         log.startup["cluster"] = time.perf_counter() - began
         _warm(task, store, settings, log)
         log.idle_rss = max(client.run(_rss).values())
@@ -51,15 +46,12 @@ def on_threads(task: Task, seed: int, settings: dict[str, Any], log: Log) -> Ite
         yield from _looked_at(task, store, seed, settings, seconds, losses)
 
 
-def _network(task: Task) -> horn.Network:
-    hidden = [horn.Dense(task.hidden, activation="relu") for _ in range(2)]
-    return horn.Network([*hidden, horn.Dense(10)], input_shape=784)
-
-
 def _warm(task: Task, store: str, settings: dict[str, Any], log: Log) -> None:
     """Load or compile the kernels wherever they run."""
     began = time.perf_counter()
-    horn.train(_network(task), store, **{**settings, "n_rounds": 1, "steps_per_round": 4})
+    horn.train(
+        mnist_network(task.hidden), store, **{**settings, "n_rounds": 1, "steps_per_round": 4}
+    )
     log.startup["first run, of 4 steps"] = time.perf_counter() - began
 
 
@@ -89,19 +81,18 @@ def _on_the_clock(
 ) -> tuple[list[float], list[float]]:
     """Train from the call of `train` on; return when each round was done, and its loss."""
     clock = _Clock()
-    horn.train(_network(task), store, random_state=seed, callbacks=[clock], **settings)
+    horn.train(mnist_network(task.hidden), store, random_state=seed, callbacks=[clock], **settings)
     log.notes["seconds before the first round"] = clock.rounds_began
     log.notes["share in training tasks"] = clock.kernel_seconds / 2 / clock.seconds[-1]
     return clock.seconds, clock.losses
 
 
 class _Look(horn.Callback):
-    """Hands the parent of each round over, and waits until it is taken."""
+    """Keeps the parent of each round."""
 
     def __init__(self, losses: list[float]) -> None:
         self.losses = losses
-        self.models: Queue[horn.Model] = Queue(maxsize=1)
-        self.enough = False
+        self.models: list[horn.Model] = []
 
     def on_run_start(self, event: Any) -> None:
         """Keep what fetches models."""
@@ -110,9 +101,7 @@ class _Look(horn.Callback):
     def on_round_end(self, record: horn.RoundRecord) -> None:
         """Fetch the parent."""
         assert record.loss == self.losses[record.round - 1], "runs repeat bit for bit"
-        self.models.put(self.model())
-        if self.enough:
-            raise StopIteration
+        self.models.append(self.model())
 
 
 def _looked_at(
@@ -123,29 +112,11 @@ def _looked_at(
     seconds: list[float],
     losses: list[float],
 ) -> Iterator[Checkpoint]:
-    """Train once more, in another thread, for the parent of each round."""
-    look = _Look(losses)
-    with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(
-            horn.train, _network(task), store, random_state=seed, callbacks=[look], **settings
-        )
-        try:
-            for time_of_round in seconds:
-                yield Checkpoint(time_of_round, _next(look.models, training).predict)
-        finally:
-            look.enough = True
-            while not training.done():
-                with contextlib.suppress(Empty):
-                    look.models.get(timeout=0.05)
-
-
-def _next(models: Queue[horn.Model], training: Future[Any]) -> horn.Model:
-    """Wait for the next parent, as long as there is hope for one."""
-    while True:
-        with contextlib.suppress(Empty):
-            return models.get(timeout=1)
-        if training.done():
-            training.result()  # raises what went wrong
+    """Train once more, for the parent of each round."""
+    look, network = _Look(losses), mnist_network(task.hidden)
+    horn.train(network, store, random_state=seed, callbacks=[look], **settings)
+    for time_of_round, model in zip(seconds, look.models, strict=True):
+        yield Checkpoint(time_of_round, model.predict)
 
 
 def _rss() -> float:

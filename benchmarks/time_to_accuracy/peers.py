@@ -1,7 +1,7 @@
 """PyTorch as a contestant: in one process of two threads, and as DDP of two processes of one.
 
 Both have what is best for them: samples in memory as standardized float32, fused optimizers,
-denormals flushed, the better of eager and compiled (in one process), the whole schedule warm.
+denormals flushed, the whole schedule warm. Eager: compiled, a step takes as long here.
 """
 
 from __future__ import annotations
@@ -24,32 +24,19 @@ from benchmarks.time_to_accuracy.task import Checkpoint, Images, Log, Task
 __all__ = ["ddp", "one_process"]
 
 _CHECKPOINTS = 10  # in a pass over the samples
-_TRIAL_STEPS = 30
 
 
 def one_process(task: Task, seed: int, settings: dict[str, Any], log: Log) -> Iterator[Checkpoint]:
-    """Train with two threads.
-
-    `settings`: optimizer, learning_rate, batch_size, passes; compile may be given, else it is
-    chosen here, by the time of a step.
-    """
+    """Train with two threads; `settings`: optimizer, learning_rate, batch_size, passes."""
     torch.set_num_threads(2)
     torch.set_flush_denormal(True)
     X, y, to_float = _samples(task)
     log.idle_rss = _rss()
-    compiled = settings.get("compile")
-    if compiled is None:
-        compiled = _compiled_is_faster(task.hidden, X, y, settings, log)
     trainer = _Trainer(task.hidden, seed, len(y), settings)
-    if compiled:
-        trainer.compile()
     began = time.perf_counter()
     _warm(trainer, X, y)
-    log.startup["first steps, compiled" if compiled else "first steps"] = (
-        time.perf_counter() - began
-    )
+    log.startup["first steps"] = time.perf_counter() - began
     trainer.restart(seed)
-    log.notes["compiled"] = compiled
     batches = _Batches(len(y), settings["batch_size"], seed)
     seconds = 0.0
     for until in _checkpoint_steps(trainer.n_steps, batches.per_pass):
@@ -149,7 +136,6 @@ class _Trainer:
             nn.Linear(hidden, 10),
         )  # fmt: skip
         self.forward: Any = self.model
-        self.loss_of: Any = lambda x, y: nn.functional.cross_entropy(self.forward(x), y)
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
@@ -167,13 +153,9 @@ class _Trainer:
             self.optimizer = torch.optim.SGD(weights, rate, momentum=0.9, fused=True)
         self.done = 0
 
-    def compile(self) -> None:
-        """Compile forward pass and loss, and with them the backward pass."""
-        self.loss_of = torch.compile(self.loss_of)
-
     def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
         """Take one step, at the schedule's rate."""
-        self.loss_of(x, y).backward()
+        nn.functional.cross_entropy(self.forward(x), y).backward()
         warm_up = max(1, min(100, self.n_steps // 5))
         rate = 0.5 * (1 + math.cos(math.pi * self.done / self.n_steps))
         rate *= min(1.0, (self.done + 1) / warm_up) * self.settings["learning_rate"]
@@ -233,28 +215,6 @@ def _warm(trainer: _Trainer, X: torch.Tensor, y: torch.Tensor) -> None:
     rows = torch.arange(trainer.settings["batch_size"])
     for _ in range(5):
         trainer.step(X[rows], y[rows])
-
-
-def _compiled_is_faster(
-    hidden: int, X: torch.Tensor, y: torch.Tensor, settings: dict[str, Any], log: Log
-) -> bool:
-    """Time steps of both in turn; note the medians."""
-    began = time.perf_counter()
-    trainers = {compiled: _Trainer(hidden, 0, len(y), settings) for compiled in (False, True)}
-    trainers[True].compile()
-    for trainer in trainers.values():
-        _warm(trainer, X, y)
-    log.startup["trying eager and compiled"] = time.perf_counter() - began
-    times: dict[bool, list[float]] = {False: [], True: []}
-    rows = torch.randperm(len(y))[: settings["batch_size"]]
-    for _ in range(_TRIAL_STEPS):
-        for compiled, trainer in trainers.items():
-            began = time.perf_counter()
-            trainer.step(X[rows], y[rows])
-            times[compiled].append(time.perf_counter() - began)
-    eager, fast = (float(np.median(times[compiled])) for compiled in (False, True))
-    log.notes["ms of a step"] = {"eager": 1000 * eager, "compiled": 1000 * fast}
-    return fast < eager
 
 
 def _checkpoint_steps(n_steps: int, per_pass: int) -> list[int]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+import dask_horn as horn
 from benchmarks.datasets import mnist
 
 __all__ = ["Checkpoint", "Contestant", "Course", "Log", "Task", "follow"]
@@ -48,21 +49,11 @@ Contestant: TypeAlias = Callable[["Task", int, dict[str, Any], Log], Iterator[Ch
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt.
+    """What is to be learnt."""
 
-    Attributes
-    ----------
-    folder : str
-        Of the data sets.
-    scratch : str
-        Of Zarr stores.
-    hidden : int
-        Units of each of the two hidden layers.
-    """
-
-    folder: str
-    scratch: str
-    hidden: int
+    folder: str  # of the data sets
+    scratch: str  # of Zarr stores
+    hidden: int  # units of each of the two hidden layers
 
     @cached_property
     def train(self) -> tuple[Images, Images]:
@@ -86,8 +77,6 @@ class Task:
     @property
     def store(self) -> str:
         """Location of the samples to train on as Zarr, written where they are not there yet."""
-        import dask_horn as horn
-
         location = Path(self.scratch) / "train.zarr"
         if not location.exists():
             horn.write_samples(location, *self.train, chunk_bytes=2**20)
@@ -100,13 +89,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Course:
-    """How one training went.
-
-    Attributes
-    ----------
-    seconds, held_out, test : list of float
-        Of each checkpoint: training time so far, accuracies in %.
-    """
+    """How one training went: of each checkpoint its time, and accuracies in %."""
 
     seconds: list[float]
     held_out: list[float]

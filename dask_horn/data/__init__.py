@@ -1,6 +1,9 @@
-"""Where samples come from: stores, row blocks, windows, targets and standardizing.
+"""The data room: from what users pass to windows of decoded rows, and what is known of them.
 
-Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor any cluster.
+Its folders are floors too, bottom up: `values` (what samples and targets mean), `store` (Zarr),
+`rows` (row blocks and windows), `intake` (what users pass) and `survey` (the pass before
+training). Knows Zarr and Dask's delayed tasks; knows neither networks nor training, nor any
+cluster.
 """
 
 from __future__ import annotations
@@ -10,17 +13,15 @@ from dask_horn.data.intake.sources import in_memory
 from dask_horn.data.intake.spool import spool, spool_split
 from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.rows.windows import (
-    DecodedBlock,
     decoded,
     decoded_row_bytes,
     forget,
     window_spans,
     windows,
 )
-from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
 from dask_horn.data.store.tasks import computed_by
-from dask_horn.data.survey.survey import Survey, survey
+from dask_horn.data.survey.survey import Survey, check_held_out, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
 from dask_horn.data.values.standardize import Standardizer
@@ -28,9 +29,7 @@ from dask_horn.data.values.targets import TargetKind, Targets
 
 __all__ = [
     "FEATURES",
-    "ArrayLocation",
     "Block",
-    "DecodedBlock",
     "SampleForm",
     "SampleStore",
     "Standardizer",
@@ -38,6 +37,7 @@ __all__ = [
     "TargetKind",
     "Targets",
     "as_samples",
+    "check_held_out",
     "computed_by",
     "deal",
     "decoded",

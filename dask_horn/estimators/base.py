@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
-from dask_horn.errors import told_of
+from dask_horn.errors import naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
@@ -34,7 +34,7 @@ from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
 from dask_horn.records import Callback, History
-from dask_horn.training import Known, TrainingOptions, run
+from dask_horn.training import Settled, TrainingOptions, run
 
 __all__ = ["HornEstimator", "Task", "merges"]
 
@@ -53,14 +53,14 @@ class Task:
         The network's loss.
     n_outputs : int
         Number of outputs.
-    known : Known
-        What is known of the targets before the run.
+    settled : Settled
+        What the targets tell before the run looks at them.
     """
 
     y: Any
     loss: str
     n_outputs: int
-    known: Known = field(default_factory=Known)
+    settled: Settled = field(default_factory=Settled)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -114,15 +114,16 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             _check_may_continue("initial", initial, options)
         callbacks = [*begin_fit(self, X, y), *self._progress()]
         with self._all_or_nothing():
-            X, y = self._checked_pair(X, y, reset=True, min_samples=2)
-            task = self._task(X, y, None if initial is None else initial.classes, self._form(X))
+            form = self._form(X)
+            X, y = self._checked_pair(X, y, form, reset=True, min_samples=2)
+            task = self._task(X, y, None if initial is None else initial.classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
                 X,
                 task.y,
                 options=options,
-                known=task.known if initial is None else _known_from("initial", initial, network),
+                settled=task.settled if initial is None else _settled("initial", initial, network),
                 validation_data=self._checked_validation(validation_data),
                 checkpoint=self.checkpoint,
                 callbacks=callbacks,
@@ -139,15 +140,16 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if before is not None:
             _check_may_continue("model_", before, options)
         with self._all_or_nothing():
-            X, y = self._checked_pair(X, y, reset=before is None, min_samples=1)
-            task = self._task(X, y, classes, self._form(X))
+            form = self._form(X)
+            X, y = self._checked_pair(X, y, form, reset=before is None, min_samples=1)
+            task = self._task(X, y, classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
                 X,
                 task.y,
                 options=options,
-                known=task.known if before is None else _known_from("model_", before, network),
+                settled=task.settled if before is None else _settled("model_", before, network),
                 callbacks=self._progress(),
                 initial=before,
             )
@@ -155,9 +157,11 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             self._keep(result.model, History([*getattr(self, "history_", ()), record]), seed)
         return self
 
-    def _checked_pair(self, X: Any, y: Any, *, reset: bool, min_samples: int) -> tuple[Any, Any]:
+    def _checked_pair(
+        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int
+    ) -> tuple[Any, Any]:
         checks = {"reset": reset, "min_samples": min_samples, "numeric": is_regressor(self)}
-        return checked_pair(self, X, y, self._form(X), **checks)
+        return checked_pair(self, X, y, form, **checks)
 
     def _form(self, X: Any) -> SampleForm:
         """Return the form of samples that `layers` need; without them, rows of features."""
@@ -177,7 +181,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             return validation_data
         X, y = validation_data
-        with told_of("validation_data"):
+        with naming("validation_data"):
             return checked_samples(self, X, reset=False), y
 
     def _seed(self) -> int:
@@ -316,11 +320,11 @@ def _check_may_continue(name: str, initial: Any, options: TrainingOptions) -> No
         )
 
 
-def _known_from(name: str, initial: Model, network: Network) -> Known:
-    """Return what the model that is trained further already fixes."""
+def _settled(name: str, initial: Model, network: Network) -> Settled:
+    """Return what a model that is trained further has settled."""
     if initial.network.parameters != network.parameters or initial.network.loss != network.loss:
         raise ValueError(
             f"{name} has the network {initial.network!r}, but parameters and y need {network!r}; "
             "pass layers=initial.network.layers[:-1], and targets of the same kind"
         )
-    return Known(initial.standardizer, initial.targets)
+    return Settled(initial.standardizer, initial.targets)

@@ -21,7 +21,7 @@ from dask_horn.estimators.callbacks import managed
 from dask_horn.estimators.inputs import distinct_labels, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
-from dask_horn.training import Known
+from dask_horn.training import Settled
 
 __all__ = ["HornClassifier"]
 
@@ -190,7 +190,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if not is_location(X):
-            X, y = self._checked_pair(X, y, reset=False, min_samples=1)
+            X, y = self._checked_pair(X, y, self._form(X), reset=False, min_samples=1)
         self.model_: Model | Ensemble = self.model_.calibrate(X, y)
         return self
 
@@ -274,8 +274,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
                 "least two classes"
             )
-        known = Known(targets=Targets.of_classes(classes, steps))
-        return Task(y, "cross_entropy", len(classes), known)
+        settled = Settled(targets=Targets.of_classes(classes, steps))
+        return Task(y, "cross_entropy", len(classes), settled)
 
     def _attributes_of(self, model: Model | Ensemble) -> dict[str, Any]:
         classes: NDArray[Any] | None = model.classes

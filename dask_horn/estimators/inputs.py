@@ -1,29 +1,34 @@
 """What users pass to the estimators: checked by scikit-learn where it is in memory.
 
-Dask and Zarr arrays are never pulled into memory: of them only the number of features and their
-names are checked here, and the rest when the library reads them.
+Whether values are finite is left to the library, which looks once and names the sample. Dask and
+Zarr arrays are never pulled into memory: of them only the number of features and their names are
+checked here, and the rest when the library reads them.
 """
 
 from __future__ import annotations
 
 import math
-import uuid
-from functools import partial
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import ArrayLocation, SampleForm, in_memory, is_location
+from dask_horn.data import SampleForm, in_memory, is_location
 from dask_horn.data.intake.padded import filled_beside
+from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.lazy import known_rows, known_samples
-from dask_horn.data.store.reading import read_rows, reading_rows
-from dask_horn.data.store.tasks import call, compute, is_lazy
-from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape, plain_labels
+from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.values.arrays import (
+    check_lengths,
+    check_target_shape,
+    first_not_finite,
+    label_fault,
+    plain_labels,
+)
 
 __all__ = [
     "checked_pair",
@@ -56,7 +61,7 @@ def to_memory(array: Any) -> Any:
     return array
 
 
-def checked_samples(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> Any:
+def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Check samples against what the estimator was fitted on, or take note of them.
 
     Parameters
@@ -67,8 +72,6 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> An
         In memory it is checked by scikit-learn.
     reset : bool
         Whether this is a first look.
-    **checks
-        As `sklearn.utils.check_array` takes them.
 
     Raises
     ------
@@ -77,7 +80,9 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, **checks: Any) -> An
     """
     if in_memory(X):
         rows, shape = _flat(X)
-        return _restored(validate_data(estimator, rows, reset=reset, **checks), shape)
+        return _restored(
+            validate_data(estimator, rows, reset=reset, ensure_all_finite=False), shape
+        )
     if len(X.shape) < 2:
         raise ValueError(
             f"X has shape {X.shape}, but samples need a row each. Reshape your data: "
@@ -116,29 +121,38 @@ def checked_pair(
         y = _with_steps(X, y, form, numeric)
     if in_memory(X):
         rows, shape = _flat(X)
-        columns, y_shape = (y, None) if form.target_steps is None else _flat(to_memory(y))
-        rows, y = validate_data(
-            estimator,
-            rows,
-            to_memory(columns),
-            reset=reset,
-            multi_output=True,
-            y_numeric=numeric,
-            ensure_min_samples=min_samples,
-        )
-        return _restored(rows, shape), _restored(y, y_shape)
-    checked_samples(estimator, X, reset=reset)
+        checks = {"ensure_min_samples": min_samples, "ensure_all_finite": False}
+        rows = validate_data(estimator, rows, reset=reset, **checks)
+        X, y = _restored(rows, shape), to_memory(y)
+    else:
+        checked_samples(estimator, X, reset=reset)
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target "
             "y is None."
         )
     if in_memory(y):
-        dtype = "numeric" if numeric else None
-        y = check_array(
-            y, ensure_2d=False, allow_nd=True, dtype=dtype, input_name="y", estimator=estimator
-        )
+        y = _checked_targets(estimator, y, form, numeric)
+        if in_memory(X):
+            check_consistent_length(X, y)
     return X, y
+
+
+def _checked_targets(estimator: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
+    """Check targets in memory; of classes also that none is missing, before they are counted."""
+    dtype = "numeric" if numeric else None
+    checks = {"ensure_2d": False, "allow_nd": True, "dtype": dtype, "ensure_all_finite": False}
+    y = check_array(y, **checks, input_name="y", estimator=estimator)
+    if numeric:
+        return y
+    columns = y.reshape(len(y), -1)
+    if form.target_steps is None and columns.shape[1] > 1:
+        fault = first_not_finite(columns, "y", "output")
+    else:
+        fault = label_fault(columns[:, 0] if form.target_steps is None else columns)
+    if fault is not None:
+        raise ValueError(fault)
+    return y
 
 
 def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
@@ -169,22 +183,8 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
         samples = known_samples(X) if is_lazy(X) else X
         labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
         y = filled_beside(samples, labels, form)
-    distinct = partial(_distinct, form.target_steps)
-    if isinstance(y, zarr.Array):
-        location, rows = ArrayLocation.of(y), reading_rows(y, 8)
-        spans = [(start, min(start + rows, y.shape[0])) for start in range(0, y.shape[0], rows)]
-        parts = [distinct(read_rows(y, location, *span)) for span in spans]
-    else:
-        token = f"labels-{uuid.uuid4().hex[:12]}"
-        blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
-        tasks = [call(distinct, block, key=(token, i)) for i, block in enumerate(blocks)]
-        with current_executor().scheduling():
-            parts = list(compute(*tasks))
-    return np.unique(np.concatenate([part for part in parts if len(part)]))
-
-
-def _distinct(steps: int | None, labels: Any) -> NDArray[Any]:
-    return np.unique(as_targets(labels, "classes", steps))
+    with current_executor().scheduling():
+        return chunked_classes(y, form.target_steps)
 
 
 def _flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:

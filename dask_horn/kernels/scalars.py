@@ -14,10 +14,13 @@ import numpy as np
 
 from dask_horn.kernels.compile import inlined
 
-__all__ = ["ACTIVATIONS", "NEEDS_INPUT", "exp_negative"]
+__all__ = ["ACTIVATIONS", "LEAKY_SLOPE", "NEEDS_INPUT", "exp_negative"]
+
+#: Slope of leaky_relu below zero.
+LEAKY_SLOPE = 0.01
 
 _ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
-_LEAK = np.float32(0.01)
+_LEAK = np.float32(LEAKY_SLOPE)
 
 # e^x = 2^n e^r, where n is the integer next to x / ln 2, so |r| <= ln 2 / 2.
 _LOG2_E = np.float32(1 / math.log(2))

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from dask_horn.checks import checked_integer
-from dask_horn.network import LEAKY_SLOPE, Dense, Dropout, Network, PlacedLayer
+from dask_horn.kernels.scalars import LEAKY_SLOPE
+from dask_horn.network import Dense, Dropout, Network, PlacedLayer
 
 __all__ = ["Draws", "SampledLayers", "first_sampled"]
 

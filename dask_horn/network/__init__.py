@@ -1,6 +1,6 @@
 """WHAT is trained: layer specs, shapes, the parameter table, initial values, JSON."""
 
-from dask_horn.network.activations import ACTIVATIONS, LEAKY_SLOPE
+from dask_horn.network.activations import ACTIVATIONS
 from dask_horn.network.initial import initial_values, spread
 from dask_horn.network.layers import (
     GRU,
@@ -20,7 +20,7 @@ from dask_horn.network.layers import (
     SimpleRNN,
     Windows,
 )
-from dask_horn.network.losses import LOSSES, Loss
+from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.outputs import with_outputs
 from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
@@ -31,8 +31,8 @@ __all__ = [
     "ACTIVATIONS",
     "ALIGNMENT",
     "GRU",
+    "HUBER_DELTA",
     "INPUT",
-    "LEAKY_SLOPE",
     "LOSSES",
     "LSTM",
     "OUTPUT",

@@ -1,6 +1,6 @@
 """The activations by name: what a layer's `activation` may be.
 
-The kernels compute them; here are the names, and the constants that define them.
+The kernels compute them (`dask_horn.kernels.scalars`); here are the names.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from typing import Any
 
 from dask_horn.checks import checked_choice
 
-__all__ = ["ACTIVATIONS", "LEAKY_SLOPE"]
+__all__ = ["ACTIVATIONS"]
 
 # gelu is the exact form, x * (1 + erf(x / sqrt 2)) / 2, not its approximation by tanh.
 ACTIVATIONS: tuple[str, ...] = ("relu", "tanh", "sigmoid", "gelu", "leaky_relu", "linear")
-
-LEAKY_SLOPE = 0.01  # slope of leaky_relu below zero
 
 
 def checked_activation(value: Any) -> str:

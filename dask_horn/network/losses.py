@@ -1,19 +1,28 @@
-"""The losses by name: and which targets each takes.
+"""The losses by name: which targets each takes, and its formula.
 
-The kernels compute them. A loss takes the outputs of a linear last layer and applies softmax or
-sigmoid itself, which is numerically safer.
+Training computes losses and gradients in kernels, which take the outputs of a linear last layer and
+apply softmax or sigmoid themselves: that is numerically safer. The formulas here are for scores,
+whose predictions may be the mean of several models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dask_horn.checks import checked_choice
 
-__all__ = ["LOSSES", "Loss"]
+__all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
+
+#: Where huber turns from quadratic to linear, in standard deviations of the target.
+HUBER_DELTA = 1.0
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,10 @@ class Loss:
         The name that a network gives.
     kind : {"classes", "labels", "values"}
         The targets: a class index per sample, 0 or 1 for each of several labels, or real values.
+    of_rows : callable
+        ``of_rows(predicted, targets)`` is the loss of each row, (n,). `predicted` is float64: the
+        logarithms of the classes' probabilities, the labels' probabilities, or values. `targets`
+        is (n, columns).
     min_outputs : int
         The smallest number of output units that makes sense.
 
@@ -38,22 +51,36 @@ class Loss:
 
     name: str
     kind: Literal["classes", "labels", "values"]
+    of_rows: Callable[[Array, Array], Array]
     min_outputs: int = 1
 
 
-# With logits z (batch, outputs) and targets t, the mean over the batch of
-#   cross_entropy         -log softmax(z)[t]
-#   binary_cross_entropy  mean over labels  of max(z, 0) - z t + log(1 + exp(-|z|))
-#   squared_error         mean over outputs of (z - t)^2 / 2
-#   huber                 mean over outputs of (z - t)^2 / 2 where |z - t| <= 1, else |z - t| - 1/2
+def _cross_entropy(log_p: Array, classes: Array) -> Array:
+    return -np.take_along_axis(log_p, classes.astype(np.int64), axis=1)[:, 0]
+
+
+def _binary_cross_entropy(p: Array, labels: Array) -> Array:
+    return np.asarray(-np.mean(labels * np.log(p) + (1 - labels) * np.log1p(-p), axis=1))
+
+
+def _squared_error(values: Array, targets: Array) -> Array:
+    return np.asarray(np.mean(0.5 * (values - targets) ** 2, axis=1))
+
+
+def _huber(values: Array, targets: Array) -> Array:
+    size = np.abs(values - targets)
+    beyond = HUBER_DELTA * (size - 0.5 * HUBER_DELTA)
+    return np.asarray(np.mean(np.where(size <= HUBER_DELTA, 0.5 * size**2, beyond), axis=1))
+
+
 LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         loss.name: loss
         for loss in (
-            Loss("cross_entropy", "classes", min_outputs=2),
-            Loss("binary_cross_entropy", "labels"),
-            Loss("squared_error", "values"),
-            Loss("huber", "values"),
+            Loss("cross_entropy", "classes", _cross_entropy, min_outputs=2),
+            Loss("binary_cross_entropy", "labels", _binary_cross_entropy),
+            Loss("squared_error", "values", _squared_error),
+            Loss("huber", "values", _huber),
         )
     }
 )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dask_horn.network import (
     GRU,
+    HUBER_DELTA,
     LSTM,
     OUTPUT,
     AveragePool2D,
@@ -149,7 +150,7 @@ def training_program(
             assembler.filled_buffer(class_weights),
             counted_rows(network, context),
         ),
-        constant=assembler.constants(1.0),  # δ of the Huber loss, on standardized targets
+        constant=assembler.constants(HUBER_DELTA),
     )
     first_trained = min(i for i, placed in enumerate(network.placed) if placed.tensors)
     gradient = scratch[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Known
+from dask_horn.training.plan.prepare import Settled
 from dask_horn.training.run.loop import run, train, training_graph
 from dask_horn.training.run.result import TrainingResult
 
 __all__ = [
-    "Known",
+    "Settled",
     "TrainingOptions",
     "TrainingResult",
     "run",

@@ -1,19 +1,26 @@
-"""The frame of the benchmarks: turns, ratios, JSON and sections."""
+"""The frame of the benchmarks: turns, ratios, JSON and sections; and what takes turns."""
 
 from __future__ import annotations
+
+import importlib
+import json
+import re
 
 import pytest
 
 pytest.importorskip("benchmarks", reason="a source distribution has no benchmarks")
 
+import numpy as np
 from click.testing import CliRunner
 
+import dask_horn as horn
 from benchmarks import benchmark as frame
+from benchmarks.__main__ import NAMES
 from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark
-from benchmarks.throughput import contestants
-from benchmarks.throughput.contestants import Case
-from benchmarks.timing import geometric_mean, in_turns, median_and_spread, ratio
+from benchmarks.floors import Product, blas_floor, called_floor, n_operations, products_of
+from benchmarks.operations import Step
+from benchmarks.timing import best_of, geometric_mean, in_turns, median_and_spread, ratio
 
 
 def test_contestants_take_turns():
@@ -27,6 +34,7 @@ def test_contestants_take_turns():
 def test_figures():
     assert ratio([2, 4, 90], [1, 2, 30]) == 2  # turn by turn: a slow minute is slow for both
     assert geometric_mean([1, 4]) == 2
+    assert best_of({"slow": [2, 2], "quick": [1, 9, 1]}, ["slow", "quick", "absent"]) == "quick"
     assert median_and_spread([1, 2, 3, 4, 5], 1, factor=10) == "30.0 (20.0 – 40.0)"
 
 
@@ -52,6 +60,24 @@ def test_a_section_is_written_from_what_was_measured(tmp_path, monkeypatch):
     assert again.count("## An example") == 1
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_benchmark_is_there_and_its_record_is_still_told(name, tmp_path):
+    benchmark = importlib.import_module(f"benchmarks.{name}").BENCHMARK
+    assert benchmark.name == name
+    record = frame.HERE / "records" / f"{name}.json"
+    if record.exists():
+        assert benchmark.render(json.loads(record.read_text())["measured"], tmp_path)
+
+
+def test_one_module_alone_knows_more_than_public_names():
+    deep = {
+        path.name
+        for path in frame.HERE.rglob("*.py")
+        if re.search(r"^ *(from dask_horn|import dask_horn\.)", path.read_text(), re.MULTILINE)
+    }
+    assert deep == {"operations.py", "startup.py"}  # the latter in a program that it starts
+
+
 def where(settings):
     import os
 
@@ -71,11 +97,23 @@ def test_a_process_has_its_own_environment(monkeypatch):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_our_contestants(optimizer):
-    case = Case((6, 5, 5, 3), 4, optimizer, 0.5)
-    assert case.operations == 2 * 4 * (2 * 30 + 3 * (25 + 15))
-    losses = contestants.ours(case)()
-    assert len(losses) == contestants.STEPS
-    assert losses.min() > 0
-    assert contestants.our_products(case)().tolist() == [0] * contestants.STEPS
-    contestants.blas_products(case)()
+def test_a_step_is_the_whole_of_it_or_some_operations(optimizer):
+    network = horn.Network([horn.Dense(5, activation="relu"), horn.Dense(3)], 6)
+    x = np.random.default_rng(0).standard_normal((8, 6), dtype=np.float32)
+    step = Step(network, x, np.arange(8)[:, None] % 3, 4, np.arange(8), optimizer, clip_norm=1.0)
+    losses = step.run()
+    assert losses.shape == (2,) and losses.min() > 0
+    products = [i for i, one in enumerate(step.operations) if one.kernel.startswith("gemm")]
+    assert len(products) == 5
+    assert step.only(products)().tolist() == [0, 0]
+    assert step.run()[0] < losses[0]  # it goes on from where it was
+
+
+def test_floors_are_all_products_of_a_step():
+    products = products_of(4, [(6, 5), (5, 3)])
+    assert n_operations(products) == 2 * 4 * (2 * 30 + 3 * 15)
+    blas_floor(products)()
+    called = []
+    twice = Product("input", 2, 6, 5, times=2)
+    called_floor([*products, twice], lambda x, y: called.append((x @ y).shape))()
+    assert called == [(4, 5), (4, 3), (6, 5), (5, 3), (4, 5), (2, 6), (2, 6)]

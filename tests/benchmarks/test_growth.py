@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("benchmarks", reason="a source distribution has no benchmarks")
+
 import dask_horn as horn
-from benchmarks.growth.measuring import BASE, points
-from benchmarks.growth.telling import expected, fit, fitted
+from benchmarks.growth import BASE, expected, fit, fitted, points
 
 
 def test_fit_finds_a_power_law() -> None:
     x = [1, 2, 4, 8]
     law = fit(x, [3 * value**1.5 for value in x])
     assert law.exponent == pytest.approx(1.5)
-    assert law.factor == pytest.approx(3)
     assert law.r2 == pytest.approx(1)
     assert law.worst == pytest.approx(1)
 

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("benchmarks", reason="a source distribution has no benchmarks")
 
 import dask_horn as horn
-from benchmarks.time_to_accuracy import ours, section, settings
-from benchmarks.time_to_accuracy.run import AS_INSTALLED
+from benchmarks.datasets import mnist_network
+from benchmarks.time_to_accuracy import ours, run
 from benchmarks.time_to_accuracy.task import Checkpoint, Course, Log, follow
 
 
@@ -64,7 +64,7 @@ def test_ours_yields_the_parent_of_each_round(tmp_path, taken):
     course.close()
     assert all(a.seconds < b.seconds for a, b in pairwise(checkpoints))
     direct = horn.train(
-        ours._network(task), task.store, random_state=0, callbacks=[stop := _Stop(taken)],
+        mnist_network(task.hidden), task.store, random_state=0, callbacks=[stop := _Stop(taken)],
         **training,
     ).model  # fmt: skip
     assert stop.rounds == taken
@@ -93,39 +93,12 @@ def test_pytorch_yields_ten_checkpoints_in_a_pass(tmp_path, request):
 
     task = SmallTask(tmp_path)
     training = {"optimizer": "sgd", "learning_rate": 0.05, "batch_size": 20, "passes": 2}
-    checkpoints = list(peers.one_process(task, 0, {**training, "compile": False}, Log()))
+    checkpoints = list(peers.one_process(task, 0, training, Log()))
     assert len(checkpoints) == 20
     assert np.mean(checkpoints[-1].predict(task.test[0]) == task.test[1]) > 0.5
 
 
-def _run(seconds):
-    return {
-        "seconds": [seconds / 2, seconds],
-        "held_out": [97.0, 98.2],
-        "test": [97.5, 98.1],
-        "startup": {"cluster": 2.0},
-        "peak_rss": 300.0,
-        "idle_rss": 200.0,
-        "notes": {"seconds before the first round": 0.3, "share in training tasks": 0.9},
-    }
-
-
-@pytest.mark.parametrize(("theirs", "verdict"), [(12.0, "reached"), (5.0, "not reached")])
-def test_the_section_computes_whether_goals_are_reached(tmp_path, theirs, verdict):
-    runs = {
-        "dask_horn, cluster": [_run(3.0), _run(4.0), _run(2.0)],
-        "PyTorch, one process": [_run(theirs)],
-    }
-    text = section.render({"800": {AS_INSTALLED: runs}}, tmp_path)
-    assert (
-        f"{theirs / 3:.2f} times as early as PyTorch, one process (goal: 3 times, {verdict})"
-        in text
-    )
-    assert "3.0 (2.0 – 4.0)" in text  # median, least, most
-    assert (tmp_path / "time_to_accuracy_800.png").exists()
-
-
 def test_every_race_has_seeds_for_its_contestants():
-    for race in settings.RACES.values():
-        assert set(race.settings) == set(race.seeds) <= set(settings.CONTESTANTS)
+    for race in run.RACES.values():
+        assert set(race.settings) == set(race.seeds) <= set(run.CONTESTANTS)
         assert set(race.goals) <= set(race.settings)

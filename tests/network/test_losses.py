@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy.special import expit, log_softmax
 
 from dask_horn.network import LOSSES, Dense, Network
+from tests import oracle
 
 
 def test_targets():
@@ -13,6 +16,21 @@ def test_targets():
         "huber": "values",
     }
     assert all(name == loss.name for name, loss in LOSSES.items())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_formulas(loss):
+    rng = np.random.default_rng(0)
+    z, values = rng.normal(scale=2, size=(2, 50, 3))
+    predicted, targets = {
+        "classes": (log_softmax(z, axis=1), rng.integers(3, size=(50, 1))),
+        "labels": (expit(z), rng.integers(2, size=(50, 3))),
+        "values": (z, values),
+    }[LOSSES[loss].kind]
+    found = LOSSES[loss].of_rows(predicted, targets.astype(float))
+    assert found.shape == (50,)
+    network = Network([Dense(3)], 1, loss)
+    assert found.mean() == pytest.approx(oracle.loss(network, z, targets.squeeze()))
 
 
 def test_an_unknown_loss_is_told_the_known():

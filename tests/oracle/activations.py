@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import erf, expit
 
-from dask_horn.network import LEAKY_SLOPE
+from dask_horn.kernels.scalars import LEAKY_SLOPE
 from tests.oracle.arrays import Array
 
 

@@ -11,7 +11,7 @@ from dask_horn.data import Block, Standardizer, Targets, spool
 from dask_horn.network import LOSSES
 from dask_horn.program import Optimizer
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Known, prepare_data
+from dask_horn.training.plan.prepare import Settled, new_run_id, prepare_data
 from dask_horn.training.plan.prepare import make_spec as settle
 from dask_horn.training.plan.spec import OuterStep, RoundPlan, RunSpec, Schedule
 
@@ -40,7 +40,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
     groups = tuple(tuple(blocks[group::n_groups]) for group in range(n_groups))
     plan = RoundPlan(
         n_submodels=n_submodels,
-        lineages=(tuple(range(n_groups)),),
+        groups_of=(tuple(range(n_groups)),),
         group_blocks=groups,
         steps=steps or (4,) * n_groups,
         rate_factor=1.0,
@@ -77,5 +77,5 @@ def settled(network, x, y=None, **settings):
     """What `train` settles before it begins."""
     options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
     with executor.scheduling():
-        data = prepare_data(network, x, y, None, options, Known(), executor, None)
-    return settle(network, data, options, Known())
+        data = prepare_data(new_run_id(), network, x, y, None, options, Settled(), None)
+    return settle(network, data, options, Settled())

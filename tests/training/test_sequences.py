@@ -11,15 +11,14 @@ from scipy.special import softmax
 from zarr.storage import MemoryStore
 
 import dask_horn as horn
-from dask_horn.cluster import current_executor
 from dask_horn.data import Targets, forget, spool
 from dask_horn.model import sample_form
 from dask_horn.records import add_scores
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Known, prepare_data
+from dask_horn.training.plan.prepare import Settled, new_run_id, prepare_data
 from dask_horn.training.plan.prepare import make_spec as settle
 from dask_horn.training.tasks.evaluate import score_blocks
-from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.states import Whole
 from tests.sequences import CHANNELS, COUNTED, LENGTHS, MASK, STEPS, SUMS, WORDS, N, X, make_model
 from tests.training.specs import make_spec
 
@@ -84,7 +83,7 @@ def test_scores_of_blocks_add_up_to_that_of_all():
         targets=Targets.of_classes(np.arange(3), STEPS), standardizer=model.standardizer,
     )  # fmt: skip
     blocks = [block for group in spec.rounds[0].group_blocks for block in group]
-    parents = [ParentState.start(network.initial_values(seed)) for seed in range(2)]
+    parents = [Whole.start(network.initial_values(seed), 0) for seed in range(2)]
     found = add_scores([score_blocks(spec, [block], parents) for block in blocks])
     forget(spec.run)
     logits = [
@@ -100,8 +99,8 @@ def test_scores_of_blocks_add_up_to_that_of_all():
 
 def test_balanced_weights_count_the_steps_that_count():
     options = TrainingOptions.of(class_weight="balanced")
-    data = prepare_data(_network(), X, WORDS, None, options, Known(), current_executor(), None)
-    weights = settle(_network(), data, options, Known()).class_weights
+    data = prepare_data(new_run_id(), _network(), X, WORDS, None, options, Settled(), None)
+    weights = settle(_network(), data, options, Settled()).class_weights
     forget(data.run)
     counts = np.unique(WORDS[COUNTED], return_counts=True)[1]
     assert_allclose(weights, COUNTED.sum() / (3 * counts), rtol=1e-6)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.store.lazy import known_rows, known_samples
+from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.data.store.reading import read_rows, reading_rows
 from dask_horn.data.store.tasks import call, compute, is_lazy
 from dask_horn.data.values.arrays import (
     as_samples,
@@ -36,7 +38,7 @@ from dask_horn.data.values.targets import (
     distinct_classes,
 )
 
-__all__ = ["Source", "block_codes", "checked_source", "in_memory"]
+__all__ = ["Source", "block_codes", "checked_source", "chunked_classes", "in_memory"]
 
 
 def in_memory(array: Any) -> bool:
@@ -90,7 +92,7 @@ def checked_source(
         return Source(X, None, None, form)
     if kind is None:
         raise ValueError(
-            "target_kind=None goes without targets; pass 'classes', 'labels' or 'values'."
+            "target_kind=None means that there is no y; pass 'classes', 'labels' or 'values'."
         )
     check_kind(kind)
     y = _targets(X, y, kind, form)
@@ -168,17 +170,32 @@ def _with_codes(
         return codes, known
     if known is None and y.dtype.kind in "biuf":
         return y, None
-    if known is None:
-        token, blocks = uuid.uuid4().hex[:12], y.to_delayed().ravel().tolist()
-        classes_of = partial(_block_classes, form.target_steps)
-        found = compute(
-            *(
-                call(classes_of, block, key=(f"classes-{token}", i))
-                for i, block in enumerate(blocks)
-            )
-        )
-        known, _ = distinct_classes(np.concatenate([part for part in found if len(part)]))
-    return y, known
+    return y, chunked_classes(y, form.target_steps) if known is None else known
+
+
+def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
+    """Return the distinct labels of a Dask or Zarr array, in order, reading it once.
+
+    Parameters
+    ----------
+    y : dask.array.Array, Dask frame or zarr.Array, shape (n_samples,) or (n_samples, steps)
+        Labels, none of them missing.
+    steps : int or None
+        Steps of each sample that have a label.
+    """
+    classes_of = partial(_block_classes, steps)
+    if isinstance(y, zarr.Array):
+        location, rows, n = ArrayLocation.of(y), reading_rows(y, 8), int(y.shape[0])
+        spans = [(start, min(start + rows, n)) for start in range(0, n, rows)]
+        parts = [classes_of(read_rows(y, location, *span)) for span in spans]
+    else:
+        token = uuid.uuid4().hex[:12]
+        blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
+        tasks = [
+            call(classes_of, block, key=(f"classes-{token}", i)) for i, block in enumerate(blocks)
+        ]
+        parts = list(compute(*tasks))
+    return distinct_classes(np.concatenate([part for part in parts if len(part)]))[0]
 
 
 def _block_classes(steps: int | None, block: Any) -> NDArray[Any]:

@@ -179,7 +179,7 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
         convert: Callable[[Any], NDArray[Any]] = np.asarray
         dtype = rows.dtype
         if lazy and classes is not None:
-            # Codes have one axis, or two with steps, also where the labels came as a column.
+            # Codes have one axis, or two with steps, also where the labels are a column.
             steps = source.form.target_steps
             convert, dtype = partial(block_codes, steps, classes), np.dtype(np.int32)
             shape = shape[: 1 if steps is None else 2]

@@ -215,7 +215,7 @@ def windows(
     """Yield the decoded blocks window by window, reading the next one meanwhile.
 
     One thread reads ahead by one window. It has ended when the iterator is exhausted, closed or
-    left by an error; what goes wrong in it is raised here.
+    left by an error; its own errors are raised here.
 
     Parameters
     ----------
@@ -249,17 +249,17 @@ def windows(
     def read(span: tuple[Block, ...]) -> tuple[DecodedBlock, ...]:
         return tuple(decoded(run, store, block, targets) for block in span)
 
-    to_come = iter(spans)
-    first = next(to_come, None)
+    rest = iter(spans)
+    first = next(rest, None)
     if first is None:
         return
     window = read(first)
     # The thread begins with what is first submitted: never, where there is one window only.
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="dask-horn-read") as reader:
-        for following in to_come:
-            coming = reader.submit(read, following)
+        for following in rest:
+            ahead = reader.submit(read, following)
             yield window
-            window = coming.result()
+            window = ahead.result()
         yield window
 
 

@@ -56,7 +56,7 @@ class ArrayCache:
         Parameters
         ----------
         key : tuple of hashable
-            The array's key; its first item is what `forget` goes by.
+            The array's key; `forget` takes its first item.
         load : callable
             Makes the array. What it raises reaches everyone who waits, and is not kept.
 

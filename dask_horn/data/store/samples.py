@@ -275,23 +275,19 @@ def write_samples(
 
     Examples
     --------
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> write_samples(folder.name + "/tiny.zarr", [[1.0], [2.0]], [0, 1]).n_samples
+    >>> from zarr.storage import MemoryStore
+    >>> write_samples(MemoryStore(), [[1.0], [2.0]], [0, 1]).n_samples
     2
-    >>> folder.cleanup()
     """
     checked_integer("chunk_bytes", chunk_bytes, 1)
-    samples = _source(X, "X")
-    targets = None if y is None else _source(y, "y")
-    if targets is not None:
-        check_lengths(samples.shape[0], targets.shape[0])
+    sources = {"X": _source(X, "X")}
+    if y is not None:
+        sources["y"] = _source(y, "y")
+        check_lengths(sources["X"].shape[0], sources["y"].shape[0])
     group = _create_group(location, overwrite, storage_options)
     store = plain_location(location)
-    for name, source in (("X", samples), ("y", targets)):
-        if source is not None:
-            place = ArrayLocation(store, name, storage_options)
-            _write_array(group, place, source, chunk_bytes)
+    for name, source in sources.items():
+        _write_array(group, ArrayLocation(store, name, storage_options), source, chunk_bytes)
     return open_samples(store, storage_options, require_y=False)
 
 

@@ -88,7 +88,7 @@ def write_rows(
     source : array-like with rows on axis 0
         Read chunk by chunk, so that it need not fit into memory.
     order : numpy.ndarray of int, optional
-        Which row of ``source`` comes where; as it is, where None.
+        Which row of ``source`` to write at each place; None keeps their order.
     """
     rows = target.chunks[0]
     for start in range(0, target.shape[0], rows):

@@ -87,7 +87,7 @@ def summarize(
 
 
 def combined(parts: Sequence[Summary]) -> Summary:
-    """Combine summaries that come in the order of the store, from left to right."""
+    """Combine summaries, given in the order of the store, from left to right."""
     targets = [part.y for part in parts if part.y is not None]
     with np.errstate(over="ignore", invalid="ignore"):
         x = reduce(Moments.combined, [part.x for part in parts])

@@ -27,9 +27,9 @@ from dask_horn.data.survey.summary import Summary, combined, summarize
 from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of
-from dask_horn.data.values.targets import TargetKind, Targets, check_kind
+from dask_horn.data.values.targets import TargetKind, Targets, check_kind, class_codes
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "check_held_out", "survey"]
 
 # Summaries that one task combines: few levels, and none holds many.
 _ARITY = 16
@@ -155,18 +155,7 @@ def survey(
     (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
     >>> forget("run")
     """
-    check_kind(target_kind)
-    if not blocks:
-        raise ValueError("blocks is empty, so there is nothing to train on; pass at least one.")
-    if store.y is None or store.y_shape is None:
-        raise ValueError(
-            f"The store {store.location} holds no targets; store them beside the samples as y."
-        )
-    shape = (store.n_samples, *store.y_shape)
-    check_target_shape(shape, target_kind, store.form.target_steps)
-    found = _summarize_all(run, store, sorted(blocks), target_kind)
-    if found.fault is not None:
-        raise ValueError(found.fault)
+    found = _look("survey", run, store, blocks, target_kind)
     classes, counts = _class_counts(store, found)
     result = _survey(store, found, target_kind, classes, counts)
     if result.sorted_share > _SORTED_SHARE:
@@ -180,7 +169,48 @@ def survey(
     return result
 
 
-def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: TargetKind) -> Summary:
+def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], targets: Targets) -> None:
+    """Look at every row of some blocks that models are only scored on.
+
+    Parameters
+    ----------
+    run, store, blocks
+        As for `survey`.
+    targets : Targets
+        What the targets of the training rows have been found to be.
+
+    Raises
+    ------
+    ValueError, ChunkReadError
+        As `survey` does, but for a single class; or if a class is not among those of `targets`.
+    """
+    found = _look("held-out", run, store, blocks, targets.kind)
+    if found.classes is not None and targets.classes is not None:
+        classes = found.classes if store.classes is None else store.classes[found.classes]
+        class_codes(classes, targets.classes)
+
+
+def _look(
+    name: str, run: str, store: SampleStore, blocks: Sequence[Block], kind: TargetKind
+) -> Summary:
+    """Summarize blocks, and refuse what spoils training or scoring; tasks have that name."""
+    check_kind(kind)
+    if not blocks:
+        raise ValueError("blocks is empty, so there is nothing to train on; pass at least one.")
+    if store.y is None or store.y_shape is None:
+        raise ValueError(
+            f"The store {store.location} holds no targets; store them beside the samples as y."
+        )
+    check_target_shape((store.n_samples, *store.y_shape), kind, store.form.target_steps)
+    found = _summarize_all(f"{name}-{run}", run, store, sorted(blocks), kind)
+    if found.fault is not None:
+        raise ValueError(found.fault)
+    return found
+
+
+def _summarize_all(
+    name: str, run: str, store: SampleStore, blocks: list[Block], kind: TargetKind
+) -> Summary:
     """Run the tasks: some units of reading to each, then a tree of fixed order and arity."""
     units = [
         tuple(unit) for _, unit in groupby(blocks, lambda block: block.start // store.chunk_rows)
@@ -194,17 +224,17 @@ def _summarize_all(run: str, store: SampleStore, blocks: list[Block], kind: Targ
             # Bound beforehand: Dask would walk through every block in search of collections.
             call(
                 partial(_summarize_units, run, store, branch[i : i + together], kind),
-                key=(f"survey-{run}", first + i),
+                key=(name, first + i),
             )
             for i in range(0, len(branch), together)
         ]
         n_tasks += len(parts)
-        level.append(call(_combine_units, parts, key=(f"survey-merge-{run}", 1, first)))
+        level.append(call(_combine_units, parts, key=(f"{name}-merge", 1, first)))
     depth = 1
     while len(level) > 1:
         depth += 1
         level = [
-            call(combined, level[i : i + _ARITY], key=(f"survey-merge-{run}", depth, i))
+            call(combined, level[i : i + _ARITY], key=(f"{name}-merge", depth, i))
             for i in range(0, len(level), _ARITY)
         ]
     summary: Summary

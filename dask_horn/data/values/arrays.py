@@ -1,7 +1,7 @@
 """What users pass as samples and targets, turned into plain NumPy arrays.
 
-Lists, data frames and arrays come in; numeric samples and plain targets go out. Nothing here
-knows Zarr, Dask or scratch folders.
+Lists, data frames and arrays become numeric samples and plain targets. Nothing here knows Zarr,
+Dask or scratch folders.
 """
 
 from __future__ import annotations
@@ -189,7 +189,11 @@ def first_not_finite(
     if rows.dtype.kind != "f":
         return None
     for start in range(0, len(rows), step := max(1, _VALUES_AT_ONCE // rows.shape[1])):
-        bad = np.argwhere(~np.isfinite(rows[start : start + step]))
+        some = rows[start : start + step]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(some.sum()):  # no value that is not finite can be lost in a sum
+                continue
+        bad = np.argwhere(~np.isfinite(some))
         if len(bad):
             row, column = start + int(bad[0, 0]), int(bad[0, 1])
             name = "NaN" if np.isnan(rows[row, column]) else "infinity"

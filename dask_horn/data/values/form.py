@@ -62,7 +62,7 @@ class SampleForm:
         """Whether there may be targets that belong to padding."""
         return self.target_steps is not None and self.mask_value is not None
 
-    def check(self, shape: tuple[int, ...], argument: str = "X") -> None:
+    def check(self, shape: tuple[int, ...]) -> None:
         """Refuse samples of another shape than the form's; a row of all values will do."""
         if not self.shape or same_layout(shape, self.shape):
             return
@@ -70,7 +70,7 @@ class SampleForm:
         if math.prod(shape) == math.prod(self.shape):
             hint = "; transpose them: positions or steps come first, channels or features last"
         raise ValueError(
-            f"{argument} has samples of shape {shape}, but the network takes samples of shape "
+            f"X has samples of shape {shape}, but the network takes samples of shape "
             f"{self.shape}{hint}"
         )
 

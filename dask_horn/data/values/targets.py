@@ -7,6 +7,7 @@ is measured, is known here. Nothing here reads a store.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -113,6 +114,16 @@ class Targets:
         """Columns that `encode` gives."""
         return (1 if self.kind == "classes" else self.n_outputs) * (self.steps or 1)
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse targets of a shape that these are not encoded from."""
+        check_target_shape(shape, self.kind, self.steps)
+        columns = math.prod(shape[1:] if self.steps is None else shape[2:])
+        if self.kind != "classes" and columns != self.n_outputs:
+            raise ValueError(
+                f"y has {columns} columns and the model {self.n_outputs} outputs; "
+                f"pass {self.n_outputs} targets per {'sample' if self.steps is None else 'step'}."
+            )
+
     def encode(self, y: NDArray[Any]) -> NDArray[np.float32]:
         """Return targets as the loss reads them.
 
@@ -132,16 +143,11 @@ class Targets:
             If ``y`` holds a class that is not among ``classes``, a label that is neither 0
             nor 1, or another number of outputs.
         """
-        check_target_shape(y.shape, self.kind, self.steps)
+        self.check_shape(y.shape)
         if self.classes is not None:
             codes = class_codes(y.reshape(-1), self.classes)
             return codes.astype(np.float32).reshape(-1, self.n_columns)
         columns = y.reshape(len(y) * (self.steps or 1), -1)
-        if columns.shape[1] != self.n_outputs:
-            raise ValueError(
-                f"y has {columns.shape[1]} columns and the model {self.n_outputs} outputs; "
-                f"pass {self.n_outputs} targets per {'sample' if self.steps is None else 'step'}."
-            )
         if self.mean is not None and self.scale is not None:
             columns = (columns - self.mean) / self.scale
         else:

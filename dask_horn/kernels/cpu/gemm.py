@@ -22,7 +22,7 @@ from dask_horn.kernels.cpu.tiles.panels import pack_columns
 from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.cpu.tiles.sizes import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
 from dask_horn.kernels.cpu.tiles.vectors import LANES
-from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D
+from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D, E, F
 from dask_horn.kernels.rounding import round_up
 
 __all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
@@ -139,32 +139,34 @@ def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
 
 
 def weight_kernel(
-    name: str, prepare: Callable[..., Any], finish: Callable[..., None]
+    name: str, constants: Callable[..., Any], take: Callable[..., None]
 ) -> Callable[..., None]:
     """Register a kernel that computes A (batch, N_IN).T @ B (batch, N_OUT), the weight's gradient.
+
+    It is taken line by line, and never in memory as a whole.
 
     Parameters
     ----------
     name : str
         Of the kernel; its work space is at D.
-    prepare : callable
-        ``prepare(row, counters, scalars, arena)`` is done once and returns a tuple for `finish`.
-    finish : callable
-        ``finish(prepared, gradient, offset, size)`` takes `size` entries of the gradient, those
-        from `offset` on.
+    constants : callable
+        ``constants(row, counters, scalars)`` are found once.
+    take : callable
+        ``take(constants, w, g, states, size)`` takes so many entries of the gradient, g; theirs
+        are w of the weight at C and the two states at E and F.
     """
 
     @kernel(name)
     def weight_gradient(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        prepared = prepare(row, counters, scalars, arena)
+        numbers = constants(row, counters, scalars)
+        w, states = at(arena, row[C]), (at(arena, row[E]), at(arena, row[F]))
         batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
         x, gradient = at(arena, row[A]), at(arena, row[B])
         scratch, lines = at(arena, row[D]), at(arena, row[D] + SCRATCH)
         stacks = at(lines, TALL * _COLUMNS)
         panels = at(stacks, batch * _STACKED)
         packs_x, packs_gradient = batch * n_in > _SMALL, batch * n_out > _SMALL
-        n_tall = n_tall_tiles(n_in)
-        line = min(n_out, _COLUMNS)
+        n_tall, line = n_tall_tiles(n_in), min(n_out, _COLUMNS)
         for group in range(0, n_out, _COLUMNS):
             stop = min(group + _COLUMNS, n_out)
             if packs_gradient:
@@ -190,22 +192,25 @@ def weight_kernel(
                 # Whole rows follow one another: then it is one long run.
                 n_runs, size = (1, n_rows * n_out) if line == n_out else (n_rows, stop - group)
                 for run in range(n_runs):
-                    finish(prepared, at(lines, run * line), (i + run) * n_out + group, size)
+                    place = (i + run) * n_out + group
+                    own = at(states[0], place), at(states[1], place)
+                    take(numbers, at(w, place), at(lines, run * line), own, size)
                 i += height
 
     return weight_gradient
 
 
-def _prepare_copy(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
-    return (at(arena, row[C]),)
+@inlined
+def _no_constants(row: Any, counters: Any, scalars: Any) -> Any:
+    return 0
 
 
 @inlined
-def _copy_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
-    copy_floats(gradient, at(prepared[0], offset), size)
+def _copy(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
+    copy_floats(g, w, size)
 
 
-weight_kernel("gemm_weight", inlined(_prepare_copy), _copy_line)  # into C (N_IN, N_OUT)
+weight_kernel("gemm_weight", _no_constants, _copy)  # into C (N_IN, N_OUT)
 
 
 @inlined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numba import carray
 from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.gemm import weight_kernel
 from dask_horn.kernels.cpu.tiles.pointers import at
-from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, RATE, STEP, A, B, C, D, E, F
+from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, A, B, C, D
+from dask_horn.kernels.rules import adamw_constants, adamw_move, sgd_constants, sgd_move
 
 
 @kernel("clip", reorder_sums=True)
@@ -26,118 +28,45 @@ def clip(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     scalars[CLIP] = bound / norm if norm > bound else 1.0
 
 
-@inlined
-def _sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
-    momentum = np.float32(scalars[row[CONSTANT]])
-    nesterov = scalars[row[CONSTANT] + 1]
-    decay = np.float32(scalars[row[CONSTANT] + 2])
-    # One form for both: the step is ahead·g + behind·v.
-    ahead = np.float32(nesterov)
-    behind = momentum if nesterov > 0 else np.float32(1)
-    return np.float32(scalars[CLIP]), momentum, decay, ahead, behind, np.float32(scalars[RATE])
+def _optimizer(name: str, constants: Callable[..., Any], steps: Callable[..., None]) -> None:
+    """Register an optimizer's kernel, and the one that also computes the gradient of a weight.
 
-
-@inlined
-def _sgd_steps(constants: Any, w: Any, g: Any, v: Any, size: Any) -> None:
-    """``v ← μ v + g + λ w``, then ``w ← w - r v``, or with Nesterov ``w ← w - r (g + λ w + μ v)``.
-
-    `constants` are those of `_sgd_constants`.
-    """
-    factor, momentum, decay, ahead, behind, rate = constants
-    weight, gradient, velocity = carray(w, (size,)), carray(g, (size,)), carray(v, (size,))
-    for i in range(size):
-        slope = factor * gradient[i] + decay * weight[i]
-        moved = momentum * velocity[i] + slope
-        velocity[i] = moved
-        weight[i] -= rate * (ahead * slope + behind * moved)
-
-
-@inlined
-def _adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
-    beta1, beta2 = scalars[row[CONSTANT]], scalars[row[CONSTANT] + 1]
-    step = counters[STEP] + 1
-    correction1 = 1.0 - beta1**step
-    correction2 = math.sqrt(1.0 - beta2**step)
-    return (
-        np.float32(scalars[CLIP]),
-        np.float32(beta1),
-        np.float32(1.0 - beta1),
-        np.float32(beta2),
-        np.float32(1.0 - beta2),
-        np.float32(scalars[RATE] / correction1),
-        np.float32(1.0 - scalars[RATE] * scalars[row[CONSTANT] + 3]),
-        np.float32(1.0 / correction2),
-        np.float32(scalars[row[CONSTANT] + 2]),
-    )
-
-
-@inlined
-def _adamw_steps(constants: Any, w: Any, g: Any, m: Any, v: Any, size: Any) -> None:
-    """AdamW with bias correction: decay is decoupled from the gradient.
-
-    `constants` are those of `_adamw_constants`.
-
-    References
+    Parameters
     ----------
-    Loshchilov, Hutter (2019), "Decoupled weight decay regularization", ICLR, algorithm 2.
+    name : str
+    constants : callable
+        Of a rule: see `dask_horn.kernels.rules`.
+    steps : callable
+        ``steps(constants, w, g, states, size)`` moves a run of parameters; of the two states, one
+        that the optimizer has no use for is left alone.
     """
-    factor, beta1, rest1, beta2, rest2, rate, keep, inverse, epsilon = constants
-    weight, gradient = carray(w, (size,)), carray(g, (size,))
-    first, second = carray(m, (size,)), carray(v, (size,))
+
+    @kernel(name)
+    def update(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
+        """Step w at A by g at B, the states at C and D, each (N_OUT,)."""
+        w, g = at(arena, row[A]), at(arena, row[B])
+        states = at(arena, row[C]), at(arena, row[D])
+        steps(constants(row, counters, scalars), w, g, states, np.int64(row[N_OUT]))
+
+    weight_kernel(f"{name}_weight", constants, steps)
+
+
+@inlined
+def _sgd(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
+    weight, gradient, velocity = carray(w, (size,)), carray(g, (size,)), carray(states[0], (size,))
     for i in range(size):
-        slope = factor * gradient[i]
-        mean = beta1 * first[i] + rest1 * slope
-        square = beta2 * second[i] + rest2 * slope * slope
-        first[i] = mean
-        second[i] = square
-        weight[i] = keep * weight[i] - rate * mean / (np.sqrt(square) * inverse + epsilon)
-
-
-@kernel("sgd")
-def sgd(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """Step w at A by g at B, v at C, each (N_OUT,); at CONSTANT: μ, 1 for Nesterov, λ."""
-    constants = _sgd_constants(row, counters, scalars)
-    _sgd_steps(
-        constants, at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), np.int64(row[N_OUT])
-    )
-
-
-@kernel("adamw")
-def adamw(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """Step w at A by g at B, m at C, v at D, each (N_OUT,); at CONSTANT: β₁, β₂, ε, λ."""
-    constants = _adamw_constants(row, counters, scalars)
-    size = np.int64(row[N_OUT])
-    w, g, m, v = at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), at(arena, row[D])
-    _adamw_steps(constants, w, g, m, v, size)
-
-
-# The same steps on a dense layer's weight, at C (N_IN, N_OUT), line by line as its gradient is
-# computed: the whole gradient is never in memory. Operands as of `gemm_weight`, and v at E, or m
-# at E and v at F.
+        weight[i], velocity[i] = sgd_move(constants, weight[i], gradient[i], velocity[i])
 
 
 @inlined
-def _prepare_sgd(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
-    return _sgd_constants(row, counters, scalars), at(arena, row[C]), at(arena, row[E])
+def _adamw(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
+    weight, gradient = carray(w, (size,)), carray(g, (size,))
+    mean, square = carray(states[0], (size,)), carray(states[1], (size,))
+    for i in range(size):
+        weight[i], mean[i], square[i] = adamw_move(
+            constants, weight[i], gradient[i], mean[i], square[i]
+        )
 
 
-@inlined
-def _sgd_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
-    constants, w, v = prepared
-    _sgd_steps(constants, at(w, offset), gradient, at(v, offset), size)
-
-
-@inlined
-def _prepare_adamw(row: Any, counters: Any, scalars: Any, arena: Any) -> Any:
-    constants = _adamw_constants(row, counters, scalars)
-    return constants, at(arena, row[C]), at(arena, row[E]), at(arena, row[F])
-
-
-@inlined
-def _adamw_line(prepared: Any, gradient: Any, offset: Any, size: Any) -> None:
-    constants, w, m, v = prepared
-    _adamw_steps(constants, at(w, offset), gradient, at(m, offset), at(v, offset), size)
-
-
-weight_kernel("sgd_weight", _prepare_sgd, _sgd_line)
-weight_kernel("adamw_weight", _prepare_adamw, _adamw_line)
+_optimizer("sgd", sgd_constants, _sgd)
+_optimizer("adamw", adamw_constants, _adamw)

@@ -1,6 +1,6 @@
 """The training graph: groups, sub-models and reduction, as lazy objects of Dask.
 
-    partition → take → train → merge-level-i → share → part → parent ( → evaluate → validation )
+    take → train → merge-level-i → share → part → parent ( → evaluate → validation )
 
 Where all groups of a parent are divided alike, as they are by default, the parent stays in parts
 from round to round: each sub-model's deltas are added up over the groups and stepped on a worker
@@ -11,33 +11,40 @@ somebody wants it: to score it, to divide it otherwise, to save it, at the end. 
 
 Where each group draws a partition of its own in each round, no part outlives its round:
 
-    partition → take → train → put → merge-level-i → parent ( → evaluate → validation )
+    take → train → put → merge-level-i → parent ( → evaluate → validation )
 
-Takes stay beside the parent, so that slices travel and parents do not; deltas travel to where they
-are added up. Keys are tuples whose first element is the stage and the run,
-``("train-<run>", round, group, submodel)``, so that the dashboard names and colours the stages.
+Partitions follow from the seed: tasks find them where they run. Takes stay beside the parent, so
+that slices travel and parents do not; deltas travel to where they are added up. Keys are tuples
+whose first element is the stage and the run, ``("train-<run>", round, group, submodel)``, so that
+the dashboard names and colours the stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from dask.delayed import Delayed
+from dask.delayed import Delayed, delayed
 from dask.task_spec import TaskRef
 
 from dask_horn.cluster import Executor, Placement, anywhere
-from dask_horn.records import add_scores
-from dask_horn.training.graph.stages import Parent, Stages
+from dask_horn.records import SubmodelId, add_scores
+from dask_horn.training.graph.joined import JoinedStages
+from dask_horn.training.graph.parent import Parent, Parents
+from dask_horn.training.graph.redrawn import RedrawnStages
+from dask_horn.training.graph.stages import Stages
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks, initial_parent
 
-__all__ = ["Parents", "RoundGraph", "begin", "round_graph", "start_graph", "whole_parents"]
+__all__ = ["Graphs", "RoundGraph", "RoundTasks", "begin", "shared_spec"]
 
-Parents = tuple[Parent, ...]  # one, or each member's
+
+def shared_spec(spec: RunSpec) -> Delayed:
+    """Make the spec a task of its own: sent to each worker once, not with every task."""
+    return delayed(spec, name=f"run-{spec.run}", traverse=False)
 
 
 def begin(
@@ -60,84 +67,136 @@ class RoundGraph:
     report: Delayed
 
 
-def start_graph(spec: RunSpec, shared: Any, homes: Placement = anywhere) -> Parents:
-    """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
-    tasks = TaskLayers()
-    common = tasks.use(shared)
-    starts = [
-        tasks.call(
-            initial_parent, (f"start-{spec.run}", lineage), common, lineage, near=homes(lineage, 0)
-        )
-        for lineage in range(spec.n_parents)
-    ]
-    return tuple(Parent((start,)) for start in tasks.delayed(*starts))
+@dataclass(frozen=True)
+class Graphs:
+    """Writes the graphs of a run.
 
-
-def round_graph(
-    spec: RunSpec,
-    shared: Any,
-    parents: Sequence[Parent],
-    round: int,
-    *,
-    placement: Placement = anywhere,
-    homes: Placement = anywhere,
-) -> RoundGraph:
-    """Build one round: every lineage's groups, sub-models, and reduction.
-
-    Parameters
+    Attributes
     ----------
     spec : RunSpec
     shared : Delayed or Future
         The same, as the task that all others take it from.
-    parents : sequence of Parent
-        What the round starts from: one parent, or one for each member.
-    round : int
-        Counted from 0.
-    placement : callable, optional
-        From (group, sub-model) to the seat that its training prefers.
-    homes : callable, optional
-        From (lineage, 0) to the seat where its parent is put together.
+    homes : Placement
+        From (member, 0) to the seat where its parent is put together.
     """
-    tasks = TaskLayers()
-    common = tasks.use(shared)
-    is_last = round == len(spec.rounds) - 1
-    after: list[Parent] = []
-    wholes: list[TaskRef] = []
-    told: list[TaskRef] = []
-    for lineage, parent in enumerate(parents):
-        stages = Stages(tasks, spec, common, round, lineage, placement, homes(lineage, 0))
-        merged, telling = (stages.redrawn if spec.redraw else stages.in_parts)(parent)
-        told += telling
-        if is_last or spec.validation is not None:
-            whole = stages.whole(merged, stages.key("parent", lineage))
-            wholes.append(stages.predicting(whole, round))
-        after.append(Parent((wholes[-1],)) if is_last else merged)
-    merged_parents = tuple(_lazy(tasks, parent) for parent in after)  # before scoring
-    score = None
-    if spec.validation is not None:
-        parts = [
-            tasks.call(evaluate_blocks, (f"evaluate-{spec.run}", round, i), common, blocks, *wholes)
-            for i, blocks in enumerate(spec.validation_blocks)
+
+    spec: RunSpec
+    shared: Any
+    homes: Placement = anywhere
+
+    def start(self) -> Parents:
+        """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
+        tasks = TaskLayers()
+        common = tasks.use(self.shared)
+        starts = [
+            tasks.call(
+                initial_parent,
+                (f"start-{self.spec.run}", member),
+                *(common, member),
+                near=self.homes(member, 0),
+            )
+            for member in range(self.spec.n_parents)
         ]
-        score = tasks.call(add_scores, (f"validation-{spec.run}", round), parts)
-    key = (f"report-{spec.run}", round)
-    report = tasks.call(collect_report, key, common, round, score, *told, near=homes(0, 0))
-    return RoundGraph(merged_parents, *tasks.delayed(report))
+        return tuple(Parent((start,)) for start in tasks.delayed(*starts))
+
+    def round(self, parents: Parents, round: int, placement: Placement = anywhere) -> RoundTasks:
+        """Begin to write one round: `parents` are what it starts from, `round` counts from 0.
+
+        `placement` tells the seats that trainings prefer, from (group, sub-model).
+        """
+        tasks = TaskLayers()
+        common = tasks.use(self.shared)
+        kind = RedrawnStages if self.spec.redraw else JoinedStages
+        stages = [
+            kind(tasks, self.spec, common, round, member, placement, self.homes(member, 0))
+            for member in range(len(parents))
+        ]
+        return RoundTasks.begin(stages, parents)
+
+    def wholes(self, parents: Parents, number: int) -> tuple[Delayed, ...]:
+        """Tasks that put parents together; `number` tells them from others of the run."""
+        tasks = TaskLayers()
+        common = tasks.use(self.shared)
+        found = []
+        for member, parent in enumerate(parents):
+            home = self.homes(member, 0)
+            stages = JoinedStages(tasks, self.spec, common, 0, member, anywhere, home)
+            whole = stages.whole(parent, (f"whole-{self.spec.run}", number, member))
+            found.append(stages.predicting(whole, f"whole-{number}"))
+        return tasks.delayed(*found)
 
 
-def whole_parents(
-    spec: RunSpec, shared: Any, parents: Sequence[Parent], number: int, homes: Placement = anywhere
-) -> tuple[Delayed, ...]:
-    """Tasks that put parents together; `number` tells them from others of the run."""
-    tasks = TaskLayers()
-    common = tasks.use(shared)
-    wholes = []
-    for lineage, parent in enumerate(parents):
-        stages = Stages(tasks, spec, common, 0, lineage, anywhere, homes(lineage, 0))
-        whole = stages.whole(parent, (f"whole-{spec.run}", number, lineage))
-        wholes.append(stages.predicting(whole, f"whole-{number}"))
-    return tasks.delayed(*wholes)
+@dataclass(frozen=True)
+class RoundTasks:
+    """One round that is being written: its trainings, and then their merge.
 
+    Attributes
+    ----------
+    stages : sequence of Stages
+        Of each parent.
+    divided : tuple of Parent
+        What the trainings start from.
+    trained : dict of SubmodelId to TaskRef
+        The training of every sub-model of every parent.
+    """
 
-def _lazy(tasks: TaskLayers, parent: Parent) -> Parent:
-    return Parent(tasks.delayed(*parent.parts), parent.divided)
+    stages: Sequence[Stages]
+    divided: Parents
+    trained: dict[SubmodelId, TaskRef]
+
+    @classmethod
+    def begin(cls, stages: Sequence[Stages], parents: Parents) -> RoundTasks:
+        """Write what divides and what trains."""
+        divided = tuple(one.divide(parent) for one, parent in zip(stages, parents, strict=True))
+        trained: dict[SubmodelId, TaskRef] = {}
+        for one, parent in zip(stages, divided, strict=True):
+            trained.update(one.train(parent))
+        return cls(stages, divided, trained)
+
+    def trainings(self) -> dict[SubmodelId, Delayed]:
+        """Return the trainings as lazy objects, for whoever submits them before the merge."""
+        return dict(zip(self.trained, self._tasks.delayed(*self.trained.values()), strict=True))
+
+    def merged(self, arrived: Collection[SubmodelId]) -> RoundGraph:
+        """Write the merge of those that have arrived, the scoring and the report."""
+        spec, round = self.stages[0].spec, self.stages[0].round
+        is_last = round == len(spec.rounds) - 1
+        after: list[Parent] = []
+        wholes: list[TaskRef] = []
+        tellers: list[TaskRef] = []
+        for stages, parent in zip(self.stages, self.divided, strict=True):
+            own = {which: self.trained[which] for which in arrived if which.group in stages.groups}
+            merged, telling = stages.merge(parent, own)
+            tellers += telling
+            if is_last or spec.validation is not None:
+                whole = stages.whole(merged, stages.key("parent", stages.member))
+                wholes.append(stages.predicting(whole, round))
+            after.append(Parent((wholes[-1],)) if is_last else merged)
+        # Before scoring, which nobody who wants the parents waits for.
+        parents = tuple(
+            Parent(self._tasks.delayed(*parent.parts), parent.divided) for parent in after
+        )
+        return RoundGraph(parents, self._report(wholes, tellers))
+
+    def _report(self, wholes: list[TaskRef], tellers: list[TaskRef]) -> Delayed:
+        """Score the parents where there are validation rows; collect what was reported."""
+        first, tasks = self.stages[0], self._tasks
+        spec, common = first.spec, first.common
+        score = None
+        if spec.validation is not None:
+            scores = [
+                tasks.call(evaluate_blocks, first.key("evaluate", i), common, blocks, *wholes)
+                for i, blocks in enumerate(spec.validation_blocks)
+            ]
+            score = tasks.call(add_scores, first.key("validation"), scores)
+        report = tasks.call(
+            collect_report,
+            first.key("report"),
+            *(common, first.round, score, *tellers),
+            near=first.home,
+        )
+        return tasks.delayed(report)[0]
+
+    @property
+    def _tasks(self) -> TaskLayers:
+        return self.stages[0].tasks

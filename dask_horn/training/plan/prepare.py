@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.cluster import Executor
 from dask_horn.data import (
     Block,
     SampleForm,
@@ -19,6 +18,7 @@ from dask_horn.data import (
     Standardizer,
     Survey,
     Targets,
+    check_held_out,
     deal,
     decoded_row_bytes,
     hold_out,
@@ -31,7 +31,7 @@ from dask_horn.data import (
     survey,
 )
 from dask_horn.data.values.targets import class_codes
-from dask_horn.errors import told_of
+from dask_horn.errors import naming
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.plan.options import TrainingOptions
@@ -39,7 +39,7 @@ from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
 from dask_horn.training.plan.spec import RunSpec, Schedule
 from dask_horn.training.plan.steps import count_steps
 
-__all__ = ["Known", "TrainingData", "make_spec", "prepare_data"]
+__all__ = ["Settled", "TrainingData", "make_spec", "new_run_id", "prepare_data"]
 
 _BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
 _SCORING_TASKS = 8  # at most: each scores some of the validation rows
@@ -47,20 +47,19 @@ _SCORING_BYTES = 2**20  # of samples, below which another task would cost more t
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """What is settled before the data are looked at, when a model is trained further.
+class Settled:
+    """What is settled before a run looks at its data, and so is not found anew.
 
     Attributes
     ----------
     standardizer : Standardizer or None
+        That of the model that is trained further.
     targets : Targets or None
-    classes : ndarray or None
-        All labels there are, where `targets` does not tell.
+        Likewise, or what an estimator has found in its targets.
     """
 
     standardizer: Standardizer | None = None
     targets: Targets | None = None
-    classes: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +77,9 @@ class TrainingData:
     validation_blocks : tuple of Block
         The rows to score on.
     found : Survey
+        What the training rows hold.
+    targets : Targets
+        How targets are encoded.
     """
 
     run: str
@@ -86,19 +88,28 @@ class TrainingData:
     validation: SampleStore | None
     validation_blocks: tuple[Block, ...]
     found: Survey
+    targets: Targets
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has; `forget` takes it."""
+    return secrets.token_hex(4)
 
 
 def prepare_data(
+    run: str,
     network: Network,
     X: Any,
     y: Any,
     validation_data: Any,
     options: TrainingOptions,
-    known: Known,
-    executor: Executor,
+    settled: Settled,
     scratch: str | None,
 ) -> TrainingData:
     """Bring all samples into Zarr and survey the training rows.
+
+    What is decoded on the way stays in the workers' caches under the run's id, also where this
+    fails: the caller has it forgotten.
 
     Raises
     ------
@@ -106,7 +117,7 @@ def prepare_data(
         If something is wrong with the data; see `dask_horn.train`.
     """
     kind, form = LOSSES[network.loss].kind, sample_form(network)
-    classes = known.classes if known.targets is None else known.targets.classes
+    classes = None if settled.targets is None else settled.targets.classes
     hold = options.early_stopping and validation_data is None
     validation = None
     held: tuple[Block, ...] = ()
@@ -130,33 +141,29 @@ def prepare_data(
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
-    run = secrets.token_hex(4)
-    try:
-        found = survey(run, samples, blocks, kind)
-        if validation_data is not None:
-            labels = found.classes if classes is None else classes
-            validation = _validation_store(validation_data, kind, labels, scratch, form)
-    except BaseException:
-        executor.forget(run)  # nobody will train on what was decoded
-        raise
+    found = survey(run, samples, blocks, kind)
+    targets = _targets(settled, found)
+    if held:
+        check_held_out(run, samples, held, targets)
+    if validation_data is not None:
+        validation = _validation_store(run, validation_data, targets, scratch, form)
     if validation is not None and not held:
-        held = row_blocks(validation.n_samples, validation.chunk_rows, 1)
-    return TrainingData(run, samples, blocks, validation, held, found)
+        held = _all_rows(validation)
+    return TrainingData(run, samples, blocks, validation, held, found, targets)
 
 
 def make_spec(
-    network: Network, data: TrainingData, options: TrainingOptions, known: Known
+    network: Network, data: TrainingData, options: TrainingOptions, settled: Settled
 ) -> RunSpec:
     """Settle everything that a run's tasks need to know."""
-    found = data.found
-    targets = _targets(known, found)
+    found, targets = data.found, data.targets
     if targets.n_outputs != network.n_outputs:
         raise ValueError(
             f"the network has {network.n_outputs} outputs, but y asks for {targets.n_outputs}; "
             f"make the last layer Dense({targets.n_outputs})"
         )
-    if known.standardizer is not None:
-        standardizer = known.standardizer
+    if settled.standardizer is not None:
+        standardizer = settled.standardizer
     elif options.standardize:
         standardizer = found.standardizer()
     else:
@@ -216,43 +223,51 @@ def _group_blocks(
     return deal(blocks, options.n_groups, options.random_state)
 
 
-def _opened(location: Any, form: SampleForm, argument: str = "X") -> SampleStore:
+def _opened(location: Any, form: SampleForm) -> SampleStore:
     """Open a group whose samples are to be taken for what the form says."""
     samples = open_samples(location)
-    form.check(samples.sample_shape, argument)
+    form.check(samples.sample_shape)
     return replace(samples, form=form)
 
 
+def _all_rows(store: SampleStore) -> tuple[Block, ...]:
+    """Cut all rows of a store into blocks."""
+    return row_blocks(store.n_samples, store.chunk_rows, 1)
+
+
 def _validation_store(
-    validation_data: Any,
-    kind: Any,
-    classes: NDArray[Any] | None,
-    scratch: str | None,
-    form: SampleForm,
+    run: str, validation_data: Any, targets: Targets, scratch: str | None, form: SampleForm
 ) -> SampleStore:
-    """Bring validation samples into Zarr; their labels must be among `classes`."""
-    if is_location(validation_data):
-        return _opened(validation_data, form, "validation_data")
+    """Bring validation samples into Zarr; their targets must be like those of the training rows."""
+    located = is_location(validation_data)
     try:
-        X, y = validation_data
+        X, y = (None, None) if located else validation_data
     except (TypeError, ValueError):
         raise TypeError(
             "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
             f"{type(validation_data).__name__}"
         ) from None
-    with told_of("validation_data"):
-        return spool(
-            X, y, target_kind=kind, scratch=scratch, classes=classes, shuffle=False, form=form
-        )
+    with naming("validation_data"):
+        if located:
+            store = _opened(validation_data, form)
+        else:
+            store = spool(
+                X, y, target_kind=targets.kind, scratch=scratch, classes=targets.classes,
+                shuffle=False, form=form,
+            )  # fmt: skip
+        targets.check_shape((store.n_samples, *(store.y_shape or ())))
+        if located or not in_memory(X):  # else they were looked at on their way
+            check_held_out(run, store, _all_rows(store), targets)
+    return store
 
 
-def _targets(known: Known, found: Survey) -> Targets:
+def _targets(settled: Settled, found: Survey) -> Targets:
     """Return how targets are encoded: as a model does that is trained further, or as found."""
-    if known.targets is None:
+    if settled.targets is None:
         return found.targets()
-    if known.targets.classes is not None and found.classes is not None:
-        class_codes(found.classes, known.targets.classes)  # raises for a class that is unknown
-    return known.targets
+    if settled.targets.classes is not None and found.classes is not None:
+        class_codes(found.classes, settled.targets.classes)  # raises for a class that is unknown
+    return settled.targets
 
 
 def _default_batch_size(n_samples: int) -> int:

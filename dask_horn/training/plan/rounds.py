@@ -151,14 +151,14 @@ def _plan(
     steps_of_pass: Callable[[Blocks], int],
 ) -> RoundPlan:
     """Plan one round whose groups are each re-formed into `pieces`, as far as rows allow."""
-    lineages: list[tuple[int, ...]] = []
+    groups_of: list[tuple[int, ...]] = []
     dealt: list[Blocks] = []
     steps: list[int] = []
     for blocks in group_blocks:
         whole = options.steps_per_round or steps_of_pass(blocks)
         n_pieces = max(1, min(pieces, whole // _SMALLEST_ROUND, len(blocks)))
         own = deal(blocks, n_pieces, options.random_state) if n_pieces > 1 else (blocks,)
-        lineages.append(tuple(range(len(dealt), len(dealt) + n_pieces)))
+        groups_of.append(tuple(range(len(dealt), len(dealt) + n_pieces)))
         dealt.extend(own)
         if options.steps_per_round:
             steps.extend([-(-options.steps_per_round // n_pieces)] * n_pieces)
@@ -166,10 +166,10 @@ def _plan(
             fewest = _fewest_steps(n_submodels, options.redraws)
             steps.extend(max(fewest, steps_of_pass(piece)) for piece in own)
     if options.merge == "average":
-        lineages = [tuple(range(len(dealt)))]
+        groups_of = [tuple(range(len(dealt)))]
     return RoundPlan(
         n_submodels,
-        tuple(lineages),
+        tuple(groups_of),
         tuple(dealt),
         tuple(steps),
         options.rate_factor(n_submodels),

@@ -63,8 +63,8 @@ class RoundPlan:
     ----------
     n_submodels : int
         Sub-models in each group.
-    lineages : tuple of tuple of int
-        Which groups are merged into which parent: all into one, or each member's into its own.
+    groups_of : tuple of tuple of int
+        By member, the groups that are merged into it: all into one, or each member its own.
     group_blocks : tuple of tuple of Block
         The row blocks of each group.
     steps : tuple of int
@@ -75,7 +75,7 @@ class RoundPlan:
     """
 
     n_submodels: int
-    lineages: tuple[tuple[int, ...], ...]
+    groups_of: tuple[tuple[int, ...], ...]
     group_blocks: tuple[tuple[Block, ...], ...]
     steps: tuple[int, ...]
     rate_factor: float
@@ -140,12 +140,12 @@ class RunSpec:
     @property
     def n_parents(self) -> int:
         """Number of parents: one, or each member of an ensemble."""
-        return len(self.rounds[0].lineages)
+        return len(self.rounds[0].groups_of)
 
     @property
-    def has_outer_momentum(self) -> bool:
-        """Whether any round's outer step has momentum, so that parents carry it along."""
-        return any(plan.outer_step.momentum for plan in self.rounds)
+    def merge_rule(self) -> str:
+        """The rule of the merge: plain means where no round's outer step has momentum."""
+        return "nesterov" if any(plan.outer_step.momentum for plan in self.rounds) else "mean"
 
     def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
         """Return the learning rate of each of a sub-model's steps in one round, (n_steps,)."""

@@ -17,15 +17,18 @@ from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
 from dask_horn.records import Callback, CallbackList, RoundReport
-from dask_horn.training.graph.rounds import round_graph, start_graph
+from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.memory import kernels_of, memory_needed
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Known, make_spec, prepare_data
+from dask_horn.training.plan.prepare import Settled, make_spec, new_run_id, prepare_data
 from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.barrier import GlobalBarrier
 from dask_horn.training.run.checkpoint import Checkpoint
+from dask_horn.training.run.context import RunContext
+from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
-from dask_horn.training.run.rounds import Rounds, shared_spec
+from dask_horn.training.run.rounds import Rounds
 
 __all__ = ["run", "train", "training_graph"]
 
@@ -96,16 +99,16 @@ def train(
     array([0, 0, 0])
     """
     options = TrainingOptions.of(**settings)
-    known = Known()
+    settled = Settled()
     if initial is not None:
         _check_initial(initial, network, options)
-        known = Known(initial.standardizer, initial.targets)
+        settled = Settled(initial.standardizer, initial.targets)
     return run(
         network,
         X,
         y,
         options=options,
-        known=known,
+        settled=settled,
         validation_data=validation_data,
         checkpoint=checkpoint,
         callbacks=callbacks,
@@ -120,7 +123,7 @@ def run(
     y: Any,
     *,
     options: TrainingOptions,
-    known: Known,
+    settled: Settled,
     validation_data: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callback] = (),
@@ -134,9 +137,10 @@ def run(
     listeners = CallbackList(callbacks)
     executor = current_executor()
     with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
-        data = prepare_data(network, X, y, validation_data, options, known, executor, folder)
-        stack.callback(executor.forget, data.run)
-        spec = make_spec(network, data, options, known)
+        run_id = new_run_id()
+        stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
+        data = prepare_data(run_id, network, X, y, validation_data, options, settled, folder)
+        spec = make_spec(network, data, options, settled)
         executor.check_memory(memory_needed(spec))
         kept = None
         if checkpoint is not None:
@@ -144,7 +148,8 @@ def run(
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
         executor.warm_up(kernels_of(spec))
-        rounds = Rounds(spec, options, executor, listeners, kept, folder)
+        context = RunContext.begin(spec, options, executor, folder)
+        rounds = Rounds(context, Keeper(context, kept), GlobalBarrier(), listeners)
         try:
             return rounds.train(initial)
         except BaseException as error:
@@ -182,14 +187,16 @@ def training_graph(
     folder = executor.scratch(scratch)
     if folder is not None:
         atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
-    with executor.scheduling():
-        data = prepare_data(network, X, y, None, options, Known(), executor, folder)
-        executor.forget(data.run)  # the graph may never be computed, or anywhere
-    spec = make_spec(network, data, options, Known())
-    shared = shared_spec(spec)
-    parents = start_graph(spec, shared)
+    run_id = new_run_id()
+    with executor.scheduling(), ExitStack() as stack:
+        stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
+        data = prepare_data(run_id, network, X, y, None, options, Settled(), folder)
+    spec = make_spec(network, data, options, Settled())
+    graphs = Graphs(spec, shared_spec(spec))
+    parents = graphs.start()
     for round in range(options.n_rounds):
-        graph = round_graph(spec, shared, parents, round)
+        written = graphs.round(parents, round)
+        graph = written.merged(written.trained)
         parents = graph.parents
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,30 +15,57 @@ from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
 from dask_horn.training.plan.spec import RunSpec
 
-__all__ = ["first_partition", "first_values", "partition_of", "steps_of"]
+__all__ = ["first_partition", "first_values", "member_partition", "partition_of", "steps_of"]
 
 _MOST_STEPS = 2.0  # times those of a mean part, for the smallest; and a half at least
+
+
+_KEPT = 64  # partitions of a run: rounds and groups that draw their own have many
+_kept: WeakKeyDictionary[RunSpec, dict[tuple[int, ...], Partition]] = WeakKeyDictionary()
 
 
 def partition_of(spec: RunSpec, round: int, group: int) -> Partition:
     """Divide one group's copy for one round: a pure function of its arguments.
 
-    Either every round and group draws its own, or all groups of a parent have the one that is
-    drawn for the run, some of its parts joined where there are fewer sub-models.
+    It follows from the seed and never travels; a worker keeps the last ones of a run, and with
+    them the slice maps. Either every round and group draws its own, or all groups of a parent
+    have the one that is drawn for the run, some of its parts joined where there are fewer
+    sub-models.
     """
     plan = spec.rounds[round]
     if spec.redraw:
-        return _draw(spec, plan.n_submodels, round, group)
-    lineage = next(i for i, groups in enumerate(plan.lineages) if group in groups)
-    partition = first_partition(spec, lineage)
-    for earlier in spec.rounds[: round + 1]:  # step by step: no part is ever cut again
-        partition = partition.joined(earlier.n_submodels)
-    return partition
+        return _keeping(spec, (round, group), lambda: _draw(spec, plan.n_submodels, round, group))
+    member = next(i for i, groups in enumerate(plan.groups_of) if group in groups)
+    return member_partition(spec, round, member)
 
 
-def first_partition(spec: RunSpec, lineage: int) -> Partition:
+def member_partition(spec: RunSpec, round: int, member: int) -> Partition:
+    """Divide one parent for one round, where all of its groups have the same partition."""
+    numbers = [plan.n_submodels for plan in spec.rounds[: round + 1]]
+
+    def join() -> Partition:
+        partition = first_partition(spec, member)
+        for number in numbers:  # step by step: no part is ever cut again
+            partition = partition.joined(number)
+        return partition
+
+    return _keeping(spec, (member, *dict.fromkeys(numbers)), join)
+
+
+def first_partition(spec: RunSpec, member: int) -> Partition:
     """Divide one parent for the run, into as many parts as any round has."""
-    return _draw(spec, max(plan.n_submodels for plan in spec.rounds), 0, lineage)
+    return _draw(spec, max(plan.n_submodels for plan in spec.rounds), 0, member)
+
+
+def _keeping(spec: RunSpec, key: tuple[int, ...], divide: Callable[[], Partition]) -> Partition:
+    """Return a partition that is kept, or find it and keep it, for as long as the spec lives."""
+    kept = _kept.setdefault(spec, {})
+    found = kept.get(key)
+    if found is None:
+        if len(kept) >= _KEPT:
+            kept.clear()
+        found = kept[key] = divide()
+    return found
 
 
 def steps_of(spec: RunSpec, partition: Partition, round: int, group: int, submodel: int) -> int:
@@ -63,7 +91,7 @@ def _weights(spec: RunSpec, fractions: Mapping[str, float]) -> float:
     )
 
 
-def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:
+def first_values(spec: RunSpec, member: int) -> NDArray[np.float32]:
     """Draw what one parent starts from, (n_parameters,); each has a seed of its own.
 
     Where partitions are redrawn that is a whole network's. Else each sub-model starts as a network
@@ -71,9 +99,9 @@ def first_values(spec: RunSpec, lineage: int) -> NDArray[np.float32]:
     are joined.
     """
     network, table = spec.network, spec.network.parameters
-    seed = derive_key(spec.seed, lineage) if lineage else spec.seed
+    seed = derive_key(spec.seed, member) if member else spec.seed
     values = network.initial_values(seed)
-    partition = first_partition(spec, lineage)
+    partition = first_partition(spec, member)
     if spec.redraw or partition.n_submodels == 1:
         return values
     values[partition.holders(table) == 0] = 0

@@ -9,24 +9,17 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
-from dask_horn.data.values.arrays import first_not_finite
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
 from dask_horn.records import Score, add_scores
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.states import Whole
 
 __all__ = ["score_blocks"]
 
 
-def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[ParentState]) -> Score:
-    """Score the mean prediction of `parents` on some of the validation rows.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite: no survey has seen these rows.
-    """
+def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
+    """Score the mean prediction of `parents` on some of the validation rows."""
     assert spec.validation is not None, "scoring needs validation rows"
     executions = [_execution(spec, spec.validation.decoded_dtype, parent) for parent in parents]
     form = spec.validation.form
@@ -34,11 +27,6 @@ def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Paren
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
         assert rows.y is not None, "validation rows have targets"
-        fault = first_not_finite(rows.x, "X of the validation rows", "feature", block.start)
-        fault = fault or first_not_finite(rows.y, "y of the validation rows", "output", block.start)
-        fault = fault or form.fault(rows.x, block.start)
-        if fault is not None:
-            raise ValueError(fault)
         outputs = [execution.predict(rows.x) for execution in executions]
         counted = form.counted(rows.x)
         scores.append(
@@ -52,11 +40,11 @@ def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     return values.reshape(counted.size, -1)[counted.ravel()]
 
 
-def _execution(spec: RunSpec, dtype: str, parent: ParentState) -> Execution:
+def _execution(spec: RunSpec, dtype: str, parent: Whole) -> Execution:
     """Set a parent up to predict."""
     program = prediction_program(
         spec.network,
-        parent.statistics if spec.network.statistics else None,
+        parent.statistics,
         batch_size=PREDICTION_BATCH,
         sample_dtype=dtype,
     )
@@ -67,38 +55,31 @@ def _score(
     network: Network, outputs: Sequence[NDArray[np.float32]], targets: NDArray[np.float32]
 ) -> Score:
     """Score members' outputs, (n, n_outputs) each, against targets, (n, n_columns)."""
-    kind = LOSSES[network.loss].kind
+    loss = LOSSES[network.loss]
     y = targets.astype(np.float64)
-    nothing = np.zeros(network.n_outputs)
-    n = len(y)
-    if kind == "classes":
-        labels = targets[:, 0].astype(np.int64)
-        if len(outputs) == 1:
-            log_probability = log_softmax(outputs[0].astype(np.float64), axis=1)
-        else:
-            mean = np.mean([softmax(z.astype(np.float64), axis=1) for z in outputs], axis=0)
-            log_probability = np.log(np.maximum(mean, np.finfo(np.float64).tiny))
-        loss = -log_probability[np.arange(n), labels].sum()
-        correct = np.count_nonzero(log_probability.argmax(axis=1) == labels)
-        return Score(n, float(loss), float(correct), nothing, nothing, nothing, False)
-    if kind == "labels":
-        p = np.mean([expit(z.astype(np.float64)) for z in outputs], axis=0)
-        p = np.clip(p, 1e-12, 1 - 1e-12)
-        loss = -(y * np.log(p) + (1 - y) * np.log1p(-p)).mean(axis=1).sum()
-        correct = np.count_nonzero(((p > 0.5) == (y > 0.5)).all(axis=1))
-        return Score(n, float(loss), float(correct), nothing, nothing, nothing, False)
-    error = np.mean([z.astype(np.float64) for z in outputs], axis=0) - y
-    if network.loss == "huber":
-        size = np.abs(error)
-        losses = np.where(size <= 1, 0.5 * error**2, size - 0.5)
+    predicted = _mean_prediction(loss.kind, [z.astype(np.float64) for z in outputs])
+    loss_sum = float(loss.of_rows(predicted, y).sum())
+    if loss.kind == "values":
+        error = predicted - y
+        sums = [values.sum(axis=0) for values in (error**2, y, y**2)]
+        return Score(len(y), loss_sum, 0.0, sums[0], sums[1], sums[2], True)
+    if loss.kind == "classes":
+        right = predicted.argmax(axis=1) == y[:, 0]
     else:
-        losses = 0.5 * error**2
-    return Score(
-        n,
-        float(losses.mean(axis=1).sum()),
-        0.0,
-        (error**2).sum(axis=0),
-        y.sum(axis=0),
-        (y**2).sum(axis=0),
-        True,
-    )
+        right = ((predicted > 0.5) == (y > 0.5)).all(axis=1)
+    nothing = np.zeros(network.n_outputs)
+    correct = float(np.count_nonzero(right))
+    return Score(len(y), loss_sum, correct, nothing, nothing, nothing, False)
+
+
+def _mean_prediction(kind: str, outputs: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the members' mean prediction, in the form that `Loss.of_rows` takes."""
+    if kind == "values":
+        return np.asarray(np.mean(outputs, axis=0))
+    if kind == "labels":
+        mean = np.mean([expit(z) for z in outputs], axis=0)
+        return np.asarray(np.clip(mean, 1e-12, 1 - 1e-12))
+    if len(outputs) == 1:
+        return np.asarray(log_softmax(outputs[0], axis=1))
+    mean = np.mean([softmax(z, axis=1) for z in outputs], axis=0)
+    return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)))

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dask_horn.data import Block
-from dask_horn.partition import Partition
-from dask_horn.records import RoundReport, Score
+from dask_horn.records import RoundReport, Score, SubmodelId
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.division import first_values
+from dask_horn.training.tasks.division import first_values, member_partition, partition_of
 from dask_horn.training.tasks.evaluate import score_blocks
-from dask_horn.training.tasks.merge import (
-    ParentState,
-    PartialSum,
-    Share,
-    join_parts,
-    put_group,
-    share_of,
-    step_parent,
-    step_part,
-    take_part,
-)
+from dask_horn.training.tasks.merge import Merge, PartialSum, Share, add_partial_sums
+from dask_horn.training.tasks.merge_rules import MERGE_RULES
+from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.statistics import population_of
 from dask_horn.training.tasks.submodel import Trained, train_submodel
 
 __all__ = [
     "collect_report",
+    "cut_part",
+    "cut_slice",
     "evaluate_blocks",
     "initial_parent",
     "measure_population",
@@ -37,107 +27,130 @@ __all__ = [
     "put_slices",
     "share_deltas",
     "slice_of",
-    "take_slice",
-    "train_part",
+    "sum_deltas",
+    "sum_groups",
+    "train_slice",
     "whole_parent",
 ]
 
 
-def initial_parent(spec: RunSpec, lineage: int) -> ParentState:
+def initial_parent(spec: RunSpec, member: int) -> Whole:
     """Draw the initial values; each member of an ensemble has its own."""
-    return ParentState.start(first_values(spec, lineage), momentum=spec.has_outer_momentum)
+    return Whole.start(first_values(spec, member), MERGE_RULES[spec.merge_rule].n_states)
 
 
-def take_slice(
-    spec: RunSpec, parent: ParentState, partition: Partition, submodel: int
-) -> ParentState | NDArray[np.float32]:
-    """Take a sub-model out of the parent: its parameters, or the part that is to stay with it."""
-    table = spec.network.parameters
-    if spec.redraw:
-        return partition.slice_map(table, submodel).take(parent.parameters)
-    return take_part(table, parent, partition, submodel)
+def measure_population(spec: RunSpec, parent: Whole, member: int) -> Whole:
+    """Measure what a whole parent predicts with, unless that is known."""
+    if parent.statistics is not None:
+        return parent
+    return replace(parent, statistics=population_of(spec, member, parent.parameters))
 
 
-def slice_of(part: ParentState) -> ParentState:
-    """Leave the outer momentum, which training does not need, where it is."""
-    return part.without_momentum()
-
-
-def train_part(
-    spec: RunSpec,
-    part: ParentState,
-    round: int,
-    group: int,
-    submodel: int,
-    comes: bool,
-    goes: bool,
+def train_slice(
+    spec: RunSpec, start: Slice, which: SubmodelId, arrives: bool, leaves: bool
 ) -> Trained:
-    """Train a part for a round: it `comes` from another worker, and its delta `goes` to one."""
-    trained = train_submodel(spec, part.parameters, part.cut_by, round, group, submodel)
-    return trained.counted(part.parameters.nbytes * comes, trained.delta.nbytes * goes)
+    """Train a sub-model for a round.
+
+    The flags tell whether its start `arrives` from another worker, and whether its delta `leaves`
+    for one: bytes that travel are counted.
+    """
+    partition = partition_of(spec, which.round, which.group)
+    trained = train_submodel(spec, start.parameters, partition, *which)
+    return trained.counted(start.parameters.nbytes * arrives, trained.delta.nbytes * leaves)
+
+
+# Where all groups of a parent have one partition.
+
+
+def cut_part(spec: RunSpec, parent: Whole, round: int, member: int, submodel: int) -> Part:
+    """Cut the part that is to stay with a sub-model out of its parent."""
+    return _merge(spec, round).take_part(parent, member_partition(spec, round, member), submodel)
+
+
+def slice_of(part: Part) -> Slice:
+    """Leave the outer step's states, which training does not need, where they are."""
+    return Slice(part.parameters)
+
+
+def sum_deltas(spec: RunSpec, round: int, found: list[Trained | PartialSum]) -> PartialSum:
+    """Add up some groups' deltas of one sub-model."""
+    return _merge(spec, round).add_deltas(found)
 
 
 def share_deltas(
-    spec: RunSpec, part: ParentState, submodel: int, found: list[Trained | PartialSum]
+    spec: RunSpec, round: int, member: int, submodel: int, found: list[Trained | PartialSum]
 ) -> Share:
     """Tell what a sub-model adds to what all of them hold."""
-    table = part.cut_by.table_of(spec.network.parameters, submodel)
-    return share_of(table, spec.network.shared_tensors, found)
+    partition = member_partition(spec, round, member)
+    return _merge(spec, round).share_of(partition, submodel, found)
 
 
 def next_part(
     spec: RunSpec,
-    part: ParentState,
+    part: Part,
+    member: int,
     submodel: int,
-    round: int,
     found: list[Trained | PartialSum],
     shares: list[Share],
-) -> ParentState:
-    """Merge a round's deltas into one part of the parent."""
-    table = part.cut_by.table_of(spec.network.parameters, submodel)
-    step = spec.rounds[round].outer_step
-    return step_part(table, spec.network.shared_tensors, part, found, shares, step)
+) -> Part:
+    """Merge the deltas of a part's next round into it."""
+    partition = member_partition(spec, part.round, member)
+    table = partition.table_of(spec.network.parameters, submodel)
+    return _merge(spec, part.round).step_part(part, table, found, shares)
 
 
-def whole_parent(spec: RunSpec, parts: list[ParentState]) -> ParentState:
-    """Put the parts together."""
-    return join_parts(spec.network.parameters, spec.network.shared_tensors, parts)
+def whole_parent(spec: RunSpec, member: int, parts: list[Part]) -> Whole:
+    """Put the parts together that the last round has trained."""
+    last = parts[0].round - 1
+    return _merge(spec, last).join_parts(member_partition(spec, last, member), parts)
 
 
-def measure_population(spec: RunSpec, parent: ParentState, lineage: int) -> ParentState:
-    """Measure what a whole parent predicts with, unless that is known."""
-    if parent.statistics.size:
-        return parent
-    return replace(parent, statistics=population_of(spec, lineage, parent.parameters))
+# Where each group draws a partition of its own.
 
 
-def put_slices(spec: RunSpec, partition: Partition, trained: list[Trained]) -> PartialSum:
+def cut_slice(spec: RunSpec, parent: Whole, which: SubmodelId) -> Slice:
+    """Cut a sub-model out of the parent."""
+    partition = partition_of(spec, which.round, which.group)
+    places = partition.slice_map(spec.network.parameters, which.submodel)
+    return Slice(places.take(parent.parameters))
+
+
+def put_slices(spec: RunSpec, round: int, group: int, trained: list[Trained]) -> PartialSum:
     """Put a group's deltas into its partial sum."""
-    return put_group(spec.network.parameters, partition, trained)
+    return _merge(spec, round).put_group(partition_of(spec, round, group), trained)
 
 
-def next_parent(
-    spec: RunSpec,
-    parent: ParentState,
-    partial_sum: PartialSum,
-    partitions: list[Partition],
-    round: int,
-) -> ParentState:
-    """Merge a round's deltas into the parent."""
-    step = spec.rounds[round].outer_step
-    return step_parent(spec.network.parameters, parent, partial_sum, partitions, step)
+def sum_groups(spec: RunSpec, round: int, sums: list[PartialSum]) -> PartialSum:
+    """Add up some groups' partial sums."""
+    return add_partial_sums(sums)
 
 
-def evaluate_blocks(spec: RunSpec, blocks: tuple[Block, ...], *parents: ParentState) -> Score:
+def next_parent(spec: RunSpec, parent: Whole, partial_sum: PartialSum, round: int) -> Whole:
+    """Merge the deltas of all groups that have arrived into the parent."""
+    groups = {report.group for report in partial_sum.reports}
+    partitions = {group: partition_of(spec, round, group) for group in groups}
+    return _merge(spec, round).step_whole(parent, partial_sum, partitions)
+
+
+def evaluate_blocks(spec: RunSpec, blocks: tuple[Block, ...], *parents: Whole) -> Score:
     """Score the parent, or the ensemble of all parents, on some validation rows."""
     return score_blocks(spec, blocks, parents)
 
 
 def collect_report(
-    spec: RunSpec, round: int, score: Score | None, *told: ParentState | Share
+    spec: RunSpec, round: int, score: Score | None, *tellers: Whole | Share
 ) -> RoundReport:
     """Keep what the client wants to know of a round, and leave the parameters behind."""
     plan = spec.rounds[round]
-    reports = [report for one in told for report in one.reports]
+    reports = [report for teller in tellers for report in teller.reports]
     reports.sort(key=lambda report: (report.group, report.submodel))
     return RoundReport(round, plan.n_groups, plan.n_submodels, tuple(reports), score)
+
+
+def _merge(spec: RunSpec, round: int) -> Merge:
+    return Merge(
+        table=spec.network.parameters,
+        shared=spec.network.shared_tensors,
+        rule=MERGE_RULES[spec.merge_rule],
+        settings=spec.rounds[round].outer_step,
+    )

@@ -25,7 +25,7 @@ _PURPOSE = int.from_bytes(b"stat", "big")
 
 
 def population_of(
-    spec: RunSpec, lineage: int, parameters: NDArray[np.float32]
+    spec: RunSpec, member: int, parameters: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Measure one parent's population, laid out as `Network.statistics`: a pure function.
 
@@ -42,12 +42,12 @@ def population_of(
     program = statistics_program(network, batch_size=spec.batch_size, sample_dtype=dtype)
     standardizer = spec.standardizer
     execution = Execution(program, parameters, standardizer.mean, standardizer.scale)
-    blocks = _chosen_blocks(spec, lineage)
+    blocks = _chosen_blocks(spec, member)
     share = min(1.0, _ROWS / sum(map(len, blocks)))
     total, weight = np.zeros(network.statistics.size), np.zeros(network.statistics.size)
     spans = window_spans(blocks, decoded_row_bytes(spec.samples, None))
     for number, window in enumerate(windows(spec.run, spec.samples, spans, None)):
-        key = derive_key(spec.seed, lineage, number, _ROW_ORDER, _PURPOSE)
+        key = derive_key(spec.seed, member, number, _ROW_ORDER, _PURPOSE)
         order = shuffled_entries(key, np.array([len(block) for block in window]))
         starts = batch_starts(max(1, round(order.size * share)), spec.batch_size)
         found = execution.measure([block.x for block in window], order, starts)
@@ -57,11 +57,11 @@ def population_of(
     return (total / np.maximum(weight, 1)).astype(np.float32)
 
 
-def _chosen_blocks(spec: RunSpec, lineage: int) -> list[Block]:
+def _chosen_blocks(spec: RunSpec, member: int) -> list[Block]:
     """Draw as many of the parent's row blocks as are needed."""
     plan = spec.rounds[0]
-    own = sorted({block for group in plan.lineages[lineage] for block in plan.group_blocks[group]})
-    key = derive_key(spec.seed, lineage, _BLOCK_ORDER, _PURPOSE)
+    own = sorted({block for group in plan.groups_of[member] for block in plan.group_blocks[group]})
+    key = derive_key(spec.seed, member, _BLOCK_ORDER, _PURPOSE)
     chosen: list[Block] = []
     n_rows = 0
     for index in shuffled_entries(key, np.array([len(own)])):

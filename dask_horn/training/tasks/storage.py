@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import fsspec
 import numpy as np
 import zarr
 
 from dask_horn.model import Ensemble, Model, load
-from dask_horn.partition import Partition
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.merge import ParentState
+from dask_horn.training.tasks.merge_rules import MERGE_RULES
+from dask_horn.training.tasks.states import Part, Whole
 
-__all__ = ["load_parent", "load_spilled", "models_of", "save_parents", "spill_state"]
+__all__ = ["Saved", "load_saved", "models_of", "part_name", "save_parents", "spill_state"]
+
+_NO_STATISTICS = np.zeros(0, np.float32)
 
 
-def models_of(spec: RunSpec, parents: Sequence[ParentState]) -> Model | Ensemble:
+@dataclass(frozen=True)
+class Saved:
+    """Parents that are saved.
+
+    Attributes
+    ----------
+    location : str
+    round : int
+        Rounds that they have been through.
+    n_parts : int
+        Parts of each that are saved by themselves; 0 for whole parents in a checkpoint.
+    divided : bool
+        Whether these are parts, be it a single one.
+    """
+
+    location: str
+    round: int
+    n_parts: int = 0
+    divided: bool = False
+
+
+def models_of(spec: RunSpec, parents: Sequence[Whole]) -> Model | Ensemble:
     """Make the parents a model, or an ensemble where the groups are not merged."""
     models = [
         Model(
@@ -25,48 +48,68 @@ def models_of(spec: RunSpec, parents: Sequence[ParentState]) -> Model | Ensemble
             parent.parameters,
             spec.standardizer,
             spec.targets,
-            statistics=parent.statistics,
+            statistics=_NO_STATISTICS if parent.statistics is None else parent.statistics,
         )
         for parent in parents
     ]
     return Ensemble(tuple(models)) if spec.ensemble else models[0]
 
 
-def save_parents(spec: RunSpec, location: str, *parents: ParentState) -> str:
+def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
     """Write the parents of a round to a new group; return its location."""
     model = models_of(spec, parents)
     group = zarr.open_group(location, mode="w")
     model.write_to(group.create_group("model"))
-    for lineage, parent in enumerate(parents):
-        if parent.momentum.size:
-            group.create_array(f"momentum/{lineage}", data=parent.momentum)
+    for member, parent in enumerate(parents):
+        for number, state in enumerate(parent.states):
+            group.create_array(f"{_state_name(number)}/{member}", data=state)
     return location
 
 
-def load_parent(location: str, round: int, lineage: int) -> ParentState:
-    """Read one parent that `save_parents` has written."""
-    model = load(f"{location}/model")
-    member = model.members[lineage] if isinstance(model, Ensemble) else model
-    parent = ParentState.start(member.parameters, round, momentum=False)
-    parent = replace(parent, statistics=member.statistics)
-    if "momentum" not in zarr.open_group(location, mode="r"):
-        return parent
-    momentum = zarr.open_array(f"{location}/momentum/{lineage}", mode="r")[...]
-    return replace(parent, momentum=np.asarray(momentum))
-
-
-def spill_state(location: str, name: str, state: ParentState) -> str:
+def spill_state(location: str, name: str, state: Whole | Part) -> str:
     """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
     filesystem, path = fsspec.url_to_fs(location)
     filesystem.makedirs(path, exist_ok=True)
     with filesystem.open(f"{path}/{name}.npy", "wb") as file:
-        np.save(file, state.parameters)
-        np.save(file, state.momentum)
+        for vector in (state.parameters, *state.states):
+            np.save(file, vector)
     return location
 
 
-def load_spilled(location: str, name: str, round: int, partition: Partition | None) -> ParentState:
-    """Read what `spill_state` has written; `partition` where that is a part."""
-    filesystem, path = fsspec.url_to_fs(location)
-    with filesystem.open(f"{path}/{name}.npy", "rb") as file:
-        return ParentState(round, np.load(file), np.load(file), partition=partition)
+def part_name(member: int, submodel: int) -> str:
+    """Return the name under which a part is saved."""
+    return f"{member}-{submodel}"
+
+
+def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole | Part:
+    """Read one parent, or one part of it."""
+    n_states = MERGE_RULES[spec.merge_rule].n_states
+    if not saved.n_parts:
+        return _load_parent(saved, member, n_states)
+    filesystem, path = fsspec.url_to_fs(saved.location)
+    with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
+        parameters, *states = (np.load(file) for _ in range(1 + n_states))
+    if saved.divided:
+        return Part(parameters, saved.round, tuple(states))
+    return Whole(saved.round, parameters, tuple(states))
+
+
+def _load_parent(saved: Saved, member: int, n_states: int) -> Whole:
+    """Read one parent that `save_parents` has written."""
+    found = load(f"{saved.location}/model")
+    model = found.members[member] if isinstance(found, Ensemble) else found
+    states = (
+        zarr.open_array(f"{saved.location}/{_state_name(number)}/{member}", mode="r")[...]
+        for number in range(n_states)
+    )
+    return Whole(
+        saved.round,
+        model.parameters,
+        tuple(np.asarray(state) for state in states),
+        statistics=model.statistics if model.statistics.size else None,
+    )
+
+
+def _state_name(number: int) -> str:
+    """Return the name of one of the outer step's states: the first is Nesterov's momentum."""
+    return "momentum" if number == 0 else f"state-{number}"

@@ -181,7 +181,7 @@ def test_label_outside_the_given_classes(wrap):
     [
         (X, np.arange(N - 1), "classes", "X holds 60 samples and y 59 targets"),
         (X, None, "values", None),
-        (X, np.arange(N), None, "target_kind=None goes without targets"),
+        (X, np.arange(N), None, "target_kind=None means that there is no y"),
         (X, np.arange(N), "colours", "target_kind='colours' is unknown"),
         (X, ["a"] * N, "values", "not numeric"),
         (X, np.eye(N), "classes", "argmax"),

@@ -9,8 +9,7 @@ import pytest
 import zarr
 from zarr.storage import LocalStore, MemoryStore
 
-from dask_horn.data import ArrayLocation
-from dask_horn.data.store.locations import plain_location
+from dask_horn.data.store.locations import ArrayLocation, plain_location
 
 
 def test_relative_path_becomes_absolute(tmp_path, monkeypatch):

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 
-from dask_horn.data.values.arrays import as_samples, as_targets, decoded_dtype, plain_labels
+from dask_horn.data.values.arrays import (
+    as_samples,
+    as_targets,
+    decoded_dtype,
+    first_not_finite,
+    plain_labels,
+)
 
 KERNEL_DTYPES = {np.dtype(code) for code in [*"BHILbhilfd"]}
 
@@ -118,3 +126,19 @@ def test_missing_class_of_a_step_is_named(hole):
     y = np.array([["a", "b"], ["a", hole]], dtype=object)
     with pytest.raises(ValueError, match="no class at sample 1, step 1"):
         as_targets(y, "classes", 2)
+
+
+@given(
+    st.lists(st.integers(0, 99), max_size=4),
+    st.sampled_from([np.nan, np.inf, -np.inf]),
+    st.sampled_from(["f2", "f4", ">f8"]),
+)
+def test_the_first_row_that_is_not_finite_is_found(bad_rows, bad, dtype):
+    rows = np.full((100, 3), np.finfo(dtype).max, dtype)  # their sum is beyond the dtype
+    rows[bad_rows, 1] = bad
+    fault = first_not_finite(rows, "X", "feature", first_row=1000)
+    if not bad_rows:
+        assert fault is None
+    else:
+        assert fault.startswith(f"X holds {'NaN' if np.isnan(bad) else 'infinity'} at sample ")
+        assert f" {1000 + min(bad_rows)}, feature 1;" in fault

@@ -28,7 +28,6 @@ def test_two_redrawn_rounds_have_a_task_for_each_stage(graph):
     assert stages(graph) == {
         "run": 1,
         "start": 1,
-        "partition": 2 * 5,
         "take": 5 * 2 + 5 * 3,
         "train": 5 * 2 + 5 * 3,
         "put": 2 * 5,
@@ -48,8 +47,7 @@ def test_groups_that_share_a_partition_keep_the_parent_in_parts():
     assert stages(graph) == {
         "run": 1,
         "start": 1,
-        "partition": 1,  # and cut once: from then on the parts stay where they are
-        "take": 3,
+        "take": 3,  # cut once: from then on the parts stay where they are
         "slice": 4 * 3,
         "train": 4 * 9 * 3,
         "merge-level-1": 4 * 2 * 3,
@@ -92,7 +90,7 @@ def test_a_round_of_fewer_submodels_has_more_groups():
         (1, group, 0) for group in range(8)
     }
     members = horn.training_graph(network, X, y, merge="ensemble", **settings)
-    assert stages(members)["parent"] == 2  # put together to be divided otherwise
+    assert stages(members)["parent"] == 4  # put together to be divided otherwise, and at the end
     assert stages(members)["train"] == 2 * 4 + 8
 
 
@@ -107,4 +105,4 @@ def test_it_can_be_drawn(graph, tmp_path):
     pytest.importorskip("graphviz")
     graph.visualize(str(tmp_path / "graph.svg"))
     drawn = (tmp_path / "graph.svg").read_text()
-    assert all(stage in drawn for stage in ("partition", "take", "train", "put", "merge", "parent"))
+    assert all(stage in drawn for stage in ("take", "train", "put", "merge", "parent"))

@@ -45,12 +45,12 @@ def test_every_round_trains_on_every_row(n_samples, n_groups, merge, group_data,
     rounds = _rounds(n_samples, n_groups=n_groups, merge=merge, group_data=group_data, **others)
     everything = np.arange(n_samples)
     for plan in rounds:
-        assert sum(plan.lineages, ()) == tuple(range(plan.n_groups))
+        assert sum(plan.groups_of, ()) == tuple(range(plan.n_groups))
         assert len(plan.steps) == len(plan.group_blocks) == plan.n_groups
         assert min(plan.steps) >= 1
         rows = [
-            np.sort(np.concatenate([rows_of(plan.group_blocks[group]) for group in lineage]))
-            for lineage in plan.lineages
+            np.sort(np.concatenate([rows_of(plan.group_blocks[group]) for group in groups]))
+            for groups in plan.groups_of
         ]
         assert len(rows) == (n_groups if merge == "ensemble" else 1)
         if group_data == "subset":  # by exactly one group
@@ -64,7 +64,7 @@ def test_every_round_trains_on_every_row(n_samples, n_groups, merge, group_data,
 def test_members_of_an_ensemble_keep_their_own_rows():
     rounds = _rounds(n_groups=2, n_submodels=[4, 2, 1], n_rounds=3, merge="ensemble")
     assert _at_a_time(rounds) == [(2, 4), (4, 2), (8, 1)]
-    assert [plan.lineages for plan in rounds] == [
+    assert [plan.groups_of for plan in rounds] == [
         ((0,), (1,)),
         ((0, 1), (2, 3)),
         ((0, 1, 2, 3), (4, 5, 6, 7)),
@@ -72,7 +72,7 @@ def test_members_of_an_ensemble_keep_their_own_rows():
     for member in range(2):
         own = set(rows_of(rounds[0].group_blocks[member]))
         for plan in rounds[1:]:
-            parts = [rows_of(plan.group_blocks[group]) for group in plan.lineages[member]]
+            parts = [rows_of(plan.group_blocks[group]) for group in plan.groups_of[member]]
             assert set(np.concatenate(parts)) == own
 
 

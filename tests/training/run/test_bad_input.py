@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
+from dask_horn.data.rows import windows
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +73,70 @@ def test_values_that_are_not_finite(network, samples, bad, tmp_path):
         horn.train(network, tmp_path / "bad.zarr")
 
 
-def test_validation_samples_that_are_not_finite(network, samples, tmp_path):
+class NothingIsTrained(horn.Callback):
+    """Fails a test in which a round begins."""
+
+    def on_run_start(self, start):
+        raise AssertionError("training has begun")
+
+
+def _wrapped(X, y, path):
+    """The same samples and targets in each form that users pass."""
+    horn.write_samples(path, X, y)
+    group = zarr.open_group(path, mode="r")
+    chunks = (20, *X.shape[1:])
+    return {
+        "arrays": (X, y),
+        "dask": (da.from_array(X, chunks=chunks), da.from_array(y, chunks=20)),
+        "zarr": (group["X"], group["y"]),
+        "zarr and array": (group["X"], y),
+        "group": path,
+    }
+
+
+@pytest.mark.parametrize("form", ["arrays", "dask", "zarr", "zarr and array", "group"])
+def test_validation_rows_are_looked_at_before_training(network, samples, tmp_path, form):
     X, y = samples
+    settings = {"n_rounds": 1, "callbacks": [NothingIsTrained()]}
+
+    def refuses(message, X_held, y_held):
+        held = _wrapped(X_held, y_held, tmp_path / f"{len(list(tmp_path.iterdir()))}.zarr")[form]
+        with pytest.raises(ValueError, match=message):
+            horn.train(network, X, y, validation_data=held, **settings)
+
     bad = X[:50].copy()
-    bad[30, 2] = np.nan
-    horn.write_samples(tmp_path / "bad.zarr", bad, y[:50])
-    for validation_data in ((bad, y[:50]), tmp_path / "bad.zarr"):
-        with pytest.raises(ValueError, match="holds NaN at sample 30, feature 2"):
-            horn.train(network, X, y, validation_data=validation_data, n_rounds=1)
+    bad[[30, 40], 2] = np.nan
+    refuses("validation_data: X holds NaN at sample 30, feature 2", bad, y[:50])
+    refuses("validation_data: .*holds? the label 10, which is not among", X[:50], y[:50] + 1)
+
+
+@pytest.mark.parametrize("form", ["arrays", "dask", "zarr", "zarr and array", "group"])
+def test_another_number_of_validation_targets_is_told_before_training(samples, tmp_path, form):
+    X = samples[0]
+    network = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(1)], 64, "squared_error")
+    held = _wrapped(X[:50], X[:50, 10:12], tmp_path / "held.zarr")[form]
+    with pytest.raises(ValueError, match="validation_data: y has 2 columns and the model 1 output"):
+        horn.train(network, X, X[:, 10], validation_data=held, callbacks=[NothingIsTrained()])
+
+
+@pytest.mark.parametrize("form", ["arrays", "dask", "zarr", "zarr and array", "group"])
+def test_rows_that_are_held_out_are_looked_at_before_training(network, samples, tmp_path, form):
+    X, y = samples
+    settings = {"early_stopping": True, "validation_fraction": 0.5}
+    for row in (30, 700, 1000, 1400, 1796):  # in every second block, or so, that is held out
+        bad = X.copy()
+        bad[row, 3] = np.inf
+        given = _wrapped(bad, y, tmp_path / f"{row}.zarr")[form]
+        given = (given,) if form == "group" else given
+        with pytest.raises(ValueError, match=f"X holds infinity at sample {row}, feature 3"):
+            horn.train(network, *given, callbacks=[NothingIsTrained()], **settings)
+
+
+def test_nothing_decoded_is_left_where_preparing_fails(network, samples, store):
+    for validation_data in (samples[0], (samples[0], samples[1] + 1)):
+        with pytest.raises((TypeError, ValueError), match="validation_data"):
+            horn.train(network, store, validation_data=validation_data)
+        assert windows._decoded.n_bytes == 0
 
 
 def test_targets_that_are_not_finite(samples):

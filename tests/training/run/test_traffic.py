@@ -10,7 +10,8 @@ from dask.sizeof import sizeof
 from distributed import Client, LocalCluster
 
 import dask_horn as horn
-from dask_horn.training.tasks.merge import ParentState, PartialSum
+from dask_horn.training.tasks.merge import PartialSum
+from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.submodel import Trained
 
 NETWORK = horn.Network([horn.Dense(200, activation="relu"), horn.Dense(3)], input_shape=40)
@@ -59,6 +60,8 @@ def test_parts_stay_with_their_workers(settings):
 
 def test_dask_knows_how_large_they_are():
     values = np.zeros(10_000, np.float32)
-    assert sizeof(ParentState.start(values)) >= 2 * values.nbytes
+    assert sizeof(Whole.start(values, 1)) >= 2 * values.nbytes
+    assert sizeof(Part(values, 0, (values, values))) >= 3 * values.nbytes
+    assert sizeof(Slice(values)) >= values.nbytes
     assert sizeof(PartialSum(values, ())) >= values.nbytes
     assert sizeof(Trained(values, None)) >= values.nbytes

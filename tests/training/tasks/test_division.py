@@ -80,8 +80,8 @@ def test_members_of_an_ensemble_are_divided_each_in_its_own_way():
     assert not _same(partition_of(spec, 0, 0), partition_of(spec, 0, 1))
     last = spec.rounds[4]
     assert last.n_submodels < 4
-    for lineage, groups in enumerate(last.lineages):
-        own = first_partition(spec, lineage).joined(last.n_submodels)
+    for member, groups in enumerate(last.groups_of):
+        own = first_partition(spec, member).joined(last.n_submodels)
         assert all(_same(partition_of(spec, 4, group), own) for group in groups)
 
 

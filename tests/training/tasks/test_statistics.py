@@ -131,7 +131,7 @@ def test_rows_of_all_groups_are_drawn_by_the_seed(monkeypatch):
 
 def test_members_have_the_population_of_their_own_rows():
     spec = make_spec(_network(5), *_inputs(200), n_groups=2, block_rows=10)
-    plan = replace(spec.rounds[0], lineages=((0,), (1,)))
+    plan = replace(spec.rounds[0], groups_of=((0,), (1,)))
     spec = replace(spec, rounds=(plan,) * len(spec.rounds), ensemble=True)
     for member in (0, 1):
         assert set(module._chosen_blocks(spec, member)) <= set(plan.group_blocks[member])

@@ -33,7 +33,9 @@ from dask_horn.training.plan.spec import OuterStep, Schedule
 from dask_horn.training.plan.steps import count_steps
 from dask_horn.training.tasks import submodel as module
 from dask_horn.training.tasks.division import steps_of
-from dask_horn.training.tasks.merge import ParentState, add_partial_sums, put_group, step_parent
+from dask_horn.training.tasks.merge import Merge, add_partial_sums
+from dask_horn.training.tasks.merge_rules import MERGE_RULES
+from dask_horn.training.tasks.states import Whole
 from dask_horn.training.tasks.submodel import train_submodel
 from tests import oracle
 from tests.program.problems import counted_steps
@@ -168,7 +170,9 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
         steps=(3, 5, 4)[:n_groups],
     )
     table, step = network.parameters, OuterStep(0.7, 0.6)
-    parent = ParentState(round, _parameters(network), _parameters(network, seed=2))
+    before = _parameters(network, seed=2)
+    parent = Whole(round, _parameters(network), (before,))
+    merge = Merge(table, network.shared_tensors, MERGE_RULES["nesterov"], step)
     partitions = [
         Partition.draw(network, n_submodels, spec.seed, round=round, group=g, concentration=10.0)
         for g in range(n_groups)
@@ -184,13 +188,13 @@ def test_a_round_is_the_same_steps_on_the_whole_network_with_masks(
             )
             total += n_seen * delta
             count += n_seen * held
-        sums.append(put_group(table, partition, trained))
-    after = step_parent(table, parent, add_partial_sums(sums), partitions, step)
+        sums.append(merge.put_group(partition, trained))
+    after = merge.step_whole(parent, add_partial_sums(sums), dict(enumerate(partitions)))
 
     delta = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    momentum = np.where(count > 0, step.momentum * parent.momentum + delta, parent.momentum)
+    momentum = np.where(count > 0, step.momentum * before + delta, before)
     moved = np.where(count > 0, step.rate * (step.momentum * momentum + delta), 0)
-    np.testing.assert_allclose(after.momentum, momentum, rtol=0, atol=3e-6)
+    np.testing.assert_allclose(after.states[0], momentum, rtol=0, atol=3e-6)
     np.testing.assert_allclose(after.parameters, parent.parameters + moved, rtol=0, atol=3e-6)
     assert np.abs(delta).max() > 0.02
 

@@ -129,24 +129,15 @@ def kept_dots(
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _emit_dots(builder, *args)
+        _emit_dots(builder, args)
         return context.get_dummy_value()
 
     long = types.int64
     return types.void(POINTER, long, POINTER, long, POINTER, long, long, POINTER), codegen
 
 
-def _emit_dots(
-    builder: Any,
-    vector: Any,
-    n_tiles: Any,
-    rows: Any,
-    row_length: Any,
-    bits: Any,
-    tile_step: Any,
-    first_row: Any,
-    out: Any,
-) -> None:
+def _emit_dots(builder: Any, args: Any) -> None:
+    vector, n_tiles, rows, row_length, bits, tile_step, first_row, out = args
     entry = builder.block
     zero = VECTOR([0.0] * LANES)
     shift = spread(builder, builder.trunc(builder.shl(first_row, LONG(2)), INT))

@@ -1,5 +1,0 @@
-"""The benchmark as a command."""
-
-from benchmarks.growth import BENCHMARK
-
-BENCHMARK.command()()

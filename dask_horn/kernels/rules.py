@@ -1,0 +1,76 @@
+"""How an optimizer moves one parameter by its gradient: bodies that both devices share.
+
+A rule is two functions. ``constants(row, counters, scalars)`` are a step's numbers, found once for
+an operation; ``move(constants, w, g, *states)`` returns a parameter and its states after the step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dask_horn.kernels.compile import inlined
+from dask_horn.kernels.opcodes import CLIP, CONSTANT, RATE, STEP
+
+__all__ = ["adamw_constants", "adamw_move", "sgd_constants", "sgd_move"]
+
+
+@inlined
+def sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
+    """At CONSTANT: μ, 1 for Nesterov, λ."""
+    momentum = np.float32(scalars[row[CONSTANT]])
+    nesterov = scalars[row[CONSTANT] + 1]
+    decay = np.float32(scalars[row[CONSTANT] + 2])
+    # One form for both: the step is ahead·g + behind·v.
+    ahead = np.float32(nesterov)
+    behind = momentum if nesterov > 0 else np.float32(1)
+    return np.float32(scalars[CLIP]), momentum, decay, ahead, behind, np.float32(scalars[RATE])
+
+
+@inlined
+def sgd_move(constants: Any, w: Any, g: Any, v: Any) -> Any:
+    """``v ← μ v + g + λ w``, then ``w ← w - r v``.
+
+    With Nesterov instead ``w ← w - r (g + λ w + μ v)``.
+    """
+    factor, momentum, decay, ahead, behind, rate = constants
+    slope = factor * g + decay * w
+    v = momentum * v + slope
+    return w - rate * (ahead * slope + behind * v), v
+
+
+@inlined
+def adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
+    """At CONSTANT: β₁, β₂, ε, λ."""
+    beta1, beta2 = scalars[row[CONSTANT]], scalars[row[CONSTANT] + 1]
+    step = counters[STEP] + 1
+    correction1 = 1.0 - beta1**step
+    correction2 = math.sqrt(1.0 - beta2**step)
+    return (
+        np.float32(scalars[CLIP]),
+        np.float32(beta1),
+        np.float32(1.0 - beta1),
+        np.float32(beta2),
+        np.float32(1.0 - beta2),
+        np.float32(scalars[RATE] / correction1),
+        np.float32(1.0 - scalars[RATE] * scalars[row[CONSTANT] + 3]),
+        np.float32(1.0 / correction2),
+        np.float32(scalars[row[CONSTANT] + 2]),
+    )
+
+
+@inlined
+def adamw_move(constants: Any, w: Any, g: Any, m: Any, v: Any) -> Any:
+    """AdamW with bias correction: decay is decoupled from the gradient.
+
+    References
+    ----------
+    Loshchilov, Hutter (2019), "Decoupled weight decay regularization", ICLR, algorithm 2.
+    """
+    factor, beta1, rest1, beta2, rest2, rate, keep, inverse, epsilon = constants
+    slope = factor * g
+    m = beta1 * m + rest1 * slope
+    v = beta2 * v + rest2 * slope * slope
+    return keep * w - rate * m / (np.sqrt(v) * inverse + epsilon), m, v

@@ -1,0 +1,63 @@
+"""What everything in a run's loop refers to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dask_horn.cluster import Executor, Placement, Seat
+from dask_horn.training.graph.parent import rotated
+from dask_horn.training.graph.rounds import Graphs, shared_spec
+from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.plan.spec import RunSpec
+
+__all__ = ["RunContext"]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run.
+
+    Attributes
+    ----------
+    spec : RunSpec
+    options : TrainingOptions
+    executor : Executor
+    shared : handle
+        Of the spec, which all tasks take from there.
+    scratch : str or None
+        A folder that all workers see, where the executor needs one.
+    """
+
+    spec: RunSpec
+    options: TrainingOptions
+    executor: Executor
+    shared: Any
+    scratch: str | None
+
+    @classmethod
+    def begin(
+        cls, spec: RunSpec, options: TrainingOptions, executor: Executor, scratch: str | None
+    ) -> RunContext:
+        """Send the spec to where the tasks will be done: once, not with every round's graph."""
+        return cls(spec, options, executor, executor.submit(shared_spec(spec))[0], scratch)
+
+    @property
+    def graphs(self) -> Graphs:
+        """What writes the run's graphs, for the workers there are now."""
+        return Graphs(self.spec, self.shared, self.homes)
+
+    @property
+    def homes(self) -> Placement:
+        """Where each parent is put together, of the workers there are now."""
+        return self.executor.placement(self.spec.n_parents)
+
+    def seats_of_parts(self, rounds: int) -> Placement:
+        """Say where each part stays: from (member, sub-model), after that many rounds."""
+        plan = self.spec.rounds[rounds - 1]
+        placement = self.executor.placement(plan.n_groups)
+
+        def seat(member: int, submodel: int) -> Seat:
+            return placement(rotated(plan.groups_of[member], submodel)[0], submodel)
+
+        return seat

@@ -1,0 +1,194 @@
+"""What is kept of a run's parents: in its checkpoint, for the run alone, and the best of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dask.delayed import delayed
+
+from dask_horn.cluster import remove_folder
+from dask_horn.model import Ensemble, Model
+from dask_horn.records import History, RoundRecord
+from dask_horn.training.graph.parent import Parent, Parents
+from dask_horn.training.graph.rounds import begin
+from dask_horn.training.graph.saving import load_graph, save_graph, spill_graph
+from dask_horn.training.run.checkpoint import Checkpoint
+from dask_horn.training.run.context import RunContext
+from dask_horn.training.tasks.merge_rules import MERGE_RULES
+from dask_horn.training.tasks.states import Whole
+from dask_horn.training.tasks.storage import Saved, models_of, part_name, spill_state
+
+__all__ = ["Best", "Keeper"]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The round with the best validation score so far.
+
+    Attributes
+    ----------
+    round : int
+        Counted from 1.
+    score : float
+    parents : tuple of Parent or None
+        Handles of its parents, where they are kept in this process.
+    saved : Saved or None
+        Where they are saved, else.
+    """
+
+    round: int
+    score: float
+    parents: Parents | None = None
+    saved: Saved | None = None
+
+
+class Keeper:
+    """Saves the parents of a run and reads them again.
+
+    Parameters
+    ----------
+    run : RunContext
+    checkpoint : Checkpoint or None
+        Where the user wants them; None keeps what the run itself needs.
+    """
+
+    def __init__(self, run: RunContext, checkpoint: Checkpoint | None) -> None:
+        self.run = run
+        self.checkpoint = checkpoint
+        self.best: Best | None = None
+        self._spilled: dict[str, str] = {}  # what lies in the scratch folder, by its name
+        self._numbers = itertools.count()  # of the times that parents are put together
+
+    # ------------------------------------------------------------------ where a run starts from
+
+    def resume(self) -> tuple[Parents, History] | None:
+        """Return the parents and the history of the last checkpoint, if there is one."""
+        found = self.checkpoint.latest() if self.checkpoint else None
+        if found is None or self.checkpoint is None:
+            return None
+        rounds, history = found
+        for record in history:
+            location = self.checkpoint.best_location(record.round)
+            self.note_best(record, Saved(location, record.round))
+        return self.load(Saved(self.checkpoint.round_location(rounds), rounds)), history
+
+    def start(self, initial: Model | None) -> Parents:
+        """Return the parents of a new run: drawn, or a model to go on from."""
+        run = self.run
+        if initial is None:
+            return begin(run.executor, run.graphs.start())[0]
+        n_states = MERGE_RULES[run.spec.merge_rule].n_states
+        start = Whole.start(initial.parameters, n_states)
+        if run.scratch is not None:  # parameters reach the workers through a store
+            location = spill_state(f"{run.scratch}/initial", part_name(0, 0), start)
+            return self.load(Saved(location, 0, n_parts=1))
+        lazy = delayed(start, name=f"start-{run.spec.run}")
+        return begin(run.executor, (Parent((lazy,)),))[0]
+
+    def load(self, saved: Saved) -> Parents:
+        """Read saved parents: what comes after depends on nothing before."""
+        placement = self.run.seats_of_parts(saved.round) if saved.divided else self.run.homes
+        return begin(self.run.executor, load_graph(self.run.graphs, saved, placement))[0]
+
+    # ------------------------------------------------------------------------ between rounds
+
+    def is_cut(self, rounds: int) -> bool:
+        """Whether the parents after that many rounds are to be saved."""
+        if rounds == self.run.options.n_rounds:
+            return self.checkpoint is not None
+        due = rounds % self.run.options.checkpoint_every == 0
+        return due and (self.checkpoint is not None or self.run.executor.cuts_lineage)
+
+    def save(self, parents: Parents, history: History) -> Parents:
+        """Save the parents after the last round of the history; return what to go on from."""
+        rounds, cuts_lineage = len(history), self.run.executor.cuts_lineage
+        if not rounds:
+            return parents
+        if self.checkpoint is not None:
+            latest = self.checkpoint.latest()
+            if latest is not None and latest[0] == rounds:
+                return parents
+            if self.best is not None and self.best.saved is None:
+                self.keep_best(parents)  # Ctrl-C came while it was being saved
+            saved = self._save_whole(self.checkpoint.round_location(rounds), rounds, parents)
+            self.checkpoint.commit(rounds, history, self.best.round if self.best else None)
+        elif cuts_lineage:
+            saved = self._spill("rounds", rounds, parents)
+        else:
+            return parents  # nobody would read it
+        return self.load(saved) if cuts_lineage and rounds < self.run.options.n_rounds else parents
+
+    def _save_whole(self, location: str, rounds: int, parents: Parents) -> Saved:
+        """Have a worker write whole parents; wait until they are there."""
+        task = save_graph(self.run.graphs, location, self._wholes(parents))
+        self.run.executor.result(self.run.executor.submit(task)[0])
+        return Saved(location, rounds)
+
+    def _spill(self, name: str, rounds: int, parents: Parents) -> Saved:
+        """Store parents in the scratch folder, instead of those before."""
+        run, divided = self.run, parents[0].divided
+        saved = Saved(f"{run.scratch}/{name}-{rounds:05d}", rounds, len(parents[0].parts), divided)
+        placement = run.seats_of_parts(rounds) if divided else run.homes
+        for written in run.executor.submit(*spill_graph(run.graphs, saved, parents, placement)):
+            run.executor.result(written)
+        if name in self._spilled:
+            remove_folder(self._spilled[name])
+        self._spilled[name] = saved.location
+        return saved
+
+    # ------------------------------------------------------------------------------- the best
+
+    def note_best(self, record: RoundRecord, saved: Saved | None = None) -> bool:
+        """Remember the round with the best validation score; return whether it is this one.
+
+        `saved` are its parents, where they are saved already.
+        """
+        score = record.validation_score
+        if not self.run.options.early_stopping or score is None:
+            return False
+        if not score > (self.best.score if self.best else -math.inf):  # no NaN is ever the best
+            return False
+        self.best = Best(record.round, score, saved=saved)
+        return True
+
+    def keep_best(self, parents: Parents) -> None:
+        """Save the best parents, those of the last round, where this process would not do."""
+        assert self.best is not None, "a best round was noted"
+        if self.checkpoint is not None:
+            location = self.checkpoint.best_location(self.best.round)
+            saved = self._save_whole(location, self.best.round, parents)
+        elif self.run.executor.cuts_lineage:
+            saved = self._spill("best", self.best.round, parents)
+        else:
+            self.best = replace(self.best, parents=parents)
+            return
+        self.best = replace(self.best, saved=saved)
+
+    def has_stalled(self, rounds: int) -> bool:
+        """Whether early stopping has waited long enough."""
+        if self.best is None:
+            return False
+        return rounds - self.best.round >= self.run.options.n_iter_no_change
+
+    def best_parents(self) -> Parents | None:
+        """Return the parents of the best round, with early stopping."""
+        if self.best is None:
+            return None
+        return self.load(self.best.saved) if self.best.saved else self.best.parents
+
+    # ------------------------------------------------------------------------------ as a model
+
+    def model(self, parents: Parents) -> Model | Ensemble:
+        """Fetch parents as a model."""
+        wholes = self._wholes(parents)
+        return models_of(self.run.spec, [self.run.executor.result(whole) for whole in wholes])
+
+    def _wholes(self, parents: Parents) -> tuple[Any, ...]:
+        """Put parents together, with all that they predict with."""
+        as_they_are = not self.run.spec.network.statistics
+        if as_they_are and not any(parent.divided for parent in parents):
+            return tuple(part for parent in parents for part in parent.parts)
+        return self.run.executor.submit(*self.run.graphs.wholes(parents, next(self._numbers)))
