@@ -1,4 +1,4 @@
-"""The pure task: train one sub-model on its group's rows, alone, for one round."""
+"""The pure task: train sub-models on their groups' rows, each alone, for one round."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +19,12 @@ from dask_horn.kernels.program import Program
 from dask_horn.kernels.random import derive_key, shuffled
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales, training_program
-from dask_horn.records import SubmodelReport
+from dask_horn.records import SubmodelId, SubmodelReport
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
-from dask_horn.training.tasks.division import steps_of
+from dask_horn.training.tasks.division import partition_of, steps_of
 
-__all__ = [
-    "Trained",
-    "begin_round",
-    "take_steps",
-    "train_submodel",
-]
+__all__ = ["Trained", "train_submodels"]
 
 # Set apart the random streams that one (seed, round, group) has.
 _BLOCK_ORDER, _ROW_ORDER, _MASKS = 1, 2, 3
@@ -52,152 +46,167 @@ class Trained:
         return Trained(self.delta, replace(self.report, **counts))
 
 
-class _Ordered(NamedTuple):
-    """A window, the order in which a sub-model takes its rows, and where batches begin."""
+def train_submodels(
+    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId]
+) -> list[Trained]:
+    """Train sub-models for one round, together on one device.
 
-    window: Window
-    order: NDArray[np.int64]
-    starts: NDArray[np.int64]
-
-
-def train_submodel(
-    spec: RunSpec,
-    start: NDArray[np.float32],
-    partition: Partition,
-    round: int,
-    group: int,
-    submodel: int,
-) -> Trained:
-    """Train one sub-model for one round; `start`, its slice of the parent, is not changed.
+    What one becomes does not depend on which others there are. `starts` are their slices of the
+    parent, which are not changed.
 
     Raises
     ------
     DivergedError
-        If a loss is not finite, or the delta is beyond what the merge can add up.
+        If a loss is not finite, or a delta is beyond what the merge can add up.
     """
     began = time.perf_counter()
-    scales = submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent)
-    machine = begin_round(spec, start, partition, scales, round, group, submodel)
-    rates = spec.rates(round, steps_of(spec, partition, round, group, submodel))
-    loss, samples = take_steps(spec, machine, rates, round, group, submodel)
-    delta = machine.parameters()[0] - start
-    largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
-    if not largest * samples < np.finfo(np.float32).max:  # the last step's, which no loss has seen
-        what = f"a parameter had changed by {largest:g}"
-        raise _diverged(spec, what, round, group, submodel, rates.size)
-    report = SubmodelReport(
-        group=group,
-        submodel=submodel,
-        loss=loss,
-        samples=samples,
-        seconds=time.perf_counter() - began,
-        bytes_to_worker=start.nbytes,
-        bytes_from_worker=delta.nbytes,
-    )
-    return Trained(delta, report)
+    trainings = [_Training.plan(spec, which) for which in ids]
+    machine = device(spec.device).machine([one.program() for one in trainings], spec.standardizer)
+    machine.load(starts, [derive_key(spec.seed, *which, _MASKS) for which in ids])
+    _take_steps(spec, machine, trainings)
+    ends = machine.parameters()
+    seconds = (time.perf_counter() - began) / len(ids)
+    return [
+        training.finished(end - start, seconds)
+        for training, end, start in zip(trainings, ends, starts, strict=True)
+    ]
 
 
-def begin_round(
-    spec: RunSpec,
-    start: NDArray[np.float32],
-    partition: Partition,
-    scales: Mapping[str, float],
-    round: int,
-    group: int,
-    submodel: int,
-) -> Machine:
-    """Set a sub-model's program up at `start`; `scales` as `submodel_scales` gives them."""
-    program = _program(spec, partition, scales, submodel)
-    machine = device(spec.device).machine([program], spec.standardizer)
-    machine.load([start], [derive_key(spec.seed, round, group, submodel, _MASKS)])
-    return machine
+@dataclass(eq=False)
+class _Training:
+    """One sub-model in its round.
 
-
-def take_steps(
-    spec: RunSpec,
-    machine: Machine,
-    rates: NDArray[np.float64],
-    round: int,
-    group: int,
-    submodel: int,
-) -> tuple[float, int]:
-    """Train for as many steps as there are learning rates; return mean loss and samples seen.
-
-    Raises
-    ------
-    DivergedError
-        If a loss is not finite.
+    Attributes
+    ----------
+    spec : RunSpec
+    which : SubmodelId
+    partition : Partition
+        Of its group.
+    rates : ndarray of float64, (n_steps,)
+    losses : list of ndarray of float64
+        Of the steps that are done, by window.
+    samples : int
+        Seen so far.
     """
-    losses = np.empty(rates.size)
-    done = samples = 0
-    # Closed at once, also by an error: a thread is reading the next window.
-    with contextlib.closing(_windows(spec, rates.size, round, group, submodel)) as windows_to_come:
-        for window, order, starts in windows_to_come:
-            stop = done + starts.size - 1
-            steps = Steps(order, starts, rates[done:stop])
-            got = machine.run(machine.stage([window]), [steps])[0]
-            if not math.isfinite(got[-1]):
-                what = f"the loss was {got[-1]}"
-                raise _diverged(spec, what, round, group, submodel, done + got.size)
-            losses[done:stop] = got
-            samples += int(starts[-1])
-            done = stop
-    return float(losses.mean()), samples
 
+    spec: RunSpec
+    which: SubmodelId
+    partition: Partition
+    rates: NDArray[np.float64]
+    losses: list[NDArray[np.float64]] = field(default_factory=list)
+    samples: int = 0
 
-def _diverged(
-    spec: RunSpec, what: str, round: int, group: int, submodel: int, step: int
-) -> DivergedError:
-    return DivergedError(
-        f"{what} in round {round + 1}, group {group}, sub-model {submodel}, step {step}; use a "
-        f"learning_rate below {spec.schedule.peak:g}"
-    )
-
-
-def _program(
-    spec: RunSpec, partition: Partition, scales: Mapping[str, float], submodel: int
-) -> Program:
-    """Write the program of one sub-model."""
-    sizes = {axis: len(units) for axis, units in partition.index_sets(submodel).items()}
-    return training_program(
-        spec.network,
-        spec.network.parameters.restrict(sizes),
-        scales,
-        device=device(spec.device),
-        batch_size=spec.batch_size,
-        sample_dtype=spec.samples.decoded_dtype,
-        optimizer=spec.optimizer,
-        class_weights=spec.class_weights,
-    )
-
-
-def _windows(
-    spec: RunSpec, n_steps: int, round: int, group: int, submodel: int
-) -> Generator[_Ordered, None, None]:
-    """Windows of blocks for that many steps, and the order of their rows.
-
-    Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
-    on each worker; the rows within a window come in an order of the sub-model's own.
-    """
-    to_read, to_take = itertools.tee(_plan(spec, n_steps, round, group))
-    read = windows(spec.run, spec.samples, (span for span, _ in to_read), spec.targets)
-    for number, (blocks, (_, starts)) in enumerate(zip(read, to_take, strict=False)):
-        key = derive_key(spec.seed, round, group, submodel, number, _ROW_ORDER)
-        window = Window(
-            samples=[block.x for block in blocks],
-            targets=[block.y for block in blocks if block.y is not None],
+    @classmethod
+    def plan(cls, spec: RunSpec, which: SubmodelId) -> _Training:
+        """Find out what it holds and how many steps it takes."""
+        partition = partition_of(spec, which.round, which.group)
+        return cls(
+            spec, which, partition, spec.rates(which.round, steps_of(spec, partition, which))
         )
-        yield _Ordered(window, shuffled(key, window.n_rows), starts)
+
+    def program(self) -> Program:
+        """Write its program."""
+        spec, submodel = self.spec, self.which.submodel
+        fractions = self.partition.fractions(submodel)
+        return training_program(
+            spec.network,
+            self.partition.table_of(spec.network.parameters, submodel),
+            submodel_scales(spec.network, fractions, spec.hidden_exponent),
+            device=device(spec.device),
+            batch_size=spec.batch_size,
+            sample_dtype=spec.samples.decoded_dtype,
+            optimizer=spec.optimizer,
+            class_weights=spec.class_weights,
+        )
+
+    def steps(self, window: int) -> Iterator[Steps]:
+        """Yield its steps in each window of its group, which is staged at the place `window`.
+
+        Blocks come in one order for all sub-models of a group, so that a chunk is decoded once on
+        each worker; the rows within a window come in an order of the sub-model's own.
+        """
+        done, seed = 0, self.spec.seed
+        for number, (blocks, starts) in enumerate(_plan(self.spec, self.rates.size, self.which)):
+            key = derive_key(seed, *self.which, number, _ROW_ORDER)
+            stop = done + starts.size - 1
+            yield Steps(shuffled(key, count_rows(blocks)), starts, self.rates[done:stop], window)
+            done = stop
+
+    def note(self, steps: Steps, losses: NDArray[np.float64]) -> None:
+        """Note the losses of some steps."""
+        self.losses.append(losses)
+        self.samples += int(steps.starts[-1])
+        if losses.size and not math.isfinite(losses[-1]):
+            raise self._diverged(f"the loss was {losses[-1]}")
+
+    def finished(self, delta: NDArray[np.float32], seconds: float) -> Trained:
+        """Return what it has become."""
+        largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
+        # Which may be by the last step, that no loss has seen.
+        if not largest * self.samples < np.finfo(np.float32).max:
+            raise self._diverged(f"a parameter had changed by {largest:g}")
+        report = SubmodelReport(
+            group=self.which.group,
+            submodel=self.which.submodel,
+            loss=float(np.concatenate(self.losses).mean()),
+            samples=self.samples,
+            seconds=seconds,
+            bytes_to_worker=delta.nbytes,
+            bytes_from_worker=delta.nbytes,
+        )
+        return Trained(delta, report)
+
+    def _diverged(self, what: str) -> DivergedError:
+        round, group, submodel = self.which
+        step = sum(losses.size for losses in self.losses)
+        return DivergedError(
+            f"{what} in round {round + 1}, group {group}, sub-model {submodel}, step {step}; use a "
+            f"learning_rate below {self.spec.schedule.peak:g}"
+        )
+
+
+_NO_STEPS = Steps.without_rates(np.zeros(0, np.int64), np.zeros(1, np.int64))
+
+
+def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training]) -> None:
+    """Train window after window, one of each group at a time, until all steps are taken."""
+    longest: dict[int, _Training] = {}  # by group: it needs the most windows
+    for one in trainings:
+        group = one.which.group
+        if group not in longest or one.rates.size > longest[group].rates.size:
+            longest[group] = one
+    place = {group: number for number, group in enumerate(longest)}
+    steps_to_come = [one.steps(place[one.which.group]) for one in trainings]
+    with contextlib.ExitStack() as stack:
+        # Closed at once, also by an error: threads are reading the next windows.
+        readers = [stack.enter_context(contextlib.closing(_read(one))) for one in longest.values()]
+        for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
+            steps = [next(to_come, _NO_STEPS) for to_come in steps_to_come]
+            losses = machine.run(machine.stage(windows_now), steps)
+            for one, *taken in zip(trainings, steps, losses, strict=True):
+                one.note(*taken)
+
+
+def _read(training: _Training) -> Generator[Window, None, None]:
+    """Read the windows that a training needs."""
+    spec = training.spec
+    spans = (blocks for blocks, _ in _plan(spec, training.rates.size, training.which))
+    for decoded in windows(spec.run, spec.samples, spans, spec.targets):
+        yield Window(
+            samples=[block.x for block in decoded],
+            targets=[block.y for block in decoded if block.y is not None],
+        )
 
 
 def _plan(
-    spec: RunSpec, n_steps: int, round: int, group: int
+    spec: RunSpec, n_steps: int, which: SubmodelId
 ) -> Iterator[tuple[tuple[Block, ...], NDArray[np.int64]]]:
     """Pass after pass over the group's blocks: each window, and where its batches begin.
 
     The last window has only as many of its blocks as its steps need: what nobody trains on is
     not read.
     """
+    round, group, _ = which
     blocks = spec.rounds[round].group_blocks[group]
     row_bytes = decoded_row_bytes(spec.samples, spec.targets)
     for epoch in itertools.count():
