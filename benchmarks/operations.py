@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 
 import dask_horn as horn
 from dask_horn import program as programs
+from dask_horn.data import Standardizer
 from dask_horn.kernels import opcodes
 from dask_horn.kernels.compile import target
+from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.kernels.program import Program
 
 __all__ = ["Call", "Operation", "Step", "has_avx512", "load_kernels"]
 
 RATE = 1e-4
+_DEVICE = device("cpu")
 #: What a worker needs for a dense network with dropout.
 _KERNELS = (
     "gather_uint8", "gather_targets", "gemm_forward", "gemm_weight", "gemm_input", "store",
@@ -59,24 +63,28 @@ class Step:
     ) -> None:
         rows = np.arange(batch) if order is None else order
         n_steps = len(rows) // batch
-        n_features = x.shape[1]
-        self._program = programs.training_program(
+        program = programs.training_program(
             network,
             network.parameters,
             {},
+            device=_DEVICE,
             batch_size=batch,
             sample_dtype=str(x.dtype),
             optimizer=programs.Optimizer(optimizer, clip_norm=clip_norm),
         )
-        self._execution = programs.Execution(
-            self._program,
-            network.initial_values(0),
-            np.zeros(n_features),
-            np.ones(n_features),
-            key=1,
-        )
-        starts, rates = np.arange(n_steps + 1) * batch, np.full(n_steps, RATE)
-        self._batches = [x], [y.astype(np.float32)], rows, starts, rates
+        # All of the arena counts as parameters, so that it can be read and loaded.
+        self._program = dataclasses.replace(program, n_parameters=program.arena_size)
+        self._scaling = Standardizer.identity(x.shape[1])
+        arena = np.zeros(program.arena_size, np.float32)
+        arena[: program.n_parameters] = network.initial_values(0)
+        self._machine = self._loaded(self._program, arena)
+        self._staged = self._machine.stage([Window([x], [y.astype(np.float32)])])
+        self._steps = Steps(rows, np.arange(n_steps + 1) * batch, np.full(n_steps, RATE))
+
+    def _loaded(self, program: Program, arena: NDArray[np.float32]) -> Machine:
+        machine = _DEVICE.machine([program], self._scaling)
+        machine.load([arena], [1])
+        return machine
 
     @property
     def operations(self) -> list[Operation]:
@@ -89,8 +97,7 @@ class Step:
 
     def run(self) -> NDArray[np.float64]:
         """Take the steps; return their losses."""
-        self._execution.program = self._program
-        return self._execution.train(*self._batches)
+        return self._machine.run(self._staged, [self._steps])[0]
 
     def only(self, numbers: Sequence[int]) -> Call:
         """Make a call of some operations, by their places in `operations`.
@@ -100,12 +107,8 @@ class Step:
         self.run()
         rows = self._program.rows[list(numbers)].copy()
         part = dataclasses.replace(self._program, rows=rows)
-
-        def call() -> object:
-            self._execution.program = part
-            return self._execution.train(*self._batches)
-
-        return call
+        machine = self._loaded(part, self._machine.parameters()[0])
+        return lambda: machine.run(self._staged, [self._steps])
 
 
 def has_avx512() -> bool:
@@ -115,4 +118,4 @@ def has_avx512() -> bool:
 
 def load_kernels() -> None:
     """Compile or load what a worker needs for a dense network with dropout."""
-    programs.warm_up(_KERNELS)
+    _DEVICE.warm_up(_KERNELS)

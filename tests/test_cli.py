@@ -158,7 +158,9 @@ def test_rows_of_integers_are_labels(data, tmp_path):
     told = done("train", samples, "--out", tmp_path / "m.zarr", *QUICK).stderr
     assert "3 labels" in told and "loss binary_cross_entropy" in told
     assert "3 labels, each 0 or 1" in done("info", tmp_path / "m.zarr").output
-    assert "temperature 1 (not calibrated)\n" in done("info", tmp_path / "m.zarr").output
+    shown = done("info", tmp_path / "m.zarr").output
+    assert "temperature 1 (not calibrated)\n" in shown
+    assert "trained on  cpu\n" in shown
 
 
 def test_the_temperature_of_a_calibrated_model_is_shown(data, tmp_path):

@@ -336,6 +336,7 @@ def test_models_of_0_1_are_read(tmp_path):
     model, ensemble = horn.load(tmp_path / "model.zarr"), horn.load(tmp_path / "ensemble.zarr")
     assert model.classes.tolist() == ["ant", "bee", "cat"]
     assert (model.temperature, ensemble.temperature, len(ensemble.members)) == (0.5, 2.0, 2)
+    assert model.device == ensemble.device == "cpu"
     assert_allclose(model.predict_proba(OLD_X), OLD_MODEL, rtol=1e-6)
     assert_allclose(ensemble.predict_proba(OLD_X), OLD_ENSEMBLE, rtol=1e-6)
     values = horn.load(tmp_path / "values.zarr").predict([[1.0, 1.0]])

@@ -40,6 +40,7 @@ def info(model: str) -> None:
     if targets.kind != "values":
         state = "not calibrated" if found.temperature == 1 else "calibrated"
         _line("temperature", f"{found.temperature:.3g} ({state})")
+    _line("trained on", found.device)
     versions = read_versions(model)
     _line("written by", f"dask_horn {versions['version']} (format {versions['format']})")
 

@@ -192,6 +192,13 @@ class Files:
     help="Random seed. The same data, settings and seed give the same model on any number of "
     "workers.",
 )
+@option(
+    "--device",
+    type=click.Choice(["cpu", "auto"]),
+    default="cpu",
+    section="Training",
+    help="Device to train on; auto is settled when the run starts.",
+)
 @scheduler_option
 @workers_option
 def train(

@@ -16,6 +16,7 @@ from dask_horn.cluster.placement import Placement, spread
 from dask_horn.cluster.waiting import result_of, wait_for_a_worker
 from dask_horn.data import computed_by, forget
 from dask_horn.errors import ScratchError
+from dask_horn.kernels.device import Kernels
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -37,7 +38,7 @@ class ClusterExecutor:
         """Compute collections on the cluster."""
         return computed_by(self.client)
 
-    def warm_up(self, kernels: Sequence[str]) -> None:
+    def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""
         from dask_horn.cluster.setup import WorkerSetup
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from dask.delayed import Delayed
 
 from dask_horn.cluster.placement import Placement
+from dask_horn.kernels.device import Kernels
 
 __all__ = ["Executor"]
 
@@ -22,7 +23,7 @@ class Executor(Protocol):
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Have this room's Dask collections computed here too, for the time of a run."""
 
-    def warm_up(self, kernels: Sequence[str]) -> None:
+    def warm_up(self, kernels: Kernels) -> None:
         """Have `kernels` compiled or loaded on every worker, and on those that join later."""
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:

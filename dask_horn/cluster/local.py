@@ -13,6 +13,7 @@ from dask.delayed import Delayed
 from dask_horn.cluster.folders import new_folder
 from dask_horn.cluster.placement import Placement, anywhere
 from dask_horn.data import computed_by, forget
+from dask_horn.kernels.device import Kernels
 
 __all__ = ["LocalExecutor"]
 
@@ -38,7 +39,7 @@ class LocalExecutor:
         """Compute collections on the same scheduler."""
         return computed_by(self._scheduler)
 
-    def warm_up(self, kernels: Sequence[str]) -> None:
+    def warm_up(self, kernels: Kernels) -> None:
         """Nothing: the first task that needs a kernel gets it ready."""
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 from distributed import WorkerPlugin
+
+from dask_horn.kernels.device import Kernels
 
 __all__ = ["WorkerSetup"]
 
@@ -16,17 +17,15 @@ class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
 
     Parameters
     ----------
-    kernels : sequence of str
-        Their names.
+    kernels : Kernels
+        All that the run's tasks call.
     """
 
-    def __init__(self, kernels: Sequence[str]) -> None:
-        self.kernels = tuple(kernels)
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels = kernels
         # Registering the same again is no work.
         self.name = f"dask-horn-{zlib.crc32(repr(self.kernels).encode()):08x}"
 
     def setup(self, worker: Any) -> None:
         """Run on the worker."""
-        from dask_horn.program import warm_up
-
-        warm_up(self.kernels)
+        self.kernels.warm_up()

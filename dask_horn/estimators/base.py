@@ -85,6 +85,9 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     optimizer: str = TrainingOptions.optimizer
     learning_rate: float | None = TrainingOptions.learning_rate
     momentum: float = TrainingOptions.momentum
+    beta_1: float = TrainingOptions.beta_1
+    beta_2: float = TrainingOptions.beta_2
+    epsilon: float = TrainingOptions.epsilon
     weight_decay: float | None = TrainingOptions.weight_decay
     clip_norm: float | None = TrainingOptions.clip_norm
     schedule: str = TrainingOptions.schedule
@@ -99,6 +102,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     checkpoint: str | None = None
     verbose: bool = False
     random_state: int | np.random.RandomState | None = None
+    device: str = TrainingOptions.device
 
     @abstractmethod
     def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:
@@ -154,7 +158,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 initial=before,
             )
             record = dataclasses.replace(result.history[0], round=done + 1)
-            self._keep(result.model, History([*getattr(self, "history_", ()), record]), seed)
+            history = History([*getattr(self, "history_", ()), record], result.history.device)
+            self._keep(result.model, history, seed)
         return self
 
     def _checked_pair(

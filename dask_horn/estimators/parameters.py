@@ -79,10 +79,10 @@ _PARAMETERS = {
         "networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
         "sub-models.",
     ),
-    "momentum": (
-        "float",
-        "Momentum of sgd; for adamw the decay rate of the first moment.",
-    ),
+    "momentum": ("float", "Momentum of sgd."),
+    "beta_1": ("float", "Decay rate of adamw's first moment, the mean of the gradients."),
+    "beta_2": ("float", "Decay rate of adamw's second moment, the mean of their squares."),
+    "epsilon": ("float", "Added to the root of adamw's second moment, so that it is never 0."),
     "weight_decay": (
         "float or None",
         "Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None "
@@ -139,6 +139,11 @@ _PARAMETERS = {
     "random_state": (
         "int, RandomState or None",
         "Seed of all randomness. The same integer gives the same model on any number of workers.",
+    ),
+    "device": (
+        '{"cpu", "auto"}',
+        'Device to train on. "auto" is settled when the fit starts; `history_.device` tells '
+        "what it was.",
     ),
     "class_weight": (
         '"balanced", mapping or None',

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -29,15 +30,19 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from dask_horn import rounding
+from dask_horn.kernels.program import Operation
 
 __all__ = [
     "OPTIONS",
+    "Kernel",
     "address_table",
     "cache_folder",
     "compiled",
     "inlined",
+    "is_registered",
     "kernel",
     "ready",
+    "registered",
     "target",
 ]
 
@@ -56,7 +61,10 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 _compiling = threading.RLock()
-_kernels: dict[str, Compiled[[], Any]] = {}
+_kernels: dict[str, Kernel] = {}
+
+#: Elements that an operation of a batch of so many samples needs of something.
+Size = Callable[[Operation, int], int]
 
 
 @functools.cache
@@ -168,13 +176,41 @@ def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     return cast("Callable[Parameters, Result]", jitable(function))
 
 
+def _nothing(operation: Operation, batch_size: int) -> int:
+    return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel, and what a program that uses it must make room for.
+
+    Attributes
+    ----------
+    code : Compiled
+    work_size : callable
+        Elements of work space, at most.
+    result_size : callable
+        Elements of a result whose layout only kernels know.
+    """
+
+    code: Compiled[[], Any]
+    work_size: Size
+    result_size: Size
+
+
 def kernel(
-    name: str, *, reorder_sums: bool = False
+    name: str, *, work: Size = _nothing, result: Size = _nothing, reorder_sums: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as the kernel of the op called `name`; it compiles on first use.
 
-    With `reorder_sums` the compiler may add in another order, always the same on one kind of
-    processor: sums then vectorize. NaN and infinity keep their meaning.
+    Parameters
+    ----------
+    name : str
+    work, result : callable
+        Of an operation and the most samples in a batch: see `Kernel`.
+    reorder_sums : bool, default False
+        Whether the compiler may add in another order, always the same on one kind of processor:
+        sums then vectorize. NaN and infinity keep their meaning.
     """
     fastmath = {"reassoc", "nsz"} if reorder_sums else False
 
@@ -182,10 +218,20 @@ def kernel(
         # numba names cache files and symbols by qualname: kernels made by one factory must differ.
         function.__name__ = function.__qualname__ = name
         compiler = numba.cfunc(KERNEL_SIGNATURE, cache=True, fastmath=fastmath, **OPTIONS)
-        _kernels[name] = Compiled(function, compiler)
+        _kernels[name] = Kernel(Compiled(function, compiler), work, result)
         return function
 
     return decorate
+
+
+def registered(name: str) -> Kernel:
+    """Return the kernel of this name."""
+    return _kernels[name]
+
+
+def is_registered(name: str) -> bool:
+    """Tell whether there is a kernel of this name."""
+    return name in _kernels
 
 
 def ready(names: Sequence[str], functions: Iterable[Compiled[..., Any]] = ()) -> None:
@@ -194,7 +240,7 @@ def ready(names: Sequence[str], functions: Iterable[Compiled[..., Any]] = ()) ->
     Processes that do so at the same time share the work: what another one is compiling is passed
     over at first, and loaded from the cache in the end.
     """
-    wanted = [*(_kernels[name] for name in names), *functions]
+    wanted = [*(_kernels[name].code for name in names), *functions]
     for wait in (False, True):
         for function in wanted:
             function.make_ready(wait=wait)
@@ -203,4 +249,4 @@ def ready(names: Sequence[str], functions: Iterable[Compiled[..., Any]] = ()) ->
 def address_table(names: Sequence[str]) -> NDArray[np.int64]:
     """Return the entry points of the kernels `names`, in this order, compiled or loaded now."""
     ready(names)
-    return np.array([_kernels[name].native().address for name in names], dtype=np.int64)
+    return np.array([_kernels[name].code.native().address for name in names], dtype=np.int64)

@@ -2,7 +2,7 @@
 
 A program is a table of int64 rows, one per operation. Offsets count float32 elements from the
 start of the arena, the one vector that holds parameters, gradients, optimizer state and
-activations. What A to F stand for is told by each kernel's docstring.
+activations. What A to H stand for is told by each kernel's docstring.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ E = 8
 F = 9
 G = 10
 H = 11
-I = 12  # noqa: E741
-J = 13
-CONSTANT = 14  # index of the operation's first constant among the scalars
-STREAM = 15  # which random stream it draws from
-SIZES = 16  # further sizes, such as those of a convolution …
-N_COLUMNS = 28
-
-N_OPERANDS = CONSTANT - A
-N_SIZES = N_COLUMNS - SIZES
+WORK = 12  # offset of the work space, which the device asks for
+STATES = 13  # offsets of the optimizer's state, where a parameter is updated …
+RULE = 16  # index of the optimizer's first constant among the scalars, likewise
+CONSTANT = 17  # index of the operation's own first constant among the scalars
+STREAM = 18  # which random stream it draws from
+SIZES = 19  # further sizes, such as those of a convolution …
+N_COLUMNS = 32
 
 # Counters: int64, set anew for each step.
 BATCH = 0  # samples in this step

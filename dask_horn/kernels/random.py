@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled, inlined
 
-__all__ = ["derive_key", "philox", "shuffled_entries"]
+__all__ = ["derive_key", "philox", "shuffled"]
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -48,27 +48,22 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
 
 
-@compiled(types.int64[::1](types.int64, types.int64[::1]))
-def shuffled_entries(key: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Every row of several blocks once, shuffled: entries ``(block << 32) | row``.
+@compiled(types.int64[::1](types.int64, types.int64))
+def shuffled(key: int, n: int) -> NDArray[np.int64]:
+    """Shuffle the numbers 0 … n - 1.
 
-    `lengths` are the blocks' row counts. Fisher and Yates' shuffle; the draw for position i is
-    the upper half of ``u32 * (i + 1)``, whose bias is below 2**-11 for windows of 2**21 rows.
+    Fisher and Yates' shuffle; the draw for position i is the upper half of ``u32 * (i + 1)``,
+    whose bias is below 2**-11 for windows of 2**21 rows.
     """
-    entries = np.empty(lengths.sum(), np.int64)
-    i = 0
-    for block in range(lengths.size):
-        for row in range(lengths[block]):
-            entries[i] = (block << 32) | row
-            i += 1
+    order = np.arange(n)
     k0, k1 = np.uint64(key), np.uint64(key >> 32)
     draws = np.empty(4, np.uint32)
     zero = np.uint64(0)
-    for i in range(entries.size - 1, 0, -1):
-        if i % 4 == 3 or i == entries.size - 1:
+    for i in range(order.size - 1, 0, -1):
+        if i % 4 == 3 or i == order.size - 1:
             draws[0], draws[1], draws[2], draws[3] = philox(
                 np.uint64(i // 4), zero, zero, zero, k0, k1
             )
         j = (np.uint64(draws[i % 4]) * np.uint64(i + 1)) >> _32
-        entries[i], entries[j] = entries[j], entries[i]
-    return entries
+        order[i], order[j] = order[j], order[i]
+    return order

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from dask_horn.kernels.compile import inlined
-from dask_horn.kernels.opcodes import CLIP, CONSTANT, RATE, STEP
+from dask_horn.kernels.opcodes import CLIP, RATE, RULE, STEP
 
 __all__ = ["adamw_constants", "adamw_move", "sgd_constants", "sgd_move"]
 
 
 @inlined
 def sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
-    """At CONSTANT: μ, 1 for Nesterov, λ."""
-    momentum = np.float32(scalars[row[CONSTANT]])
-    nesterov = scalars[row[CONSTANT] + 1]
-    decay = np.float32(scalars[row[CONSTANT] + 2])
+    """At RULE: μ, 1 for Nesterov, λ."""
+    momentum = np.float32(scalars[row[RULE]])
+    nesterov = scalars[row[RULE] + 1]
+    decay = np.float32(scalars[row[RULE] + 2])
     # One form for both: the step is ahead·g + behind·v.
     ahead = np.float32(nesterov)
     behind = momentum if nesterov > 0 else np.float32(1)
@@ -43,8 +43,8 @@ def sgd_move(constants: Any, w: Any, g: Any, v: Any) -> Any:
 
 @inlined
 def adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
-    """At CONSTANT: β₁, β₂, ε, λ."""
-    beta1, beta2 = scalars[row[CONSTANT]], scalars[row[CONSTANT] + 1]
+    """At RULE: β₁, β₂, ε, λ."""
+    beta1, beta2 = scalars[row[RULE]], scalars[row[RULE] + 1]
     step = counters[STEP] + 1
     correction1 = 1.0 - beta1**step
     correction2 = math.sqrt(1.0 - beta2**step)
@@ -55,9 +55,9 @@ def adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
         np.float32(beta2),
         np.float32(1.0 - beta2),
         np.float32(scalars[RATE] / correction1),
-        np.float32(1.0 - scalars[RATE] * scalars[row[CONSTANT] + 3]),
+        np.float32(1.0 - scalars[RATE] * scalars[row[RULE] + 3]),
         np.float32(1.0 / correction2),
-        np.float32(scalars[row[CONSTANT] + 2]),
+        np.float32(scalars[row[RULE] + 2]),
     )
 
 

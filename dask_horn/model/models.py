@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from dask_horn.data import Targets
+from dask_horn.kernels.device import Machine, Steps, Window, device
 from dask_horn.model.calibration import check_temperature, pool_logs
 from dask_horn.model.parts import ModelParts
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
 from dask_horn.model.store import create_group, read, write_ensemble, write_model
 from dask_horn.network import Network
-from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
+from dask_horn.program import PREDICTION_BATCH, prediction_program
 
 __all__ = ["Ensemble", "Model", "load"]
 
@@ -45,6 +46,8 @@ class Model(ModelParts, Predictor):
     statistics : ndarray of float32, (network.statistics.size,)
         Means and variances for the `BatchNorm` layers, measured on training samples; `tensor`
         returns one by name, such as ``"batch_norm_1/mean"``. Empty for other networks.
+    device : str, default "cpu"
+        Device that the model was trained on.
 
     Raises
     ------
@@ -63,7 +66,7 @@ class Model(ModelParts, Predictor):
     (4,)
     """
 
-    _idle: list[Execution] = field(default_factory=list, init=False, repr=False)
+    _idle: dict[str, list[Machine]] = field(default_factory=dict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __repr__(self) -> str:
@@ -112,27 +115,31 @@ class Model(ModelParts, Predictor):
 
     def _passed(self, samples: NDArray[Any], n_layers: int | None = None) -> NDArray[np.float32]:
         """Return the output of the first `n_layers`, or of all; a model always uses one number."""
-        execution = self._execution(str(samples.dtype), n_layers)
-        z = execution.predict(samples)
+        dtype = str(samples.dtype)
+        machine = self._machine(dtype, n_layers)
+        steps = Steps.through(len(samples), PREDICTION_BATCH)
+        z = machine.outputs(machine.stage([Window([samples])]), [steps])[0]
         with self._lock:
-            self._idle.append(execution)
+            self._idle.setdefault(dtype, []).append(machine)
         return z
 
-    def _execution(self, dtype: str, n_layers: int | None) -> Execution:
-        """Take an execution that no other thread uses: each holds a copy of the parameters."""
+    def _machine(self, dtype: str, n_layers: int | None) -> Machine:
+        """Take a machine that no other thread uses: each holds a copy of the parameters."""
         with self._lock:
-            for i, execution in enumerate(self._idle):
-                if f"gather_{dtype}" in execution.program.kernels:
-                    return self._idle.pop(i)
+            if self._idle.get(dtype):
+                return self._idle[dtype].pop()
+        cpu = device("cpu")
         program = prediction_program(
             self.network,
             self.statistics,
+            device=cpu,
             batch_size=PREDICTION_BATCH,
             sample_dtype=dtype,
             n_layers=n_layers,
         )
-        standardizer = self.standardizer
-        return Execution(program, self.parameters, standardizer.mean, standardizer.scale)
+        machine = cpu.machine([program], self.standardizer)
+        machine.load([self.parameters])
+        return machine
 
     def save(self, location: str, overwrite: bool = False) -> None:
         """Save the model as a Zarr group: one array per tensor, and everything else in attributes.
@@ -159,7 +166,7 @@ class Model(ModelParts, Predictor):
         return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _idle=[], _lock=threading.Lock())
+        self.__dict__.update(state, _idle={}, _lock=threading.Lock())
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +204,11 @@ class Ensemble(Predictor):
     temperature: float = 1.0
     network: Network = field(init=False, repr=False)
     targets: Targets = field(init=False, repr=False)
+
+    @property
+    def device(self) -> str:
+        """Device that the members were trained on."""
+        return self.members[0].device
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self.members)}: {self.members[0]!r}>"

@@ -30,6 +30,7 @@ class ModelParts:
     targets: Targets
     temperature: float = 1.0
     statistics: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature, self.targets.kind)

@@ -96,6 +96,7 @@ def write_model(group: zarr.Group, model: ModelParts) -> None:
         },
         "targets": _targets_to_json(model.targets),
         "temperature": float(model.temperature),
+        "device": model.device,
         "checksum": _checksum(model),
     }
 
@@ -192,6 +193,7 @@ def _read_model(group: Any, location: str) -> ModelParts:
         targets=targets,
         temperature=_temperature(attributes, targets),
         statistics=_read_tensors(group, network.statistics),
+        device=str(attributes.get("device", "cpu")),  # older models have none
     )
     if _checksum(model) != attributes["checksum"]:
         raise ModelFormatError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dask_horn.program.assembler import Program
 from dask_horn.program.build import (
     PREDICTION_BATCH,
     prediction_program,
@@ -10,18 +9,15 @@ from dask_horn.program.build import (
     submodel_scales,
     training_program,
 )
-from dask_horn.program.execution import Execution, warm_up
-from dask_horn.program.optimizers import OPTIMIZERS, Optimizer
+from dask_horn.program.optimizers import RULES, Optimizer, Rule
 
 __all__ = [
-    "OPTIMIZERS",
     "PREDICTION_BATCH",
-    "Execution",
+    "RULES",
     "Optimizer",
-    "Program",
+    "Rule",
     "prediction_program",
     "statistics_program",
     "submodel_scales",
     "training_program",
-    "warm_up",
 ]

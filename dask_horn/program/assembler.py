@@ -1,92 +1,60 @@
-"""Programs and how they are put together, row by row; knows no layer."""
+"""How programs are put together, operation by operation; knows no layer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels import opcodes as op
-from dask_horn.kernels.cpu.gemm import SLACK, padded_rows
-from dask_horn.network import ALIGNMENT
+from dask_horn.kernels.device import Device
+from dask_horn.kernels.program import Operation, Program
 from dask_horn.rounding import round_up
 
-__all__ = ["Assembler", "Program"]
+__all__ = ["Assembler"]
 
-_WORK = -1  # stands for the work space until its place is known
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """What one sub-model does with a batch: operations on one vector, the arena.
-
-    Attributes
-    ----------
-    rows : ndarray of int64, (n_ops, N_COLUMNS)
-        One operation each, in order; columns as in `dask_horn.kernels.opcodes`.
-    kernels : tuple of str
-        Names of the kernels that the rows' first column indexes.
-    constants : ndarray of float64
-        What follows the step's own scalars.
-    arena_size : int
-        Length of the arena in float32 elements: parameters first, then gradients, optimizer
-        state and activations.
-    n_parameters : int
-        Length of the parameter vector at the arena's start.
-    batch_size : int
-        The most samples that a batch may have.
-    n_outputs : int
-        Width of the network's output.
-    filled : tuple of (int, ndarray of float32)
-        Regions of the arena that do not start as zeros: offset and values.
-    states : tuple of int
-        Offsets of the optimizer's vectors, laid out like the parameters.
-    """
-
-    rows: NDArray[np.int64]
-    kernels: tuple[str, ...]
-    constants: NDArray[np.float64]
-    arena_size: int
-    n_parameters: int
-    batch_size: int
-    n_outputs: int
-    filled: tuple[tuple[int, NDArray[np.float32]], ...]
-    states: tuple[int, ...]
+_SPARE = -1  # stands for the spare place until it is known where that is
 
 
 class Assembler:
-    """Collects the rows of a program and lays out its arena."""
+    """Collects the rows of a program and lays out its arena, as the device needs it."""
 
-    def __init__(self, n_parameters: int, batch_size: int) -> None:
+    def __init__(self, n_parameters: int, batch_size: int, device: Device) -> None:
         self.n_parameters = n_parameters
         self.batch_size = batch_size
+        self.device = device
         self._rows: list[NDArray[np.int64]] = []
         self._kernels: dict[str, int] = {}
         self._constants: list[float] = []
         self._filled: list[tuple[int, NDArray[np.float32]]] = []
         self._arena_size = 0
         self._work_size = 0
+        self._spare_size = 0
         self.buffer(n_parameters)
 
     def buffer(self, size: int) -> int:
         """Reserve `size` float32 elements of the arena; return their offset."""
         offset = self._arena_size
-        self._arena_size += round_up(size, ALIGNMENT)
+        self._arena_size += round_up(size, self.device.alignment)
         return offset
 
     def batch_buffer(self, width: int, rows: int = 1) -> int:
         """Reserve a (batch_size · rows, width) buffer; return its offset."""
-        return self.buffer(padded_rows(self.batch_size * rows) * width)
+        n_rows = round_up(self.batch_size * rows, self.device.row_multiple)
+        return self.buffer(n_rows * width)
 
-    def work_space(self, size: int) -> int:
-        """Ask for `size` elements that keep nothing from one operation to the next.
+    def spare(self, size: int) -> int:
+        """Ask for a place of `size` elements for what an operation writes and nobody reads.
 
-        All operations share them. Return the operand that stands for them.
+        All operations share it. Return the operand that stands for it.
         """
-        self._work_size = max(self._work_size, size)
-        return _WORK
+        self._spare_size = max(self._spare_size, size)
+        return _SPARE
+
+    def result_buffer(self, operation: Operation) -> int:
+        """Reserve a buffer for an operation's result that only the device can read."""
+        return self.buffer(self.device.result_size(operation, self.batch_size))
 
     def filled_buffer(self, values: NDArray[np.float32]) -> int:
         """Reserve a buffer that starts with `values`; return its offset."""
@@ -102,35 +70,54 @@ class Assembler:
 
     def emit(
         self,
-        kernel: str,
-        *,
-        n_in: int = 0,
-        n_out: int = 0,
-        rows: int = 1,
+        operation: Operation,
         operands: Sequence[int] = (),
+        *,
         constant: int = 0,
         stream: int = 0,
-        sizes: Sequence[int] = (),
+        states: Sequence[int] = (),
+        rule: int = 0,
     ) -> None:
-        """Append an operation; `operands` are the offsets A, B, C … as its kernel takes them."""
-        index = self._kernels.setdefault(kernel, len(self._kernels))
-        written = np.zeros(op.N_COLUMNS, np.int64)
-        written[[op.OP, op.N_IN, op.N_OUT, op.ROWS]] = index, n_in, n_out, rows
-        written[[op.CONSTANT, op.STREAM]] = constant, stream
-        written[op.A : op.A + len(operands)] = operands
-        written[op.SIZES : op.SIZES + len(sizes)] = sizes
-        self._rows.append(written)
+        """Append an operation.
+
+        Parameters
+        ----------
+        operation : Operation
+        operands : sequence of int
+            The offsets A, B, C … as its kernel takes them.
+        constant : int
+            Index of its first constant among the scalars.
+        stream : int
+            Which random stream it draws from.
+        states : sequence of int
+            Offsets of the optimizer's state of the parameters that it updates.
+        rule : int
+            Index of the optimizer's first constant.
+        """
+        index = self._kernels.setdefault(operation.kernel, len(self._kernels))
+        row = np.zeros(op.N_COLUMNS, np.int64)
+        row[[op.OP, op.N_IN, op.N_OUT]] = index, operation.n_in, operation.n_out
+        row[[op.ROWS, op.STREAM]] = operation.rows, stream
+        row[[op.CONSTANT, op.RULE]] = constant, rule
+        row[op.A : op.A + len(operands)] = operands
+        row[op.STATES : op.STATES + len(states)] = states
+        row[op.SIZES : op.SIZES + len(operation.sizes)] = operation.sizes
+        self._rows.append(row)
+        size = self.device.work_size(operation, self.batch_size)
+        self._work_size = max(self._work_size, size)
 
     def program(self, n_outputs: int, states: Sequence[int] = ()) -> Program:
         """Finish; `states` are the offsets of the optimizer's vectors."""
         rows = np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS)
-        operands = rows[:, op.A : op.A + op.N_OPERANDS]
-        operands[operands == _WORK] = self.buffer(self._work_size)
+        operands = rows[:, op.A : op.WORK]
+        operands[operands == _SPARE] = self.buffer(self._spare_size)
+        # Behind all else, and the same for all: it keeps nothing from one to the next.
+        rows[:, op.WORK] = self.buffer(self._work_size)
         return Program(
             rows=rows,
             kernels=tuple(self._kernels),
             constants=np.array(self._constants, dtype=np.float64),
-            arena_size=self._arena_size + SLACK,
+            arena_size=self._arena_size + self.device.slack,
             n_parameters=self.n_parameters,
             batch_size=self.batch_size,
             n_outputs=n_outputs,

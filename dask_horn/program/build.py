@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.kernels.device import Device
+from dask_horn.kernels.program import Operation, Program
 from dask_horn.network import (
     GRU,
     HUBER_DELTA,
@@ -28,9 +30,8 @@ from dask_horn.network import (
     PlacedLayer,
     SimpleRNN,
 )
-from dask_horn.program.assembler import Assembler, Program
+from dask_horn.program.assembler import Assembler
 from dask_horn.program.convolution import emit_conv2d
-from dask_horn.program.dense import fused_weights
 from dask_horn.program.dropconnect import emit_fully_connected
 from dask_horn.program.dropout import emit_dropout
 from dask_horn.program.embedding import emit_embedding
@@ -102,6 +103,7 @@ def training_program(
     table: ParameterTable,
     scales: Mapping[str, float],
     *,
+    device: Device,
     batch_size: int,
     sample_dtype: str,
     optimizer: Optimizer,
@@ -116,6 +118,8 @@ def training_program(
         The sub-model's own parameters, `network.parameters` or a restriction of it.
     scales : mapping of str to float
         As `submodel_scales` gives them.
+    device : Device
+        Where it will run.
     batch_size : int
         The most samples that a batch may have.
     sample_dtype : str
@@ -124,8 +128,8 @@ def training_program(
     class_weights : ndarray of float32, (n_outputs,), optional
         Factor on each class' loss, for the cross entropy; ones by default.
     """
-    assembler = Assembler(table.size, batch_size)
-    update = Update.plan(assembler, table, optimizer, fused_weights(network.placed))
+    assembler = Assembler(table.size, batch_size, device)
+    update = Update.plan(assembler, table, optimizer)
     lengths = table.axis_lengths
     largest = max(placed.outputs.restricted(lengths).size for placed in network.placed)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
@@ -134,16 +138,14 @@ def training_program(
     )
     n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
     targets = assembler.batch_buffer(n_targets)
-    assembler.emit("gather_targets", n_out=n_targets, operands=(targets,))
+    assembler.emit(Operation("gather_targets", n_out=n_targets), (targets,))
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(network.placed, context, samples)
     if class_weights is None:
         class_weights = np.ones(network.n_outputs, np.float32)
     assembler.emit(
-        network.loss,
-        n_out=network.n_outputs,
-        rows=network.output_rows,
-        operands=(
+        Operation(network.loss, n_out=network.n_outputs, rows=network.output_rows),
+        (
             layers[-1].output,
             targets,
             scratch[0],
@@ -164,6 +166,7 @@ def prediction_program(
     network: Network,
     statistics: NDArray[np.float32] | None = None,
     *,
+    device: Device,
     batch_size: int,
     sample_dtype: str,
     n_layers: int | None = None,
@@ -174,7 +177,7 @@ def prediction_program(
     `statistics` are laid out as `Network.statistics` tells; None where that table is empty, or the
     values do not matter.
     """
-    assembler = Assembler(network.parameters.size, batch_size)
+    assembler = Assembler(network.parameters.size, batch_size, device)
     if statistics is None:
         statistics = np.ones(network.statistics.size, np.float32)
     start = assembler.filled_buffer(statistics) if statistics.size else 0
@@ -184,26 +187,27 @@ def prediction_program(
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(placed_layers, context, samples)
     n_outputs = placed_layers[-1].outputs.size if placed_layers else network.n_inputs
-    assembler.emit(
-        "store", n_out=n_outputs, operands=(layers[-1].output if placed_layers else samples,)
-    )
+    stored = layers[-1].output if placed_layers else samples
+    assembler.emit(Operation("store", n_out=n_outputs), (stored,))
     return assembler.program(n_outputs)
 
 
-def statistics_program(network: Network, *, batch_size: int, sample_dtype: str) -> Program:
+def statistics_program(
+    network: Network, *, device: Device, batch_size: int, sample_dtype: str
+) -> Program:
     """Gather, forward as in training but without dropout, and store the batch's statistics.
 
     They are those of the undivided network, laid out as `Network.statistics` tells; variances are
     the batch's own, not unbiased.
     """
-    assembler = Assembler(network.parameters.size, batch_size)
+    assembler = Assembler(network.parameters.size, batch_size, device)
     size = network.statistics.size
     found = assembler.buffer(size)
     places = _places(network, found)
     context = _without_update(network, assembler, places, predicts=False)
     samples = _emit_gather(network, context, sample_dtype)
     _emit_forward(network.placed, context, samples)
-    assembler.emit("store_once", n_out=size, operands=(found,))
+    assembler.emit(Operation("store_once", n_out=size), (found,))
     return assembler.program(size)
 
 
@@ -212,7 +216,12 @@ def _without_update(
 ) -> Context:
     """Return what the rows of a program over the undivided network refer to."""
     return Context(
-        *(assembler, network.parameters, {}, None, (0, 0), places),
+        assembler=assembler,
+        table=network.parameters,
+        scales={},
+        update=None,
+        scratch=(0, 0),
+        statistics=places,
         predicts=predicts,
         counted=reserve_counted(network, assembler),
     )
@@ -226,7 +235,7 @@ def _places(network: Network, start: int) -> dict[str, int]:
 def _emit_gather(network: Network, context: Context, sample_dtype: str) -> int:
     """Write the gather; return where the samples will lie."""
     samples = context.assembler.batch_buffer(network.n_inputs)
-    context.assembler.emit(f"gather_{sample_dtype}", n_in=network.n_inputs, operands=(samples,))
+    context.assembler.emit(Operation(f"gather_{sample_dtype}", network.n_inputs), (samples,))
     emit_padding(network, context, sample_dtype, samples)
     return samples
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.kernels.cpu.convolution import convolution_work_size
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Conv2D, PlacedLayer, TensorSpec
 from dask_horn.program.images import window_sizes
@@ -25,7 +25,6 @@ class EmittedConv2D:
     bias: TensorSpec | None
     sizes: tuple[int, ...]  # of windows and images
     scale: int  # index of c among the scalars
-    work: int
     input: int
     sum: int  # c x * W + b, where the activation's slope needs it, else the output
     output: int
@@ -33,32 +32,34 @@ class EmittedConv2D:
     def backward(self, gradient: int, *, to_input: bool) -> int:
         """Write the slope's pass with the weight's gradient, then the input's where it is wanted.
 
-        The weight itself changes at the end of the step.
+        In this order, for both take what the slope's pass leaves: so the weight may change with its
+        gradient only where the input's, which reads it, is not wanted.
         """
         context, assembler = self.context, self.context.assembler
+        assert context.update is not None, "a program that predicts has no backward rows"
         n_in, n_out = self.weight.shape[2:]
         if self.bias is None:  # the pass sums a bias' gradient in any case: into a spare place
-            bias_gradient = assembler.buffer(n_out)
+            bias_gradient = assembler.spare(n_out)
         else:
             bias_gradient = context.kept_gradient(self.bias.name)
-        weight_gradient = context.kept_gradient(self.weight.name)
+        target = context.update.target(
+            Operation(f"conv2d_{self.activation}_weight", n_in, n_out, sizes=self.sizes),
+            self.weight,
+            read_later=to_input,
+        )
         assembler.emit(
-            f"conv2d_{self.activation}_weight",
-            n_in=n_in,
-            n_out=n_out,
-            operands=(self.input, gradient, self.sum, weight_gradient, bias_gradient, self.work),
+            target.operation,
+            (self.input, gradient, self.sum, target.offset, bias_gradient),
             constant=self.scale,
-            sizes=self.sizes,
+            states=target.states,
+            rule=target.rule,
         )
         if not to_input:
             return gradient
         below = context.other_scratch(gradient)
         assembler.emit(
-            "conv2d_input",
-            n_in=n_in,
-            n_out=n_out,
-            operands=(gradient, self.weight.offset, below, self.work),
-            sizes=self.sizes,
+            Operation("conv2d_input", n_in, n_out, sizes=self.sizes),
+            (gradient, self.weight.offset, below),
         )
         return below
 
@@ -79,20 +80,20 @@ def emit_conv2d(context: Context, placed: PlacedLayer, source: int, stream: int)
         bias_offset = assembler.filled_buffer(np.zeros(n_out, np.float32))
     else:
         bias_offset = bias.offset
-    work = assembler.work_space(
-        convolution_work_size(
-            height.padded * width.padded, height.size * width.size, width.stride, n_in, n_out
-        )
-    )
     sizes = window_sizes(height, width)
     assembler.emit(
-        f"conv2d_{layer.activation}_forward",
-        n_in=n_in,
-        n_out=n_out,
-        operands=(source, weight.offset, bias_offset, total, output, work),
+        Operation(f"conv2d_{layer.activation}_forward", n_in, n_out, sizes=sizes),
+        (source, weight.offset, bias_offset, total, output),
         constant=scale,
-        sizes=sizes,
     )
     return EmittedConv2D(
-        context, layer.activation, weight, bias, sizes, scale, work, source, total, output
+        context=context,
+        activation=layer.activation,
+        weight=weight,
+        bias=bias,
+        sizes=sizes,
+        scale=scale,
+        input=source,
+        sum=total,
+        output=output,
     )

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.kernels.cpu.dropconnect import work_size
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Dense, PlacedLayer, TensorSpec
-from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape, work_of
+from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape
 from dask_horn.program.layers import Context
 from dask_horn.program.masks import draw_masks, keep_of_mask
 
@@ -53,25 +53,17 @@ class EmittedDropConnect:
         """Write the slope's pass, and what the masks keep of both products."""
         masked, context = self.masked, self.masked.context
         n_in, n_out = masked.shape
-        masked.emit_slope(gradient, bias_gradient=context.assembler.buffer(n_out))
+        masked.emit_slope(gradient, bias_gradient=context.assembler.spare(n_out))
         below = context.other_scratch(gradient) if to_input else gradient
         if to_input:
             context.assembler.emit(
-                "dropconnect_input",
-                n_in=n_in,
-                n_out=n_out,
-                rows=masked.rows,
-                operands=(gradient, masked.weight.offset, below, self.mask, masked.masked_work),
+                Operation("dropconnect_input", n_in, n_out, masked.rows),
+                (gradient, masked.weight.offset, below, self.mask),
             )
+        own, own_bias = masked.weight_gradient, masked.bias_gradient
         context.assembler.emit(
-            "dropconnect_weight",
-            n_in=n_in,
-            n_out=n_out,
-            rows=masked.rows,
-            operands=(
-                *(masked.input, gradient, masked.weight_gradient, masked.bias_gradient),
-                *(self.mask, masked.masked_work),
-            ),
+            Operation("dropconnect_weight", n_in, n_out, masked.rows),
+            (masked.input, gradient, own, own_bias, self.mask),
             constant=self.one,
         )
         return below
@@ -83,14 +75,8 @@ def _emit_masks(masked: _MaskedDense, stream: int) -> EmittedDropConnect:
     mask = masked.emit_draw(stream)
     one = assembler.constants(1.0 / masked.scale)
     assembler.emit(
-        "dropconnect_forward",
-        n_in=n_in,
-        n_out=n_out,
-        rows=masked.rows,
-        operands=(
-            *(masked.input, masked.weight.offset, masked.sum, masked.bias_values),
-            *(mask, masked.masked_work),
-        ),
+        Operation("dropconnect_forward", n_in, n_out, masked.rows),
+        (masked.input, masked.weight.offset, masked.sum, masked.bias_values, mask),
         constant=one,
     )
     no_bias = assembler.filled_buffer(np.zeros(n_out, np.float32))
@@ -116,24 +102,15 @@ class EmittedSharedMask:
         masked, context = self.masked, self.masked.context
         n_in, n_out = masked.shape
         masked.emit_slope(gradient, bias_gradient=masked.bias_gradient)
-        work = work_of(context, masked.weight, masked.rows, to_input=to_input)
         below = context.other_scratch(gradient) if to_input else gradient
         if to_input:
             context.assembler.emit(
-                "gemm_input",
-                n_in=n_in,
-                n_out=n_out,
-                rows=masked.rows,
-                operands=(gradient, self.kept, below, work),
+                Operation("gemm_input", n_in, n_out, masked.rows), (gradient, self.kept, below)
             )
-        context.assembler.emit(
-            "gemm_weight",
-            n_in=n_in,
-            n_out=n_out,
-            rows=masked.rows,
-            operands=(masked.input, gradient, masked.weight_gradient, work),
-        )
         own = masked.weight_gradient
+        context.assembler.emit(
+            Operation("gemm_weight", n_in, n_out, masked.rows), (masked.input, gradient, own)
+        )
         keep_of_mask(context, own, own, self.mask, masked.shape)
         masked.emit_keep_bias(masked.bias_gradient, masked.bias_gradient, self.mask)
         return below
@@ -147,14 +124,7 @@ def _emit_shared_mask(masked: _MaskedDense, stream: int) -> EmittedSharedMask:
     keep_of_mask(masked.context, masked.weight.offset, kept, mask, masked.shape)
     masked.emit_keep_bias(masked.bias_values, kept_bias, mask)
     assembler.emit(
-        "gemm_forward",
-        n_in=n_in,
-        n_out=n_out,
-        rows=masked.rows,
-        operands=(
-            *(masked.input, kept, masked.sum),
-            work_of(masked.context, masked.weight, masked.rows, to_input=False),
-        ),
+        Operation("gemm_forward", n_in, n_out, masked.rows), (masked.input, kept, masked.sum)
     )
     masked.emit_activation(kept_bias)
     return EmittedSharedMask(masked, mask, kept)
@@ -188,7 +158,7 @@ class _MaskedDense:
             bias_values, bias_gradient = bias.offset, context.kept_gradient(bias.name)
         else:
             bias_values = assembler.filled_buffer(np.zeros(n_out, np.float32))
-            bias_gradient = assembler.buffer(n_out)
+            bias_gradient = assembler.spare(n_out)
         scale = context.scales.get(weight.name, 1.0)
         total = assembler.batch_buffer(n_out, rows)
         kept = layer.activation in NEEDS_INPUT
@@ -212,19 +182,9 @@ class _MaskedDense:
         return matrix_shape(self.weight)
 
     @property
-    def n_examples(self) -> int:
-        """Rows of a batch, at most."""
-        return self.context.assembler.batch_size * self.rows
-
-    @property
     def weight_gradient(self) -> int:
         """Offset of the weight's gradient."""
         return self.context.kept_gradient(self.weight.name)
-
-    @property
-    def masked_work(self) -> int:
-        """The work space of the products with a mask for each example."""
-        return self.context.assembler.work_space(work_size(self.n_examples, self.shape[1]))
 
     def emit_draw(self, stream: int) -> int:
         """Draw the step's masks, the bias' among them, and return where they lie."""
@@ -240,19 +200,19 @@ class _MaskedDense:
     def emit_activation(self, bias: int) -> None:
         """Write ``f(c / p sum + bias)``."""
         self.context.assembler.emit(
-            f"{self.layer.activation}_forward",
-            n_out=self.shape[1],
-            rows=self.rows,
-            operands=(self.sum, bias, self.output),
+            self._activation("forward"),
+            (self.sum, bias, self.output),
             constant=self.scale_index,
         )
 
     def emit_slope(self, gradient: int, *, bias_gradient: int) -> None:
         """Write the activation's pass backward, which leaves c / p times the gradient."""
         self.context.assembler.emit(
-            f"{self.layer.activation}_backward",
-            n_out=self.shape[1],
-            rows=self.rows,
-            operands=(gradient, self.sum, bias_gradient),
+            self._activation("backward"),
+            (gradient, self.sum, bias_gradient),
             constant=self.scale_index,
         )
+
+    def _activation(self, direction: str) -> Operation:
+        kernel = f"{self.layer.activation}_{direction}"
+        return Operation(kernel, n_out=self.shape[1], rows=self.rows)

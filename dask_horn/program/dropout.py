@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dask_horn.kernels.program import Operation
 from dask_horn.network import Dropout, PlacedLayer
 from dask_horn.program.layers import Context
 
@@ -22,9 +23,8 @@ class EmittedDropout:
     def backward(self, gradient: int, *, to_input: bool) -> int:
         """Mask the gradient in place."""
         if to_input and self.mask is not None:
-            self.context.assembler.emit(
-                "dropout_backward", n_out=self.size, operands=(gradient, self.mask)
-            )
+            operation = Operation("dropout_backward", n_out=self.size)
+            self.context.assembler.emit(operation, (gradient, self.mask))
         return gradient
 
 
@@ -38,9 +38,8 @@ def emit_dropout(context: Context, placed: PlacedLayer, source: int, stream: int
     assembler = context.assembler
     mask, output = assembler.batch_buffer(size), assembler.batch_buffer(size)
     assembler.emit(
-        "dropout_forward",
-        n_out=size,
-        operands=(source, mask, output),
+        Operation("dropout_forward", n_out=size),
+        (source, mask, output),
         constant=assembler.constants(layer.rate),
         stream=stream,
     )

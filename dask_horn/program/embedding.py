@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dask_horn.kernels.program import Operation
 from dask_horn.network import Embedding, PlacedLayer, TensorSpec
 from dask_horn.program.layers import Context
 
@@ -24,11 +25,8 @@ class EmittedEmbedding:
         """Write the vectors' gradient; tokens have none."""
         n_tokens, units = self.vectors.shape
         self.context.assembler.emit(
-            "embedding_backward",
-            n_in=n_tokens,
-            n_out=units,
-            rows=self.steps,
-            operands=(self.input, gradient, self.context.kept_gradient(self.vectors.name)),
+            Operation("embedding_backward", n_tokens, units, self.steps),
+            (self.input, gradient, self.context.kept_gradient(self.vectors.name)),
         )
         return gradient
 
@@ -43,10 +41,7 @@ def emit_embedding(
     n_tokens, units = vectors.shape
     output = assembler.batch_buffer(units, steps)
     assembler.emit(
-        "embedding_forward",
-        n_in=n_tokens,
-        n_out=units,
-        rows=steps,
-        operands=(source, vectors.offset, output),
+        Operation("embedding_forward", n_tokens, units, steps),
+        (source, vectors.offset, output),
     )
     return EmittedEmbedding(context, vectors, steps, source, output)

@@ -63,7 +63,7 @@ class Context:
     def kept_gradient(self, name: str) -> int:
         """Return the offset of the gradient of a tensor that is no dense layer's weight."""
         assert self.update is not None, "a program that predicts has no backward rows"
-        return self.update.gradients[name]
+        return self.update.gradient(name)
 
 
 class EmittedLayer(Protocol):

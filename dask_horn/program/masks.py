@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_horn.kernels.cpu.dropconnect import mask_size
+from dask_horn.kernels.program import Operation
 from dask_horn.network.layers.dropconnect import KEEP_STEPS, DropConnected
 from dask_horn.program.layers import Context
 
@@ -24,15 +24,13 @@ def draw_masks(
     """
     assembler = context.assembler
     shared = layer.dropconnect_mask == "batch"
-    n_masks = 1 if shared else assembler.batch_size * rows
-    mask = assembler.buffer(mask_size(n_masks, *shape))
     n_in, n_out = shape
+    kernel = "dropconnect_mask" if shared else "dropconnect_masks"
+    operation = Operation(kernel, n_in, n_out, rows)
+    mask = assembler.result_buffer(operation)
     assembler.emit(
-        "dropconnect_mask" if shared else "dropconnect_masks",
-        n_in=n_in,
-        n_out=n_out,
-        rows=rows,
-        operands=(mask,),
+        operation,
+        (mask,),
         constant=assembler.constants(KEEP_STEPS * layer.keep_probability),
         stream=stream,
     )
@@ -55,10 +53,7 @@ def keep_of_mask(
     """
     n_in, n_out = shape
     context.assembler.emit(
-        "dropconnect_keep",
-        n_in=n_in,
-        n_out=n_out,
-        operands=(source, target, mask),
+        Operation("dropconnect_keep", n_in, n_out, sizes=(first,)),
+        (source, target, mask),
         constant=context.assembler.constants(factor),
-        sizes=(first,),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_horn.kernels.cpu.normalization import WORK_PER_UNIT
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import BatchNorm, LayerNorm, PlacedLayer, Signal
 from dask_horn.program.layers import Context
@@ -32,22 +32,20 @@ class EmittedNorm:
         context, assembler = self.context, self.context.assembler
         if self.activation != "linear":
             assembler.emit(
-                f"{self.activation}_backward",
-                n_out=self.signal.width,
-                rows=self.signal.rows,
+                _operation(f"{self.activation}_backward", self.signal),
                 # It sums a bias' gradient in any case: into a spare place.
-                operands=(gradient, self.sum, assembler.buffer(self.signal.width)),
+                (gradient, self.sum, assembler.spare(self.signal.width)),
                 constant=assembler.constants(1.0),
             )
         assembler.emit(
-            self.kernel,
-            n_out=self.signal.width,
-            rows=self.signal.rows,
-            operands=(
-                *(gradient, self.input, context.table[f"{self.name}/gamma"].offset, *self.moments),
+            _operation(self.kernel, self.signal),
+            (
+                gradient,
+                self.input,
+                context.table[f"{self.name}/gamma"].offset,
+                *self.moments,
                 context.kept_gradient(f"{self.name}/gamma"),
                 context.kept_gradient(f"{self.name}/beta"),
-                assembler.work_space(WORK_PER_UNIT * self.signal.width),
             ),
             constant=self.epsilon,
         )
@@ -63,8 +61,7 @@ def emit_batch_norm(context: Context, placed: PlacedLayer, source: int, stream: 
     else:
         moments = (context.statistics[f"{name}/mean"], context.statistics[f"{name}/variance"])
     kernel = "batch_norm_apply" if context.predicts else "batch_norm_forward"
-    work = assembler.work_space(WORK_PER_UNIT * width)
-    return _emit(context, placed, source, (kernel, "batch_norm_backward"), moments, work)
+    return _emit(context, placed, source, (kernel, "batch_norm_backward"), moments)
 
 
 def emit_layer_norm(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedNorm:
@@ -80,7 +77,6 @@ def _emit(
     source: int,
     kernels: tuple[str, str],
     moments: tuple[int, int],
-    *work: int,
 ) -> EmittedNorm:
     """Write the rows of the first kernel, the other is for the way back, and of the activation."""
     layer, assembler = placed.layer, context.assembler
@@ -90,17 +86,27 @@ def _emit(
     epsilon = assembler.constants(layer.epsilon)
     gamma, beta = context.table[f"{name}/gamma"].offset, context.table[f"{name}/beta"].offset
     assembler.emit(
-        kernels[0],
-        n_out=own.width,
-        rows=own.rows,
-        operands=(source, total, gamma, beta, *moments, *work),
+        _operation(kernels[0], own),
+        (source, total, gamma, beta, *moments),
         constant=epsilon,
     )
-    output = _emit_activation(context, layer.activation, total, own)
     return EmittedNorm(
-        *(context, kernels[1], layer.activation, name, own, epsilon),
-        *(source, moments, total, output),
+        context=context,
+        kernel=kernels[1],
+        activation=layer.activation,
+        name=name,
+        signal=own,
+        epsilon=epsilon,
+        input=source,
+        moments=moments,
+        sum=total,
+        output=_emit_activation(context, layer.activation, total, own),
     )
+
+
+def _operation(kernel: str, signal: Signal) -> Operation:
+    """Return an operation on a batch of a signal."""
+    return Operation(kernel, n_out=signal.width, rows=signal.rows)
 
 
 def _emit_activation(context: Context, activation: str, total: int, signal: Signal) -> int:
@@ -112,10 +118,8 @@ def _emit_activation(context: Context, activation: str, total: int, signal: Sign
     output = assembler.batch_buffer(signal.width, signal.rows) if kept else total
     no_bias = assembler.buffer(signal.width)
     assembler.emit(
-        f"{activation}_forward",
-        n_out=signal.width,
-        rows=signal.rows,
-        operands=(total, no_bias, output),
+        _operation(f"{activation}_forward", signal),
+        (total, no_bias, output),
         constant=assembler.constants(1.0),
     )
     return output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dask_horn.kernels.program import Operation
 from dask_horn.network import Network
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.layers import Context
@@ -24,10 +25,8 @@ def emit_padding(network: Network, context: Context, sample_dtype: str, samples:
     if sample_dtype == "float32":  # the value as it is in the data
         value = float(np.float32(value))
     context.assembler.emit(
-        f"mask_{sample_dtype}",
-        n_in=network.n_inputs,
-        rows=network.input_shape[0],
-        operands=(context.counted, samples),
+        Operation(f"mask_{sample_dtype}", network.n_inputs, rows=network.input_shape[0]),
+        (context.counted, samples),
         constant=context.assembler.constants(value),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dask_horn.kernels.program import Operation
 from dask_horn.network import AveragePool2D, GlobalAveragePool2D, MaxPool2D, PlacedLayer, Windows
 from dask_horn.program.images import window_sizes
 from dask_horn.program.layers import Context
@@ -28,11 +29,8 @@ class EmittedPool:
             return gradient
         below = self.context.other_scratch(gradient)
         self.context.assembler.emit(
-            f"{self.kind}_backward",
-            n_in=self.n_units,
-            n_out=self.n_units,
-            operands=(below, gradient, *self.chosen),
-            sizes=self.sizes,
+            Operation(f"{self.kind}_backward", self.n_units, self.n_units, sizes=self.sizes),
+            (below, gradient, *self.chosen),
         )
         return below
 
@@ -44,7 +42,7 @@ def emit_max_pool(context: Context, placed: PlacedLayer, source: int, stream: in
     if context.trains:
         chosen = assembler.batch_buffer(outputs.width, outputs.rows)
     else:
-        chosen = assembler.work_space(assembler.batch_size * outputs.size)
+        chosen = assembler.spare(assembler.batch_size * outputs.size)
     return _emit(context, placed, source, placed.layer.windows(placed.inputs), (chosen,))
 
 
@@ -78,10 +76,7 @@ def _emit(
     kind = "max_pool2d" if chosen else "average_pool2d"
     sizes = window_sizes(*windows)
     assembler.emit(
-        f"{kind}_forward",
-        n_in=outputs.width,
-        n_out=outputs.width,
-        operands=(source, output, *chosen),
-        sizes=sizes,
+        Operation(f"{kind}_forward", outputs.width, outputs.width, sizes=sizes),
+        (source, output, *chosen),
     )
     return EmittedPool(context, kind, outputs.width, sizes, chosen, output)

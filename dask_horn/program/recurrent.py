@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dask_horn.kernels.cpu.recurrent import kept_work_size, loop_work_size, product_work_size
+from dask_horn.kernels.program import Operation
 from dask_horn.network import GRU, PlacedLayer, Recurrent, SimpleRNN, TensorSpec
-from dask_horn.program.dense import work_of
 from dask_horn.program.layers import Context
 from dask_horn.program.masks import draw_masks, keep_of_mask
 from dask_horn.program.padding import counted_of
@@ -75,46 +74,41 @@ class EmittedRecurrent:
         """Write the loop back over the steps, then the products over all of them."""
         context, assembler = self.context, self.context.assembler
         n_in, _, units = self.weight.shape
+        kernel, sizes = f"{self.kernel}_backward{self.matrix.suffix}", (self.each_step,)
         assembler.emit(
-            f"{self.kernel}_backward{self.matrix.suffix}",
-            n_out=units,
-            rows=self.steps,
-            operands=(
-                *(gradient, self.sums, self.matrix.offset, self.counted, self.extra),
-                *(self.before, self._bias_gradient(), self.loop_work(), self.matrix.mask or 0),
+            Operation(kernel, n_out=units, rows=self.steps, sizes=sizes),
+            (
+                gradient,
+                self.sums,
+                self.matrix.offset,
+                self.counted,
+                self.extra,
+                self.before,
+                self._bias_gradient(),
+                self.matrix.mask or 0,
             ),
             constant=self.scales,
-            sizes=(self.layer.return_sequences,),
         )
         below = gradient
         if to_input:
             below = context.other_scratch(gradient)
-            self._emit_product("steps_input", n_in, (self.sums, self.weight.offset, below))
+            operands = (self.sums, self.weight.offset, below)
+            self._emit_over_steps("steps_input", n_in, operands, self.scales)
         own = context.kept_gradient(self.weight.name)
-        self._emit_product("steps_weight", n_in, (self.input, self.sums, own))
+        self._emit_over_steps("steps_weight", n_in, (self.input, self.sums, own), self.scales)
         self._emit_state_product()
         return below
 
-    def _emit_product(self, kernel: str, n_in: int, operands: tuple[int, int, int]) -> None:
-        """Write a product with W, or for it, over all steps."""
-        n_out = self.weight.size // n_in
-        work = self.context.assembler.work_space(product_work_size(n_in, n_out))
-        self._emit_over_steps(kernel, n_in, (*operands, work), self.scales)
-
     def _emit_state_product(self) -> None:
         """Write the product over all steps that is the gradient of U."""
-        n_in, n_out = shape = _matrix_shape(self.recurrent)
-        assembler, matrix = self.context.assembler, self.matrix
+        shape, matrix = _matrix_shape(self.recurrent), self.matrix
         gradient = self.context.kept_gradient(self.recurrent.name)
         of_h = self.extra if self.layer.kind == "gru" else self.sums
         operands, scale = (self.before, of_h, gradient), self.scales + 1
         if matrix.mask is not None and matrix.each_sample:
-            work = assembler.work_space(kept_work_size(n_in, n_out))
-            masked = (*operands, matrix.mask, work)
-            self._emit_over_steps("steps_kept_weight", n_in, masked, scale)
+            self._emit_over_steps("steps_kept_weight", shape[0], (*operands, matrix.mask), scale)
             return
-        work = assembler.work_space(product_work_size(n_in, n_out))
-        self._emit_over_steps("steps_weight", n_in, (*operands, work), scale)
+        self._emit_over_steps("steps_weight", shape[0], operands, scale)
         if matrix.mask is not None:
             keep_of_mask(self.context, gradient, gradient, matrix.mask, shape)
 
@@ -122,28 +116,22 @@ class EmittedRecurrent:
         self, kernel: str, n_in: int, operands: tuple[int, ...], scale: int
     ) -> None:
         """Write a product over all steps, of matrices n_in and gates · units wide."""
+        n_out = self.weight.size // self.weight.shape[0]
         self.context.assembler.emit(
-            kernel,
-            n_in=n_in,
-            n_out=self.weight.size // self.weight.shape[0],
-            rows=self.steps,
-            operands=operands,
-            constant=scale,
+            Operation(kernel, n_in, n_out, self.steps), operands, constant=scale
         )
 
-    def loop_work(self) -> int:
-        """Ask for the work space of a loop over steps."""
-        _, n_gates, units = self.weight.shape
-        assembler, masked = self.context.assembler, self.matrix.each_sample
-        size = loop_work_size(assembler.batch_size, units, n_gates, masked=masked)
-        return assembler.work_space(size)
+    @property
+    def each_step(self) -> int:
+        """1 where the state after each step is an output, else 0."""
+        return int(self.layer.return_sequences)
 
     def _bias_gradient(self) -> int:
         """Return where the bias' gradient goes: into a spare place where there is no bias."""
         name = f"{self.layer.given_name}/b"
         if self.layer.use_bias:
             return self.context.kept_gradient(name)
-        return self.context.assembler.buffer(n_biases(self.layer) * self.weight.shape[-1])
+        return self.context.assembler.spare(n_biases(self.layer) * self.weight.shape[-1])
 
 
 def emit_recurrent(
@@ -179,26 +167,23 @@ def emit_recurrent(
         output=assembler.batch_buffer(units, placed.outputs.rows),
     )
     assembler.emit(
-        "gemm_forward",
-        n_in=n_in,
-        n_out=n_gates * units,
-        rows=steps,
-        operands=(
-            *(source, weight.offset, emitted.sums),
-            work_of(context, weight, steps, to_input=False),
-        ),
+        Operation("gemm_forward", n_in, n_gates * units, steps),
+        (source, weight.offset, emitted.sums),
     )
+    kernel, sizes = f"{emitted.kernel}_forward{matrix.suffix}", (emitted.each_step, context.trains)
     assembler.emit(
-        f"{emitted.kernel}_forward{matrix.suffix}",
-        n_out=units,
-        rows=steps,
-        operands=(
-            *(emitted.sums, _bias(context, layer, units), matrix.offset, emitted.counted),
-            *(emitted.extra, emitted.before, emitted.output, emitted.loop_work()),
+        Operation(kernel, n_out=units, rows=steps, sizes=sizes),
+        (
+            emitted.sums,
+            _bias(context, layer, units),
+            matrix.offset,
+            emitted.counted,
+            emitted.extra,
+            emitted.before,
+            emitted.output,
             matrix.mask or 0,
         ),
         constant=emitted.scales,
-        sizes=(layer.return_sequences, context.trains),
     )
     return emitted
 

@@ -19,6 +19,11 @@ __all__ = ["History"]
 class History(Sequence[RoundRecord]):
     """The records of a run's rounds, in order: a sequence, with a table and a plot.
 
+    Attributes
+    ----------
+    device : str
+        What the sub-models were trained on.
+
     Examples
     --------
     >>> losses = ((0.4, 0.6),)
@@ -27,8 +32,9 @@ class History(Sequence[RoundRecord]):
     (0.9, [0.5])
     """
 
-    def __init__(self, records: Sequence[RoundRecord] = ()) -> None:
+    def __init__(self, records: Sequence[RoundRecord] = (), device: str = "cpu") -> None:
         self._records = list(records)
+        self.device = device
 
     @overload
     def __getitem__(self, index: int) -> RoundRecord: ...
@@ -36,7 +42,7 @@ class History(Sequence[RoundRecord]):
     def __getitem__(self, index: slice) -> History: ...
     def __getitem__(self, index: int | slice) -> RoundRecord | History:
         if isinstance(index, slice):
-            return History(self._records[index])
+            return History(self._records[index], self.device)
         return self._records[index]
 
     def __len__(self) -> int:

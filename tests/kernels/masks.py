@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.kernels.runner import run_kernel
+from dask_horn.kernels.program import Operation
+from tests.kernels.runner import run_kernel, under_test
 
 
 def packed_masks(shape, keep_probability=0.5, mask="example", **draw):
@@ -12,8 +13,11 @@ def packed_masks(shape, keep_probability=0.5, mask="example", **draw):
     n_examples, n_rows, n_columns = shape
     n_masks = n_examples if mask == "example" else 1
     words = np.zeros((-(-n_rows // 8), -(-n_columns // 64), n_masks, 16), np.float32)
+    kernel = "dropconnect_masks" if mask == "example" else "dropconnect_mask"
+    operation = Operation(kernel, n_rows, n_columns)
+    assert under_test().result_size(operation, n_examples) == words.size
     ran = run_kernel(
-        "dropconnect_masks" if mask == "example" else "dropconnect_mask",
+        kernel,
         words,
         batch=n_examples,
         n_in=n_rows,

@@ -1,17 +1,35 @@
-"""Runs one kernel by itself, between guards that it must leave alone."""
+"""Runs one kernel by itself on the device under test, between guards that it must leave alone."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from dask_horn.kernels import cpu  # noqa: F401  (registers the kernels)
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.compile import address_table
 from dask_horn.kernels.cpu.loop import run_steps
+from dask_horn.kernels.device import Device, Steps, Window, device
+from dask_horn.kernels.program import Operation
 
 _GUARD = np.float32(-12345.678)
+_devices = [device("cpu")]
+
+
+@contextmanager
+def running_on(own: Device):
+    """Run all that follows on this device."""
+    _devices.append(own)
+    try:
+        yield own
+    finally:
+        _devices.pop()
+
+
+def under_test() -> Device:
+    return _devices[-1]
 
 
 @dataclass(frozen=True)
@@ -23,14 +41,17 @@ class Ran:
     clip: float
 
 
+class Scaling(NamedTuple):
+    """How samples are standardized."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+
 def aligned(size):
     """Float32 memory that begins on a cache line, as an arena does."""
     memory = np.empty(size + 16, np.float32)
     return memory[(-memory.ctypes.data % 64) // 4 :][:size]
-
-
-def addresses(blocks):
-    return np.array([block.ctypes.data for block in blocks], np.int64)
 
 
 def run_kernel(
@@ -41,46 +62,59 @@ def run_kernel(
     n_out=0,
     rows=1,
     operands=None,
+    n_states=0,
     constants=(),
+    rule=(),
     stream=0,
     sizes=(),
     step=0,
     key=0,
     rate=0.0,
     clip=1.0,
-    counters=None,
-    order=None,
 ):
     """Run the kernel for one step; `operands` are buffer numbers, by default 0, 1, 2 ...
 
-    `counters` maps columns to values that the other arguments do not cover.
+    The last `n_states` buffers are an optimizer's state, and `rule` its constants.
     """
+    own, operation = under_test(), Operation(name, n_in, n_out, rows, tuple(sizes))
+    work = np.full(own.work_size(operation, batch), np.nan, np.float32)  # whatever was there
     offsets, size = [], 16
-    for buffer in buffers:
+    for buffer in (*buffers, work):
         offsets.append(size)
         size += -(-buffer.size // 16) * 16 + 16
-    size += 4096  # tiles may read beyond the last row
-    arena = aligned(size)
+    arena = aligned(size + 4096)  # tiles may read beyond the last row
     arena[:] = _GUARD
-    for offset, buffer in zip(offsets, buffers, strict=True):
+    for offset, buffer in zip(offsets, (*buffers, work), strict=True):
         arena[offset : offset + buffer.size] = buffer.ravel()
     row = np.zeros((1, op.N_COLUMNS), np.int64)
     row[0, [op.N_IN, op.N_OUT, op.ROWS]] = n_in, n_out, rows
-    row[0, [op.CONSTANT, op.STREAM]] = op.N_SCALARS, stream
+    row[0, [op.CONSTANT, op.STREAM, op.WORK]] = op.N_SCALARS, stream, offsets[-1]
+    row[0, op.RULE] = op.N_SCALARS + len(constants)
     row[0, op.SIZES : op.SIZES + len(sizes)] = sizes
-    used = range(len(buffers)) if operands is None else operands
+    n_plain = len(buffers) - n_states
+    used = range(n_plain) if operands is None else operands
     row[0, op.A : op.A + len(used)] = [offsets[i] for i in used]
-    scalars = np.array([0.0, 0.0, clip, *constants])
-    state = np.zeros(op.N_COUNTERS, np.int64)
-    state[[op.STEP, op.KEY]] = step, key
-    for column, value in (counters or {}).items():
-        state[column] = value
-    order = np.zeros(batch, np.int64) if order is None else order
-    losses = np.empty(1)
+    row[0, op.STATES : op.STATES + n_states] = offsets[n_plain : len(buffers)]
+    scalars = np.array([0.0, 0.0, clip, *constants, *rule])
+    loss = _RUNS[own.name](row, name, (batch, step, key, rate), scalars, arena)
+    found, end = [], 0
+    for offset, buffer in zip(offsets, (*buffers, work), strict=True):
+        assert (arena[end:offset] == _GUARD).all(), f"{name} wrote before its buffer"
+        end = offset + buffer.size
+        found.append(arena[offset:end].reshape(buffer.shape).copy())
+    assert (arena[end:] == _GUARD).all(), f"{name} wrote behind its buffer"
+    return Ran(found[:-1], loss, scalars[op.CLIP])
+
+
+def _run_on_cpu(row, name, step, scalars, arena):
+    batch, number, key, rate = step
+    counters = np.zeros(op.N_COUNTERS, np.int64)
+    counters[[op.STEP, op.KEY]] = number, key
+    order, losses = np.zeros(batch, np.int64), np.empty(1)
     run_steps(
         row,
         address_table([name]),
-        state,
+        counters,
         scalars,
         arena,
         order,
@@ -88,10 +122,19 @@ def run_kernel(
         np.array([float(rate)]),
         losses,
     )
-    found, end = [], 0
-    for offset, buffer in zip(offsets, buffers, strict=True):
-        assert (arena[end:offset] == _GUARD).all(), f"{name} wrote before its buffer"
-        end = offset + buffer.size
-        found.append(arena[offset:end].reshape(buffer.shape).copy())
-    assert (arena[end:] == _GUARD).all(), f"{name} wrote behind its buffer"
-    return Ran(found, losses[0], scalars[op.CLIP])
+    return losses[0]
+
+
+# How each device takes one step of one op row in an arena, in place; returns the loss.
+_RUNS = {"cpu": _run_on_cpu}
+
+
+def outputs_of(program, samples, *, targets=(), order=None, scaling=None):
+    """What a program stores of one batch: the rows of blocks of samples that are in `order`."""
+    width = samples[0].shape[1]
+    machine = under_test().machine([program], scaling or Scaling(np.zeros(width), np.ones(width)))
+    machine.load([np.zeros(program.n_parameters, np.float32)])
+    window = Window(samples, targets)
+    order = np.arange(window.n_rows) if order is None else np.asarray(order, np.int64)
+    steps = Steps.without_rates(order, np.array([0, order.size]))
+    return machine.outputs(machine.stage([window]), [steps])[0]

@@ -21,20 +21,31 @@ TRAIN = """
 import json, numpy as np
 from dask_horn.kernels import compile as compiling
 from dask_horn.network import Dense, Network
-from dask_horn.program import Execution, Optimizer, training_program
+from dask_horn.data import Standardizer
 from dask_horn.kernels.cpu.loop import run_steps
+from dask_horn.kernels.device import Steps, Window, device
+from dask_horn.program import Optimizer, training_program
 
 network = Network([Dense(1)], 3, "squared_error")
+cpu = device("cpu")
 program = training_program(
-    network, network.parameters, {}, batch_size=4, sample_dtype="uint8", optimizer=Optimizer("sgd")
+    network,
+    network.parameters,
+    {},
+    device=cpu,
+    batch_size=4,
+    sample_dtype="uint8",
+    optimizer=Optimizer("sgd"),
 )
 compiling.ready(program.kernels, [run_steps])
-execution = Execution(program, network.initial_values(0), np.ones(3), np.ones(3))
+machine = cpu.machine([program], Standardizer(np.ones(3), np.ones(3)))
+machine.load([network.initial_values(0)])
 x = np.arange(24, dtype="u1").reshape(8, 3)
-execution.train([x], [x[:, :1].astype("f4")], np.arange(8), np.array([0, 4, 8]), np.full(2, 1e-3))
-loaded = [bool(compiling._kernels[name].native().cache_hits) for name in program.kernels]
+staged = machine.stage([Window([x], [x[:, :1].astype("f4")])])
+machine.run(staged, [Steps(np.arange(8), np.array([0, 4, 8]), np.full(2, 1e-3))])
+loaded = [bool(compiling.registered(name).code.native().cache_hits) for name in program.kernels]
 loaded.append(bool(run_steps.native().stats.cache_hits))
-print(json.dumps({"weights": execution.parameters.tobytes().hex(), "loaded": loaded}))
+print(json.dumps({"weights": machine.parameters()[0].tobytes().hex(), "loaded": loaded}))
 """
 
 

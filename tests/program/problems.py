@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dask_horn.kernels.device import Steps, Window
 from dask_horn.network import (
     LOSSES,
     Dense,
@@ -16,10 +17,10 @@ from dask_horn.network import (
     ParameterTable,
     Recurrent,
 )
-from dask_horn.program import Execution, Optimizer, training_program
+from dask_horn.program import Optimizer, prediction_program, training_program
 from tests import oracle
 from tests.kernels.masks import dropconnect_masks
-from tests.kernels.runner import run_kernel
+from tests.kernels.runner import run_kernel, under_test
 
 KEY = 0x1234567890ABCDEF
 
@@ -130,17 +131,38 @@ def train(case, starts, rates, optimizer, scales=None, class_weights=None, order
         case.network,
         case.table,
         scales or {},
+        device=under_test(),
         batch_size=int(np.diff(starts).max()),
         sample_dtype="float32",
         optimizer=optimizer,
         class_weights=class_weights,
     )
-    execution = Execution(program, case.parameters, case.mean, case.scale, key=KEY)
+    machine = loaded(program, case)
     order = np.arange(len(case.x)) if order is None else order
-    losses = execution.train(
-        [case.x], [case.encoded], order, np.array(starts), np.array(rates, float)
+    steps = Steps(order, np.array(starts), np.array(rates, float))
+    losses = machine.run(machine.stage([Window([case.x], [case.encoded])]), [steps])[0]
+    return losses, machine.parameters()[0].copy()
+
+
+def loaded(program, case, parameters=None, key=KEY):
+    """A machine for a program at the problem's parameters, or at others."""
+    machine = under_test().machine([program], case)
+    machine.load([case.parameters if parameters is None else parameters], [key])
+    return machine
+
+
+def predicted(case, x=None, statistics=None, *, batch_size=16, parameters=None):
+    """The outputs of the problem's samples, or of others."""
+    program = prediction_program(
+        case.network,
+        statistics,
+        device=under_test(),
+        batch_size=batch_size,
+        sample_dtype="float32",
     )
-    return losses, execution.parameters.copy()
+    machine, x = loaded(program, case, parameters), case.x if x is None else x
+    steps = Steps.through(len(x), batch_size)
+    return machine.outputs(machine.stage([Window([x])]), [steps])[0]
 
 
 def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=None):
@@ -166,7 +188,8 @@ def _update(network, params, grads, velocity, adam, rate, optimizer: Optimizer):
         grads = oracle.clip_by_norm(grads, optimizer.clip_norm)
     if optimizer.name == "adamw":
         params, adam = oracle.adamw_step(
-            *(network, params, grads, adam, rate, optimizer.weight_decay, optimizer.momentum)
+            *(network, params, grads, adam, rate, optimizer.weight_decay),
+            *(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon),
         )
     else:
         params, velocity = oracle.sgd_step(

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Layer, Network
 from dask_horn.partition import Partition
 from dask_horn.program import (
-    Execution,
     Optimizer,
     prediction_program,
     submodel_scales,
     training_program,
 )
 from tests import oracle
+from tests.kernels.runner import under_test
 from tests.network.strategies import networks
-from tests.program.problems import assert_same_steps, problem
+from tests.program.problems import assert_same_steps, predicted, problem
 
 # With learning rate 1 and nothing else, a step is the gradient.
 GRADIENT = Optimizer("sgd", momentum=0.0)
@@ -64,7 +64,7 @@ def test_one_step_of_any_network(network, n, seed):
         Optimizer("sgd", momentum=0.9, nesterov=True, weight_decay=0.01),
         Optimizer("sgd", momentum=0.5, clip_norm=0.3, weight_decay=0.01),
         Optimizer("adamw", weight_decay=0.05),
-        Optimizer("adamw", momentum=0.8, clip_norm=0.3),
+        Optimizer("adamw", beta_1=0.8, clip_norm=0.3),
     ],
     ids=["sgd", "nesterov-decay", "sgd-clipped", "adamw-decay", "adamw-clipped"],
 )
@@ -109,12 +109,10 @@ def test_no_hidden_layer():
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_predictions_are_those_of_the_whole_network_without_dropout(activation):
     case = problem(_network(activation, dropout=0.5), 45)
-    program = prediction_program(case.network, batch_size=16, sample_dtype="float32")
-    execution = Execution(program, case.parameters, case.mean, case.scale)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(case.network, params, case.standardized)
     for rows in (slice(0, 45), slice(3, 4), slice(0, 16), slice(0, 0), slice(1, 33)):
-        found = execution.predict(case.x[rows])
+        found = predicted(case, case.x[rows])
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected[rows], rtol=1e-5, atol=3e-6)
 
@@ -156,14 +154,13 @@ def test_a_parent_with_nothing_between_sub_models_is_their_mean(n_hidden, hidden
             tensors[name][...] *= scales[name]
         tensors["output/b"][...] *= share
         places.put(own, parent)
-    program = prediction_program(network, batch_size=30, sample_dtype="float32")
-    outputs = Execution(program, parent, case.mean, case.scale).predict(case.x)
+    outputs = predicted(case, batch_size=30, parameters=parent)
     np.testing.assert_allclose(outputs, mean, rtol=1e-4, atol=1e-5)
 
 
 def test_a_program_asks_for_its_own_kernels_only():
     network = _network("relu", n_hidden=1)
-    program = prediction_program(network, batch_size=1, sample_dtype="uint8")
+    program = prediction_program(network, device=under_test(), batch_size=1, sample_dtype="uint8")
     assert set(program.kernels) == {
         "gather_uint8",
         "gemm_forward",
@@ -182,6 +179,7 @@ def test_the_gradient_of_the_samples_is_not_computed():
         {},
         batch_size=64,
         sample_dtype="float32",
+        device=under_test(),
         optimizer=Optimizer("sgd"),
     )
     vectors = 3 * network.parameters.size  # parameters, gradient, velocity
@@ -199,4 +197,4 @@ class _Unheard(Layer):
 def test_a_layer_that_no_program_is_known_for():
     network = Network([_Unheard(), Dense(2)], 3)
     with pytest.raises(TypeError, match="no program is known for layers of type _Unheard"):
-        prediction_program(network, batch_size=1, sample_dtype="uint8")
+        prediction_program(network, device=under_test(), batch_size=1, sample_dtype="uint8")

@@ -15,9 +15,10 @@ from dask_horn.network import (
     MaxPool2D,
     Network,
 )
-from dask_horn.program import Execution, Optimizer, prediction_program, training_program
+from dask_horn.program import Optimizer, training_program
 from tests import oracle
-from tests.program.problems import assert_same_steps, problem
+from tests.kernels.runner import under_test
+from tests.program.problems import assert_same_steps, predicted, problem
 
 GRADIENT = Optimizer("sgd", momentum=0.0)
 
@@ -45,7 +46,7 @@ OPTIMIZERS = [
     Optimizer("sgd", momentum=0.9, weight_decay=0.01),
     Optimizer("sgd", momentum=0.9, clip_norm=0.3),
     Optimizer("adamw", weight_decay=0.05),
-    Optimizer("adamw", momentum=0.8, clip_norm=0.3),
+    Optimizer("adamw", beta_1=0.8, clip_norm=0.3),
 ]
 
 
@@ -84,14 +85,12 @@ def test_layers_in_any_place(layers):
 
 def test_predictions():
     case = problem(_network(dropout=0.5), 45)
-    program = prediction_program(case.network, batch_size=16, sample_dtype="float32")
-    execution = Execution(program, case.parameters, case.mean, case.scale)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(case.network, params, case.standardized)
-    whole = execution.predict(case.x)
+    whole = predicted(case)
     np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=3e-6)
     for rows in (slice(3, 4), slice(0, 16), slice(0, 0), slice(1, 33)):
-        np.testing.assert_array_equal(execution.predict(case.x[rows]), whole[rows])
+        np.testing.assert_array_equal(predicted(case, case.x[rows]), whole[rows])
 
 
 def test_no_gradient_of_the_samples_is_computed():
@@ -102,6 +101,7 @@ def test_no_gradient_of_the_samples_is_computed():
         {},
         batch_size=4,
         sample_dtype="float32",
+        device=under_test(),
         optimizer=Optimizer("sgd"),
     )
     assert "conv2d_input" not in program.kernels

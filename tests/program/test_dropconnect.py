@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.network import ACTIVATIONS, Dense, Dropout, Network
-from dask_horn.program import Execution, Optimizer, prediction_program
+from dask_horn.program import Optimizer
 from tests import oracle
-from tests.program.problems import assert_same_steps, problem, train
+from tests.program.problems import assert_same_steps, predicted, problem, train
 
 GRADIENT = Optimizer("sgd", momentum=0.0)
 
@@ -74,8 +74,7 @@ def test_beside_dropout_and_plain_layers():
 @pytest.mark.parametrize("mask", ["example", "batch"])
 def test_prediction_uses_the_layer_as_it_is(mask):
     case = problem(_network(mask=mask), 20)
-    program = prediction_program(case.network, batch_size=8, sample_dtype="float32")
-    found = Execution(program, case.parameters, case.mean, case.scale).predict(case.x)
+    found = predicted(case, batch_size=8)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(case.network, params, case.standardized)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=3e-6)

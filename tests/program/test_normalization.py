@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dask_horn.kernels.device import Steps, Window
 from dask_horn.network import (
     ACTIVATIONS,
     LSTM,
@@ -18,14 +19,14 @@ from dask_horn.network import (
     Network,
 )
 from dask_horn.program import (
-    Execution,
     Optimizer,
     prediction_program,
     statistics_program,
     training_program,
 )
 from tests import oracle
-from tests.program.problems import assert_same_steps, problem
+from tests.kernels.runner import under_test
+from tests.program.problems import assert_same_steps, loaded, predicted, problem
 
 GRADIENT = Optimizer("sgd", momentum=0.0)
 BOTH = pytest.mark.parametrize("norm", [BatchNorm, LayerNorm])
@@ -116,9 +117,17 @@ def test_each_step_of_a_sequence_with_an_output_of_its_own(norm):
     assert_same_steps(problem(network, 14), [0, 14], [1.0], GRADIENT, tolerance=1e-4)
 
 
-def _predicted(case, x, statistics=None):
-    program = prediction_program(case.network, statistics, batch_size=16, sample_dtype="float32")
-    return Execution(program, case.parameters, case.mean, case.scale).predict(x)
+def _statistics(case, starts):
+    """What each batch of the problem's samples has."""
+    program = statistics_program(
+        case.network,
+        device=under_test(),
+        batch_size=int(np.diff(starts).max()),
+        sample_dtype="float32",
+    )
+    machine = loaded(program, case)
+    steps = Steps.without_rates(np.arange(len(case.x)), np.array(starts))
+    return machine.outputs(machine.stage([Window([case.x])]), [steps])[0]
 
 
 def test_predictions_are_by_the_population():
@@ -132,24 +141,22 @@ def test_predictions_are_by_the_population():
         statistics=table.as_dict(statistics),
     )
     for rows in (slice(0, 45), slice(3, 4), slice(1, 33)):
-        found = _predicted(case, case.x[rows], statistics)
+        found = predicted(case, case.x[rows], statistics)
         np.testing.assert_allclose(found, expected[rows], rtol=1e-5, atol=3e-6)
-        np.testing.assert_array_equal(found, _predicted(case, case.x, statistics)[rows])
+        np.testing.assert_array_equal(found, predicted(case, case.x, statistics)[rows])
 
 
 def test_predictions_by_units_are_those_of_training():
     case = problem(_network(LayerNorm, dropout=0.5), 45)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(case.network, params, case.standardized)
-    np.testing.assert_allclose(_predicted(case, case.x), expected, rtol=1e-5, atol=5e-6)
-    np.testing.assert_array_equal(_predicted(case, case.x[7:9]), _predicted(case, case.x)[7:9])
+    np.testing.assert_allclose(predicted(case, case.x), expected, rtol=1e-5, atol=5e-6)
+    np.testing.assert_array_equal(predicted(case, case.x[7:9]), predicted(case, case.x)[7:9])
 
 
 def test_statistics_are_those_of_each_batch_without_dropout():
     case = problem(_network(BatchNorm, dropout=0.5), 50)
-    program = statistics_program(case.network, batch_size=32, sample_dtype="float32")
-    execution = Execution(program, case.parameters, case.mean, case.scale)
-    found = execution.measure([case.x], np.arange(50), np.array([0, 32, 49, 50]))
+    found = _statistics(case, [0, 32, 49, 50])
     params, table = case.table.as_dict(case.parameters.astype(float)), case.network.statistics
     for batch, rows in zip(found, (slice(0, 32), slice(32, 49), slice(49, 50)), strict=True):
         expected = oracle.batch_statistics(case.network, params, case.standardized[rows])
@@ -159,9 +166,7 @@ def test_statistics_are_those_of_each_batch_without_dropout():
 
 def test_statistics_of_images_are_over_their_positions_too():
     case = problem(_images(BatchNorm), 9)
-    program = statistics_program(case.network, batch_size=9, sample_dtype="float32")
-    execution = Execution(program, case.parameters, case.mean, case.scale)
-    (found,) = execution.measure([case.x], np.arange(9), np.array([0, 9]))
+    (found,) = _statistics(case, [0, 9])
     params, table = case.table.as_dict(case.parameters.astype(float)), case.network.statistics
     expected = oracle.batch_statistics(case.network, params, case.standardized)
     for name, values in table.as_dict(found).items():
@@ -170,7 +175,7 @@ def test_statistics_of_images_are_over_their_positions_too():
 
 def test_a_network_without_batches_to_normalize_has_no_kernel_more():
     network = Network([Dense(4, "relu"), Dense(2)], 3)
-    common = {"batch_size": 8, "sample_dtype": "float32"}
+    common = {"device": under_test(), "batch_size": 8, "sample_dtype": "float32"}
     trains = training_program(network, network.parameters, {}, optimizer=GRADIENT, **common)
     assert not any("norm" in kernel for kernel in trains.kernels)
     assert prediction_program(network, **common).filled == ()

@@ -15,9 +15,9 @@ from dask_horn.network import (
     Network,
     SimpleRNN,
 )
-from dask_horn.program import Execution, Optimizer, prediction_program
+from dask_horn.program import Optimizer
 from tests import oracle
-from tests.program.problems import assert_same_steps, problem
+from tests.program.problems import assert_same_steps, predicted, problem
 
 # With learning rate 1 and nothing else, a step is the gradient.
 GRADIENT = Optimizer("sgd", momentum=0.0)
@@ -118,11 +118,9 @@ def test_predictions_do_not_depend_on_their_neighbours(kind, each_step):
         kind(14, return_sequences=True, mask_value=PADDING), kind(6, return_sequences=each_step)
     )
     case = problem(network, 45)
-    program = prediction_program(network, batch_size=16, sample_dtype="float32")
-    execution = Execution(program, case.parameters, case.mean, case.scale)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(network, params, case.standardized, counted=case.counted)
-    whole = execution.predict(case.x)
+    whole = predicted(case)
     np.testing.assert_allclose(whole, expected.reshape(45, -1), rtol=2e-5, atol=5e-6)
     for rows in (slice(3, 4), slice(0, 16), slice(0, 0), slice(1, 34)):
-        np.testing.assert_array_equal(execution.predict(case.x[rows]), whole[rows])
+        np.testing.assert_array_equal(predicted(case, case.x[rows]), whole[rows])

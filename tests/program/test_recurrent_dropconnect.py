@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.network import GRU, LSTM, Dense, Dropout, Network, SimpleRNN
-from dask_horn.program import Execution, Optimizer, prediction_program
+from dask_horn.program import Optimizer
 from tests import oracle
-from tests.program.problems import assert_same_steps, masks, problem, train
+from tests.program.problems import assert_same_steps, masks, predicted, problem, train
 
 # With learning rate 1 and nothing else, a step is the gradient.
 GRADIENT = Optimizer("sgd", momentum=0.0)
@@ -88,8 +88,7 @@ def test_a_submodels_scales_and_sizes(kind, mask):
 @pytest.mark.parametrize("kind", KINDS)
 def test_prediction_uses_the_layer_as_it_is(kind, mask):
     case = problem(_network(_dropping(kind, 14, mask)), 20)
-    program = prediction_program(case.network, batch_size=8, sample_dtype="float32")
-    found = Execution(program, case.parameters, case.mean, case.scale).predict(case.x)
+    found = predicted(case, batch_size=8)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(case.network, params, case.standardized)
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=3e-6)

@@ -49,11 +49,10 @@ from dask_horn.kernels.cpu.tiles.multiply import multiply_runs
 from dask_horn.kernels.cpu.tiles.panels import pack_columns
 from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.cpu.tiles.sizes import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
-from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, A, B, C, D, E, F
+from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, SIZES, WORK, A, B, C, D, E
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rounding import round_up
 from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
-
-__all__ = ["convolution_work_size"]
 
 # Terms of the sums that are added before the next ones: a panel's rows of so many stay in the first
 # cache while all places of an image pass by.
@@ -62,21 +61,12 @@ _TERMS = 256
 _PLACES = 128
 
 
-def convolution_work_size(
-    padded_size: int, window_size: int, across: int, n_in: int, n_out: int
-) -> int:
-    """Elements of work space that each of a convolution's products needs, at most.
-
-    Parameters
-    ----------
-    padded_size : int
-        Places of the image with the zeros around it; 0 where it has none.
-    window_size : int
-        Places of the window.
-    across : int
-        Stride from one place to the next in a row.
-    n_in, n_out : int
-    """
+def _work_size(operation: Operation, batch_size: int) -> int:
+    """Elements of work space that each of a convolution's products needs, at most."""
+    size, n_in, n_out = operation.sizes, operation.n_in, operation.n_out
+    padded_size = size[PADDED_HEIGHT - SIZES] * size[PADDED_WIDTH - SIZES]
+    window_size = size[WINDOW_HEIGHT - SIZES] * size[WINDOW_WIDTH - SIZES]
+    across = size[ACROSS - SIZES]
     columns = max(n_in * round_up(n_out, WIDE), n_out * round_up(n_in, WIDE))
     # Tiles read on where a row of places ends: behind the last image's there must be memory, and
     # work space is what lies behind all.
@@ -85,9 +75,9 @@ def convolution_work_size(
 
 
 @inlined
-def _work(row: Any, arena: Any, operand: Any) -> Any:
+def _work(row: Any, arena: Any) -> Any:
     """Where in the work space an incomplete tile, a padded image, and panels are kept."""
-    scratch = at(arena, row[operand])
+    scratch = at(arena, row[WORK])
     room = at(scratch, SCRATCH)
     size = row[PADDED_HEIGHT] * row[PADDED_WIDTH] * row[N_IN] if _is_padded(row) else 0
     return scratch, room, at(room, size)
@@ -155,10 +145,10 @@ def _convolve(row: Any, image: Any, panels: Any, out: Any, scratch: Any) -> None
 
 
 def _forward(name: str, function: Callable[..., Any]) -> None:
-    @kernel(f"conv2d_{name}_forward")
+    @kernel(f"conv2d_{name}_forward", work=_work_size)
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """D ← f(c z + b) of the images A; W at B, b at C, c at CONSTANT; work at F."""
-        scratch, room, panels = _work(row, arena, F)
+        """D ← f(c z + b) of the images A; W at B, b at C, c at CONSTANT."""
+        scratch, room, panels = _work(row, arena)
         _pack_weight(row, at(arena, row[B]), panels)
         size_in, size_out = image_sizes(row)
         n_places, n_out = row[OUT_HEIGHT] * row[OUT_WIDTH], row[N_OUT]
@@ -175,10 +165,10 @@ def _forward(name: str, function: Callable[..., Any]) -> None:
 
 
 def _forward_beside(name: str, function: Callable[..., Any]) -> None:
-    @kernel(f"conv2d_{name}_forward")
+    @kernel(f"conv2d_{name}_forward", work=_work_size)
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """D ← c z + b of the images A, E ← f(D); W at B, b at C, c at CONSTANT; work at F."""
-        scratch, room, panels = _work(row, arena, F)
+        """D ← c z + b of the images A, E ← f(D); W at B, b at C, c at CONSTANT."""
+        scratch, room, panels = _work(row, arena)
         _pack_weight(row, at(arena, row[B]), panels)
         size_in, size_out = image_sizes(row)
         n_places, n_out = row[OUT_HEIGHT] * row[OUT_WIDTH], row[N_OUT]
@@ -230,14 +220,14 @@ def _add_to_weight(
 
 
 def _backward(name: str, slope: Callable[..., Any]) -> None:
-    @kernel(f"conv2d_{name}_weight")
+    @kernel(f"conv2d_{name}_weight", work=_work_size)
     def backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """D ← the weight's gradient, E (N_OUT,) ← the bias', and B ← c B f'(C), its products'.
 
         A: the images, B: the gradient of what came out, C: c z + b where the slope needs it, else
-        what came out; c at CONSTANT; work at F.
+        what came out; c at CONSTANT.
         """
-        scratch, room, _ = _work(row, arena, F)
+        scratch, room, _ = _work(row, arena)
         size_in, size_out = image_sizes(row)
         n_places, n_out = row[OUT_HEIGHT] * row[OUT_WIDTH], row[N_OUT]
         bias = carray(at(arena, row[E]), (n_out,))
@@ -326,13 +316,13 @@ def _spread(row: Any, gradient: Any, panels: Any, out: Any, scratch: Any) -> Non
                     j += height
 
 
-@kernel("conv2d_input")
+@kernel("conv2d_input", work=_work_size)
 def conv2d_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C ← the gradient of the images that went in; A: that of the products; W at B, work at D.
+    """C ← the gradient of the images that went in; A: that of the products; W at B.
 
     A row of an image takes from all rows of the window in one sum.
     """
-    scratch, room, panels = _work(row, arena, D)
+    scratch, room, panels = _work(row, arena)
     _pack_transposed(row, at(arena, row[B]), panels)
     size_in, size_out = image_sizes(row)
     for n in range(counters[BATCH]):

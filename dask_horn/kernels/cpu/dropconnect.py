@@ -35,10 +35,22 @@ from dask_horn.kernels.cpu.tiles.masked_tiles import (
     add_kept_rows,
 )
 from dask_horn.kernels.cpu.tiles.pointers import at
-from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_IN, N_OUT, ROWS, SIZES, A, B, C, D, E, F
+from dask_horn.kernels.opcodes import (
+    BATCH,
+    CONSTANT,
+    N_IN,
+    N_OUT,
+    ROWS,
+    SIZES,
+    WORK,
+    A,
+    B,
+    C,
+    D,
+    E,
+)
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rounding import ceil_div, round_up
-
-__all__ = ["mask_size", "work_size"]
 
 # Examples whose gradients stay in the first cache while the inputs pass by.
 _PANEL_EXAMPLES = 64
@@ -47,54 +59,55 @@ _ZERO = np.float32(0)
 _0, _1, _2, _3, _TERM = (np.uint64(number) for number in (0, 1, 2, 3, TERM))
 
 
-def mask_size(n_examples: int, n_rows: int, n_out: int) -> int:
-    """Words of the masks of so many examples, for so many rows: the weight's, and the bias'."""
-    tiles = ceil_div(n_rows, MASK_ROWS) * ceil_div(n_out, MASK_COLUMNS)
-    return tiles * n_examples * MASK_WORDS
+def _forward_work(operation: Operation, batch_size: int) -> int:
+    return kept_sums_size(batch_size * operation.rows, operation.n_out)
 
 
-def work_size(n_examples: int, n_out: int) -> int:
-    """Elements of work space that the products need, at most."""
-    n_columns = round_up(n_out, MASK_COLUMNS)
+def _input_work(operation: Operation, batch_size: int) -> int:
+    return kept_dots_size(batch_size * operation.rows, operation.n_out)
+
+
+def _weight_work(operation: Operation, batch_size: int) -> int:
+    n_examples = batch_size * operation.rows
+    n_columns = round_up(operation.n_out, MASK_COLUMNS)
     n_runs = ceil_div(n_examples, _PANEL_EXAMPLES)
-    to_weight = MASK_ROWS * (MASK_COLUMNS + n_runs + n_examples * TERM) + n_examples * n_columns
-    return max(kept_sums_size(n_examples, n_out), kept_dots_size(n_examples, n_out), to_weight)
+    return MASK_ROWS * (MASK_COLUMNS + n_runs + n_examples * TERM) + n_examples * n_columns
 
 
-@kernel("dropconnect_forward")
+@kernel("dropconnect_forward", work=_forward_work)
 def dropconnect_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """C (batch, N_OUT) ← A (batch, N_IN) times the kept weights of B (N_IN, N_OUT).
 
-    And the kept biases of D (N_OUT,), times the number at CONSTANT; masks at E, work space at F.
+    And the kept biases of D (N_OUT,), times the number at CONSTANT; masks at E.
     """
     multiply_kept(
         at(arena, row[A]), counters[BATCH] * row[ROWS], row[N_IN], at(arena, row[B]), row[N_OUT],
         1, at(arena, row[D]), np.float32(scalars[row[CONSTANT]]),
-        at(arena, row[E]), at(arena, row[C]), at(arena, row[F]),
+        at(arena, row[E]), at(arena, row[C]), at(arena, row[WORK]),
     )  # fmt: skip
 
 
-@kernel("dropconnect_input")
+@kernel("dropconnect_input", work=_input_work)
 def dropconnect_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """C (batch, N_IN) ← A (batch, N_OUT) times the kept weights of B (N_IN, N_OUT), transposed.
 
-    Masks at D, work space at E.
+    Masks at D.
     """
     multiply_kept_transposed(
         at(arena, row[A]), counters[BATCH] * row[ROWS], row[N_OUT], at(arena, row[B]), row[N_IN],
-        at(arena, row[D]), at(arena, row[C]), False, at(arena, row[E]),
+        at(arena, row[D]), at(arena, row[C]), False, at(arena, row[WORK]),
     )  # fmt: skip
 
 
-@kernel("dropconnect_weight")
+@kernel("dropconnect_weight", work=_weight_work)
 def dropconnect_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """C (N_IN, N_OUT) ← A (batch, N_IN).T times B (batch, N_OUT), where the masks at E keep it.
 
-    And D (N_OUT,) likewise, of an input that is the number at CONSTANT; work space at F.
+    And D (N_OUT,) likewise, of an input that is the number at CONSTANT.
     """
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     x, gradient, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
-    out_bias, bits, terms = at(arena, row[D]), at(arena, row[E]), at(arena, row[F])
+    out_bias, bits, terms = at(arena, row[D]), at(arena, row[E]), at(arena, row[WORK])
     one = np.float32(scalars[row[CONSTANT]])
     n_panels = ceil_div(n_out, MASK_COLUMNS)
     n_runs = ceil_div(batch, _PANEL_EXAMPLES)

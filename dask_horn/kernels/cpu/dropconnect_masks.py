@@ -16,6 +16,7 @@ from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.tiles.masked_tiles import MASK_COLUMNS, MASK_ROWS, MASK_WORDS
 from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
 from dask_horn.kernels.opcodes import BATCH, CONSTANT, KEY, N_IN, N_OUT, ROWS, STEP, STREAM, A
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.random import philox
 from dask_horn.kernels.rounding import ceil_div
 
@@ -23,13 +24,21 @@ from dask_horn.kernels.rounding import ceil_div
 _DIGITS = 8
 
 
-@kernel("dropconnect_masks")
+def _n_words(operation: Operation, n_masks: int) -> int:
+    n_tiles = -(-operation.n_in // MASK_ROWS) * -(-operation.n_out // MASK_COLUMNS)
+    return n_tiles * n_masks * MASK_WORDS
+
+
+@kernel(
+    "dropconnect_masks",
+    result=lambda operation, batch_size: _n_words(operation, batch_size * operation.rows),
+)
 def dropconnect_masks(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Draw masks at A for N_IN rows and N_OUT columns, one for each row of the batch."""
     _draw(row, counters, scalars, arena, counters[BATCH] * row[ROWS])
 
 
-@kernel("dropconnect_mask")
+@kernel("dropconnect_mask", result=lambda operation, batch_size: _n_words(operation, 1))
 def dropconnect_mask(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Draw one mask at A for N_IN rows and N_OUT columns, which all examples share."""
     _draw(row, counters, scalars, arena, np.int64(1))

@@ -22,10 +22,11 @@ from dask_horn.kernels.cpu.tiles.panels import pack_columns
 from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.cpu.tiles.sizes import SCRATCH, SHORT, TALL, WIDE, n_tall_tiles
 from dask_horn.kernels.cpu.tiles.vectors import LANES
-from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, A, B, C, D, E, F
+from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, STATES, WORK, A, B, C
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rounding import round_up
 
-__all__ = ["SLACK", "padded_rows", "weight_kernel", "work_size"]
+__all__ = ["ROW_MULTIPLE", "SLACK", "weight_kernel"]
 
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
@@ -43,39 +44,30 @@ _STACKED = 8 * TALL
 
 #: Elements that must follow the last operand: tiles read beyond the last column.
 SLACK = WIDE
+#: A matrix must have memory for whole numbers of so many rows: tiles and blocks read them.
+ROW_MULTIPLE = LANES
 
 
-def padded_rows(n_rows: int) -> int:
-    """Rows that a matrix must have memory for: tiles and blocks read whole ones."""
-    return round_up(n_rows, LANES)
+def _forward_work(operation: Operation, batch_size: int) -> int:
+    return SCRATCH + min(operation.n_in, _TERMS) * round_up(min(operation.n_out, _GROUP), WIDE)
 
 
-def work_size(batch_size: int, n_in: int, n_out: int, *, trains: bool, to_input: bool) -> int:
-    """Elements of work space that the products of a dense layer need, at most.
-
-    Parameters
-    ----------
-    batch_size, n_in, n_out : int
-    trains : bool
-        Whether the weight's gradient is computed.
-    to_input : bool
-        Whether the input's gradient is.
-    """
-    size = min(n_in, _TERMS) * round_up(min(n_out, _GROUP), WIDE)
-    if trains:
-        columns = round_up(min(n_out, _COLUMNS), WIDE)
-        size = max(size, TALL * _COLUMNS + batch_size * (_STACKED + columns))
-    if to_input:
-        size = max(size, round_up(batch_size, WIDE) * (round_up(n_out, WIDE) + n_in + TALL))
-    return SCRATCH + size
+def _input_work(operation: Operation, batch_size: int) -> int:
+    terms = round_up(operation.n_out, WIDE) + operation.n_in + TALL
+    return SCRATCH + round_up(batch_size * operation.rows, WIDE) * terms
 
 
-@kernel("gemm_forward")
+def _weight_work(operation: Operation, batch_size: int) -> int:
+    columns = _STACKED + round_up(min(operation.n_out, _COLUMNS), WIDE)
+    return SCRATCH + TALL * _COLUMNS + batch_size * operation.rows * columns
+
+
+@kernel("gemm_forward", work=_forward_work)
 def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum; work space at D."""
+    """C (batch, N_OUT) ← A (batch, N_IN) @ B (N_IN, N_OUT): the layer's sum."""
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     x, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
-    scratch, panels = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    scratch, panels = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     packs = n_in * n_out > _SMALL
     n_tall = n_tall_tiles(batch)
     for k in range(0, n_in, _TERMS):
@@ -98,15 +90,15 @@ def gemm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
                 i += height
 
 
-@kernel("gemm_input")
+@kernel("gemm_input", work=_input_work)
 def gemm_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_IN) ← A (batch, N_OUT) @ B (N_IN, N_OUT).T: the input's gradient; work at D.
+    """C (batch, N_IN) ← A (batch, N_OUT) @ B (N_IN, N_OUT).T: the input's gradient.
 
     Computed transposed, as B @ A.T: so the weight, which is the largest, is read where it lies.
     """
     batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
     gradient, weight, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
-    scratch, transposed = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    scratch, transposed = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     n_columns = round_up(batch, WIDE)
     panels = at(transposed, (n_in + TALL) * n_columns)
     n_tall = n_tall_tiles(n_in)
@@ -148,21 +140,21 @@ def weight_kernel(
     Parameters
     ----------
     name : str
-        Of the kernel; its work space is at D.
+        Of the kernel.
     constants : callable
         ``constants(row, counters, scalars)`` are found once.
     take : callable
         ``take(constants, w, g, states, size)`` takes so many entries of the gradient, g; theirs
-        are w of the weight at C and the two states at E and F.
+        are w of the weight at C and the two STATES.
     """
 
-    @kernel(name)
+    @kernel(name, work=_weight_work)
     def weight_gradient(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         numbers = constants(row, counters, scalars)
-        w, states = at(arena, row[C]), (at(arena, row[E]), at(arena, row[F]))
+        w, states = at(arena, row[C]), (at(arena, row[STATES]), at(arena, row[STATES + 1]))
         batch, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
         x, gradient = at(arena, row[A]), at(arena, row[B])
-        scratch, lines = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+        scratch, lines = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
         stacks = at(lines, TALL * _COLUMNS)
         panels = at(stacks, batch * _STACKED)
         packs_x, packs_gradient = batch * n_in > _SMALL, batch * n_out > _SMALL

@@ -25,14 +25,12 @@ from numba import carray
 
 from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.tiles.pointers import as_float64, at
-from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_OUT, ROWS, A, B, C, D, E, F, G, H
+from dask_horn.kernels.opcodes import BATCH, CONSTANT, N_OUT, ROWS, WORK, A, B, C, D, E, F, G
+from dask_horn.kernels.program import Operation
 
-__all__ = ["WORK_PER_UNIT"]
 
-#: Work space of these kernels, in float32 elements for each unit: two float64 and three float32.
-WORK_PER_UNIT = 7
-
-_ONE = np.float32(1)
+def _work_size(operation: Operation, batch_size: int) -> int:
+    return 7 * operation.n_out  # two float64 and three float32 for each unit
 
 
 @inlined
@@ -43,7 +41,7 @@ def _normalize(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     out = carray(at(arena, row[B]), (rows, width))
     gamma, beta = carray(at(arena, row[C]), (width,)), carray(at(arena, row[D]), (width,))
     mean, variance = carray(at(arena, row[E]), (width,)), carray(at(arena, row[F]), (width,))
-    factor = carray(at(arena, row[G]), (width,))
+    factor = carray(at(arena, row[WORK]), (width,))
     epsilon = scalars[row[CONSTANT]]
     for j in range(width):
         factor[j] = gamma[j] / math.sqrt(np.float64(variance[j]) + epsilon)
@@ -52,22 +50,22 @@ def _normalize(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
             out[i, j] = (x[i, j] - mean[j]) * factor[j] + beta[j]
 
 
-@kernel("batch_norm_apply")
+@kernel("batch_norm_apply", work=_work_size)
 def batch_norm_apply(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Normalize A (batch, N_OUT) into B by μ at E and σ² at F; γ at C, β at D, all (N_OUT,).
 
-    Work space at G; ε at CONSTANT.
+    ε at CONSTANT.
     """
     _normalize(row, counters, scalars, arena)
 
 
-@kernel("batch_norm_forward")
+@kernel("batch_norm_forward", work=_work_size)
 def batch_norm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Write E, F ← μ and σ² of A (batch, N_OUT), and then as `batch_norm_apply`."""
     rows, width = counters[BATCH] * row[ROWS], row[N_OUT]
     x = carray(at(arena, row[A]), (rows, width))
     mean, variance = carray(at(arena, row[E]), (width,)), carray(at(arena, row[F]), (width,))
-    total = carray(as_float64(at(arena, row[G])), (width,))
+    total = carray(as_float64(at(arena, row[WORK])), (width,))
     for j in range(width):
         total[j] = 0.0
     for i in range(rows):
@@ -85,11 +83,11 @@ def batch_norm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> Non
     _normalize(row, counters, scalars, arena)
 
 
-@kernel("batch_norm_backward")
+@kernel("batch_norm_backward", work=_work_size)
 def batch_norm_backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Write A (batch, N_OUT) ← the gradient of the input; F, G (N_OUT,) ← those of γ and β.
 
-    The input at B; γ at C, μ at D, σ² at E; work space at H; ε at CONSTANT.
+    The input at B; γ at C, μ at D, σ² at E; ε at CONSTANT.
     """
     rows, width = counters[BATCH] * row[ROWS], row[N_OUT]
     gradient = carray(at(arena, row[A]), (rows, width))
@@ -97,8 +95,8 @@ def batch_norm_backward(row: Any, counters: Any, scalars: Any, arena: Any) -> No
     gamma, mean = carray(at(arena, row[C]), (width,)), carray(at(arena, row[D]), (width,))
     variance = carray(at(arena, row[E]), (width,))
     to_gamma, to_beta = carray(at(arena, row[F]), (width,)), carray(at(arena, row[G]), (width,))
-    totals = carray(as_float64(at(arena, row[H])), (2, width))  # of g, and of g (x - μ)
-    shares = carray(at(arena, row[H] + 4 * width), (3, width))  # factor, and the two means
+    totals = carray(as_float64(at(arena, row[WORK])), (2, width))  # of g, and of g (x - μ)
+    shares = carray(at(arena, row[WORK] + 4 * width), (3, width))  # factor, and the two means
     epsilon = scalars[row[CONSTANT]]
     for j in range(width):
         totals[0, j] = totals[1, j] = 0.0
@@ -147,18 +145,18 @@ def layer_norm_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> Non
         mean[i], inverse[i] = middle, factor
 
 
-@kernel("layer_norm_backward", reorder_sums=True)
+@kernel("layer_norm_backward", work=_work_size, reorder_sums=True)
 def layer_norm_backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """Write A (batch, N_OUT) ← the gradient of the input; F, G (N_OUT,) ← those of γ and β.
 
-    The input at B; γ at C; μ at D and 1 / √(σ² + ε) at E, both (batch,); work space at H.
+    The input at B; γ at C; μ at D and 1 / √(σ² + ε) at E, both (batch,).
     """
     rows, width = counters[BATCH] * row[ROWS], row[N_OUT]
     gamma = carray(at(arena, row[C]), (width,))
     mean, inverse = carray(at(arena, row[D]), (rows,)), carray(at(arena, row[E]), (rows,))
     to_gamma, to_beta = carray(at(arena, row[F]), (width,)), carray(at(arena, row[G]), (width,))
-    of_gamma = carray(as_float64(at(arena, row[H])), (width,))
-    of_beta = carray(as_float64(at(arena, row[H] + 2 * width)), (width,))
+    of_gamma = carray(as_float64(at(arena, row[WORK])), (width,))
+    of_beta = carray(as_float64(at(arena, row[WORK] + 2 * width)), (width,))
     for j in range(width):
         of_gamma[j] = of_beta[j] = 0.0
     for i in range(rows):

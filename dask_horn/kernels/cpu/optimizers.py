@@ -12,7 +12,7 @@ from numba import carray
 from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.gemm import weight_kernel
 from dask_horn.kernels.cpu.tiles.pointers import at
-from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, A, B, C, D
+from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, STATES, A, B
 from dask_horn.kernels.rules import adamw_constants, adamw_move, sgd_constants, sgd_move
 
 
@@ -43,12 +43,12 @@ def _optimizer(name: str, constants: Callable[..., Any], steps: Callable[..., No
 
     @kernel(name)
     def update(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """Step w at A by g at B, the states at C and D, each (N_OUT,)."""
+        """Step w at A by g at B, the states at STATES, each (N_OUT,)."""
         w, g = at(arena, row[A]), at(arena, row[B])
-        states = at(arena, row[C]), at(arena, row[D])
+        states = at(arena, row[STATES]), at(arena, row[STATES + 1])
         steps(constants(row, counters, scalars), w, g, states, np.int64(row[N_OUT]))
 
-    weight_kernel(f"{name}_weight", constants, steps)
+    weight_kernel(f"gemm_weight_{name}", constants, steps)
 
 
 @inlined

@@ -39,6 +39,7 @@ from dask_horn.kernels.opcodes import (
     N_OUT,
     ROWS,
     SIZES,
+    WORK,
     A,
     B,
     C,
@@ -47,36 +48,30 @@ from dask_horn.kernels.opcodes import (
     F,
     G,
     H,
-    I,
 )
+from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rounding import round_up
 
 __all__ = [
     "backward_kernel",
     "forward_kernel",
-    "loop_work_size",
-    "product_work_size",
 ]
 
 # Rows of a product over all steps that are multiplied together: they stay in the second cache.
 _BLOCK = 128
 
 
-def loop_work_size(batch_size: int, units: int, n_gates: int, *, masked: bool) -> int:
-    """Elements of work space that a loop over steps needs, forward or backward."""
-    rows, width = round_up(batch_size, LANES), n_gates * units
-    product = state_product_size(batch_size, units, width, masked=masked)
-    return SCRATCH + rows * (width + 2 * units) + product
+def _loop_work(name: str, n_gates: int) -> Callable[[Operation, int], int]:
+    """Make the function that tells what a loop over steps needs, forward or backward."""
+    masked = name.endswith("_masked")
 
+    def work_size(operation: Operation, batch_size: int) -> int:
+        units, width = operation.n_out, n_gates * operation.n_out
+        rows = round_up(batch_size, LANES)
+        product = state_product_size(batch_size, units, width, masked=masked)
+        return SCRATCH + rows * (width + 2 * units) + product
 
-def product_work_size(n_in: int, n_out: int) -> int:
-    """Elements of work space that the products backward over all steps need."""
-    return SCRATCH + max(panels_size(n_out, n_in), chunk_size(n_in))
-
-
-def kept_work_size(n_in: int, n_out: int) -> int:
-    """Elements of work space that `steps_kept_weight` needs."""
-    return SCRATCH + chunk_size(n_in) + n_in * n_out
+    return work_size
 
 
 def forward_kernel(name: str, n_gates: int, n_extra: int, advance: Callable[..., Any]) -> None:
@@ -107,15 +102,14 @@ def _forward_kernel(
     prepare: Callable[..., Any],
     multiply: Callable[..., Any],
 ) -> None:
-    @kernel(name)
+    @kernel(name, work=_loop_work(name, n_gates))
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Write G ← the states after each step, or the last, of ROWS steps.
 
         A (batch, ROWS, gates, N_OUT) holds x W; b at B, U at C; D (batch, ROWS) is 0 where a step
         is padding; E (batch, ROWS, extra, N_OUT) and F (batch, ROWS, N_OUT), the states before
-        each step, are kept for the way back; work space at H, masks at I. The first size tells
-        whether G has all steps, the second whether E and F are kept; the scales of W and U are at
-        CONSTANT.
+        each step, are kept for the way back; masks at H. The first size tells whether G has all
+        steps, the second whether E and F are kept; the scales of W and U are at CONSTANT.
         """
         batch, steps, units = counters[BATCH], row[ROWS], row[N_OUT]
         each_step, keeps = row[SIZES], row[SIZES + 1]
@@ -124,9 +118,9 @@ def _forward_kernel(
         scale, scale_u = np.float32(scalars[row[CONSTANT]]), scalars[row[CONSTANT] + 1]
         width = n_gates * units
         rows = round_up(batch, LANES)
-        scratch, states = at(arena, row[H]), at(arena, row[H] + SCRATCH)
+        scratch, states = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
         cells, sums = at(states, rows * units), at(states, 2 * rows * units)
-        prepared, bits = at(sums, rows * width), at(arena, row[I])
+        prepared, bits = at(sums, rows * width), at(arena, row[H])
         prepare(u, units, width, np.float32(scale_u), prepared, scratch)
         zero_floats(states, 2 * rows * units)
         zero_floats(sums, batch * width)
@@ -182,11 +176,11 @@ def _backward_kernel(
     prepare: Callable[..., Any],
     multiply: Callable[..., Any],
 ) -> None:
-    @kernel(name)
+    @kernel(name, work=_loop_work(name, n_gates))
     def backward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         """Write B ← the gradient with respect to c x W, G (biases, N_OUT) ← the bias'.
 
-        A is the gradient with respect to the outputs; C to F, H, I and the sizes are as in the
+        A is the gradient with respect to the outputs; C to F, H and the sizes are as in the
         forward kernel. The scale of U is at CONSTANT + 1.
         """
         batch, steps, units, each_step = counters[BATCH], row[ROWS], row[N_OUT], row[SIZES]
@@ -194,9 +188,9 @@ def _backward_kernel(
         extra, before, bias = at(arena, row[E]), at(arena, row[F]), at(arena, row[G])
         width = n_gates * units
         rows = round_up(batch, LANES)
-        scratch, states = at(arena, row[H]), at(arena, row[H] + SCRATCH)
+        scratch, states = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
         cells, sums = at(states, rows * units), at(states, 2 * rows * units)
-        prepared, bits = at(sums, rows * width), at(arena, row[I])
+        prepared, bits = at(sums, rows * width), at(arena, row[H])
         scale = np.float32(scalars[row[CONSTANT] + 1])
         prepare(u, units, width, scale, prepared, scratch)
         zero_floats(states, 2 * rows * units)
@@ -223,14 +217,26 @@ def _backward_kernel(
                 multiply(sums, batch, width, prepared, units, bits, states, scratch)
 
 
-@kernel("steps_input")
+def _input_work(operation: Operation, batch_size: int) -> int:
+    return SCRATCH + panels_size(operation.n_out, operation.n_in)
+
+
+def _weight_work(operation: Operation, batch_size: int) -> int:
+    return SCRATCH + chunk_size(operation.n_in)
+
+
+def _kept_weight_work(operation: Operation, batch_size: int) -> int:
+    return SCRATCH + chunk_size(operation.n_in) + operation.n_in * operation.n_out
+
+
+@kernel("steps_input", work=_input_work)
 def steps_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_IN) ← c A (batch, N_OUT) @ B (N_IN, N_OUT).T; c at CONSTANT, work space at D.
+    """C (batch, N_IN) ← c A (batch, N_OUT) @ B (N_IN, N_OUT).T; c at CONSTANT.
 
     As `gemm_input`, for a batch of many rows and a small weight.
     """
     n_rows, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
-    scratch, panels = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    scratch, panels = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     gradient, out = at(arena, row[A]), at(arena, row[C])
     scale = np.float32(scalars[row[CONSTANT]])
     pack_transposed(at(arena, row[B]), n_out, n_in, scale, panels, scratch)
@@ -241,14 +247,14 @@ def steps_input(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
         )  # fmt: skip
 
 
-@kernel("steps_weight")
+@kernel("steps_weight", work=_weight_work)
 def steps_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (N_IN, N_OUT) ← c A (batch, N_IN).T @ B (batch, N_OUT); c at CONSTANT, work space at D.
+    """C (N_IN, N_OUT) ← c A (batch, N_IN).T @ B (batch, N_OUT); c at CONSTANT.
 
     As `gemm_weight`, for a batch of many rows and a small weight.
     """
     n_rows, n_in, n_out = counters[BATCH] * row[ROWS], row[N_IN], row[N_OUT]
-    scratch, work = at(arena, row[D]), at(arena, row[D] + SCRATCH)
+    scratch, work = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     x, gradient, out = at(arena, row[A]), at(arena, row[B]), at(arena, row[C])
     for i in range(0, n_rows, CHUNK):
         add_weight_chunk(
@@ -258,15 +264,15 @@ def steps_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     scale_floats(out, n_in * n_out, np.float32(scalars[row[CONSTANT]]))
 
 
-@kernel("steps_kept_weight")
+@kernel("steps_kept_weight", work=_kept_weight_work)
 def steps_kept_weight(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """C (N_IN, N_OUT) ← c Σ A (ROWS, N_IN).T @ B (ROWS, N_OUT) where a sample's mask keeps it.
 
-    The sum is over the batch; masks at D, c at CONSTANT, work space at E.
+    The sum is over the batch; masks at D, c at CONSTANT.
     """
     batch, steps, n_in, n_out = counters[BATCH], row[ROWS], row[N_IN], row[N_OUT]
     x, gradient, out, bits = (at(arena, row[A]), at(arena, row[B]), at(arena, row[C]), row[D])
-    scratch, own = at(arena, row[E]), at(arena, row[E] + SCRATCH)
+    scratch, own = at(arena, row[WORK]), at(arena, row[WORK] + SCRATCH)
     work, scale = at(own, n_in * n_out), np.float32(scalars[row[CONSTANT]])
     for b in range(batch):
         for t in range(0, steps, CHUNK):

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dask_horn.data.rows.windows import CACHE_BYTES, WINDOW_BYTES
-from dask_horn.program import Program, prediction_program, statistics_program, training_program
+from dask_horn.kernels.device import Kernels, device
+from dask_horn.kernels.program import Program
+from dask_horn.program import prediction_program, statistics_program, training_program
 from dask_horn.training.plan.spec import RunSpec
 
 __all__ = ["kernels_of", "memory_needed"]
 
 
-def kernels_of(spec: RunSpec) -> tuple[str, ...]:
-    """Names of all kernels that the run's tasks call."""
-    kernels = set(_undivided_program(spec).kernels)
+def kernels_of(spec: RunSpec) -> Kernels:
+    """Return all kernels that the run's tasks call."""
+    own, network = device(spec.device), spec.network
+    programs = [_undivided_program(spec)]
     if spec.validation is not None:
         dtype = spec.validation.decoded_dtype
-        kernels.update(prediction_program(spec.network, batch_size=1, sample_dtype=dtype).kernels)
-    if spec.network.statistics:
+        programs.append(prediction_program(network, device=own, batch_size=1, sample_dtype=dtype))
+    if network.statistics:
         dtype = spec.samples.decoded_dtype
-        kernels.update(statistics_program(spec.network, batch_size=1, sample_dtype=dtype).kernels)
-    return tuple(sorted(kernels))
+        programs.append(statistics_program(network, device=own, batch_size=1, sample_dtype=dtype))
+    names = {name for program in programs for name in program.kernels}
+    return Kernels(spec.device, tuple(sorted(names)))
 
 
 def memory_needed(spec: RunSpec) -> int:
@@ -41,6 +45,7 @@ def _undivided_program(spec: RunSpec) -> Program:
         spec.network,
         spec.network.parameters,
         {},
+        device=device(spec.device),
         batch_size=spec.batch_size,
         sample_dtype=spec.samples.decoded_dtype,
         optimizer=spec.optimizer,

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from dask_horn.checks import checked_choice, checked_integer, checked_number
+from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.network import Network
-from dask_horn.program import OPTIMIZERS, Optimizer
+from dask_horn.program import RULES, Optimizer, Rule
 
 __all__ = ["TrainingOptions"]
 
-_SGD_RATE = 0.05
 # The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
 _ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
@@ -59,9 +59,13 @@ class TrainingOptions:
         a unit (in dense networks the units of the widest hidden layer, in convolutions those of a
         window), but at most 0.005, and times √(K/2) in rounds of K > 2 sub-models.
     momentum : float, default 0.9
-        Of sgd; for adamw the first moment's decay.
+        Of sgd.
     nesterov : bool, default False
-        For sgd.
+        Whether sgd looks ahead.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        Decay of adamw's first and second moment.
+    epsilon : float, default 1e-8
+        Added to the root of adamw's second moment.
     weight_decay : float or None, default None
         Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None: 0 for
         sgd; for adamw 2500 over the number of rows, but at most 1, and at least what would
@@ -96,6 +100,9 @@ class TrainingOptions:
         Rounds between checkpoints; on a cluster the lineage is cut there too.
     random_state : int, default 0
         What all randomness is keyed by.
+    device : {"cpu", "auto"}, default "cpu"
+        What the sub-models are trained on; "auto" is settled when the run starts. The same run on
+        another device has other bits.
 
     Raises
     ------
@@ -115,6 +122,9 @@ class TrainingOptions:
     learning_rate: float | None = None
     momentum: float = 0.9
     nesterov: bool = False
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
     weight_decay: float | None = None
     clip_norm: float | None = None
     schedule: str = "cosine"
@@ -131,6 +141,7 @@ class TrainingOptions:
     n_iter_no_change: int = 10
     checkpoint_every: int = 5
     random_state: int = 0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for name in ("n_groups", "n_rounds", "n_iter_no_change", "checkpoint_every"):
@@ -154,11 +165,14 @@ class TrainingOptions:
         for name in ("learning_rate", "outer_learning_rate", "concentration", "clip_norm"):
             if getattr(self, name) is not None:
                 checked_number(name, getattr(self, name), above=0)
-        checked_number("momentum", self.momentum, at_least=0, below=1)
+        for name in ("momentum", "beta_1", "beta_2"):
+            checked_number(name, getattr(self, name), at_least=0, below=1)
+        checked_number("epsilon", self.epsilon, above=0)
         if self.outer_momentum is not None:
             checked_number("outer_momentum", self.outer_momentum, at_least=0, below=1)
         checked_number("validation_fraction", self.validation_fraction, above=0, below=1)
-        checked_choice("optimizer", self.optimizer, OPTIMIZERS)
+        checked_choice("optimizer", self.optimizer, tuple(RULES))
+        checked_choice("device", self.device, KNOWN_DEVICES)
         checked_choice("schedule", self.schedule, ("cosine", "constant"))
         checked_choice("merge", self.merge, ("average", "ensemble"))
         checked_choice("group_data", self.group_data, ("subset", "all"))
@@ -191,8 +205,8 @@ class TrainingOptions:
         """Return the highest learning rate, by default the optimizer's own for the network."""
         if self.learning_rate is not None:
             return self.learning_rate
-        if self.optimizer == "sgd":
-            return _SGD_RATE
+        if self._rule.rate is not None:
+            return self._rule.rate
         divided = set(network.divided_axes)
         tensors = network.parameters.tensors
         widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
@@ -201,13 +215,18 @@ class TrainingOptions:
     def rate_factor(self, n_submodels: int) -> float:
         """Return the factor on the learning rates of a round of so many sub-models.
 
-        Of the default rate of adamw, that is, which suits two sub-models. A unit of a sub-model
-        has 1/K of its hidden inputs, so that one step moves it by as much less than it would in
-        the parent. The root of that is a compromise between images and small tables.
+        Of a default rate that follows from the network, that is, which suits two sub-models. A
+        unit of a sub-model has 1/K of its hidden inputs, so that one step moves it by as much less
+        than it would in the parent. The root of that is a compromise between images and small
+        tables.
         """
-        if self.optimizer == "adamw" and self.learning_rate is None:
+        if self._rule.rate is None and self.learning_rate is None:
             return math.sqrt(max(n_submodels, 2) / 2)
         return 1.0
+
+    @property
+    def _rule(self) -> Rule:
+        return RULES[self.optimizer]
 
     @property
     def redraws(self) -> bool:
@@ -239,8 +258,18 @@ class TrainingOptions:
         """Return the sub-models' optimizer; `summed_rates` are those of all steps of the run."""
         decay = self.weight_decay
         if decay is None:
-            decay = _default_decay(n_samples, summed_rates) if self.optimizer == "adamw" else 0.0
-        return Optimizer(self.optimizer, self.momentum, self.nesterov, decay, self.clip_norm)
+            free = self._rule.rate is not None
+            decay = 0.0 if free else _default_decay(n_samples, summed_rates)
+        return Optimizer(
+            name=self.optimizer,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=decay,
+            clip_norm=self.clip_norm,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
 
     @property
     def most_submodels(self) -> int:

@@ -32,6 +32,7 @@ from dask_horn.data import (
 )
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import naming
+from dask_horn.kernels.device import settled_device
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.training.plan.options import TrainingOptions
@@ -203,6 +204,7 @@ def make_spec(
         schedule=schedule,
         batch_size=batch_size,
         seed=options.random_state,
+        device=settled_device(options.device),
     )
 
 

@@ -117,6 +117,8 @@ class RunSpec:
     schedule : Schedule
     batch_size : int
     seed : int
+    device : str
+        What the sub-models are trained on.
     """
 
     run: str
@@ -136,6 +138,7 @@ class RunSpec:
     schedule: Schedule
     batch_size: int
     seed: int
+    device: str = "cpu"
 
     @property
     def n_parents(self) -> int:

@@ -26,6 +26,9 @@ from dask_horn.records import History, RoundRecord
 
 __all__ = ["Checkpoint"]
 
+# What a run.json of an earlier version does not say: all runs were so.
+_ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu"}
+
 _KEPT = 2  # checkpoints: the last, and the one before it
 
 
@@ -66,7 +69,7 @@ class Checkpoint:
             filesystem.makedirs(path, exist_ok=True)
             self._replace("run.json", identity)
             return
-        before = self._read("run.json")
+        before = self._identity()
         # As JSON knows them: tuples have become lists.
         now = json.loads(json.dumps(identity))
         differing = [name for name in now if before.get(name) != now[name]]
@@ -82,14 +85,23 @@ class Checkpoint:
                 "choose another path, or delete it"
             )
 
+    def _identity(self) -> dict[str, Any]:
+        """Read what the run is."""
+        noted = self._read("run.json")
+        once = dict(_ONCE)
+        if noted.get("optimizer") == "adamw" and "beta_1" not in noted:
+            once["beta_1"] = noted["momentum"]  # was both
+        return {**once, **noted}
+
     def latest(self) -> tuple[int, History] | None:
         """Find the last whole checkpoint: rounds done, and the history so far."""
         filesystem, path = fsspec.url_to_fs(self.location)
         if not filesystem.exists(f"{path}/latest.json"):
             return None
         rounds = int(self._read("latest.json")["rounds"])
-        records = self._read(f"{self._round(rounds)}/history.json")["records"]
-        return rounds, History([RoundRecord.from_dict(record) for record in records])
+        kept = self._read(f"{self._round(rounds)}/history.json")
+        records = [RoundRecord.from_dict(record) for record in kept["records"]]
+        return rounds, History(records, kept.get("device", "cpu"))
 
     def round_location(self, rounds: int) -> str:
         """Where the parents after that many rounds are, or go."""
@@ -105,7 +117,8 @@ class Checkpoint:
         `best` is the best of them, if that is wanted: all other bests are removed, now that no
         run can go on from before.
         """
-        self._replace(f"{self._round(rounds)}/history.json", {"records": history.to_dicts()})
+        kept = {"device": history.device, "records": history.to_dicts()}
+        self._replace(f"{self._round(rounds)}/history.json", kept)
         self._replace("latest.json", {"rounds": rounds})
         # Later ones may be there too: of a run that was cut short while it wrote them.
         done = [number for number in self._numbers("rounds") if int(number) <= rounds]

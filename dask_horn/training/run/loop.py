@@ -228,6 +228,7 @@ def _identity(
     """Collect what makes a run this run and no other, as plain values."""
     settings = dataclasses.asdict(options)
     settings["class_weight"] = repr(options.class_weight)
+    settings["device"] = spec.device
     del settings["checkpoint_every"]  # changes nothing in the result
     start = None if initial is None else zlib.crc32(initial.parameters.tobytes())
     return {"network": spec.network.to_json(), **settings, "data": digest, "initial": start}

@@ -50,7 +50,7 @@ class Rounds:
         self.keeper = keeper
         self.barrier = barrier
         self.listeners = listeners
-        self.history = History()
+        self.history = History(device=run.spec.device)
         self.done: Parents = ()  # the last that are known to be good
         self._before = 0.0
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
+from dask_horn.kernels.device import Machine, Steps, Window, device
 from dask_horn.network import LOSSES, Network
-from dask_horn.program import PREDICTION_BATCH, Execution, prediction_program
+from dask_horn.program import PREDICTION_BATCH, prediction_program
 from dask_horn.records import Score, add_scores
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.states import Whole
@@ -21,13 +22,14 @@ __all__ = ["score_blocks"]
 def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
     """Score the mean prediction of `parents` on some of the validation rows."""
     assert spec.validation is not None, "scoring needs validation rows"
-    executions = [_execution(spec, spec.validation.decoded_dtype, parent) for parent in parents]
+    machine = _machine(spec, spec.validation.decoded_dtype, parents)
     form = spec.validation.form
     scores = []
     for block in blocks:
         rows = decoded(spec.run, spec.validation, block, spec.targets)
         assert rows.y is not None, "validation rows have targets"
-        outputs = [execution.predict(rows.x) for execution in executions]
+        steps = Steps.through(len(rows), PREDICTION_BATCH)
+        outputs = machine.outputs(machine.stage([Window([rows.x])]), [steps] * len(parents))
         counted = form.counted(rows.x)
         scores.append(
             _score(spec.network, [_kept(z, counted) for z in outputs], _kept(rows.y, counted))
@@ -40,15 +42,22 @@ def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     return values.reshape(counted.size, -1)[counted.ravel()]
 
 
-def _execution(spec: RunSpec, dtype: str, parent: Whole) -> Execution:
-    """Set a parent up to predict."""
-    program = prediction_program(
-        spec.network,
-        parent.statistics,
-        batch_size=PREDICTION_BATCH,
-        sample_dtype=dtype,
-    )
-    return Execution(program, parent.parameters, spec.standardizer.mean, spec.standardizer.scale)
+def _machine(spec: RunSpec, dtype: str, parents: Sequence[Whole]) -> Machine:
+    """Set parents up to predict."""
+    own = device(spec.device)
+    programs = [
+        prediction_program(
+            spec.network,
+            parent.statistics,
+            device=own,
+            batch_size=PREDICTION_BATCH,
+            sample_dtype=dtype,
+        )
+        for parent in parents
+    ]
+    machine = own.machine(programs, spec.standardizer)
+    machine.load([parent.parameters for parent in parents])
+    return machine
 
 
 def _score(

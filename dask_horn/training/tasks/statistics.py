@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
-from dask_horn.kernels.random import derive_key, shuffled_entries
+from dask_horn.kernels.device import Steps, Window, device
+from dask_horn.kernels.random import derive_key, shuffled
 from dask_horn.network import Network
-from dask_horn.program import Execution, statistics_program
+from dask_horn.program import statistics_program
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts
 
@@ -38,19 +39,25 @@ def population_of(
     .. [1] Ioffe, Szegedy: Batch Normalization, ICML 2015, algorithm 2, steps 8 to 10.
     """
     network = spec.network
-    dtype = spec.samples.decoded_dtype
-    program = statistics_program(network, batch_size=spec.batch_size, sample_dtype=dtype)
-    standardizer = spec.standardizer
-    execution = Execution(program, parameters, standardizer.mean, standardizer.scale)
+    own = device(spec.device)
+    program = statistics_program(
+        network,
+        device=own,
+        batch_size=spec.batch_size,
+        sample_dtype=spec.samples.decoded_dtype,
+    )
+    machine = own.machine([program], spec.standardizer)
+    machine.load([parameters])
     blocks = _chosen_blocks(spec, member)
     share = min(1.0, _ROWS / sum(map(len, blocks)))
     total, weight = np.zeros(network.statistics.size), np.zeros(network.statistics.size)
     spans = window_spans(blocks, decoded_row_bytes(spec.samples, None))
-    for number, window in enumerate(windows(spec.run, spec.samples, spans, None)):
+    for number, decoded in enumerate(windows(spec.run, spec.samples, spans, None)):
+        window = Window([block.x for block in decoded])
         key = derive_key(spec.seed, member, number, _ROW_ORDER, _PURPOSE)
-        order = shuffled_entries(key, np.array([len(block) for block in window]))
-        starts = batch_starts(max(1, round(order.size * share)), spec.batch_size)
-        found = execution.measure([block.x for block in window], order, starts)
+        starts = batch_starts(max(1, round(window.n_rows * share)), spec.batch_size)
+        steps = Steps.without_rates(shuffled(key, window.n_rows), starts)
+        found = machine.outputs(machine.stage([window]), [steps])[0]
         values, known = _values(network, np.diff(starts))
         total += (found * values).sum(axis=0)
         weight += known.sum(axis=0)
@@ -64,7 +71,7 @@ def _chosen_blocks(spec: RunSpec, member: int) -> list[Block]:
     key = derive_key(spec.seed, member, _BLOCK_ORDER, _PURPOSE)
     chosen: list[Block] = []
     n_rows = 0
-    for index in shuffled_entries(key, np.array([len(own)])):
+    for index in shuffled(key, len(own)):
         if n_rows >= _ROWS and len(chosen) >= _BLOCKS:
             break
         chosen.append(own[index])

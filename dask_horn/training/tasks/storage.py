@@ -48,6 +48,7 @@ def models_of(spec: RunSpec, parents: Sequence[Whole]) -> Model | Ensemble:
             parent.parameters,
             spec.standardizer,
             spec.targets,
+            device=spec.device,
             statistics=_NO_STATISTICS if parent.statistics is None else parent.statistics,
         )
         for parent in parents

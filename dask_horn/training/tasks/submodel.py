@@ -8,16 +8,18 @@ import math
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
-from dask_horn.kernels.random import derive_key, shuffled_entries
+from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.kernels.program import Program
+from dask_horn.kernels.random import derive_key, shuffled
 from dask_horn.partition import Partition
-from dask_horn.program import Execution, Program, submodel_scales, training_program
+from dask_horn.program import submodel_scales, training_program
 from dask_horn.records import SubmodelReport
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
@@ -50,11 +52,10 @@ class Trained:
         return Trained(self.delta, replace(self.report, **counts))
 
 
-class _Window(NamedTuple):
-    """Decoded blocks, the order in which a sub-model takes their rows, and where batches begin."""
+class _Ordered(NamedTuple):
+    """A window, the order in which a sub-model takes its rows, and where batches begin."""
 
-    samples: list[NDArray[Any]]
-    targets: list[NDArray[np.float32]]
+    window: Window
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
 
@@ -76,10 +77,10 @@ def train_submodel(
     """
     began = time.perf_counter()
     scales = submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent)
-    execution = begin_round(spec, start, partition, scales, round, group, submodel)
+    machine = begin_round(spec, start, partition, scales, round, group, submodel)
     rates = spec.rates(round, steps_of(spec, partition, round, group, submodel))
-    loss, samples = take_steps(spec, execution, rates, round, group, submodel)
-    delta = execution.parameters - start
+    loss, samples = take_steps(spec, machine, rates, round, group, submodel)
+    delta = machine.parameters()[0] - start
     largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
     if not largest * samples < np.finfo(np.float32).max:  # the last step's, which no loss has seen
         what = f"a parameter had changed by {largest:g}"
@@ -104,20 +105,17 @@ def begin_round(
     round: int,
     group: int,
     submodel: int,
-) -> Execution:
+) -> Machine:
     """Set a sub-model's program up at `start`; `scales` as `submodel_scales` gives them."""
-    return Execution(
-        _program(spec, partition, scales, submodel),
-        start,
-        spec.standardizer.mean,
-        spec.standardizer.scale,
-        key=derive_key(spec.seed, round, group, submodel, _MASKS),
-    )
+    program = _program(spec, partition, scales, submodel)
+    machine = device(spec.device).machine([program], spec.standardizer)
+    machine.load([start], [derive_key(spec.seed, round, group, submodel, _MASKS)])
+    return machine
 
 
 def take_steps(
     spec: RunSpec,
-    execution: Execution,
+    machine: Machine,
     rates: NDArray[np.float64],
     round: int,
     group: int,
@@ -134,14 +132,15 @@ def take_steps(
     done = samples = 0
     # Closed at once, also by an error: a thread is reading the next window.
     with contextlib.closing(_windows(spec, rates.size, round, group, submodel)) as windows_to_come:
-        for window in windows_to_come:
-            stop = done + window.starts.size - 1
-            got = execution.train(*window, rates[done:stop])
+        for window, order, starts in windows_to_come:
+            stop = done + starts.size - 1
+            steps = Steps(order, starts, rates[done:stop])
+            got = machine.run(machine.stage([window]), [steps])[0]
             if not math.isfinite(got[-1]):
                 what = f"the loss was {got[-1]}"
                 raise _diverged(spec, what, round, group, submodel, done + got.size)
             losses[done:stop] = got
-            samples += int(window.starts[-1])
+            samples += int(starts[-1])
             done = stop
     return float(losses.mean()), samples
 
@@ -164,6 +163,7 @@ def _program(
         spec.network,
         spec.network.parameters.restrict(sizes),
         scales,
+        device=device(spec.device),
         batch_size=spec.batch_size,
         sample_dtype=spec.samples.decoded_dtype,
         optimizer=spec.optimizer,
@@ -173,7 +173,7 @@ def _program(
 
 def _windows(
     spec: RunSpec, n_steps: int, round: int, group: int, submodel: int
-) -> Generator[_Window, None, None]:
+) -> Generator[_Ordered, None, None]:
     """Windows of blocks for that many steps, and the order of their rows.
 
     Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
@@ -183,12 +183,11 @@ def _windows(
     read = windows(spec.run, spec.samples, (span for span, _ in to_read), spec.targets)
     for number, (blocks, (_, starts)) in enumerate(zip(read, to_take, strict=False)):
         key = derive_key(spec.seed, round, group, submodel, number, _ROW_ORDER)
-        yield _Window(
-            [block.x for block in blocks],
-            [block.y for block in blocks if block.y is not None],
-            shuffled_entries(key, np.array([len(block) for block in blocks])),
-            starts,
+        window = Window(
+            samples=[block.x for block in blocks],
+            targets=[block.y for block in blocks if block.y is not None],
         )
+        yield _Ordered(window, shuffled(key, window.n_rows), starts)
 
 
 def _plan(
@@ -203,7 +202,7 @@ def _plan(
     row_bytes = decoded_row_bytes(spec.samples, spec.targets)
     for epoch in itertools.count():
         key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
-        order = shuffled_entries(key, np.array([len(blocks)], np.int64))
+        order = shuffled(key, len(blocks))
         for span in window_spans([blocks[i] for i in order], row_bytes):
             starts = batch_starts(count_rows(span), spec.batch_size)[: n_steps + 1]
             yield _first_blocks(span, int(starts[-1])), starts

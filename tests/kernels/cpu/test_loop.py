@@ -8,7 +8,7 @@ import pytest
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.compile import address_table
 from dask_horn.kernels.cpu.loop import run_steps
-from tests.kernels.runner import addresses, aligned
+from tests.kernels.runner import aligned
 
 # The arena: the weight, the batch's samples, their targets (all zero), the loss' gradient, state,
 # and which rows count (all).
@@ -29,22 +29,23 @@ def _run(samples, starts, rates):
     rows[1, op.A : op.D] = SAMPLES, TARGETS, GRADIENT
     rows[1, op.E] = COUNTED
     rows[2, op.N_OUT] = 1
-    rows[2, op.A : op.D] = WEIGHT, GRADIENT, VELOCITY
-    rows[2, op.CONSTANT] = op.N_SCALARS
+    rows[2, [op.A, op.B, op.STATES]] = WEIGHT, GRADIENT, VELOCITY
+    rows[2, op.RULE] = op.N_SCALARS
     arena = aligned(96)
     arena[:] = 0
     arena[COUNTED:] = 1
     scalars = np.array([0, 0, 1, 0, 0, 0], float)  # no momentum, no decay
-    blocks = addresses([samples])
+    blocks = np.array([samples.ctypes.data])
     mean, inverse = np.zeros(1), np.ones(1)
     counters = np.zeros(op.N_COUNTERS, np.int64)
     counters[op.X_BLOCKS] = blocks.ctypes.data
     counters[op.MEAN], counters[op.INVERSE_SCALE] = mean.ctypes.data, inverse.ctypes.data
     losses = np.full(len(rates), -1.0)
+    order, addresses = np.arange(samples.size), address_table(kernels)
+    starts, rates = np.array(starts), np.array(rates, float)
     done = run_steps(
-        *(rows, address_table(kernels), counters, scalars, arena),
-        *(np.arange(samples.size), np.array(starts), np.array(rates, float), losses),
-    )
+        rows, addresses, counters, scalars, arena, order, starts, rates, losses
+    )  # fmt: skip
     return done, losses, arena[WEIGHT], counters
 
 

@@ -40,6 +40,17 @@ def test_the_learning_rate_follows_the_widest_layer(widths, settings, rate):
     assert TrainingOptions(**settings).peak_rate(_network(*widths)) == pytest.approx(rate)
 
 
+def test_the_optimizers_constants_are_options():
+    settings = {"momentum": 0.5, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-6}
+    spec = settled(NETWORK, *_samples(64), optimizer="sgd", **settings)
+    assert {name: getattr(spec.optimizer, name) for name in settings} == settings
+
+
+@pytest.mark.parametrize("asked", ["cpu", "auto"])
+def test_the_device_is_settled_when_a_run_starts(asked):
+    assert settled(NETWORK, *_samples(64), device=asked).device == "cpu"
+
+
 # ------------------------------------------------------------------------------ weight decay
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
@@ -277,6 +279,38 @@ def test_a_finished_run_is_only_loaded(digits, tmp_path):
     assert np.array_equal(again.model.parameters, first.model.parameters)
     assert again.history.to_dicts() == first.history.to_dicts()
     assert len(list((tmp_path / "run.zarr" / "rounds").iterdir())) == 1
+
+
+def _forget(file, *names):
+    """Take from a JSON file what versions before did not write."""
+    kept = json.loads(file.read_text())
+    for name in names:
+        del kept[name]
+    file.write_text(json.dumps(kept))
+
+
+def test_a_run_of_an_earlier_version_goes_on(digits, tmp_path):
+    X, y, *_ = digits
+    settings = {"n_rounds": 2, "checkpoint_every": 1, "checkpoint": tmp_path / "run.zarr"}
+    horn.train(NETWORK, X, y, callbacks=[Listen(1)], **settings)
+    _forget(tmp_path / "run.zarr" / "run.json", "beta_1", "beta_2", "epsilon", "device")
+    _forget(tmp_path / "run.zarr" / "rounds" / "00001" / "history.json", "device")
+    with pytest.raises(ValueError, match=r"run with another beta_2 \(0.999 there, 0.99 now\)"):
+        horn.train(NETWORK, X, y, beta_2=0.99, **settings)
+    listen = Listen()
+    result = horn.train(NETWORK, X, y, callbacks=[listen], **settings, device="auto")
+    assert listen.heard == ["start 1/2", "round 2", "end 2"]
+    assert result.history.device == result.history[:1].device == "cpu"
+
+
+def test_what_was_momentum_and_is_beta_1_is_not_mistaken(digits, tmp_path):
+    X, y, *_ = digits
+    settings = {"n_rounds": 1, "checkpoint": tmp_path / "run.zarr", "momentum": 0.8}
+    horn.train(NETWORK, X, y, beta_1=0.8, **settings)
+    _forget(tmp_path / "run.zarr" / "run.json", "beta_1")
+    with pytest.raises(ValueError, match=r"run with another beta_1 \(0.8 there, 0.9 now\)"):
+        horn.train(NETWORK, X, y, **settings)
+    horn.train(NETWORK, X, y, beta_1=0.8, **settings)
 
 
 def test_rounds_that_were_cut_short_never_displace_whole_ones(digits, tmp_path):

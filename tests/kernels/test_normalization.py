@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.kernels.cpu.normalization import WORK_PER_UNIT
 from tests.kernels.runner import run_kernel
 
 EPSILON = 1e-3
@@ -44,7 +43,7 @@ def _batch_forward(x, gamma, beta, **shape):
     out, mean, variance = (
         _run(
             "batch_norm_forward",
-            *(x, spares[0], gamma, beta, *spares[1:], _spare(WORK_PER_UNIT * width)),
+            *(x, spares[0], gamma, beta, *spares[1:]),
             **shape,
         )[i]
         for i in (1, 4, 5)
@@ -98,7 +97,7 @@ def test_back_through_batches(batch, rows, width):
     shape = {"batch": batch, "rows": rows, "width": width}
     x, g, gamma, beta = _values(**shape)
     _, mean, variance = _batch_forward(x, gamma, beta, **shape)
-    spares = _spare(width), _spare(width), _spare(WORK_PER_UNIT * width)
+    spares = _spare(width), _spare(width)
     ran = _run("batch_norm_backward", g, x, gamma, mean, variance, *spares, **shape)
     to_input, to_gamma, to_beta = _expected_backward(x, g, gamma, 0)
     size = np.abs(gamma / np.sqrt(variance + EPSILON))
@@ -112,7 +111,7 @@ def test_back_through_units(batch, rows, width):
     shape = {"batch": batch, "rows": rows, "width": width}
     x, g, gamma, beta = _values(**shape)
     _, mean, inverse = _layer_forward(x, gamma, beta, **shape)
-    spares = _spare(width), _spare(width), _spare(WORK_PER_UNIT * width)
+    spares = _spare(width), _spare(width)
     ran = _run("layer_norm_backward", g, x, gamma, mean, inverse, *spares, **shape)
     to_input, to_gamma, to_beta = _expected_backward(x, g, gamma, 1)
     size = np.abs(inverse[:, np.newaxis]) * (1 + np.abs(g).max())
@@ -128,7 +127,7 @@ def test_a_batch_of_one_is_beta_and_sends_nothing_back():
     np.testing.assert_array_equal(out[0], beta)
     np.testing.assert_array_equal(mean, x[0])
     np.testing.assert_array_equal(variance, np.zeros(5))
-    spares = _spare(5), _spare(5), _spare(WORK_PER_UNIT * 5)
+    spares = _spare(5), _spare(5)
     ran = _run("batch_norm_backward", g, x, gamma, mean, variance, *spares, **shape)
     np.testing.assert_array_equal(ran[0], np.zeros((1, 5)))
     np.testing.assert_array_equal(ran[5], np.zeros(5))
@@ -159,9 +158,8 @@ def test_what_predicts_does_not_depend_on_the_other_rows(width):
 
     def applied(rows):
         buffers = (rows, np.zeros_like(rows), gamma, beta, mean, variance)
-        spare = _spare(WORK_PER_UNIT * width)
         shape = {"batch": len(rows), "rows": 1, "width": width}
-        return _run("batch_norm_apply", *buffers, spare, **shape)[1]
+        return _run("batch_norm_apply", *buffers, **shape)[1]
 
     def by_units(rows):
         return _layer_forward(rows, gamma, beta, batch=len(rows), rows=1, width=width)[0]

@@ -37,7 +37,8 @@ def test_sgd(momentum, nesterov, decay):
             "sgd",
             *(weight, gradient, velocity),
             n_out=SIZE,
-            constants=[momentum, nesterov, decay],
+            n_states=1,
+            rule=[momentum, nesterov, decay],
             rate=rate,
             step=step,
         )
@@ -64,7 +65,8 @@ def test_adamw(decay, beta1):
             "adamw",
             *(weight, gradient, first, second),
             n_out=SIZE,
-            constants=[beta1, 0.999, 1e-8, decay],
+            n_states=2,
+            rule=[beta1, 0.999, 1e-8, decay],
             rate=rate,
             step=step,
         )
@@ -97,9 +99,9 @@ def test_the_clipping_factor_scales_the_gradient_not_the_decay(optimizer):
     constants = {"sgd": [0.9, 0, 0.1], "adamw": [0.9, 0.999, 1e-8, 0.1]}[optimizer]
 
     def stepped(gradient, clip):
-        buffers = (weight, gradient, *states)
+        buffers, options = (weight, gradient, *states), {"rate": 0.1, "clip": clip}
         return run_kernel(
-            optimizer, *buffers, n_out=SIZE, constants=constants, rate=0.1, clip=clip
+            optimizer, *buffers, n_out=SIZE, n_states=2, rule=constants, **options
         ).buffers[0]
 
     np.testing.assert_allclose(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.kernels.cpu.recurrent import kept_work_size, product_work_size
 from tests.kernels.masks import packed_masks, unpacked
 from tests.kernels.runner import run_kernel
 
@@ -13,10 +12,9 @@ SHAPES = [(1, 1, 1, 1), (3, 7, 5, 11), (4, 65, 16, 32), (2, 300, 33, 9), (1, 5, 
 
 
 def _run(kernel, a, b, out, batch, steps, n_in, n_out, scale):
-    work = np.full(product_work_size(n_in, n_out), 9, np.float32)
     ran = run_kernel(
         kernel,
-        *(a, b, out, work),
+        *(a, b, out),
         batch=batch,
         rows=steps,
         n_in=n_in,
@@ -58,7 +56,7 @@ def test_gradient_of_a_weight_with_a_mask_for_each_sample(batch, steps, n_in, n_
     words = packed_masks((batch, n_in, n_out), 0.3)
     ran = run_kernel(
         "steps_kept_weight",
-        *(x, gradient, out, words, np.full(kept_work_size(n_in, n_out), 9, np.float32)),
+        *(x, gradient, out, words),
         batch=batch,
         rows=steps,
         n_in=n_in,

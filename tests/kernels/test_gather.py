@@ -3,32 +3,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cpu.gather import SAMPLE_DTYPES
-from tests.kernels.runner import addresses, run_kernel
+from dask_horn.kernels.program import Operation
+from dask_horn.program.assembler import Assembler
+from tests.kernels.runner import Scaling, outputs_of, under_test
 
 
-def _entries(pairs):
-    return np.array([(block << 32) | row for block, row in pairs], np.int64)
+def _rows(blocks, pairs):
+    """Rows of a window, counted through all of its blocks."""
+    starts = np.cumsum([0, *map(len, blocks)])
+    return [starts[block] + row for block, row in pairs]
 
 
 def _gather(blocks, pairs, mean, scale):
-    table = addresses(blocks)
-    mean, inverse = np.asarray(mean, float), 1 / np.asarray(scale, float)
     width = blocks[0].shape[1]
-    ran = run_kernel(
-        f"gather_{blocks[0].dtype}",
-        np.zeros((len(pairs), width), np.float32),
-        batch=len(pairs),
-        n_in=width,
-        order=_entries(pairs),
-        counters={
-            op.X_BLOCKS: table.ctypes.data,
-            op.MEAN: mean.ctypes.data,
-            op.INVERSE_SCALE: inverse.ctypes.data,
-        },
-    )
-    return ran.buffers[0]
+    assembler = Assembler(1, len(pairs), under_test())
+    samples = assembler.batch_buffer(width)
+    assembler.emit(Operation(f"gather_{blocks[0].dtype}", width), (samples,))
+    assembler.emit(Operation("store", n_out=width), (samples,))
+    scaling = Scaling(np.asarray(mean, float), np.asarray(scale, float))
+    order = _rows(blocks, pairs)
+    return outputs_of(assembler.program(width), blocks, order=order, scaling=scaling)
 
 
 @pytest.mark.parametrize("width", [1, 13, 100])
@@ -75,22 +70,19 @@ def test_blocks_may_be_read_only():
 @pytest.mark.parametrize("width", [1, 5])
 def test_targets(width):
     blocks = [np.random.default_rng(0).normal(size=(n, width)).astype("f4") for n in (3, 7)]
-    table = addresses(blocks)
     pairs = [(1, 6), (0, 2), (1, 0)]
-    ran = run_kernel(
-        "gather_targets",
-        np.zeros((3, width), np.float32),
-        batch=3,
-        n_out=width,
-        order=_entries(pairs),
-        counters={op.Y_BLOCKS: table.ctypes.data},
-    )
-    np.testing.assert_array_equal(ran.buffers[0], [blocks[b][r] for b, r in pairs])
+    assembler = Assembler(1, 3, under_test())
+    targets = assembler.batch_buffer(width)
+    assembler.emit(Operation("gather_targets", n_out=width), (targets,))
+    assembler.emit(Operation("store", n_out=width), (targets,))
+    program, order = assembler.program(width), _rows(blocks, pairs)
+    found = outputs_of(program, blocks, targets=blocks, order=order)
+    np.testing.assert_array_equal(found, [blocks[b][r] for b, r in pairs])
 
 
-def test_store_writes_a_batch_where_the_result_goes():
-    outputs = np.arange(12, dtype="f4").reshape(4, 3)
-    result = np.full((5, 3), -1, np.float32)
-    counters = {op.RESULT: result[1:].ctypes.data}
-    run_kernel("store", outputs, batch=3, n_out=3, counters=counters)
-    np.testing.assert_array_equal(result, [[-1] * 3, *outputs[:3], [-1] * 3])
+def test_what_is_a_batchs_own_is_stored_once():
+    assembler = Assembler(1, 4, under_test())
+    own = assembler.filled_buffer(np.array([3, 4], np.float32))
+    assembler.emit(Operation("store_once", n_out=2), (own,))
+    found = outputs_of(assembler.program(2), [np.zeros((4, 1), np.float32)])
+    np.testing.assert_array_equal(found, [[3, 4]])

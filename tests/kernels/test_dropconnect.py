@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dask_horn.kernels.cpu.dropconnect import work_size
 from tests.kernels.masks import packed_masks, unpacked
 from tests.kernels.runner import run_kernel
 
@@ -32,10 +31,9 @@ class _Case:
         return rng.normal(size=shape).astype("f4")
 
     def run(self, name, *buffers, one=1.0):
-        work = np.zeros(work_size(self.batch, self.n_out), np.float32)
         return run_kernel(
             name,
-            *(*buffers, self.words, work),
+            *(*buffers, self.words),
             batch=self.batch,
             n_in=self.n_in,
             n_out=self.n_out,

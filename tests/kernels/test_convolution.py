@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_horn.kernels.cpu.convolution import convolution_work_size
 from dask_horn.network import ACTIVATIONS, AveragePool2D, Conv2D, MaxPool2D, PlacedLayer, Signal
 from dask_horn.program.images import window_sizes
 from tests.kernels.runner import run_kernel
@@ -50,24 +49,18 @@ def _run_convolution(placed, x, weight, bias, gradient):
     n_in, n_out = weight.shape[2:]
     common = {"batch": len(x), "n_in": n_in, "n_out": n_out, "constants": [SCALE]}
     common["sizes"] = window_sizes(height, width)
-    work = np.zeros(
-        convolution_work_size(
-            height.padded * width.padded, height.size * width.size, width.stride, n_in, n_out
-        ),
-        np.float32,
-    )
     empty = np.full((len(x), *placed.outputs.shape), 5, np.float32)  # what is overwritten
     buffers = run_kernel(
-        f"conv2d_{layer.activation}_forward", x, weight, bias, empty, empty, work, **common
+        f"conv2d_{layer.activation}_forward", x, weight, bias, empty, empty, **common
     ).buffers
     np.testing.assert_array_equal(buffers[0], x)
     total, out = (buffers[3], buffers[4]) if layer.activation == "gelu" else (buffers[3],) * 2
     back = run_kernel(
         f"conv2d_{layer.activation}_weight",
-        *(x, gradient, total, np.full_like(weight, 5), np.full_like(bias, 5), work),
+        *(x, gradient, total, np.full_like(weight, 5), np.full_like(bias, 5)),
         **common,
     ).buffers
-    below = run_kernel("conv2d_input", back[1], weight, np.full_like(x, 5), work, **common)
+    below = run_kernel("conv2d_input", back[1], weight, np.full_like(x, 5), **common)
     return out, back[3], back[4], below.buffers[2]
 
 

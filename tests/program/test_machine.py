@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from dask_horn.kernels.device import Steps, Window
+from dask_horn.network import Dense, Dropout, Network
+from dask_horn.program import Optimizer, training_program
+from tests.kernels.runner import under_test
+from tests.program.problems import loaded, problem
+
+NETWORK = Network([Dense(9, activation="relu"), Dropout(0.4), Dense(3)], 5)
+CASE = problem(NETWORK, 40)
+STARTS = np.array([0, 16, 32, 40])
+RATES = np.full(3, 0.1)
+STEPS = Steps(np.arange(40), STARTS, RATES)
+
+
+def _program(dtype="float32"):
+    return training_program(
+        NETWORK,
+        NETWORK.parameters,
+        {},
+        device=under_test(),
+        batch_size=16,
+        sample_dtype=dtype,
+        optimizer=Optimizer("adamw", weight_decay=0.1),
+    )
+
+
+def _machine(key=7, parameters=CASE.parameters, dtype="float32"):
+    return loaded(_program(dtype), CASE, parameters, key)
+
+
+def _run(machine, x=CASE.x):
+    return machine.run(machine.stage([Window([x], [CASE.encoded])]), [STEPS])[0]
+
+
+def _trained(**options):
+    machine = _machine(**options)
+    _run(machine)
+    return machine.parameters()[0].tobytes()
+
+
+def test_the_same_again_is_the_same_to_the_last_bit():
+    assert _trained() == _trained()
+    assert _trained() != _trained(key=8)  # other masks
+
+
+def test_a_machine_that_is_loaded_again_begins_anew():
+    machine = _machine(key=8)
+    _run(machine)
+    machine.load([CASE.parameters], [7])
+    _run(machine)
+    assert machine.parameters()[0].tobytes() == _trained()
+
+
+def test_what_comes_in_is_not_changed():
+    received = np.frombuffer(b"\0" + CASE.parameters.tobytes(), np.float32, offset=1)
+    before = received.tobytes(), CASE.x.tobytes(), CASE.encoded.tobytes()
+    assert _trained(parameters=received) == _trained()
+    assert (received.tobytes(), CASE.x.tobytes(), CASE.encoded.tobytes()) == before
+
+
+def test_blocks_and_calls_may_divide_the_samples_anyhow():
+    cuts = [0, 1, 18, 40]
+    pieces = [slice(*cut) for cut in pairwise(cuts)]
+    machine = _machine()
+    window = Window([CASE.x[s] for s in pieces], [CASE.encoded[s] for s in pieces])
+    machine.run(machine.stage([window]), [STEPS])
+    assert machine.parameters()[0].tobytes() == _trained()
+
+    machine = _machine()
+    staged = machine.stage([Window([CASE.x], [CASE.encoded])])
+    for i in range(3):
+        rows = np.arange(STARTS[i], STARTS[i + 1])
+        machine.run(staged, [Steps(rows, np.array([0, rows.size]), RATES[i : i + 1])])
+    assert machine.parameters()[0].tobytes() == _trained()
+
+
+def test_many_sub_models_train_as_each_would_alone():
+    """Each with parameters, masks, steps and a window of its own."""
+    machine = under_test().machine([_program(), _program()], CASE)
+    other, order = 2 * CASE.parameters, np.arange(40)[::-1].copy()
+    machine.load([CASE.parameters, other], [7, 8])
+    windows = [Window([CASE.x[::-1].copy()], [CASE.encoded[::-1].copy()])]
+    windows.append(Window([CASE.x], [CASE.encoded]))
+    steps = [Steps(order, STARTS, RATES, window=0), Steps(order, STARTS[:2], RATES[:1], window=1)]
+    losses = machine.run(machine.stage(windows), steps)
+    assert [found.size for found in losses] == [3, 1]
+    assert machine.parameters()[0].tobytes() == _trained()
+    alone = _machine(key=8, parameters=other)
+    alone.run(alone.stage(windows[1:]), [Steps(order, STARTS[:2], RATES[:1])])
+    assert machine.parameters()[1].tobytes() == alone.parameters()[0].tobytes()
+
+
+def test_a_loss_that_is_not_finite_is_the_last():
+    x = CASE.x.copy()
+    x[20, 0] = np.nan
+    assert np.isfinite(_run(_machine(), x)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float64"])
+def test_samples_are_standardized_as_they_are_gathered(dtype):
+    whole = (100 + 20 * CASE.x).astype(dtype)
+    found = _run(_machine(dtype=dtype), whole)
+    np.testing.assert_allclose(found, _run(_machine(), whole.astype("f4")), rtol=1e-5)
