@@ -100,9 +100,8 @@ class _Training:
     def plan(cls, spec: RunSpec, which: SubmodelId) -> _Training:
         """Find out what it holds and how many steps it takes."""
         partition = partition_of(spec, which.round, which.group)
-        return cls(
-            spec, which, partition, spec.rates(which.round, steps_of(spec, partition, which))
-        )
+        rates = spec.rates(which.round, steps_of(spec, partition, which))
+        return cls(spec, which, partition, rates)
 
     def program(self) -> Program:
         """Write its program."""
@@ -183,8 +182,8 @@ def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training])
         for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
             steps = [next(to_come, _NO_STEPS) for to_come in steps_to_come]
             losses = machine.run(machine.stage(windows_now), steps)
-            for one, *taken in zip(trainings, steps, losses, strict=True):
-                one.note(*taken)
+            for one, taken, found in zip(trainings, steps, losses, strict=True):
+                one.note(taken, found)
 
 
 def _read(training: _Training) -> Generator[Window, None, None]:
