@@ -33,6 +33,7 @@ from dask_horn.estimators.inputs import (
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
+from dask_horn.randomness import Purpose, key
 from dask_horn.records import Callback, History
 from dask_horn.training import Settled, TrainingOptions, run
 
@@ -223,7 +224,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             early_stopping=False,
             # The default is for a whole run: round after round it would be far too strong.
             weight_decay=0.0 if self.weight_decay is None else self.weight_decay,
-            random_state=int(np.random.SeedSequence([seed, done]).generate_state(1)[0]),
+            random_state=key(seed, Purpose.PARTIAL_FIT, done),
         )
 
     def _network(self, input_shape: tuple[int, ...], task: Task) -> Network:

@@ -16,18 +16,16 @@ from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
 from dask_horn.kernels.device import Machine, Steps, Window, device
 from dask_horn.kernels.program import Program
-from dask_horn.kernels.random import derive_key, shuffled
+from dask_horn.kernels.random import shuffled
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales, training_program
+from dask_horn.randomness import Purpose, key
 from dask_horn.records import SubmodelId, SubmodelReport
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
 from dask_horn.training.tasks.division import partition_of, steps_of
 
 __all__ = ["Trained", "train_submodels"]
-
-# Set apart the random streams that one (seed, round, group) has.
-_BLOCK_ORDER, _ROW_ORDER, _MASKS = 1, 2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,7 @@ def train_submodels(
     began = time.perf_counter()
     trainings = [_Training.plan(spec, which) for which in ids]
     machine = device(spec.device).machine([one.program() for one in trainings], spec.standardizer)
-    machine.load(starts, [derive_key(spec.seed, *which, _MASKS) for which in ids])
+    machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)
     ends = machine.parameters()
     seconds = (time.perf_counter() - began) / len(ids)
@@ -126,9 +124,9 @@ class _Training:
         """
         done, seed = 0, self.spec.seed
         for number, (blocks, starts) in enumerate(_plan(self.spec, self.rates.size, self.which)):
-            key = derive_key(seed, *self.which, number, _ROW_ORDER)
+            order = shuffled(key(seed, Purpose.ROW_ORDER, *self.which, number), count_rows(blocks))
             stop = done + starts.size - 1
-            yield Steps(shuffled(key, count_rows(blocks)), starts, self.rates[done:stop], window)
+            yield Steps(order, starts, self.rates[done:stop], window)
             done = stop
 
     def note(self, steps: Steps, losses: NDArray[np.float64]) -> None:
@@ -209,8 +207,7 @@ def _plan(
     blocks = spec.rounds[round].group_blocks[group]
     row_bytes = decoded_row_bytes(spec.samples, spec.targets)
     for epoch in itertools.count():
-        key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
-        order = shuffled(key, len(blocks))
+        order = shuffled(key(spec.seed, Purpose.BLOCK_ORDER, round, group, epoch), len(blocks))
         for span in window_spans([blocks[i] for i in order], row_bytes):
             starts = batch_starts(count_rows(span), spec.batch_size)[: n_steps + 1]
             yield _first_blocks(span, int(starts[-1])), starts
