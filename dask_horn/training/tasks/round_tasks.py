@@ -13,7 +13,7 @@ from dask_horn.training.tasks.merge import Merge, PartialSum, Share, add_partial
 from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.statistics import population_of
-from dask_horn.training.tasks.submodel import Trained, train_submodel
+from dask_horn.training.tasks.submodel import Trained, train_submodels
 
 __all__ = [
     "collect_report",
@@ -55,7 +55,7 @@ def train_slice(
     for one: bytes that travel are counted.
     """
     partition = partition_of(spec, which.round, which.group)
-    trained = train_submodel(spec, start.parameters, partition, *which)
+    (trained,) = train_submodels(spec, [start.parameters], [partition], [which])
     return trained.counted(start.parameters.nbytes * arrives, trained.delta.nbytes * leaves)
 
 

@@ -28,6 +28,7 @@ from dask_horn.network import (
 )
 from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
+from dask_horn.records import SubmodelId
 from dask_horn.training.plan import steps as steps_module
 from dask_horn.training.plan.spec import OuterStep, Schedule
 from dask_horn.training.plan.steps import count_steps
@@ -36,7 +37,7 @@ from dask_horn.training.tasks.division import steps_of
 from dask_horn.training.tasks.merge import Merge, add_partial_sums
 from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Whole
-from dask_horn.training.tasks.submodel import train_submodel
+from dask_horn.training.tasks.submodel import train_submodels
 from tests import oracle
 from tests.program.problems import counted_steps
 from tests.training.specs import RUN, make_spec, rows_of
@@ -106,7 +107,8 @@ def _all_to(network, submodel):
 def _train(spec, start=None, partition=None, round=0, group=0, submodel=0):
     start = _parameters(spec.network) if start is None else start
     partition = _all_to(spec.network, submodel) if partition is None else partition
-    return train_submodel(spec, start, partition, round, group, submodel)
+    (trained,) = train_submodels(spec, [start], [partition], [SubmodelId(round, group, submodel)])
+    return trained
 
 
 # ----------------------------------------------------- partition, training and merge together
@@ -277,6 +279,25 @@ def test_rows_come_in_an_order_of_the_submodels_own():
     spec = make_spec(NETWORK, X, Y, batch_size=5)  # no dropout: only the order differs
     deltas = {_train(spec, submodel=k, round=r).delta.tobytes() for k in (0, 1) for r in (0, 1)}
     assert len(deltas) == 4
+
+
+def test_many_sub_models_train_as_each_would_alone(monkeypatch):
+    """Of two groups, with more steps and fewer, in windows of their own."""
+    few = partial(window_spans, window_bytes=12 * (X[0].nbytes + 4))
+    monkeypatch.setattr(module, "window_spans", few)
+    monkeypatch.setattr(steps_module, "window_spans", few)
+    spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(17, 4))
+    partition = Partition.draw(NETWORK, 2, spec.seed, concentration=3.0)
+    slices = [partition.slice_map(NETWORK.parameters, m).take(_parameters()) for m in range(2)]
+    ids = [SubmodelId(0, group, submodel) for group in range(2) for submodel in range(2)]
+    together = train_submodels(spec, 2 * slices, 4 * [partition], ids)
+    for which, found in zip(ids, together, strict=True):
+        alone = _train(spec, slices[which.submodel], partition, *which)
+        np.testing.assert_array_equal(found.delta, alone.delta)
+        assert (found.report.loss, found.report.samples) == (
+            alone.report.loss,
+            alone.report.samples,
+        )
 
 
 def test_the_slice_that_comes_is_not_changed():
