@@ -24,7 +24,7 @@ from benchmarks.workers import emptied
 
 N_SUBMODELS = 8
 N_WORKERS = 2
-_FEW, _TURNS = 3, 5  # rounds of a graph, and how often it is built and computed
+_FEW, _TURNS = 2, 5  # rounds of a graph, and how often it is built and computed
 _GOAL_PER_TASK, _GOAL_BUILDING = 3.0, 0.1  # ms
 _MOST_GROWTH = 1.1  # of seconds, between the first and the last fifth of the rounds
 _HEADER = (

@@ -447,12 +447,12 @@ def render(measured: Measured, plots: Path) -> str:
     ]
     shown = [WORKERS.index(n) for n in (10, 100, 1000, 10000)]
     curves = [
-        (one["width"], one["gbits"], one["method"], *(f"{one['seconds'][i]:.3g}" for i in shown))
+        (one["width"], one["gbits"], one["method"], *(_told(one["seconds"][i]) for i in shown))
         for one in measured["curves"]
     ]
     limits = [
         (one["width"], one["k"], one["gbits"], one["built"], f"{one['half']:,}",
-         f"{one['limit'][0]} ({one['seconds']:.3g} s, without {one['limit'][1]:.3g} s)")
+         f"{one['limit'][0]} ({_told(one['seconds'])} s, without {_told(one['limit'][1])} s)")
         for one in measured["limits"]
     ]  # fmt: skip
     return "\n\n".join(
@@ -472,6 +472,10 @@ def render(measured: Measured, plots: Path) -> str:
             markdown_table(("width", "K", "Gbit/s", "", "workers", "what limits there"), limits),
         )
     )
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 100 else f"{seconds:.3g}"
 
 
 _INTRODUCTION = (

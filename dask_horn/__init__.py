@@ -1,6 +1,6 @@
-"""dask_horn: train wide neural networks in disconnected pieces, on a Dask cluster, from Zarr.
+"""dask_horn trains wide neural networks on a Dask cluster, from samples in Zarr.
 
-The public names are loaded when they are first used, so that importing the package is quick and
+The public names are loaded when they are first used, so that importing the package is fast and
 compiles nothing.
 """
 

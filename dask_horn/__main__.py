@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from dask_horn.cli import main
 
-if __name__ == "__main__":  # worker processes import this file too, under another name
+if __name__ == "__main__":  # worker processes import this file too
     main(prog_name="dask-horn")

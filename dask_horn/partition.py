@@ -14,18 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_integer
-from dask_horn.kernels.slices import (
-    LENGTHS,
-    N_AXES,
-    N_COLUMNS,
-    OFFSET,
-    UNITS,
-    WHOLE_LENGTHS,
-    WHOLE_OFFSET,
-    put_constant,
-    put_slice,
-    take_slice,
-)
+from dask_horn.kernels import slices
 from dask_horn.network import Network, ParameterTable
 
 if TYPE_CHECKING:
@@ -45,14 +34,11 @@ class SliceMap:
     ----------
     table : ParameterTable
         The sub-model's own parameters.
-    whole_size : int
-        Length of the parent's vector.
     layout, units : ndarray of int64
         The same, in the form that the kernels read (`dask_horn.kernels.slices`).
     """
 
     table: ParameterTable
-    whole_size: int
     layout: NDArray[np.int64]
     units: NDArray[np.int64]
 
@@ -66,31 +52,31 @@ class SliceMap:
         for axis, units in index_sets.items():
             starts[axis] = sum(piece.size for piece in pieces)
             pieces.append(units)
-        layout = np.zeros((len(table.tensors), N_COLUMNS), np.int64)
-        layout[:, LENGTHS:UNITS] = 1
+        layout = np.zeros((len(table.tensors), slices.N_COLUMNS), np.int64)
+        layout[:, slices.LENGTHS : slices.UNITS] = 1
         for row, whole, own in zip(layout, table.tensors, part.tensors, strict=True):
-            lead = N_AXES - len(whole.shape)
-            row[WHOLE_OFFSET], row[OFFSET] = whole.offset, own.offset
-            row[LENGTHS + lead : WHOLE_LENGTHS] = own.shape
-            row[WHOLE_LENGTHS + lead : UNITS] = whole.shape
-            row[UNITS + lead :] = [starts.get(axis, 0) for axis in whole.axes]
-        return cls(part, table.size, layout, np.concatenate(pieces).astype(np.int64))
+            lead = slices.N_AXES - len(whole.shape)
+            row[slices.WHOLE_OFFSET], row[slices.OFFSET] = whole.offset, own.offset
+            row[slices.LENGTHS + lead : slices.WHOLE_LENGTHS] = own.shape
+            row[slices.WHOLE_LENGTHS + lead : slices.UNITS] = whole.shape
+            row[slices.UNITS + lead :] = [starts.get(axis, 0) for axis in whole.axes]
+        return cls(part, layout, np.concatenate(pieces).astype(np.int64))
 
     def take(self, whole: NDArray[np.float32]) -> NDArray[np.float32]:
         """Copy the sub-model's vector out of the parent's."""
         part = np.zeros(self.table.size, np.float32)
-        take_slice(whole, part, self.layout, self.units)
+        slices.take_slice(whole, part, self.layout, self.units)
         return part
 
     def put(
         self, part: NDArray[np.float32], into: NDArray[np.float32], weight: float = 1.0
     ) -> None:
         """Add `weight` times the sub-model's vector to its places in the parent's, in place."""
-        put_slice(into, part, np.float32(weight), self.layout, self.units)
+        slices.put_slice(into, part, np.float32(weight), self.layout, self.units)
 
     def count(self, into: NDArray[np.float32], weight: float = 1.0) -> None:
         """Add `weight` to every place of the parent's vector that the sub-model holds, in place."""
-        put_constant(into, np.float32(weight), self.layout, self.units)
+        slices.put_constant(into, np.float32(weight), self.layout, self.units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,11 +275,11 @@ def check_divisible(network: Network, n_submodels: int) -> None:
                 f"layer {axis!r}; use at most {network.unit_axes[axis]} sub-models or a wider layer"
             )
     for tensor in network.parameters.tensors:
-        if len(tensor.shape) > N_AXES:
+        if len(tensor.shape) > slices.N_AXES:
             layer, _, name = tensor.name.partition("/")
             raise ValueError(
                 f"layer {layer!r} cannot be divided: its {name} has {len(tensor.shape)} dimensions "
-                f"and may have {N_AXES}; lay dimensions that count no units side by side in one"
+                f"and may have {slices.N_AXES}; lay those that count no units side by side in one"
             )
 
 

@@ -1,9 +1,9 @@
-"""Learn to foretell characters, and write text: an LSTM over sequences, divided.
+"""Predict the next character and write text: a divided LSTM over sequences.
 
-    python character_rnn.py                                a minute, on what Python tells of itself
-    python character_rnn.py --text input.txt --full        as was measured: an hour
+    python character_rnn.py                                a minute, on Python's own help texts
+    python character_rnn.py --text input.txt --full        an hour
 
-The text is cut into sequences; on each character the network foretells the next one. Tiny
+The text is cut into sequences; at each character the network predicts the next one. Tiny
 Shakespeare is at https://github.com/karpathy/char-rnn/tree/master/data/tinyshakespeare
 """
 
@@ -19,17 +19,17 @@ STEPS = 64
 
 
 def own_text() -> str:
-    """Return text that comes with Python: what `help` knows of the language."""
+    """Return text that Python brings along: what `help` knows about the language."""
     return "\n\n".join(topics.values())[:150_000]
 
 
 def write(model: horn.Model, alphabet: str, begin: str, n: int, seed: int) -> str:
-    """Continue a text by n characters, each drawn by the probabilities that the model gives."""
+    """Continue a text by n characters, each drawn from the model's probabilities."""
     random = np.random.default_rng(seed)
     written = [alphabet.index(character) for character in begin]
     for _ in range(n):
         recent = written[-STEPS:]
-        # What follows the last character does not change what the model says after it.
+        # What follows the last character does not change the prediction at it.
         window = np.array(recent + [0] * (STEPS - len(recent)), np.uint16)
         chances = model.predict_proba(window[None])[0, len(recent) - 1].astype(float)
         written.append(int(random.choice(len(alphabet), p=chances / chances.sum())))

@@ -1,9 +1,9 @@
-"""An ensemble that says where it does not know: regression on the diabetes data, with a figure.
+"""An ensemble that knows where it is uncertain: regression on the diabetes data, with a figure.
 
     python ensemble_uncertainty.py --out ensemble.png
 
-The members' spread grows away from the samples that they were trained on. It says nothing of the
-noise in the data, which is large here, so the truth is often outside of it.
+The members' spread grows away from the training samples. It does not include the noise in the
+data, which is large here, so the true values are often outside of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
     network = horn.Network(
         [horn.Dense(64, activation="relu"), horn.Dropout(0.2), horn.Dense(1)],
         input_shape=10,
-        loss="squared_error",  # targets are standardized, and predictions put back
+        loss="squared_error",  # targets are standardized for training only
     )
     result = horn.train(
         network,
@@ -42,7 +42,7 @@ def main() -> None:
         y_train,
         merge="ensemble",  # groups are never merged: each becomes a member
         n_groups=arguments.members,
-        group_data="all",  # few rows: each member may see all of them, in an order of its own
+        group_data="all",  # few rows: each member sees all of them, in its own order
         n_rounds=arguments.rounds,
         learning_rate=3e-3,
         weight_decay=0.01,

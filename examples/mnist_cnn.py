@@ -1,10 +1,10 @@
-"""A convolutional network, divided: filters are units like any other.
+"""A divided convolutional network: its filters are units like any others.
 
-    python mnist_cnn.py                  digits of 8 x 8 pixels, which come with scikit-learn
+    python mnist_cnn.py                  scikit-learn's digits of 8 x 8 pixels
     python mnist_cnn.py --data FOLDER    MNIST, from its four files; a quarter of an hour
 
 Each of the two sub-models has half of the filters of every convolution and half of the dense
-units. No connection leads from one to the other until their parts are joined towards the end.
+units. No connection leads from one to the other until they are joined towards the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import dask_horn as horn
 
 
 def digits() -> list[Any]:
-    """Images (n, 8, 8, 1) and labels: to train on, then to test on."""
+    """Return images (n, 8, 8, 1) and labels, for training and for testing."""
     X, y = load_digits(return_X_y=True)
     images = X.astype("uint8").reshape(-1, 8, 8, 1)
     X_train, X_test, y_train, y_test = train_test_split(
@@ -32,7 +32,7 @@ def digits() -> list[Any]:
 
 
 def mnist(folder: Path) -> list[Any]:
-    """The same of MNIST, (n, 28, 28, 1), from the files as they are published."""
+    """Return the same for MNIST, (n, 28, 28, 1), from its published files."""
     found: list[Any] = []
     for part in ("train", "t10k"):
         images = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())
@@ -43,7 +43,7 @@ def mnist(folder: Path) -> list[Any]:
 
 
 def network(height: int, width: int) -> horn.Network:
-    """Two convolutions, each with a pool; a dense layer; and one output for each digit."""
+    """Two convolutions, each with pooling; a dense layer; and one output for each digit."""
     size, padding = (5, "valid") if height == 28 else (3, "same")
     return horn.Network(
         [
@@ -56,7 +56,7 @@ def network(height: int, width: int) -> horn.Network:
             horn.Dropout(0.5),
             horn.Dense(10),
         ],
-        input_shape=(height, width, 1),  # channels last; an image without them has one
+        input_shape=(height, width, 1),  # channels last; a grey image has one
     )
 
 
@@ -71,12 +71,12 @@ def main() -> None:
     net = network(*X_train.shape[1:3])
     print(net.summary())
 
-    # A round is a pass over the samples, or fifty steps where that is more.
+    # A round is one pass over the samples, or fifty steps if that is more.
     result = horn.train(
         net,
         X_train,
         y_train,
-        validation_data=(X_test, y_test),  # only looked at: nothing is decided by them
+        validation_data=(X_test, y_test),  # only shown: it decides nothing
         n_submodels=arguments.submodels,
         n_rounds=arguments.rounds,
     )
@@ -88,7 +88,7 @@ def main() -> None:
     filters = result.model.tensor("conv2d_1/W")
     print(f"filters: {filters.shape}, largest weight {np.abs(filters).max():.2f}")
 
-    # The scikit-learn face takes the same layers, without the last one: that is as wide as y asks.
+    # The scikit-learn classifier takes the same layers, but without the last, which follows from y.
     classifier = horn.HornClassifier(layers=net.layers[:-1], n_rounds=2)
     classifier.fit(X_train[:500], y_train[:500])
     print(f"a classifier after two rounds on 500 of them: {classifier.score(X_test, y_test):.2%}")

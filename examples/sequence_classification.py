@@ -1,11 +1,11 @@
-"""Sequences of different lengths: an LSTM with padding, and how soon it knows.
+"""Sequences of different lengths: an LSTM with padding, and its accuracy after each step.
 
     python sequence_classification.py
     python sequence_classification.py --data FOLDER
 
-By default oscillations are generated, whose shape is to be told. FOLDER is one with the files
-JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts, as the UEA archive of time series has them:
-which of nine men says two vowels?
+By default it generates oscillations and predicts their shape. FOLDER has the files
+JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts of the UEA archive of time series: which of nine
+men is speaking?
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 import dask_horn as horn
 
-# Sequences are padded to the length of the longest. A step whose values all equal this is passed
-# over, and plays no part in means and scales either.
+# Sequences are padded to the length of the longest. A step whose values all equal this number is
+# skipped, and does not count in means and scales either.
 MASK = 0.0
 
 
@@ -38,15 +38,15 @@ def main() -> None:
     n, steps, channels = X_train.shape
     print(f"{n} sequences of {lengths.min()} to {lengths.max()} steps, {channels} channels")
 
-    # One class for each sequence: the state after its last step goes into the output layer, which
-    # the classifier adds. The LSTM's units are divided among sub-models with all their gates.
+    # One class for each sequence: the state after its last step is the input of the output layer,
+    # which the classifier adds. The LSTM's units are divided with all their gates.
     settings = {"n_submodels": 2, "n_rounds": arguments.rounds, "random_state": 0}
     whole = horn.HornClassifier(layers=[horn.LSTM(64, mask_value=MASK)], **settings)
     whole.fit(X_train, y_train)
     print(f"test accuracy: {whole.score(X_test, y_test):.2%}")
 
-    # One class for each step: y is (n, steps), and so is what is predicted. Here it is the same
-    # class at every step of a sequence; targets of padding may be anything.
+    # One class for each step: y is (n, steps), and so are the predictions. Here all steps
+    # of a sequence have the same class; targets of padding may be anything.
     stepwise = horn.HornClassifier(
         layers=[horn.LSTM(64, return_sequences=True, mask_value=MASK)], **settings
     )

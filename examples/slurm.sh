@@ -3,8 +3,8 @@
 #
 #     sbatch slurm.sh DATA.zarr MODEL.zarr
 #
-# Longer than the walltime? Submit it several times: jobs of one name run one after the other
-# (singleton), and each goes on from the checkpoint of the one before.
+# If a run takes longer than the walltime, submit it several times: jobs of one name run one after
+# the other (singleton), and each resumes from the checkpoint of the one before.
 
 #SBATCH --job-name=dask-horn
 #SBATCH --dependency=singleton
@@ -17,7 +17,7 @@
 
 set -euo pipefail
 
-# Compiled kernels belong on a disk of the node: shared home folders are slow and lock badly.
+# Keep compiled kernels on a disk of the node: shared home folders are slow and lock badly.
 export NUMBA_CACHE_DIR="${TMPDIR:-/tmp}/$USER-dask-horn"
 
 srun --kill-on-bad-exit=0 python slurm_train.py "$1" --out "$2" --checkpoint "$2.run"

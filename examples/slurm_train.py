@@ -18,18 +18,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", help="Zarr group that holds X and y")
     parser.add_argument("--out", required=True, help="where to save the model")
-    parser.add_argument("--checkpoint", required=True, help="folder to go on from")
+    parser.add_argument("--checkpoint", required=True, help="folder to resume from")
     arguments = parser.parse_args()
 
-    # The scheduler and the workers never come out of this `with`: they end with the run.
+    # The scheduler and the workers never leave this `with`: they end with the run.
     with (
         SLURMRunner(
-            scheduler_file=f"{arguments.out}.{{job_id}}.json",  # by it the ranks find each other
+            scheduler_file=f"{arguments.out}.{{job_id}}.json",  # ranks find each other by it
             worker_options={"nthreads": 1, "local_directory": "/tmp"},
         ) as runner,
         Client(runner) as client,
     ):
-        # A few are enough to begin with; who comes later gets work from the next round on.
+        # A few workers are enough to begin; later ones get work from the next round on.
         client.wait_for_workers(max(1, runner.n_workers // 2), timeout=600)
 
         network = horn.Network(

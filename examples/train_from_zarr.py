@@ -1,8 +1,8 @@
-"""Train from Zarr on a cluster of processes, stop half-way, and go on from the checkpoint.
+"""Train from Zarr on a cluster of processes, stop half-way, and resume from the checkpoint.
 
     python train_from_zarr.py
 
-On a real cluster only the line that makes the Client changes.
+For a real cluster, change only the line that makes the Client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import dask_horn as horn
 
 
 class StopAfter(horn.Callback):
-    """Ends a run after some rounds, as a walltime would."""
+    """Stops a run after some rounds, as a walltime would."""
 
     def __init__(self, rounds: int) -> None:
         self.rounds = rounds
@@ -36,7 +36,7 @@ def write_digits(folder: str) -> None:
     X_train, X_held, y_train, y_held = train_test_split(
         X.astype("uint8"), y, test_size=0.2, stratify=y, random_state=0
     )
-    # Pixels stay bytes: they are standardized in the kernel, batch by batch.
+    # Pixels stay bytes: the kernel standardizes them batch by batch.
     horn.write_samples(f"{folder}/train.zarr", X_train, y_train, chunk_bytes=8192)
     horn.write_samples(f"{folder}/held-out.zarr", X_held, y_held)
 
@@ -81,13 +81,13 @@ def main() -> None:
 
         print("first job:")
         train(stop_after=arguments.rounds // 2)
-        print("second job, the same call, goes on where the first one ended:")
+        print("second job, with the same call, resumes where the first one ended:")
         result = train(stop_after=arguments.rounds)
 
         moved = sum(record.bytes_to_workers for record in result.history) / 1e6
-        print(f"{len(result.history)} rounds; {moved:.1f} MB were sent to the workers")
+        print(f"{len(result.history)} rounds; {moved:.1f} MB sent to the workers")
 
-        # A model is a Zarr group of its own and opens anywhere, with no pickle in it.
+        # A model is a Zarr group, without pickle, and opens anywhere.
         result.model.save(f"{folder}/model.zarr")
         model = horn.load(f"{folder}/model.zarr")
         print("predictions:", model.predict(f"{folder}/held-out.zarr").compute()[:8])

@@ -94,7 +94,7 @@ def _room(path: Path) -> str:
 
 
 def _place(room: str, inner: str) -> int:
-    """The floor within a room; the room's door, and what is on no floor there, is the highest."""
+    """The floor within a room: files that are in no folder there, its door too, are the highest."""
     inside = _floors()[room][1]
     return inside.index(inner) if inner in inside else len(inside)
 
@@ -125,10 +125,10 @@ def _complaint(path: Path, found: Import) -> str | None:
 
 def _complaint_within(path: Path, found: Import, inner: str) -> str | None:
     room, parts = _room(path), path.relative_to(PACKAGE).with_suffix("").parts
-    if room == LISTENER or not _floors()[room][1] or path == found:
+    if room == LISTENER:
         return None
     own, other = parts[1] if len(parts) > 2 else "", inner.partition(".")[0]
-    if own == other or _place(room, other) < _place(room, own):
+    if _place(room, other) <= _place(room, own):
         return None
     return f"{room}/{own} may not import {found.module}, at or above it"
 

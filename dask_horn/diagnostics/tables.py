@@ -49,8 +49,8 @@ def history_table(history: History) -> Table:
     >>> from dask_horn.records import History, RoundRecord
     >>> record = RoundRecord(1, 1, 2, 0.5, ((0.4, 0.6),), 0.4, 0.9, 1.0, 1.8, 200, 8e5, 8e5)
     >>> table = history_table(History([record]))
-    >>> [column.header for column in table.columns][:3]
-    ['round', 'sub-models', 'loss']
+    >>> [column.header for column in table.columns][2:4]
+    ['loss', 'validation loss']
     """
     from rich import box
     from rich.table import Table
@@ -115,7 +115,7 @@ def _columns(history: Sequence[RoundRecord]) -> list[_Column]:
     """Lay out the columns; those about validation only if there was validation data."""
     columns = [
         _Column("round", tuple(str(record.round) for record in history)),
-        _Column("sub-models", tuple(_division(record) for record in history)),
+        _Column("groups ×\nsub-models", tuple(_division(record) for record in history)),
         _Column("loss", tuple(_loss(record.loss) for record in history)),
     ]
     if any(record.validation_loss is not None for record in history):

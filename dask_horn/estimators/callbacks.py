@@ -68,7 +68,7 @@ class FitTasks(Callback):
 
     def _fitted(self) -> dict[str, Any]:
         """Return the fitted attributes, as if the fit had stopped now."""
-        assert self._model is not None, "a run tells of its start first"
+        assert self._model is not None, "a run reports its start first"
         return self._estimator._attributes_of(self._model())  # type: ignore[no-any-return]
 
 

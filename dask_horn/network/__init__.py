@@ -1,6 +1,8 @@
 """WHAT is trained: layer specs, shapes, the parameter table, initial values, JSON."""
 
-from dask_horn.network.activations import ACTIVATIONS
+from dask_horn.network.elements.activations import ACTIVATIONS
+from dask_horn.network.elements.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.initial import initial_values, spread
 from dask_horn.network.layers import (
     GRU,
@@ -23,9 +25,7 @@ from dask_horn.network.layers import (
 from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
 from dask_horn.network.network import Network
 from dask_horn.network.outputs import with_outputs
-from dask_horn.network.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
 from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer
-from dask_horn.network.signals import Signal
 
 __all__ = [
     "ACTIVATIONS",

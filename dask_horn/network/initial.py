@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_integer
-from dask_horn.network.parameters import ParameterTable, TensorSpec
+from dask_horn.network.elements.parameters import ParameterTable, TensorSpec
 
 __all__ = ["initial_values", "spread"]
 

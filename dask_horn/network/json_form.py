@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dask_horn.errors import ModelFormatError
+from dask_horn.network.elements.parameters import Shape
 from dask_horn.network.layers import Layer, layer_from_config
-from dask_horn.network.parameters import Shape
 
 __all__ = ["FORMAT_VERSION"]
 

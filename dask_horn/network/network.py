@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from dask_horn.checks import checked_integer
 from dask_horn.errors import ModelFormatError
 from dask_horn.network import json_form
+from dask_horn.network.elements.parameters import ParameterTable, Shape
 from dask_horn.network.initial import initial_values
 from dask_horn.network.layers import Dense, Layer
 from dask_horn.network.losses import LOSSES, checked_loss
-from dask_horn.network.parameters import ParameterTable, Shape
 from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer, place, with_names
 from dask_horn.network.sequences import (
     Standardizing,

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dask_horn.network.elements.parameters import Shape, TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers import Layer
-from dask_horn.network.parameters import Shape, TensorSpec
-from dask_horn.network.signals import Signal
 
 __all__ = ["INPUT", "OUTPUT", "PlacedLayer"]
 

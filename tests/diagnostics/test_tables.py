@@ -27,7 +27,8 @@ def _words(rows: list[list[str]]) -> list[list[str]]:
 
 def test_table_has_a_row_per_round():
     rows = [row for row in _words(_printed(history_table(history(3, last_divided=1)))) if row]
-    heading, _, *rounds = rows
+    above, heading, _, *rounds = rows
+    assert above == ["groups ×"]
     assert heading == [
         "round", "sub-models", "loss", "validation loss", "score", "seconds", "MB moved",
     ]  # fmt: skip
@@ -40,7 +41,7 @@ def test_table_shows_groups_that_become_more():
     regrouped = History([record(1, n_submodels=4), record(2, n_groups=8, n_submodels=1)])
     assert regrouped.column("n_groups") == [2, 8]
     rows = [row for row in _words(_printed(history_table(regrouped))) if row]
-    assert [row[1] for row in rows[2:]] == ["2 × 4", "8 × 1"]
+    assert [row[1] for row in rows[3:]] == ["2 × 4", "8 × 1"]
     lines = [line.split(",")[:3] for line in regrouped.to_csv().splitlines()]
     assert lines == [["round", "n_groups", "n_submodels"], ["1", "2", "4"], ["2", "8", "1"]]
 
@@ -52,7 +53,7 @@ def test_table_fits_a_terminal_of_80_columns():
 def test_nothing_about_validation_where_nothing_was_validated():
     table = history_table(history(2, scored=False))
     assert [column.header for column in table.columns] == [
-        "round", "sub-models", "loss", "seconds", "MB moved",
+        "round", "groups ×\nsub-models", "loss", "seconds", "MB moved",
     ]  # fmt: skip
     assert "score" not in history_html(history(2, scored=False))
 

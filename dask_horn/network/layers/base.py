@@ -12,8 +12,8 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Self
 
 from dask_horn.checks import checked_name
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 
 __all__ = ["Layer"]
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.checks import checked_bool, checked_integer
-from dask_horn.network.activations import checked_activation
+from dask_horn.network.elements.activations import checked_activation
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.images import (
     Extent,
@@ -15,8 +17,6 @@ from dask_horn.network.layers.images import (
     checked_padding,
     windows_over,
 )
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
 
 __all__ = ["Conv2D"]
 

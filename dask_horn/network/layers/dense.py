@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.checks import checked_bool, checked_integer
-from dask_horn.network.activations import checked_activation
+from dask_horn.network.elements.activations import checked_activation
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.dropconnect import DropConnected
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
 
 __all__ = ["Dense"]
 

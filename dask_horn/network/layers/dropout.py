@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.checks import checked_number
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.signals import Signal
 
 __all__ = ["Dropout"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.checks import checked_integer
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
 
 __all__ = ["MOST_TOKENS", "Embedding"]
 

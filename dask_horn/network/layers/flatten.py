@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.signals import Signal
 
 __all__ = ["Flatten"]
 

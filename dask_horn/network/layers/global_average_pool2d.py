@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.images import check_image
-from dask_horn.network.signals import Signal
 
 __all__ = ["GlobalAveragePool2D"]
 

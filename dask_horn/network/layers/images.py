@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dask_horn.checks import checked_choice, checked_integer
-from dask_horn.network.signals import Signal
+from dask_horn.network.elements.signals import Signal
 
 __all__ = [
     "PADDINGS",

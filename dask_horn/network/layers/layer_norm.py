@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dask_horn.checks import checked_number
-from dask_horn.network.activations import checked_activation
+from dask_horn.network.elements.activations import checked_activation
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.normalization import scale_and_shift
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
 
 __all__ = ["LayerNorm"]
 

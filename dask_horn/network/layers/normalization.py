@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 
 __all__ = ["scale_and_shift"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.images import (
     Extent,
@@ -12,7 +13,6 @@ from dask_horn.network.layers.images import (
     checked_padding,
     windows_over,
 )
-from dask_horn.network.signals import Signal
 
 __all__ = ["Pool2D"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dask_horn.checks import checked_bool, checked_integer, checked_mask_value
+from dask_horn.network.elements.parameters import TensorSpec
+from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.dropconnect import DropConnected
-from dask_horn.network.parameters import TensorSpec
-from dask_horn.network.signals import Signal
 
 __all__ = ["Recurrent"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dask_horn.network.activations import checked_activation
+from dask_horn.network.elements.activations import checked_activation
 from dask_horn.network.layers.recurrent import Recurrent
 
 __all__ = ["SimpleRNN"]

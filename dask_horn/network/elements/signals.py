@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dask_horn.network.parameters import Shape
+from dask_horn.network.elements.parameters import Shape
 
 __all__ = ["Signal"]
 

@@ -1,0 +1,1 @@
+"""What layers are described in: parameter tensors, the signals between layers, activations."""
