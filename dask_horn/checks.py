@@ -29,28 +29,17 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def checked_integer(argument: str, value: Any, at_least: int, at_most: int | None = None) -> int:
-    """Return `value` as an int.
-
-    Parameters
-    ----------
-    argument : str
-        The argument's name, for the message.
-    value : object
-        What was passed.
-    at_least, at_most : int
-        The bounds, both included; no upper one by default.
+    """Return `value` as an int, not outside the bounds, which are included.
 
     Raises
     ------
     TypeError
-        If it is no integer; True and False are none.
+        If it is not an integer; True and False are not.
     ValueError
         If it is out of bounds.
 
     Examples
     --------
-    >>> checked_integer("units", 8, 1)
-    8
     >>> checked_integer("units", 0, 1)
     Traceback (most recent call last):
     ...
@@ -74,29 +63,7 @@ def checked_number(
     above: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Return `value` as a finite float.
-
-    Parameters
-    ----------
-    argument, value
-        As for `checked_integer`.
-    at_least, above, below : float, optional
-        The bounds.
-
-    Raises
-    ------
-    TypeError
-        If it is no real number; True and False are none.
-    ValueError
-        If it is out of bounds, or not finite.
-
-    Examples
-    --------
-    >>> checked_number("rate", 1, at_least=0, below=1)
-    Traceback (most recent call last):
-    ...
-    ValueError: rate must be a number of at least 0 and below 1, got 1
-    """
+    """Return `value` as a finite float within the bounds; errors as `checked_integer`."""
     named = (("of at least", at_least), ("above", above), ("below", below))
     bounds = " and ".join(f"{word} {bound}" for word, bound in named if bound is not None)
     kind = "a number" if below is not None else "a finite number"
@@ -118,22 +85,7 @@ def checked_bool(argument: str, value: Any) -> bool:
 
 
 def checked_choice(argument: str, value: Any, known: Collection[str]) -> str:
-    """Return one of the known words.
-
-    Raises
-    ------
-    TypeError
-        If it is no string.
-    ValueError
-        If it is another one.
-
-    Examples
-    --------
-    >>> checked_choice("padding", "full", ("valid", "same"))
-    Traceback (most recent call last):
-    ...
-    ValueError: padding must be one of 'valid', 'same', got 'full'
-    """
+    """Return one of the known words; TypeError for what is not a string, else ValueError."""
     words = ", ".join(map(repr, known))
     wanted = _wanted(argument, f"one of {words}" if len(known) > 1 else words, value)
     if not isinstance(value, str):
@@ -144,15 +96,7 @@ def checked_choice(argument: str, value: Any, known: Collection[str]) -> str:
 
 
 def checked_mask_value(value: Any) -> float | None:
-    """Return the value that marks padding as a float32 can hold it, or None.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a number nor None.
-    ValueError
-        If it is not finite in float32, as which samples are read.
-    """
+    """Return the value that marks padding as a float that float32 can hold, or None."""
     if value is None:
         return None
     wanted = _wanted("mask_value", "None or a finite number in the range of float32", value)
@@ -164,15 +108,7 @@ def checked_mask_value(value: Any) -> float | None:
 
 
 def checked_name(value: Any) -> str | None:
-    """Return a layer's name, or None.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a string nor None.
-    ValueError
-        If a store could not use it as a name.
-    """
+    """Return a layer's name that a store can use, or None."""
     if value is None:
         return None
     form = "a string of letters, digits and underscores that begins with a letter"

@@ -297,7 +297,7 @@ def test_what_cannot_be_gone_on_from_is_told():
         ValueError, match=r"initial has the network Network.*pass layers=initial.network"
     ):
         HornClassifier(hidden_layer_sizes=(8,)).fit(X, Y, initial=model)
-    with pytest.raises(ValueError, match="initial is of Network"):
+    with pytest.raises(ValueError, match="initial has the network Network"):
         HornRegressor(**SMALL).fit(X, np.stack([Y, Y, Y], axis=1), initial=model)
     with pytest.raises(ValueError, match="which is not among the classes"):
         HornClassifier(**SMALL).fit(X, Y + 1, initial=model)

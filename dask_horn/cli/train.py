@@ -197,7 +197,7 @@ class Files:
     type=click.Choice(["cpu", "auto"]),
     default="cpu",
     section="Training",
-    help="Device to train on; auto is settled when the run starts.",
+    help="Device to train on; auto chooses one when the run starts.",
 )
 @scheduler_option
 @workers_option

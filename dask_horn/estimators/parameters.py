@@ -142,8 +142,7 @@ _PARAMETERS = {
     ),
     "device": (
         '{"cpu", "auto"}',
-        'Device to train on. "auto" is settled when the fit starts; `history_.device` tells '
-        "what it was.",
+        'Device to train on. "auto" chooses one when the fit starts; `history_.device` says which.',
     ),
     "class_weight": (
         '"balanced", mapping or None',

@@ -13,6 +13,7 @@ from dask_horn.kernels.random import derive_key
 from dask_horn.network import TensorSpec, spread
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
+from dask_horn.records import SubmodelId
 from dask_horn.training.plan.spec import RunSpec
 
 __all__ = ["first_partition", "first_values", "member_partition", "partition_of", "steps_of"]
@@ -68,7 +69,7 @@ def _keeping(spec: RunSpec, key: tuple[int, ...], divide: Callable[[], Partition
     return found
 
 
-def steps_of(spec: RunSpec, partition: Partition, round: int, group: int, submodel: int) -> int:
+def steps_of(spec: RunSpec, partition: Partition, which: SubmodelId) -> int:
     """Return a sub-model's steps: the larger its part the fewer, so that all take equally long.
 
     A worker would else wait for the largest part at the end of each round. A step takes about as
@@ -78,9 +79,9 @@ def steps_of(spec: RunSpec, partition: Partition, round: int, group: int, submod
     """
     n_parts = partition.n_submodels
     weights = [_weights(spec, partition.fractions(part)) for part in range(n_parts)]
-    factor = sum(weights) / n_parts / weights[submodel]
+    factor = sum(weights) / n_parts / weights[which.submodel]
     factor = min(max(factor, 1 / _MOST_STEPS), _MOST_STEPS)
-    return max(1, int(spec.rounds[round].steps[group] * factor + 0.5))
+    return max(1, int(spec.rounds[which.round].steps[which.group] * factor + 0.5))
 
 
 def _weights(spec: RunSpec, fractions: Mapping[str, float]) -> float:

@@ -54,8 +54,7 @@ def train_slice(
     The flags tell whether its start `arrives` from another worker, and whether its delta `leaves`
     for one: bytes that travel are counted.
     """
-    partition = partition_of(spec, which.round, which.group)
-    (trained,) = train_submodels(spec, [start.parameters], [partition], [which])
+    (trained,) = train_submodels(spec, [start.parameters], [which])
     return trained.counted(start.parameters.nbytes * arrives, trained.delta.nbytes * leaves)
 
 

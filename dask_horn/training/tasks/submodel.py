@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from dask_horn.program import submodel_scales, training_program
 from dask_horn.records import SubmodelId, SubmodelReport
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
-from dask_horn.training.tasks.division import steps_of
+from dask_horn.training.tasks.division import partition_of, steps_of
 
 __all__ = ["Trained", "train_submodels"]
 
@@ -47,21 +47,12 @@ class Trained:
 
 
 def train_submodels(
-    spec: RunSpec,
-    starts: Sequence[NDArray[np.float32]],
-    partitions: Sequence[Partition],
-    ids: Sequence[SubmodelId],
+    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId]
 ) -> list[Trained]:
-    """Train sub-models, usually one, for one round.
+    """Train sub-models for one round, together on one device.
 
-    Parameters
-    ----------
-    spec : RunSpec
-    starts : sequence of ndarray of float32
-        Each one's slice of the parent; they are not changed.
-    partitions : sequence of Partition
-        What each was cut by.
-    ids : sequence of SubmodelId
+    What one becomes does not depend on which others there are. `starts` are their slices of the
+    parent, which are not changed.
 
     Raises
     ------
@@ -69,160 +60,152 @@ def train_submodels(
         If a loss is not finite, or a delta is beyond what the merge can add up.
     """
     began = time.perf_counter()
-    given = list(zip(partitions, ids, strict=True))
-    programs = [_program(spec, partition, which.submodel) for partition, which in given]
-    machine = device(spec.device).machine(programs, spec.standardizer)
+    trainings = [_Training.plan(spec, which) for which in ids]
+    machine = device(spec.device).machine([one.program() for one in trainings], spec.standardizer)
     machine.load(starts, [derive_key(spec.seed, *which, _MASKS) for which in ids])
-    trainings = [_Training.begin(spec, partition, which) for partition, which in given]
     _take_steps(spec, machine, trainings)
-    ends = zip(trainings, starts, machine.parameters(), strict=True)
-    deltas = [own.checked(spec, end - start) for own, start, end in ends]
+    ends = machine.parameters()
     seconds = (time.perf_counter() - began) / len(ids)
     return [
-        Trained(delta, own.report(delta.nbytes, seconds))
-        for own, delta in zip(trainings, deltas, strict=True)
+        training.finished(end - start, seconds)
+        for training, end, start in zip(trainings, ends, starts, strict=True)
     ]
 
 
 @dataclass(eq=False)
 class _Training:
-    """How far a sub-model's training is.
+    """One sub-model in its round.
 
     Attributes
     ----------
+    spec : RunSpec
     which : SubmodelId
+    partition : Partition
+        Of its group.
     rates : ndarray of float64, (n_steps,)
-    plan : iterator
-        Rows of each window that is still to come, and where its batches begin.
-    losses : ndarray of float64, (n_steps,)
-        Of the steps that are done.
-    done, samples, windows : int
-        Steps that are done, samples seen, and windows.
+    losses : list of ndarray of float64
+        Of the steps that are done, by window.
+    samples : int
+        Seen so far.
     """
 
+    spec: RunSpec
     which: SubmodelId
+    partition: Partition
     rates: NDArray[np.float64]
-    plan: Iterator[tuple[int, NDArray[np.int64]]]
-    losses: NDArray[np.float64]
-    done: int = 0
+    losses: list[NDArray[np.float64]] = field(default_factory=list)
     samples: int = 0
-    windows: int = 0
 
     @classmethod
-    def begin(cls, spec: RunSpec, partition: Partition, which: SubmodelId) -> _Training:
-        """Plan all steps of the round."""
-        rates = spec.rates(which.round, steps_of(spec, partition, *which))
-        spans = _plan(spec, rates.size, which.round, which.group)
-        plan = ((count_rows(span), starts) for span, starts in spans)
-        return cls(which, rates, plan, np.empty(rates.size))
+    def plan(cls, spec: RunSpec, which: SubmodelId) -> _Training:
+        """Find out what it holds and how many steps it takes."""
+        partition = partition_of(spec, which.round, which.group)
+        rates = spec.rates(which.round, steps_of(spec, partition, which))
+        return cls(spec, which, partition, rates)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all steps are done."""
-        return self.done == self.rates.size
+    def program(self) -> Program:
+        """Write its program."""
+        spec, submodel = self.spec, self.which.submodel
+        fractions = self.partition.fractions(submodel)
+        return training_program(
+            spec.network,
+            self.partition.table_of(spec.network.parameters, submodel),
+            submodel_scales(spec.network, fractions, spec.hidden_exponent),
+            device=device(spec.device),
+            batch_size=spec.batch_size,
+            sample_dtype=spec.samples.decoded_dtype,
+            optimizer=spec.optimizer,
+            class_weights=spec.class_weights,
+        )
 
-    def steps(self, spec: RunSpec, window: int) -> Steps:
-        """Return the steps with the next window, the rows in an order of the sub-model's own."""
-        if self.is_done:
-            return Steps.without_rates(np.arange(0), np.zeros(1, np.int64), window)
-        n_rows, starts = next(self.plan)
-        key = derive_key(spec.seed, *self.which, self.windows, _ROW_ORDER)
-        rates = self.rates[self.done : self.done + starts.size - 1]
-        self.windows += 1
-        self.samples += int(starts[-1])
-        return Steps(shuffled(key, n_rows), starts, rates, window)
+    def steps(self, window: int) -> Iterator[Steps]:
+        """Yield its steps in each window of its group, which is staged at the place `window`.
 
-    def note(self, spec: RunSpec, losses: NDArray[np.float64]) -> None:
-        """Keep the losses of the steps that were just done."""
+        Blocks come in one order for all sub-models of a group, so that a chunk is decoded once on
+        each worker; the rows within a window come in an order of the sub-model's own.
+        """
+        done, seed = 0, self.spec.seed
+        for number, (blocks, starts) in enumerate(_plan(self.spec, self.rates.size, self.which)):
+            key = derive_key(seed, *self.which, number, _ROW_ORDER)
+            stop = done + starts.size - 1
+            yield Steps(shuffled(key, count_rows(blocks)), starts, self.rates[done:stop], window)
+            done = stop
+
+    def note(self, steps: Steps, losses: NDArray[np.float64]) -> None:
+        """Note the losses of some steps."""
+        self.losses.append(losses)
+        self.samples += int(steps.starts[-1])
         if losses.size and not math.isfinite(losses[-1]):
-            raise self._diverged(spec, f"the loss was {losses[-1]}", self.done + losses.size)
-        self.losses[self.done : self.done + losses.size] = losses
-        self.done += losses.size
+            raise self._diverged(f"the loss was {losses[-1]}")
 
-    def checked(self, spec: RunSpec, delta: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the delta, if the merge can add it up."""
+    def finished(self, delta: NDArray[np.float32], seconds: float) -> Trained:
+        """Return what it has become."""
         largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
-        if not largest * self.samples < np.finfo(np.float32).max:  # no loss has seen the last step
-            raise self._diverged(spec, f"a parameter had changed by {largest:g}", self.done)
-        return delta
-
-    def report(self, n_bytes: int, seconds: float) -> SubmodelReport:
-        """Sum the training up."""
-        return SubmodelReport(
+        # Which may be by the last step, that no loss has seen.
+        if not largest * self.samples < np.finfo(np.float32).max:
+            raise self._diverged(f"a parameter had changed by {largest:g}")
+        report = SubmodelReport(
             group=self.which.group,
             submodel=self.which.submodel,
-            loss=float(self.losses.mean()),
+            loss=float(np.concatenate(self.losses).mean()),
             samples=self.samples,
             seconds=seconds,
-            bytes_to_worker=n_bytes,
-            bytes_from_worker=n_bytes,
+            bytes_to_worker=delta.nbytes,
+            bytes_from_worker=delta.nbytes,
         )
+        return Trained(delta, report)
 
-    def _diverged(self, spec: RunSpec, what: str, step: int) -> DivergedError:
+    def _diverged(self, what: str) -> DivergedError:
         round, group, submodel = self.which
+        step = sum(losses.size for losses in self.losses)
         return DivergedError(
             f"{what} in round {round + 1}, group {group}, sub-model {submodel}, step {step}; use a "
-            f"learning_rate below {spec.schedule.peak:g}"
+            f"learning_rate below {self.spec.schedule.peak:g}"
         )
+
+
+_NO_STEPS = Steps.without_rates(np.zeros(0, np.int64), np.zeros(1, np.int64))
 
 
 def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training]) -> None:
-    """Do all steps, window by window; the sub-models of a group take the same ones."""
-    most: dict[tuple[int, int], int] = {}  # steps of any sub-model of a round and group
-    for own in trainings:
-        place = own.which.round, own.which.group
-        most[place] = max(own.rates.size, most.get(place, 0))
-    number = {place: i for i, place in enumerate(most)}
+    """Train window after window, one of each group at a time, until all steps are taken."""
+    longest: dict[int, _Training] = {}  # by group: it needs the most windows
+    for one in trainings:
+        group = one.which.group
+        if group not in longest or one.rates.size > longest[group].rates.size:
+            longest[group] = one
+    place = {group: number for number, group in enumerate(longest)}
+    steps_to_come = [one.steps(place[one.which.group]) for one in trainings]
     with contextlib.ExitStack() as stack:
-        # Closed at once, also by an error: a thread is reading the next window.
-        streams = [
-            stack.enter_context(contextlib.closing(_windows(spec, n_steps, *place)))
-            for place, n_steps in most.items()
-        ]
-        while not all(own.is_done for own in trainings):
-            staged = machine.stage([next(stream, Window(())) for stream in streams])
-            steps = [own.steps(spec, number[own.which[:2]]) for own in trainings]
-            for own, losses in zip(trainings, machine.run(staged, steps), strict=True):
-                own.note(spec, losses)
+        # Closed at once, also by an error: threads are reading the next windows.
+        readers = [stack.enter_context(contextlib.closing(_read(one))) for one in longest.values()]
+        for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
+            steps = [next(to_come, _NO_STEPS) for to_come in steps_to_come]
+            losses = machine.run(machine.stage(windows_now), steps)
+            for one, taken, found in zip(trainings, steps, losses, strict=True):
+                one.note(taken, found)
 
 
-def _program(spec: RunSpec, partition: Partition, submodel: int) -> Program:
-    """Write the program of one sub-model."""
-    sizes = {axis: len(units) for axis, units in partition.index_sets(submodel).items()}
-    return training_program(
-        spec.network,
-        spec.network.parameters.restrict(sizes),
-        submodel_scales(spec.network, partition.fractions(submodel), spec.hidden_exponent),
-        device=device(spec.device),
-        batch_size=spec.batch_size,
-        sample_dtype=spec.samples.decoded_dtype,
-        optimizer=spec.optimizer,
-        class_weights=spec.class_weights,
-    )
-
-
-def _windows(spec: RunSpec, n_steps: int, round: int, group: int) -> Generator[Window, None, None]:
-    """Windows of blocks for that many steps.
-
-    Blocks come in the same order for all sub-models of a group, so that a chunk is decoded once
-    on each worker.
-    """
-    spans = (span for span, _ in _plan(spec, n_steps, round, group))
-    for blocks in windows(spec.run, spec.samples, spans, spec.targets):
+def _read(training: _Training) -> Generator[Window, None, None]:
+    """Read the windows that a training needs."""
+    spec = training.spec
+    spans = (blocks for blocks, _ in _plan(spec, training.rates.size, training.which))
+    for decoded in windows(spec.run, spec.samples, spans, spec.targets):
         yield Window(
-            samples=[block.x for block in blocks],
-            targets=[block.y for block in blocks if block.y is not None],
+            samples=[block.x for block in decoded],
+            targets=[block.y for block in decoded if block.y is not None],
         )
 
 
 def _plan(
-    spec: RunSpec, n_steps: int, round: int, group: int
+    spec: RunSpec, n_steps: int, which: SubmodelId
 ) -> Iterator[tuple[tuple[Block, ...], NDArray[np.int64]]]:
     """Pass after pass over the group's blocks: each window, and where its batches begin.
 
     The last window has only as many of its blocks as its steps need: what nobody trains on is
     not read.
     """
+    round, group, _ = which
     blocks = spec.rounds[round].group_blocks[group]
     row_bytes = decoded_row_bytes(spec.samples, spec.targets)
     for epoch in itertools.count():

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 import dask_horn as horn
 from dask_horn.program import submodel_scales
+from dask_horn.records import SubmodelId
 from dask_horn.training.tasks.division import (
     first_partition,
     first_values,
@@ -63,7 +64,7 @@ def test_a_larger_part_takes_fewer_steps(n_submodels, concentration, seed, redra
     settings = {"concentration": concentration, "random_state": seed, "redraw": redraw}
     spec = _spec(n_submodels=[n_submodels], n_rounds=1, steps_per_round=1000, **settings)
     partition, table = partition_of(spec, 0, 0), NETWORK.parameters
-    steps = np.array([steps_of(spec, partition, 0, 0, k) for k in range(n_submodels)])
+    steps = np.array([steps_of(spec, partition, SubmodelId(0, 0, k)) for k in range(n_submodels)])
     weights = np.array(
         [
             sum(t.size for t in partition.slice_map(table, k).table.tensors)

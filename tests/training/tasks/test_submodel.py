@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -33,11 +34,10 @@ from dask_horn.training.plan import steps as steps_module
 from dask_horn.training.plan.spec import OuterStep, Schedule
 from dask_horn.training.plan.steps import count_steps
 from dask_horn.training.tasks import submodel as module
-from dask_horn.training.tasks.division import steps_of
+from dask_horn.training.tasks.division import partition_of, steps_of
 from dask_horn.training.tasks.merge import Merge, add_partial_sums
 from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Whole
-from dask_horn.training.tasks.submodel import train_submodels
 from tests import oracle
 from tests.program.problems import counted_steps
 from tests.training.specs import RUN, make_spec, rows_of
@@ -107,8 +107,8 @@ def _all_to(network, submodel):
 def _train(spec, start=None, partition=None, round=0, group=0, submodel=0):
     start = _parameters(spec.network) if start is None else start
     partition = _all_to(spec.network, submodel) if partition is None else partition
-    (trained,) = train_submodels(spec, [start], [partition], [SubmodelId(round, group, submodel)])
-    return trained
+    with patch.object(module, "partition_of", return_value=partition):
+        return module.train_submodels(spec, [start], [SubmodelId(round, group, submodel)])[0]
 
 
 # ----------------------------------------------------- partition, training and merge together
@@ -122,7 +122,7 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     connected = table.as_dict(held.astype(float))
     start = {name: connected[name] * p for name, p in table.as_dict(parent.astype(float)).items()}
     scales = submodel_scales(network, partition.fractions(submodel), spec.hidden_exponent)
-    n_steps = steps_of(spec, partition, round, group, submodel)
+    n_steps = steps_of(spec, partition, SubmodelId(round, group, submodel))
     rows = rows_of(spec.rounds[round].group_blocks[group])
     x = (samples[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
@@ -281,25 +281,6 @@ def test_rows_come_in_an_order_of_the_submodels_own():
     assert len(deltas) == 4
 
 
-def test_many_sub_models_train_as_each_would_alone(monkeypatch):
-    """Of two groups, with more steps and fewer, in windows of their own."""
-    few = partial(window_spans, window_bytes=12 * (X[0].nbytes + 4))
-    monkeypatch.setattr(module, "window_spans", few)
-    monkeypatch.setattr(steps_module, "window_spans", few)
-    spec = make_spec(NETWORK, X, Y, n_groups=2, steps=(17, 4))
-    partition = Partition.draw(NETWORK, 2, spec.seed, concentration=3.0)
-    slices = [partition.slice_map(NETWORK.parameters, m).take(_parameters()) for m in range(2)]
-    ids = [SubmodelId(0, group, submodel) for group in range(2) for submodel in range(2)]
-    together = train_submodels(spec, 2 * slices, 4 * [partition], ids)
-    for which, found in zip(ids, together, strict=True):
-        alone = _train(spec, slices[which.submodel], partition, *which)
-        np.testing.assert_array_equal(found.delta, alone.delta)
-        assert (found.report.loss, found.report.samples) == (
-            alone.report.loss,
-            alone.report.samples,
-        )
-
-
 def test_the_slice_that_comes_is_not_changed():
     start = _parameters()
     received = np.frombuffer(b"\0" + start.tobytes(), np.float32, offset=1)
@@ -320,6 +301,27 @@ def test_the_report():
     assert report.bytes_to_worker == report.bytes_from_worker == start.nbytes
     assert 0 < report.loss < 5
     assert report.seconds > 0
+
+
+@pytest.mark.parametrize("window_rows", [None, 12])  # all blocks together, or a few
+def test_submodels_that_train_together_become_what_they_do_alone(monkeypatch, window_rows):
+    if window_rows is not None:
+        few = partial(window_spans, window_bytes=window_rows * (X[0].nbytes + 4))
+        monkeypatch.setattr(module, "window_spans", few)
+    spec = make_spec(NETWORK, X, Y, n_groups=3, n_submodels=2, steps=(7, 3, 12), batch_size=6)
+    ids = [SubmodelId(2, group, submodel) for group, submodel in [(0, 1), (2, 0), (0, 0), (1, 1)]]
+    vector = _parameters()
+    starts = [
+        partition_of(spec, 2, which.group)
+        .slice_map(NETWORK.parameters, which.submodel)
+        .take(vector)
+        for which in ids
+    ]
+    together = module.train_submodels(spec, starts, ids)
+    for start, which, found in zip(starts, ids, together, strict=True):
+        (alone,) = module.train_submodels(spec, [start], [which])
+        assert found.delta.tobytes() == alone.delta.tobytes()
+        assert replace(found.report, seconds=0) == replace(alone.report, seconds=0)
 
 
 @pytest.mark.parametrize("bad", ["a learning rate", "a parameter"])
