@@ -1,4 +1,4 @@
-"""The kinds of layers, and how to read a layer from a model's JSON."""
+"""The layers by their kinds, and how to read a layer from a model's JSON."""
 
 from __future__ import annotations
 
@@ -8,41 +8,17 @@ from types import MappingProxyType
 from typing import Any
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network.layers.average_pool2d import AveragePool2D
+from dask_horn.network.layers import kinds
 from dask_horn.network.layers.base import Layer
-from dask_horn.network.layers.batch_norm import BatchNorm
-from dask_horn.network.layers.conv2d import Conv2D
-from dask_horn.network.layers.dense import Dense
-from dask_horn.network.layers.dropout import Dropout
-from dask_horn.network.layers.embedding import Embedding
-from dask_horn.network.layers.flatten import Flatten
-from dask_horn.network.layers.global_average_pool2d import GlobalAveragePool2D
-from dask_horn.network.layers.gru import GRU
-from dask_horn.network.layers.layer_norm import LayerNorm
-from dask_horn.network.layers.lstm import LSTM
-from dask_horn.network.layers.max_pool2d import MaxPool2D
-from dask_horn.network.layers.simple_rnn import SimpleRNN
 
 __all__ = ["LAYERS", "layer_from_config"]
 
+#: The layers' classes, by their kinds in a model's JSON.
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
     {
         layer.kind: layer
-        for layer in (
-            AveragePool2D,
-            Conv2D,
-            Dense,
-            Dropout,
-            Flatten,
-            GlobalAveragePool2D,
-            MaxPool2D,
-            Embedding,
-            SimpleRNN,
-            LSTM,
-            GRU,
-            BatchNorm,
-            LayerNorm,
-        )
+        for layer in vars(kinds).values()
+        if isinstance(layer, type) and issubclass(layer, Layer)
     }
 )
 
