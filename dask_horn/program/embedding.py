@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
 from dask_horn.network import Embedding, PlacedLayer, TensorSpec
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 
 __all__ = ["EmittedEmbedding", "emit_embedding"]
 
@@ -31,6 +31,7 @@ class EmittedEmbedding:
         return gradient
 
 
+@emits(Embedding)
 def emit_embedding(
     context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedEmbedding:
