@@ -126,7 +126,8 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     rows = rows_of(spec.rounds[round].group_blocks[group])
     x = (samples[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
-    velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
+    rule = oracle.OPTIMIZERS[optimizer.name]
+    state = rule.start(params)
     for rate in spec.schedule.rates(round, n_steps):
         grads = oracle.gradients(
             *(network, params, x, Y[rows], scales),
@@ -134,15 +135,7 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
             counted=counted_steps(network, samples[rows]),
         )
         grads = {name: connected[name] * g for name, g in grads.items()}
-        if optimizer.name == "sgd":
-            params, velocity = oracle.sgd_step(
-                *(network, params, grads, velocity, rate, optimizer.momentum),
-                weight_decay=optimizer.weight_decay,
-            )
-        else:
-            params, adam = oracle.adamw_step(
-                network, params, grads, adam, rate, optimizer.weight_decay
-            )
+        params, state = rule.step(network, params, grads, state, rate, optimizer)
     delta = np.zeros(table.size)
     for name, tensor in table.as_dict(delta).items():
         tensor[...] = params[name] - start[name]
