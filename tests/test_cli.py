@@ -19,6 +19,8 @@ from distributed import LocalCluster
 import dask_horn as horn
 from dask_horn.cli import main
 from dask_horn.diagnostics import ProgressBar
+from dask_horn.kernels.device import KNOWN_DEVICES
+from dask_horn.program import RULES
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--rounds", "2", "--steps-per-round", "5", "--workers", "0"]
@@ -94,13 +96,16 @@ def test_help_of_train_shows_sections_defaults_and_examples():
     assert "\n  dask-horn train DATA.zarr --out MODEL.zarr\n" in words
 
 
-def test_defaults_are_those_of_the_library():
+def test_defaults_and_choices_are_those_of_the_library():
     settings = main.commands["train"].make_context("train", ["DATA", "--out", "MODEL"]).params
     options = horn.TrainingOptions()
     shared = {name: value for name, value in settings.items() if hasattr(options, name)}
     assert shared.pop("n_submodels") == (options.n_submodels,)
     assert shared == {name: getattr(options, name) for name in shared}
     assert len(shared) > 8
+    shown = {option.name: option.type for option in main.commands["train"].params}
+    assert set(shown["optimizer"].choices) == set(RULES)
+    assert shown["device"].choices == KNOWN_DEVICES
     classifier = horn.HornClassifier()
     for name, given in [("hidden", "hidden_layer_sizes"), ("activation",) * 2, ("dropout",) * 2]:
         assert settings[name] == getattr(classifier, given)

@@ -8,9 +8,19 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import textwrap
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from dask_horn.kernels.device import KNOWN_DEVICES
+from dask_horn.program import RULES
+
 __all__ = ["documented"]
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """Return the type of a parameter that is one of these names."""
+    return "{" + ", ".join(f'"{name}"' for name in names) + "}"
+
 
 # For each parameter: its type, and what it does.
 _PARAMETERS = {
@@ -71,7 +81,7 @@ _PARAMETERS = {
         "int or None",
         "Number of samples per step. None takes 128, or less if there are few rows.",
     ),
-    "optimizer": ('{"adamw", "sgd"}', "Optimizer of the sub-models."),
+    "optimizer": (_one_of(RULES), "Optimizer of the sub-models."),
     "learning_rate": (
         "float or None",
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
@@ -141,7 +151,7 @@ _PARAMETERS = {
         "Seed of all randomness. The same integer gives the same model on any number of workers.",
     ),
     "device": (
-        '{"cpu", "auto"}',
+        _one_of(KNOWN_DEVICES),
         'Device to train on. "auto" chooses one when the fit starts; `history_.device` says which.',
     ),
     "class_weight": (
