@@ -21,6 +21,7 @@ from dask_horn.cli import main
 from dask_horn.diagnostics import ProgressBar
 from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.program import RULES
+from dask_horn.training.plan.merge_rules import MERGES
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--rounds", "2", "--steps-per-round", "5", "--workers", "0"]
@@ -106,6 +107,7 @@ def test_defaults_and_choices_are_those_of_the_library():
     shown = {option.name: option.type for option in main.commands["train"].params}
     assert set(shown["optimizer"].choices) == set(RULES)
     assert shown["device"].choices == KNOWN_DEVICES
+    assert shown["merge"].choices == MERGES
     classifier = horn.HornClassifier()
     for name, given in [("hidden", "hidden_layer_sizes"), ("activation",) * 2, ("dropout",) * 2]:
         assert settings[name] == getattr(classifier, given)

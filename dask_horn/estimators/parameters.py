@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.program import RULES
+from dask_horn.training.plan.merge_rules import MERGES
 
 __all__ = ["documented"]
 
@@ -106,7 +107,7 @@ _PARAMETERS = {
     ),
     "schedule": ('{"cosine", "constant"}', "Schedule of the learning rate over all rounds."),
     "merge": (
-        '{"average", "ensemble"}',
+        _one_of(MERGES),
         "Whether to average the groups into one model after each round, or to keep each group as "
         "a member of an ensemble, which predicts the members' mean.",
     ),

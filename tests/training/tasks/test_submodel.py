@@ -31,12 +31,12 @@ from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.records import SubmodelId
 from dask_horn.training.plan import steps as steps_module
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import OuterStep, Schedule
 from dask_horn.training.plan.steps import count_steps
 from dask_horn.training.tasks import submodel as module
 from dask_horn.training.tasks.division import partition_of, steps_of
 from dask_horn.training.tasks.merge import Merge, add_partial_sums
-from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Whole
 from tests import oracle
 from tests.program.problems import counted_steps
