@@ -22,6 +22,7 @@ __all__ = [
     "Device",
     "Kernels",
     "Machine",
+    "MissingKernelError",
     "Scaling",
     "Steps",
     "Window",
@@ -37,6 +38,10 @@ DEVICES = tuple(_MODULES)
 
 #: What may be asked for: a device, or whichever suits.
 KNOWN_DEVICES = (*DEVICES, "auto")
+
+
+class MissingKernelError(ValueError):
+    """A device has not all of the kernels that a program needs."""
 
 
 class Scaling(Protocol):
@@ -156,6 +161,9 @@ class Device(Protocol):
     alignment: int
     row_multiple: int
     slack: int
+
+    def offers(self, kernel: str) -> bool:
+        """Tell whether the device has a kernel of this name."""
 
     def work_size(self, operation: Operation, batch_size: int) -> int:
         """Return the elements of work space that an operation needs, at most.

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.compile import address_table
 from dask_horn.kernels.cpu.loop import run_steps
-from dask_horn.kernels.device import Device, Steps, Window, device
+from dask_horn.kernels.device import Device, MissingKernelError, Steps, Window, device
 from dask_horn.kernels.program import Operation
 
 _GUARD = np.float32(-12345.678)
@@ -26,6 +27,17 @@ def running_on(own: Device):
         yield own
     finally:
         _devices.pop()
+
+
+@contextmanager
+def skipping_what_is_missing():
+    """Skip a test of what the device has no kernel for; the CPU has them all."""
+    try:
+        yield
+    except MissingKernelError as missing:
+        if under_test().name == "cpu":
+            raise
+        pytest.skip(str(missing))
 
 
 def under_test() -> Device:
@@ -77,6 +89,8 @@ def run_kernel(
     The last `n_states` buffers are an optimizer's state, and `rule` its constants.
     """
     own, operation = under_test(), Operation(name, n_in, n_out, rows, tuple(sizes))
+    if not own.offers(name):
+        raise MissingKernelError(f"{own.name} has no {name}")
     work = np.full(own.work_size(operation, batch), np.nan, np.float32)  # whatever was there
     offsets, size = [], 16
     for buffer in (*buffers, work):
