@@ -21,7 +21,7 @@ from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.memory import kernels_of, memory_needed
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Settled, make_spec, new_run_id, prepare_data
+from dask_horn.training.plan.prepare import Given, Settled, make_spec, new_run_id, prepare_data
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.run.barrier import GlobalBarrier
 from dask_horn.training.run.checkpoint import Checkpoint
@@ -105,11 +105,9 @@ def train(
         settled = Settled(initial.standardizer, initial.targets)
     return run(
         network,
-        X,
-        y,
-        options=options,
-        settled=settled,
-        validation_data=validation_data,
+        Given(X, y, validation_data),
+        options,
+        settled,
         checkpoint=checkpoint,
         callbacks=callbacks,
         initial=initial,
@@ -119,12 +117,10 @@ def train(
 
 def run(
     network: Network,
-    X: Any,
-    y: Any,
-    *,
+    given: Given,
     options: TrainingOptions,
     settled: Settled,
-    validation_data: Any = None,
+    *,
     checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
@@ -139,7 +135,7 @@ def run(
     with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
         run_id = new_run_id()
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
-        data = prepare_data(run_id, network, X, y, validation_data, options, settled, folder)
+        data = prepare_data(run_id, network, given, options, settled, folder)
         spec = make_spec(network, data, options, settled)
         executor.check_memory(memory_needed(spec))
         kept = None
@@ -190,7 +186,7 @@ def training_graph(
     run_id = new_run_id()
     with executor.scheduling(), ExitStack() as stack:
         stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
-        data = prepare_data(run_id, network, X, y, None, options, Settled(), folder)
+        data = prepare_data(run_id, network, Given(X, y), options, Settled(), folder)
     spec = make_spec(network, data, options, Settled())
     graphs = Graphs(spec, shared_spec(spec))
     parents = graphs.start()
