@@ -1,4 +1,4 @@
-"""Training, from what the user passes to the result; the rounds themselves are in `rounds.py`."""
+"""Training, from what the user passes to the result; `rounds.py` has the loop over rounds."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def train(
 ) -> TrainingResult:
     """Train a network by dividing it among workers, round after round.
 
-    The work is done by the current `distributed.Client`'s cluster; where there is none, by
-    Dask's threads in this process.
+    The current `distributed.Client`'s cluster does the work; without one, Dask's threads in this
+    process do.
 
     Parameters
     ----------
@@ -56,21 +56,21 @@ def train(
         What to train.
     X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
         Samples on axis 0. A group holds them as its array ``X``, and the targets as ``y``.
-    y : likewise, optional
+    y : like X, optional
         Targets: labels of any kind for cross_entropy, 0 and 1 for binary_cross_entropy
-        (n_samples, n_labels), numbers else. Left out where `X` is a group.
+        (n_samples, n_labels), otherwise numbers. Leave it out if `X` is a group.
     validation_data : pair of (X, y), or path or URL, optional
         What the parent is scored on after each round.
     checkpoint : str, optional
-        Path or URL of a folder. A run that finds its own checkpoint there goes on from it, to
+        Path or URL of a folder. A run that finds its own checkpoint there resumes, and ends with
         the same bits as if it had never stopped.
     callbacks : sequence of Callback
-        Hear of each round.
+        They are told of each round.
     initial : Model, optional
-        To go on from: its parameters, standardizer and classes are kept.
+        Model to continue from: its parameters, standardizer and classes are kept.
     scratch : str, optional
-        Folder or URL that all workers share, for what is not in Zarr yet and for parents between
-        rounds; by default Dask's temporary directory, where the workers share that.
+        Folder or URL that all workers share, for samples that are not in Zarr and for parents
+        between rounds. By default Dask's temporary directory, if the workers share it.
     **settings
         The attributes of `TrainingOptions`, such as ``n_groups=4, n_submodels=4, n_rounds=30``.
 
