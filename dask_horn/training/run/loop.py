@@ -12,7 +12,7 @@ from typing import Any
 
 from dask.delayed import Delayed
 
-from dask_horn.cluster import Executor, current_executor, remove_folder
+from dask_horn.cluster import Executor, current_executor, remove_folder, spread
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
@@ -188,10 +188,11 @@ def training_graph(
         stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
         data = prepare_data(run_id, network, Given(X, y), options, Settled(), folder)
     spec = make_spec(network, data, options, Settled())
-    graphs = Graphs(spec, shared_spec(spec))
+    anywhere = spread((), 1, spec.device)
+    graphs = Graphs(spec, shared_spec(spec), anywhere)
     parents = graphs.start()
     for round in range(options.n_rounds):
-        written = graphs.round(parents, round)
+        written = graphs.round(parents, round, anywhere)
         graph = written.merged(written.trained)
         parents = graph.parents
     tasks = TaskLayers()
