@@ -175,7 +175,7 @@ def test_fewer_units_than_submodels(network, samples):
     [
         (lambda: horn.Dense(4, activation="swishy"), "relu"),
         (lambda: horn.Network([horn.Dense(4)], 3, loss="hinge"), "cross_entropy"),
-        (lambda: horn.TrainingOptions(optimizer="lbfgs"), "'adamw', 'sgd'"),
+        (lambda: horn.TrainingOptions(optimizer="lbfgs"), "'adamw', .*got 'lbfgs'"),
         (lambda: horn.TrainingOptions(schedule="step"), "'cosine', 'constant'"),
         (lambda: horn.TrainingOptions(merge="vote"), "'average', 'ensemble'"),
     ],
