@@ -31,7 +31,9 @@ __all__ = [
 ]
 
 # Where each device is defined, as DEVICE: the one place that knows them all.
-_MODULES = {"cpu": "dask_horn.kernels.cpu.machine"}
+_MODULES = {
+    "cpu": "dask_horn.kernels.cpu.machine",
+}
 
 #: Names of the devices.
 DEVICES = tuple(_MODULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,8 +11,6 @@ import numpy as np
 import pytest
 
 from dask_horn.kernels import opcodes as op
-from dask_horn.kernels.compile import address_table
-from dask_horn.kernels.cpu.loop import run_steps
 from dask_horn.kernels.device import Device, MissingKernelError, Steps, Window, device
 from dask_horn.kernels.program import Operation
 
@@ -110,7 +109,8 @@ def run_kernel(
     row[0, op.A : op.A + len(used)] = [offsets[i] for i in used]
     row[0, op.STATES : op.STATES + n_states] = offsets[n_plain : len(buffers)]
     scalars = np.array([0.0, 0.0, clip, *constants, *rule])
-    loss = _RUNS[own.name](row, name, (batch, step, key, rate), scalars, arena)
+    run_row = importlib.import_module(f"tests.kernels.on_{own.name}").run_row
+    loss = run_row(row, name, (batch, step, key, rate), scalars, arena)
     found, end = [], 0
     for offset, buffer in zip(offsets, (*buffers, work), strict=True):
         assert (arena[end:offset] == _GUARD).all(), f"{name} wrote before its buffer"
@@ -118,29 +118,6 @@ def run_kernel(
         found.append(arena[offset:end].reshape(buffer.shape).copy())
     assert (arena[end:] == _GUARD).all(), f"{name} wrote behind its buffer"
     return Ran(found[:-1], loss, scalars[op.CLIP])
-
-
-def _run_on_cpu(row, name, step, scalars, arena):
-    batch, number, key, rate = step
-    counters = np.zeros(op.N_COUNTERS, np.int64)
-    counters[[op.STEP, op.KEY]] = number, key
-    order, losses = np.zeros(batch, np.int64), np.empty(1)
-    run_steps(
-        row,
-        address_table([name]),
-        counters,
-        scalars,
-        arena,
-        order,
-        np.array([0, batch]),
-        np.array([float(rate)]),
-        losses,
-    )
-    return losses[0]
-
-
-# How each device takes one step of one op row in an arena, in place; returns the loss.
-_RUNS = {"cpu": _run_on_cpu}
 
 
 def outputs_of(program, samples, *, targets=(), order=None, scaling=None):
