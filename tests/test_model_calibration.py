@@ -103,7 +103,7 @@ def test_an_ensemble_is_pooled_then_calibrated():
 
 
 def test_an_ensemble_of_calibrated_members_pools_what_they_say():
-    members = sharp_ensemble().members
+    members = sharp_ensemble(factor=8).members
     cooler = Ensemble(tuple(member._with_temperature(3) for member in members))
     expected = np.mean([member.predict_proba(X) for member in cooler.members], axis=0)
     assert_allclose(cooler.predict_proba(X), expected, rtol=1e-5)
