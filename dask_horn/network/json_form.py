@@ -11,7 +11,8 @@ from typing import Any
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.network.elements.parameters import Shape
-from dask_horn.network.layers import Layer, layer_from_config
+from dask_horn.network.layers import Layer
+from dask_horn.network.registry import layer_from_config
 
 __all__ = ["FORMAT_VERSION"]
 

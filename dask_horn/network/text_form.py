@@ -9,7 +9,8 @@ import ast
 import difflib
 from typing import Any
 
-from dask_horn.network.layers import LAYERS, Layer
+from dask_horn.network.layers import Layer
+from dask_horn.network.registry import LAYERS
 
 __all__ = ["layers_from_text"]
 

@@ -72,7 +72,4 @@ class GRU(Recurrent):
 
     kind: ClassVar[str] = "gru"
     n_gates: ClassVar[int] = 3
-
-    @property
-    def _bias_fill(self) -> tuple[float, ...]:
-        return (0.0,) * 4
+    initial_biases: ClassVar[tuple[float, ...]] = (0.0,) * 4

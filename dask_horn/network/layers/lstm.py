@@ -77,7 +77,4 @@ class LSTM(Recurrent):
 
     kind: ClassVar[str] = "lstm"
     n_gates: ClassVar[int] = 4
-
-    @property
-    def _bias_fill(self) -> tuple[float, ...]:
-        return (0.0, 1.0, 0.0, 0.0)
+    initial_biases: ClassVar[tuple[float, ...]] = (0.0, 1.0, 0.0, 0.0)

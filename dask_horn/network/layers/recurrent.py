@@ -26,9 +26,12 @@ class Recurrent(DropConnected):
     ----------
     n_gates : int
         Number of gates of each unit; a class attribute.
+    initial_biases : tuple of float
+        Initial value of each row of ``b``; a class attribute.
     """
 
     n_gates: ClassVar[int]
+    initial_biases: ClassVar[tuple[float, ...]]
 
     units: int
     return_sequences: bool = field(default=False, kw_only=True)
@@ -81,7 +84,7 @@ class Recurrent(DropConnected):
         )
 
     def _bias(self, fan_in: int) -> TensorSpec:
-        name, fill = self.given_name, self._bias_fill
+        name, fill = self.given_name, self.initial_biases
         return TensorSpec(
             f"{name}/b",
             (len(fill), self.units),
@@ -97,8 +100,3 @@ class Recurrent(DropConnected):
     def _initial_activation(self) -> str:
         """The activation by which the initial values of ``W`` are chosen."""
         return "tanh"
-
-    @property
-    def _bias_fill(self) -> tuple[float, ...]:
-        """Initial value of each row of ``b``."""
-        return (0.0,) * self.n_gates

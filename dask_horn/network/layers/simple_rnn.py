@@ -67,6 +67,7 @@ class SimpleRNN(Recurrent):
 
     kind: ClassVar[str] = "simple_rnn"
     n_gates: ClassVar[int] = 1
+    initial_biases: ClassVar[tuple[float, ...]] = (0.0,)
 
     activation: str = "tanh"
 
