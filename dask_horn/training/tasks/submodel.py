@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
-from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.kernels.device import Device, Machine, Steps, Window
+from dask_horn.kernels.device import device as device_of
 from dask_horn.kernels.program import Program
 from dask_horn.kernels.random import shuffled
 from dask_horn.partition import Partition
@@ -45,9 +46,9 @@ class Trained:
 
 
 def train_submodels(
-    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId]
+    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId], device: str
 ) -> list[Trained]:
-    """Train sub-models for one round, together on one device.
+    """Train sub-models for one round, together on the device of that name.
 
     What one becomes does not depend on which others there are. `starts` are their slices of the
     parent, which are not changed.
@@ -59,7 +60,8 @@ def train_submodels(
     """
     began = time.perf_counter()
     trainings = [_Training.plan(spec, which) for which in ids]
-    machine = device(spec.device).machine([one.program() for one in trainings], spec.standardizer)
+    own = device_of(device)
+    machine = own.machine([one.program(own) for one in trainings], spec.standardizer)
     machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)
     ends = machine.parameters()
@@ -101,15 +103,15 @@ class _Training:
         rates = spec.rates(which.round, steps_of(spec, partition, which))
         return cls(spec, which, partition, rates)
 
-    def program(self) -> Program:
-        """Write its program."""
+    def program(self, device: Device) -> Program:
+        """Write its program for a device."""
         spec, submodel = self.spec, self.which.submodel
         fractions = self.partition.fractions(submodel)
         return training_program(
             spec.network,
             self.partition.table_of(spec.network.parameters, submodel),
             submodel_scales(spec.network, fractions, spec.hidden_exponent),
-            device=device(spec.device),
+            device=device,
             batch_size=spec.batch_size,
             sample_dtype=spec.samples.decoded_dtype,
             optimizer=spec.optimizer,
