@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from dask_horn.data import SampleForm, SampleStore
     from dask_horn.network import Layer, Network
 
-__all__ = ["NetworkOptions", "network_options"]
-
 # The options that --layers replaces.
 _REPLACED = ("hidden", "activation", "dropout", "dropconnect")
 

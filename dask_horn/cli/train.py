@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dask_horn.data import SampleStore
     from dask_horn.network import Network
 
-__all__ = ["train"]
-
 # Defaults are those of `TrainingOptions`, written out since help must not load it; a test compares.
 
 

@@ -19,8 +19,6 @@ from dask_horn.cli.command import option
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
-__all__ = ["scheduler_option", "workers_option", "working"]
-
 _PATIENCE = "30s"  # with a scheduler that does not answer
 
 _cluster = partial(option, section="Cluster")

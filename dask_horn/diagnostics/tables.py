@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from dask_horn.training import TrainingResult
 
-__all__ = ["history_html", "history_table", "result_html"]
-
 _MEGABYTE = 1e6
 
 # Inline styles, since notebooks keep no style sheets; colours are the page's own.

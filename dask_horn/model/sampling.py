@@ -20,8 +20,6 @@ from dask_horn.kernels.scalars import LEAKY_SLOPE
 from dask_horn.network import Dense, Dropout, Network, PlacedLayer
 from dask_horn.randomness import Purpose, generator
 
-__all__ = ["Draws", "SampledLayers", "first_sampled"]
-
 Array = NDArray[np.float32]
 
 _BLOCK = 64  # draws at a time: with some hundred units they stay in the second cache

@@ -24,17 +24,6 @@ from dask_horn.model.calibration import check_temperature
 from dask_horn.model.parts import ModelParts
 from dask_horn.network import Network, ParameterTable
 
-__all__ = [
-    "FORMAT",
-    "StoredModels",
-    "check_free",
-    "create_group",
-    "read",
-    "read_versions",
-    "write_ensemble",
-    "write_model",
-]
-
 FORMAT = 1
 _ATTRIBUTE = "dask_horn"
 

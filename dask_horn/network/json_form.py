@@ -14,8 +14,6 @@ from dask_horn.network.elements.parameters import Shape
 from dask_horn.network.layers import Layer
 from dask_horn.network.registry import layer_from_config
 
-__all__ = ["FORMAT_VERSION"]
-
 FORMAT_VERSION = 1  # to be raised when an older reader could misunderstand a text
 
 _FIELDS = ("version", "input_shape", "loss", "layers")

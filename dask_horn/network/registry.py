@@ -11,8 +11,6 @@ from dask_horn.errors import ModelFormatError
 from dask_horn.network import layers
 from dask_horn.network.layers import Layer
 
-__all__ = ["LAYERS", "layer_from_config"]
-
 # Of the room's public names, the layers alone have a kind: their bases only declare it.
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
     {

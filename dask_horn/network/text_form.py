@@ -12,8 +12,6 @@ from typing import Any
 from dask_horn.network.layers import Layer
 from dask_horn.network.registry import LAYERS
 
-__all__ = ["layers_from_text"]
-
 _KINDS = {kind.__name__: kind for kind in LAYERS.values()}
 
 

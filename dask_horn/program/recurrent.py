@@ -12,8 +12,6 @@ from dask_horn.program.layers import Context
 from dask_horn.program.masks import draw_masks, keep_of_mask
 from dask_horn.program.padding import counted_of
 
-__all__ = ["EmittedRecurrent", "emit_recurrent"]
-
 # Numbers of each unit and step that are kept besides the gates: the cell; the sums of h U.
 _N_EXTRA = {"lstm": 1, "gru": 3}
 

@@ -24,8 +24,6 @@ from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.arrays import plain_labels
 
-__all__ = ["chunked_samples", "map_samples", "store_predictions"]
-
 # The attribute by which a group of predictions is told from anything else.
 _MARK = "dask_horn_predictions"
 _FORMAT = 1

@@ -28,8 +28,6 @@ from dask_horn.data.values.targets import TargetKind
 from dask_horn.errors import ScratchError
 from dask_horn.randomness import Purpose, generator
 
-__all__ = ["spool", "spool_split"]
-
 
 def spool(
     X: Any,

@@ -14,8 +14,6 @@ from dask_horn.checks import checked_number
 from dask_horn.randomness import Purpose, generator
 from dask_horn.rounding import ceil_div
 
-__all__ = ["Block", "deal", "hold_out", "row_blocks"]
-
 
 @dataclass(frozen=True, order=True)
 class Block:

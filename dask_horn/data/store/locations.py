@@ -16,8 +16,6 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore
 
-__all__ = ["ArrayLocation", "foreign_content", "plain_location"]
-
 
 @dataclass(frozen=True)
 class ArrayLocation:

@@ -15,8 +15,6 @@ from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.errors import ChunkReadError
 from dask_horn.rounding import ceil_div
 
-__all__ = ["open_rows", "read_rows", "reading_rows"]
-
 # Smaller chunks are read several at a time: a call into Zarr costs nearly a millisecond.
 _READ_BYTES = 2**20
 

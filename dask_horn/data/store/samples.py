@@ -38,8 +38,6 @@ from dask_horn.data.values.arrays import (
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
 
-__all__ = ["SampleStore", "is_location", "open_samples", "write_samples"]
-
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
 

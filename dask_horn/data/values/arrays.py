@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_samples", "as_targets", "check_lengths", "decoded_dtype", "plain_labels"]
-
 _NUMERIC_KINDS = "biuf"
 
 # Looked at together: the answers about them take a megabyte.

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from dask_horn.checks import checked_choice
 from dask_horn.data.values.arrays import check_target_shape, plain_labels
 
-__all__ = ["TargetKind", "Targets", "check_kind", "class_codes", "distinct_classes"]
-
 TargetKind = Literal["classes", "labels", "values"]
 
 

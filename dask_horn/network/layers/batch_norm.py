@@ -9,8 +9,6 @@ from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.normalization import Normalizing
 
-__all__ = ["BatchNorm"]
-
 
 @dataclass(frozen=True, repr=False)
 class BatchNorm(Normalizing):

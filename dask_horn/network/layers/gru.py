@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from dask_horn.network.layers.recurrent import Recurrent
 
-__all__ = ["GRU"]
-
 
 @dataclass(frozen=True, repr=False)
 class GRU(Recurrent):

@@ -12,16 +12,6 @@ from dask_horn.checks import checked_choice, checked_integer
 from dask_horn.network.elements.signals import Signal
 from dask_horn.rounding import ceil_div
 
-__all__ = [
-    "PADDINGS",
-    "Extent",
-    "Windows",
-    "check_image",
-    "checked_extent",
-    "checked_padding",
-    "windows_over",
-]
-
 #: Height and width; one number where they are equal.
 Extent = int | tuple[int, int]
 

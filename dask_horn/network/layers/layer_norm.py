@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from dask_horn.network.layers.normalization import Normalizing
 
-__all__ = ["LayerNorm"]
-
 
 @dataclass(frozen=True, repr=False)
 class LayerNorm(Normalizing):

@@ -10,8 +10,6 @@ from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 
-__all__ = ["Normalizing"]
-
 
 @dataclass(frozen=True, repr=False)
 class Normalizing(Layer):

@@ -10,8 +10,6 @@ from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.dropconnect import DropConnected
 
-__all__ = ["Recurrent"]
-
 
 @dataclass(frozen=True, repr=False)
 class Recurrent(DropConnected):

@@ -8,8 +8,6 @@ from typing import ClassVar
 from dask_horn.network.elements.activations import checked_activation
 from dask_horn.network.layers.recurrent import Recurrent
 
-__all__ = ["SimpleRNN"]
-
 
 @dataclass(frozen=True, repr=False)
 class SimpleRNN(Recurrent):
