@@ -10,36 +10,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dask_horn.data import open_samples, write_samples
-    from dask_horn.errors import (
-        ChunkReadError,
-        DivergedError,
-        HornError,
-        ModelFormatError,
-        ScratchError,
-        WorkerLostError,
-    )
-    from dask_horn.estimators import HornClassifier, HornRegressor
-    from dask_horn.model import Ensemble, Model, load
-    from dask_horn.network import (
-        GRU,
-        LSTM,
-        AveragePool2D,
-        BatchNorm,
-        Conv2D,
-        Dense,
-        Dropout,
-        Embedding,
-        Flatten,
-        GlobalAveragePool2D,
-        LayerNorm,
-        MaxPool2D,
-        Network,
-        SimpleRNN,
-    )
-    from dask_horn.partition import Partition
-    from dask_horn.records import Callback, History, RoundRecord
-    from dask_horn.training import TrainingOptions, TrainingResult, train, training_graph
+    from dask_horn.data import open_samples as open_samples
+    from dask_horn.data import write_samples as write_samples
+    from dask_horn.errors import ChunkReadError as ChunkReadError
+    from dask_horn.errors import DivergedError as DivergedError
+    from dask_horn.errors import HornError as HornError
+    from dask_horn.errors import ModelFormatError as ModelFormatError
+    from dask_horn.errors import ScratchError as ScratchError
+    from dask_horn.errors import WorkerLostError as WorkerLostError
+    from dask_horn.estimators import HornClassifier as HornClassifier
+    from dask_horn.estimators import HornRegressor as HornRegressor
+    from dask_horn.model import Ensemble as Ensemble
+    from dask_horn.model import Model as Model
+    from dask_horn.model import load as load
+    from dask_horn.network import GRU as GRU
+    from dask_horn.network import LSTM as LSTM
+    from dask_horn.network import AveragePool2D as AveragePool2D
+    from dask_horn.network import BatchNorm as BatchNorm
+    from dask_horn.network import Conv2D as Conv2D
+    from dask_horn.network import Dense as Dense
+    from dask_horn.network import Dropout as Dropout
+    from dask_horn.network import Embedding as Embedding
+    from dask_horn.network import Flatten as Flatten
+    from dask_horn.network import GlobalAveragePool2D as GlobalAveragePool2D
+    from dask_horn.network import LayerNorm as LayerNorm
+    from dask_horn.network import MaxPool2D as MaxPool2D
+    from dask_horn.network import Network as Network
+    from dask_horn.network import SimpleRNN as SimpleRNN
+    from dask_horn.partition import Partition as Partition
+    from dask_horn.records import Callback as Callback
+    from dask_horn.records import History as History
+    from dask_horn.records import RoundRecord as RoundRecord
+    from dask_horn.training import TrainingOptions as TrainingOptions
+    from dask_horn.training import TrainingResult as TrainingResult
+    from dask_horn.training import train as train
+    from dask_horn.training import training_graph as training_graph
 
 _HOMES = {
     "dask_horn.data": ("open_samples", "write_samples"),
@@ -75,43 +80,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "AveragePool2D",
-    "BatchNorm",
-    "Callback",
-    "ChunkReadError",
-    "Conv2D",
-    "Dense",
-    "DivergedError",
-    "Dropout",
-    "Embedding",
-    "Ensemble",
-    "Flatten",
-    "GlobalAveragePool2D",
-    "History",
-    "HornClassifier",
-    "HornError",
-    "HornRegressor",
-    "LayerNorm",
-    "MaxPool2D",
-    "Model",
-    "ModelFormatError",
-    "Network",
-    "Partition",
-    "RoundRecord",
-    "ScratchError",
-    "SimpleRNN",
-    "TrainingOptions",
-    "TrainingResult",
-    "WorkerLostError",
-    "load",
-    "open_samples",
-    "train",
-    "training_graph",
-    "write_samples",
-]
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,8 +10,6 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Purpose", "generator", "key"]
-
 
 class Purpose(IntEnum):
     """What is drawn, and by which numbers a draw is told from others of its kind.

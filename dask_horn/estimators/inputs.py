@@ -30,15 +30,6 @@ from dask_horn.data.values.arrays import (
     plain_labels,
 )
 
-__all__ = [
-    "checked_pair",
-    "checked_samples",
-    "distinct_labels",
-    "n_columns",
-    "sample_shape",
-    "to_memory",
-]
-
 
 def sample_shape(X: Any) -> tuple[int, ...]:
     """Shape of one sample, also of Dask frames, whose length is not known."""

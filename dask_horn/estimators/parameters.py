@@ -10,8 +10,6 @@ import inspect
 import textwrap
 from typing import Any, TypeVar
 
-__all__ = ["documented"]
-
 # For each parameter: its type, and what it does.
 _PARAMETERS = {
     "hidden_layer_sizes": (

@@ -14,8 +14,6 @@ import numpy as np
 from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.opcodes import CLIP, RATE, RULE, STEP
 
-__all__ = ["adamw_constants", "adamw_move", "sgd_constants", "sgd_move"]
-
 
 @inlined
 def sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:

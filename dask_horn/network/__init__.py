@@ -1,7 +1,7 @@
 """WHAT is trained: layer specs, shapes, the parameter table, initial values, JSON."""
 
 from dask_horn.network.elements.activations import ACTIVATIONS
-from dask_horn.network.elements.parameters import ALIGNMENT, ParameterTable, Shape, TensorSpec
+from dask_horn.network.elements.parameters import ParameterTable, TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.initial import initial_values, spread
 from dask_horn.network.layers import (
@@ -22,17 +22,15 @@ from dask_horn.network.layers import (
     SimpleRNN,
     Windows,
 )
-from dask_horn.network.losses import HUBER_DELTA, LOSSES, Loss
+from dask_horn.network.losses import HUBER_DELTA, LOSSES
 from dask_horn.network.network import Network
 from dask_horn.network.outputs import with_outputs
-from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer
+from dask_horn.network.placed import OUTPUT, PlacedLayer
 
 __all__ = [
     "ACTIVATIONS",
-    "ALIGNMENT",
     "GRU",
     "HUBER_DELTA",
-    "INPUT",
     "LOSSES",
     "LSTM",
     "OUTPUT",
@@ -46,13 +44,11 @@ __all__ = [
     "GlobalAveragePool2D",
     "Layer",
     "LayerNorm",
-    "Loss",
     "MaxPool2D",
     "Network",
     "ParameterTable",
     "PlacedLayer",
     "Recurrent",
-    "Shape",
     "Signal",
     "SimpleRNN",
     "TensorSpec",

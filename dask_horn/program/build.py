@@ -47,14 +47,6 @@ from dask_horn.program.pooling import (
 )
 from dask_horn.program.recurrent import emit_recurrent
 
-__all__ = [
-    "PREDICTION_BATCH",
-    "prediction_program",
-    "statistics_program",
-    "submodel_scales",
-    "training_program",
-]
-
 # The one place that knows the programs of all layers.
 _EMITTERS: dict[type[Layer], Emitter] = {
     AveragePool2D: emit_average_pool,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from dask_horn.network import PlacedLayer
 from dask_horn.program.layers import Context
 
-__all__ = ["EmittedFlatten", "emit_flatten"]
-
 
 @dataclass(frozen=True)
 class EmittedFlatten:

@@ -10,8 +10,6 @@ from dask_horn.network import ParameterTable, PlacedLayer, Signal
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.optimizers import Update
 
-__all__ = ["Context", "EmittedLayer", "Emitter"]
-
 
 @dataclass(frozen=True)
 class Context:

@@ -13,8 +13,6 @@ import numpy as np
 from dask_horn.data.store.tasks import call, compute
 from dask_horn.data.values.arrays import as_samples
 
-__all__ = ["known_rows", "known_samples", "numeric_blocks"]
-
 
 def known_rows(collection: Any, name: str) -> Any:
     """Return a Dask array or frame as a Dask array whose chunk lengths are known.

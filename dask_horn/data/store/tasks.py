@@ -16,8 +16,6 @@ from dask.base import compute as dask_compute
 from dask.base import is_dask_collection
 from dask.delayed import delayed
 
-__all__ = ["call", "compute", "computed_by", "current_scheduler", "is_lazy"]
-
 # Of this thread's run: Dask's own setting holds for the process, which may have several runs.
 _scheduler: ContextVar[Any] = ContextVar("scheduler", default=None)
 

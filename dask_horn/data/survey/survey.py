@@ -28,8 +28,6 @@ from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of
 from dask_horn.data.values.targets import TargetKind, Targets, check_kind, class_codes
 
-__all__ = ["Survey", "check_held_out", "survey"]
-
 # Summaries that one task combines: few levels, and none holds many.
 _ARITY = 16
 

@@ -15,12 +15,10 @@ from dask_horn.network.layers.layer_norm import LayerNorm
 from dask_horn.network.layers.lstm import LSTM
 from dask_horn.network.layers.max_pool2d import MaxPool2D
 from dask_horn.network.layers.recurrent import Recurrent
-from dask_horn.network.layers.registry import LAYERS, layer_from_config
 from dask_horn.network.layers.simple_rnn import SimpleRNN
 
 __all__ = [
     "GRU",
-    "LAYERS",
     "LSTM",
     "AveragePool2D",
     "BatchNorm",
@@ -36,5 +34,4 @@ __all__ = [
     "Recurrent",
     "SimpleRNN",
     "Windows",
-    "layer_from_config",
 ]

@@ -1,7 +1,7 @@
 """What every layer spec is: a frozen description that knows its shapes and its tensors.
 
 A layer knows neither its neighbours nor how it is computed. A new kind of layer is one file with
-one class here, a line in the registry, and its op rows and kernels on the floors above.
+one class here, a line in the room's `__init__`, and its op rows and kernels on the floors above.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any, ClassVar, Self
 from dask_horn.checks import checked_name
 from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
-
-__all__ = ["Layer"]
 
 
 @dataclass(frozen=True, repr=False)

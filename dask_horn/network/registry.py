@@ -8,41 +8,15 @@ from types import MappingProxyType
 from typing import Any
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network.layers.average_pool2d import AveragePool2D
-from dask_horn.network.layers.base import Layer
-from dask_horn.network.layers.batch_norm import BatchNorm
-from dask_horn.network.layers.conv2d import Conv2D
-from dask_horn.network.layers.dense import Dense
-from dask_horn.network.layers.dropout import Dropout
-from dask_horn.network.layers.embedding import Embedding
-from dask_horn.network.layers.flatten import Flatten
-from dask_horn.network.layers.global_average_pool2d import GlobalAveragePool2D
-from dask_horn.network.layers.gru import GRU
-from dask_horn.network.layers.layer_norm import LayerNorm
-from dask_horn.network.layers.lstm import LSTM
-from dask_horn.network.layers.max_pool2d import MaxPool2D
-from dask_horn.network.layers.simple_rnn import SimpleRNN
+from dask_horn.network import layers
+from dask_horn.network.layers import Layer
 
-__all__ = ["LAYERS", "layer_from_config"]
-
+# Of the room's public names, the layers alone have a kind: their bases only declare it.
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
     {
         layer.kind: layer
-        for layer in (
-            AveragePool2D,
-            Conv2D,
-            Dense,
-            Dropout,
-            Flatten,
-            GlobalAveragePool2D,
-            MaxPool2D,
-            Embedding,
-            SimpleRNN,
-            LSTM,
-            GRU,
-            BatchNorm,
-            LayerNorm,
-        )
+        for layer in map(vars(layers).__getitem__, layers.__all__)
+        if hasattr(layer, "kind")
     }
 )
 
