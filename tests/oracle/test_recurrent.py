@@ -17,7 +17,7 @@ from dask_horn.network import (
     SimpleRNN,
 )
 from tests import oracle
-from tests.test_oracle import central_differences
+from tests.oracle.differences import central_differences
 
 BATCH, STEPS, N_INPUTS, N_TOKENS = 4, 5, 3, 6
 SEQUENCES = (STEPS, N_INPUTS)
