@@ -60,7 +60,9 @@ def _assert_gradients(network, **options):
         outputs, _ = oracle.forward(network, p, x, **options)
         return oracle.loss(network, outputs, targets, class_weight)
 
-    computed = oracle.gradients(network, params, x, targets, class_weight=class_weight, **options)
+    computed = oracle.gradients(
+        network, params, x, targets, oracle.Options(**options), class_weight
+    )
     expected = central_differences(of, params)
     assert list(computed) == list(expected)
     for name in expected:
