@@ -159,6 +159,7 @@ def test_a_parameter_server_takes_every_gradient_of_every_worker(job):
         assert outcome.payload == own * parameters.nbytes
 
 
+@pytest.mark.cluster
 def test_actors_on_a_cluster_do_the_same(job):
     expected, _ = _train(DataParallel, job, 2)
     with (

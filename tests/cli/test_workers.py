@@ -22,6 +22,7 @@ def test_a_silent_scheduler_is_told(data, tmp_path, monkeypatch):
     assert "no Dask scheduler answers at --scheduler tcp://127.0.0.1:1" in result.stderr
 
 
+@pytest.mark.cluster
 def test_a_running_cluster_is_joined_and_left_running(data, tmp_path):
     samples, model = data(classes), tmp_path / "m.zarr"
     with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
@@ -32,6 +33,7 @@ def test_a_running_cluster_is_joined_and_left_running(data, tmp_path):
     assert zarr.open_group(tmp_path / "p.zarr", mode="r")["y"].shape == (96,)
 
 
+@pytest.mark.cluster
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal to a process group")
 def test_ctrl_c_in_a_terminal_with_a_cluster(data, tmp_path):
     """A terminal's Ctrl-C reaches the workers too; they must live on to save the checkpoint."""

@@ -97,7 +97,7 @@ def test_steps_that_count_are_told(make):
 def test_what_predicts_once_for_each_sample_has_no_steps_that_count():
     network = horn.Network([horn.LSTM(4), horn.Dense(2)], (STEPS, 3))
     model = horn.train(network, X, LENGTHS % 2, n_rounds=1, n_submodels=1).model
-    with pytest.raises(ValueError, match="counted_steps needs a model that predicts for each"):
+    with pytest.raises(ValueError, match="counted_steps needs a model that predicts each step"):
         model.counted_steps(X)
 
 
