@@ -14,13 +14,12 @@ from typing import Any
 
 import click
 import numpy as np
-from threadpoolctl import threadpool_info
 
 import dask_horn as horn
 from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark
 from benchmarks.datasets import mnist, mnist_network
-from benchmarks.report import markdown_table
+from benchmarks.report import blas_kernels, markdown_table
 from benchmarks.workers import local_cluster, peak_memory, reset_peak
 
 BATCH, STEPS = 128, 50
@@ -102,7 +101,7 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
         )
         sent = sum(client.run(bytes_sent).values()) - sent_before
         peaks = client.run(peak_memory)
-        blas = client.run(architectures)
+        blas = client.run(blas_kernels)
     history = list(result.history)
     steady = history[1]  # the parent is cut in the first round and put together after the last
     return {
@@ -119,11 +118,6 @@ def work(settings: Mapping[str, Any]) -> dict[str, Any]:
 def bytes_sent(dask_worker: Any) -> int:
     """Return the bytes that this worker has sent to others, by its own counter."""
     return int(dask_worker.transfer_outgoing_bytes_total)
-
-
-def architectures() -> list[str]:
-    """Return what BLAS has chosen its kernels for."""
-    return sorted({info["architecture"] for info in threadpool_info() if "architecture" in info})
 
 
 def _store(folder: Path, scratch: Path, samples: int) -> str:

@@ -108,7 +108,7 @@ class Step:
         rows = self._program.rows[list(numbers)].copy()
         part = dataclasses.replace(self._program, rows=rows)
         machine = self._loaded(part, self._machine.parameters()[0])
-        return lambda: machine.run(self._staged, [self._steps])
+        return lambda: machine.run(self._staged, [self._steps])[0]
 
 
 def has_avx512() -> bool:

@@ -19,14 +19,18 @@ _PACKAGES = ("dask-horn", "numpy", "scipy", "numba", "dask", "zarr", "scikit-lea
 
 def setting(command: str) -> str:
     """One paragraph: machine, versions, BLAS, command, date."""
-    blas = {info["architecture"] for info in threadpool_info() if "architecture" in info}
     core_type = os.environ.get("OPENBLAS_CORETYPE", "unset")
     versions = ", ".join(filter(None, map(_version, _PACKAGES)))
     return (
         f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; "
-        f"BLAS kernels {'/'.join(sorted(blas))} (OPENBLAS_CORETYPE {core_type}); "
+        f"BLAS kernels {'/'.join(blas_kernels())} (OPENBLAS_CORETYPE {core_type}); "
         f"{datetime.date.today()}; `{command}`"
     )
+
+
+def blas_kernels() -> list[str]:
+    """What BLAS has chosen its kernels for, in this process."""
+    return sorted({info["architecture"] for info in threadpool_info() if "architecture" in info})
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

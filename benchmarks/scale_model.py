@@ -230,7 +230,7 @@ def rounds(
             trained = [add("train", group, m, seconds, start) for group in order]
             sums.append(merged(trained, order, m))
         homes = [(order[0], m) for m, order in enumerate(orders)]
-        shares = [add("share", g, m, 0.0, parts[m], *sums[m]) for g, m in homes]
+        shares = [add("share", g, m, 0.0, *sums[m]) for g, m in homes]
         stepped = [costs.part + costs.add * (len(own) - 1) for own in sums]
         parts = [add("part", g, m, stepped[m], parts[m], *sums[m], *shares) for g, m in homes]
     return tasks

@@ -19,7 +19,7 @@ from benchmarks.apart import HASWELL, UNSET, keep_to_one_core, run_apart
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.floors import blas_floor, n_operations, products_of
 from benchmarks.operations import RATE, Call, Step
-from benchmarks.report import markdown_table
+from benchmarks.report import blas_kernels, markdown_table
 from benchmarks.timing import best_of, geometric_mean, in_turns, judged, over_best, ratio
 from benchmarks.torch_steps import dense_model, torch_step
 
@@ -67,8 +67,6 @@ def measure(folder: Path, full: bool) -> Measured:
 
 def work(settings: Mapping[str, Any]) -> Row:
     """Time all contestants of one case, in a process that keeps to one core."""
-    from threadpoolctl import threadpool_info
-
     keep_to_one_core()
     widths, batch, optimizer, dropout = settings["case"]
     floor = products_of(batch, list(pairwise(widths)))
@@ -79,11 +77,10 @@ def work(settings: Mapping[str, Any]) -> Row:
         made.pop("scikit-learn")
     calls: dict[str, Callable[[], object]] = {name: make() for name, make in made.items()}
     times = in_turns(calls, settings["turns"], settings["seconds"])
-    blas = {info["architecture"] for info in threadpool_info() if "architecture" in info}
     return {
         "case": settings["case"],
         "operations": n_operations(floor),
-        "blas": sorted(blas - {None}),
+        "blas": blas_kernels(),
         "seconds": {name: [value / STEPS for value in values] for name, values in times.items()},
     }
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dask_horn.checks import checked_integer
 from dask_horn.kernels import slices
 from dask_horn.network import Network, ParameterTable
+from dask_horn.randomness import Purpose, generator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Partition", "SliceMap", "weigh_holders"]
 
 # Shorter keys are padded with zeros, so without this they would equal other draws' of the seed.
-_PURPOSE = int.from_bytes(b"part", "big")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +135,11 @@ class Partition:
         check_divisible(network, n_submodels)
         parts: dict[str, NDArray[np.int64]] = {}
         for index, axis in enumerate(network.divided_axes):
-            key = np.random.SeedSequence([seed, round, group, index, _PURPOSE])
-            generator = np.random.Generator(np.random.Philox(key))
+            rng = generator(seed, Purpose.PARTITION, round, group, index)
             n_units = network.unit_axes[axis]
-            sizes = _draw_sizes(n_units, n_submodels, concentration, generator)
+            sizes = _draw_sizes(n_units, n_submodels, concentration, rng)
             holder = np.repeat(np.arange(n_submodels), sizes)
-            parts[axis] = holder[generator.permutation(n_units)]
+            parts[axis] = holder[rng.permutation(n_units)]
         return cls(n_submodels, parts)
 
     def joined(self, n_submodels: int) -> Partition:

@@ -11,16 +11,15 @@ from dask_horn.cluster.current import current_executor
 from dask_horn.cluster.executor import Executor
 from dask_horn.cluster.folders import remove_folder
 from dask_horn.cluster.local import LocalExecutor
-from dask_horn.cluster.placement import ANYWHERE, Placement, Seat, anywhere
+from dask_horn.cluster.placement import Placement, Seat, spread
 
 __all__ = [
-    "ANYWHERE",
     "ClusterExecutor",
     "Executor",
     "LocalExecutor",
     "Placement",
     "Seat",
-    "anywhere",
     "current_executor",
     "remove_folder",
+    "spread",
 ]

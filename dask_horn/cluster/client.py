@@ -89,9 +89,9 @@ class ClusterExecutor:
                 future.release()
         self._pending = []
 
-    def placement(self, n_groups: int) -> Placement:
+    def placement(self, n_groups: int, device: str) -> Placement:
         """Spread the groups over the workers there are now, in a fixed order."""
-        return spread(sorted(self._workers()), n_groups)
+        return spread(sorted(self._workers()), n_groups, device)
 
     def _workers(self) -> dict[str, Any]:
         """Return what the scheduler knows of each worker there is now, by address."""

@@ -40,8 +40,8 @@ class Executor(Protocol):
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Forget what is submitted and not done, but for the handles in `keep`."""
 
-    def placement(self, n_groups: int) -> Placement:
-        """Say where the sub-models of the coming round go."""
+    def placement(self, n_groups: int, device: str) -> Placement:
+        """Say where the sub-models of the coming round train, and on what device there."""
 
     def scratch(self, location: str | None) -> str | None:
         """Make a new folder that all workers see; return None where none is needed."""

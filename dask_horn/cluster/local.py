@@ -11,7 +11,7 @@ import dask
 from dask.delayed import Delayed
 
 from dask_horn.cluster.folders import new_folder
-from dask_horn.cluster.placement import Placement, anywhere
+from dask_horn.cluster.placement import Placement, spread
 from dask_horn.data import computed_by, forget
 from dask_horn.kernels.device import Kernels
 
@@ -63,9 +63,9 @@ class LocalExecutor:
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Do nothing: nothing waits."""
 
-    def placement(self, n_groups: int) -> Placement:
+    def placement(self, n_groups: int, device: str) -> Placement:
         """Prefer nothing: there is one worker."""
-        return anywhere
+        return spread((), n_groups, device)
 
     def scratch(self, location: str | None) -> str | None:
         """No folder: this process' memory serves, unless other processes do the work."""

@@ -33,8 +33,9 @@ from dask_horn.estimators.inputs import (
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
+from dask_horn.randomness import Purpose, key
 from dask_horn.records import Callback, History
-from dask_horn.training import Settled, TrainingOptions, run
+from dask_horn.training import Given, Settled, TrainingOptions, run
 
 __all__ = ["HornEstimator", "Task", "merges"]
 
@@ -124,11 +125,9 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
-                X,
-                task.y,
-                options=options,
-                settled=task.settled if initial is None else _settled("initial", initial, network),
-                validation_data=self._checked_validation(validation_data),
+                Given(X, task.y, self._checked_validation(validation_data)),
+                options,
+                task.settled if initial is None else _settled("initial", initial, network),
                 checkpoint=self.checkpoint,
                 callbacks=callbacks,
                 initial=initial,
@@ -150,10 +149,9 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
-                X,
-                task.y,
-                options=options,
-                settled=task.settled if before is None else _settled("model_", before, network),
+                Given(X, task.y),
+                options,
+                task.settled if before is None else _settled("model_", before, network),
                 callbacks=self._progress(),
                 initial=before,
             )
@@ -223,7 +221,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             early_stopping=False,
             # The default is for a whole run: round after round it would be far too strong.
             weight_decay=0.0 if self.weight_decay is None else self.weight_decay,
-            random_state=int(np.random.SeedSequence([seed, done]).generate_state(1)[0]),
+            random_state=key(seed, Purpose.PARTIAL_FIT, done),
         )
 
     def _network(self, input_shape: tuple[int, ...], task: Task) -> Network:

@@ -16,19 +16,11 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled, inlined
 
-__all__ = ["derive_key", "philox", "shuffled"]
+__all__ = ["philox", "shuffled"]
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
-
-
-def derive_key(*words: int) -> int:
-    """Hash non-negative integers (a seed, then indices) into a 64-bit key.
-
-    The same words give the same key everywhere; a key fits a signed 64-bit counter.
-    """
-    return int(np.random.SeedSequence(list(words)).generate_state(1, np.uint64)[0] >> 1)
 
 
 @inlined

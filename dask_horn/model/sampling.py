@@ -18,6 +18,7 @@ from scipy.special import erf, expit
 from dask_horn.checks import checked_integer
 from dask_horn.kernels.scalars import LEAKY_SLOPE
 from dask_horn.network import Dense, Dropout, Network, PlacedLayer
+from dask_horn.randomness import Purpose, generator
 
 __all__ = ["Draws", "SampledLayers", "first_sampled"]
 
@@ -110,9 +111,8 @@ class SampledLayers:
         layer = self.placed[index].layer
         if not isinstance(layer, Dense) or layer.dropconnect == 0:
             return np.empty((0, 0), np.float32)
-        key = np.random.SeedSequence([self.draws.seed, index])
-        generator = np.random.Generator(np.random.Philox(key))
-        return generator.standard_normal((self.draws.number, layer.units), np.float32)
+        normal = generator(self.draws.seed, Purpose.SAMPLED_INFERENCE, index)
+        return normal.standard_normal((self.draws.number, layer.units), np.float32)
 
 
 def first_sampled(network: Network) -> int:

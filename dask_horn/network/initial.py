@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dask_horn.checks import checked_integer
 from dask_horn.network.elements.parameters import ParameterTable, TensorSpec
+from dask_horn.randomness import Purpose, generator
 
 __all__ = ["initial_values", "spread"]
 
@@ -20,7 +21,7 @@ __all__ = ["initial_values", "spread"]
 _RECTIFIERS = frozenset({"relu", "leaky_relu", "gelu"})
 
 
-def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
+def initial_values(table: ParameterTable, seed: int, member: int = 0) -> NDArray[np.float32]:
     """Draw a model's initial parameters.
 
     Weights before relu, leaky_relu and gelu are He normal, of variance ``2 / fan_in`` [1]_; those
@@ -34,6 +35,8 @@ def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
         The tensors to fill.
     seed : int
         At least 0. The same seed gives the same values.
+    member : int, default 0
+        Of an ensemble: each has values of its own.
 
     Returns
     -------
@@ -68,8 +71,8 @@ def initial_values(table: ParameterTable, seed: int) -> NDArray[np.float32]:
             fill = np.array(tensor.fill, np.float32)
             table.view(vector, tensor.name)[...] = fill.reshape(-1, *[1] * (len(tensor.shape) - 1))
         else:
-            generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
-            _draw(tensor, generator, vector[tensor.offset : tensor.offset + tensor.size])
+            rng = generator(seed, Purpose.INITIAL_VALUES, member, index)
+            _draw(tensor, rng, vector[tensor.offset : tensor.offset + tensor.size])
     return vector
 
 
@@ -80,12 +83,12 @@ def spread(activation: str, fan_in: float, fan_out: float) -> float:
     return math.sqrt(6 / (fan_in + fan_out))
 
 
-def _draw(tensor: TensorSpec, generator: np.random.Generator, out: NDArray[np.float32]) -> None:
+def _draw(tensor: TensorSpec, rng: np.random.Generator, out: NDArray[np.float32]) -> None:
     width = spread(tensor.activation, tensor.fan_in, tensor.fan_out)
     if tensor.activation in _RECTIFIERS:
-        generator.standard_normal(dtype=np.float32, out=out)
+        rng.standard_normal(dtype=np.float32, out=out)
         out *= np.float32(width)
     else:
-        generator.random(dtype=np.float32, out=out)
+        rng.random(dtype=np.float32, out=out)
         out -= np.float32(0.5)
         out *= np.float32(2 * width)

@@ -176,9 +176,9 @@ class Network:
         """
         return standardizing_of(self.placed)
 
-    def initial_values(self, seed: int) -> NDArray[np.float32]:
+    def initial_values(self, seed: int, member: int = 0) -> NDArray[np.float32]:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
-        return initial_values(self.parameters, seed)
+        return initial_values(self.parameters, seed, member)
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and numbers of parameters."""

@@ -136,24 +136,9 @@ def training_program(
     context = Context(
         assembler, table, scales, update, scratch, counted=reserve_counted(network, assembler)
     )
-    n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
-    targets = assembler.batch_buffer(n_targets)
-    assembler.emit(Operation("gather_targets", n_out=n_targets), (targets,))
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(network.placed, context, samples)
-    if class_weights is None:
-        class_weights = np.ones(network.n_outputs, np.float32)
-    assembler.emit(
-        Operation(network.loss, n_out=network.n_outputs, rows=network.output_rows),
-        (
-            layers[-1].output,
-            targets,
-            scratch[0],
-            assembler.filled_buffer(class_weights),
-            counted_rows(network, context),
-        ),
-        constant=assembler.constants(HUBER_DELTA),
-    )
+    _emit_loss(network, context, layers[-1].output, class_weights)
     first_trained = min(i for i, placed in enumerate(network.placed) if placed.tensors)
     gradient = scratch[0]
     for i in range(len(layers) - 1, first_trained - 1, -1):
@@ -250,6 +235,29 @@ def _emit_forward(
         emitted.append(_emitter(placed)(context, placed, source, stream))
         source = emitted[-1].output
     return emitted
+
+
+def _emit_loss(
+    network: Network, context: Context, outputs: int, class_weights: NDArray[np.float32] | None
+) -> None:
+    """Write the loss of these outputs; its gradient goes to the first scratch buffer."""
+    assembler = context.assembler
+    n_targets = network.output_rows * (1 if network.loss == "cross_entropy" else network.n_outputs)
+    targets = assembler.batch_buffer(n_targets)
+    assembler.emit(Operation("gather_targets", n_out=n_targets), (targets,))
+    if class_weights is None:
+        class_weights = np.ones(network.n_outputs, np.float32)
+    assembler.emit(
+        Operation(network.loss, n_out=network.n_outputs, rows=network.output_rows),
+        (
+            outputs,
+            targets,
+            context.scratch[0],
+            assembler.filled_buffer(class_weights),
+            counted_rows(network, context),
+        ),
+        constant=assembler.constants(HUBER_DELTA),
+    )
 
 
 def _emitter(placed: PlacedLayer) -> Emitter:

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: events, and the interface of those who listen."""
+"""Events of a run, and the interface of those who listen."""
 
 from __future__ import annotations
 

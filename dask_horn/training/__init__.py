@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Settled
+from dask_horn.training.plan.prepare import Given, Settled
 from dask_horn.training.run.loop import run, train, training_graph
 from dask_horn.training.run.result import TrainingResult
 
 __all__ = [
+    "Given",
     "Settled",
     "TrainingOptions",
     "TrainingResult",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_horn.cluster import ANYWHERE, ClusterExecutor
+from dask_horn.cluster import ClusterExecutor, Seat
 
 COUNTS = st.integers(1, 12)
 
@@ -26,7 +26,7 @@ class _Client:
 
 def _placed(n_workers: int, n_groups: int, n_submodels: int) -> dict[tuple[int, int], str]:
     """Which worker each (group, sub-model) prefers."""
-    prefer = ClusterExecutor(_Client(n_workers)).placement(n_groups)
+    prefer = ClusterExecutor(_Client(n_workers)).placement(n_groups, "cpu")
     places = {}
     for group in range(n_groups):
         for submodel in range(n_submodels):
@@ -63,4 +63,4 @@ def test_a_group_that_becomes_many_is_spread_over_all_workers(n_workers):
 
 
 def test_without_workers_there_is_no_preference():
-    assert ClusterExecutor(_Client(0)).placement(2)(1, 1) == ANYWHERE
+    assert ClusterExecutor(_Client(0)).placement(2, "cuda")(1, 1) == Seat(None, "cuda")

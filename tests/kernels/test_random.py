@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from dask_horn.kernels.random import derive_key, philox, shuffled
+from dask_horn.kernels.random import philox, shuffled
+from dask_horn.randomness import Purpose
+from dask_horn.randomness import key as key_of
 from tests import oracle
 
 # Random123's kat_vectors, "philox4x32 10".
@@ -50,15 +52,6 @@ def test_philox_equals_the_oracle(counter, key, upper):
     assert _philox(compiled_philox, [word | upper << 32 for word in counter], key) == expected
 
 
-def test_keys_are_settled_by_their_words():
-    assert derive_key(0, 1, 2) == 1535930435702422785
-    keys = [derive_key(*words) for words in itertools.product(range(6), repeat=4)]
-    assert len(set(keys)) == len(keys)
-    assert all(0 <= key < 2**63 for key in keys)
-    bits = np.array([key >> np.arange(63) & 1 for key in keys])
-    assert abs(bits.mean(axis=0) - 0.5).max() < 5 * 0.5 / len(keys) ** 0.5
-
-
 @given(st.integers(0, 2**63 - 1), st.integers(0, 240))
 def test_every_row_comes_once(key, n):
     assert sorted(shuffled(key, n)) == list(range(n))
@@ -76,7 +69,7 @@ def test_the_shuffle_is_fisher_and_yates_from_the_top(key, n):
 
 def test_every_order_is_as_likely():
     n_draws = 12_000
-    seen = Counter(tuple(shuffled(derive_key(i), 4)) for i in range(n_draws))
+    seen = Counter(tuple(shuffled(key_of(i, Purpose.ROW_ORDER), 4)) for i in range(n_draws))
     expected = n_draws / 24
     statistic = sum((seen[order] - expected) ** 2 / expected for order in seen)
     assert len(seen) == 24
@@ -85,7 +78,7 @@ def test_every_order_is_as_likely():
 
 def test_every_row_is_as_likely_in_every_place():
     n_draws, n = 4000, 23
-    places = np.array([shuffled(derive_key(7, i), n) for i in range(n_draws)])
+    places = np.array([shuffled(key_of(7, Purpose.ROW_ORDER, i), n) for i in range(n_draws)])
     counts = np.array([np.bincount(column, minlength=n) for column in places.T])
     statistic = ((counts - n_draws / n) ** 2).sum() / (n_draws / n)
     freedom = (n - 1) ** 2

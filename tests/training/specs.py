@@ -11,7 +11,7 @@ from dask_horn.data import Block, Standardizer, Targets, spool
 from dask_horn.network import LOSSES
 from dask_horn.program import Optimizer
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Settled, new_run_id, prepare_data
+from dask_horn.training.plan.prepare import Given, Settled, new_run_id, prepare_data
 from dask_horn.training.plan.prepare import make_spec as settle
 from dask_horn.training.plan.spec import OuterStep, RoundPlan, RunSpec, Schedule
 
@@ -77,5 +77,5 @@ def settled(network, x, y=None, **settings):
     """What `train` settles before it begins."""
     options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
     with executor.scheduling():
-        data = prepare_data(new_run_id(), network, x, y, None, options, Settled(), None)
+        data = prepare_data(new_run_id(), network, Given(x, y), options, Settled(), None)
     return settle(network, data, options, Settled())

@@ -19,7 +19,6 @@ from zarr.storage import MemoryStore
 
 from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
 from dask_horn.data.rows.blocks import check_fraction
-from dask_horn.data.rows.seeds import generator
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import is_lazy
@@ -27,6 +26,7 @@ from dask_horn.data.store.writing import create_rows, write_dask_rows, write_row
 from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.values.targets import TargetKind
 from dask_horn.errors import ScratchError
+from dask_horn.randomness import Purpose, generator
 
 __all__ = ["spool", "spool_split"]
 
@@ -89,7 +89,7 @@ def spool(
     source = checked_source(X, y, target_kind, classes, form)
     order = None
     if source.in_memory and shuffle:
-        order = generator(seed, "spool").permutation(source.n_samples)
+        order = generator(seed, Purpose.SPOOL).permutation(source.n_samples)
     return _write(source, scratch, order)
 
 
@@ -199,7 +199,7 @@ def _split_rows(
     n_samples: int, groups: NDArray[Any] | None, fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows to train on and those held out, each in random order."""
-    order = generator(seed, "spool").permutation(n_samples)
+    order = generator(seed, Purpose.SPOOL).permutation(n_samples)
     # Random within each class, class after class: equal steps then hold out in proportion.
     codes = np.zeros(n_samples, dtype=np.int32) if groups is None else groups
     lined_up = order[np.argsort(codes[order], kind="stable")]

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dask_horn.data.rows.seeds import generator
+from dask_horn.randomness import Purpose, generator
 
 __all__ = ["Block", "deal", "hold_out", "row_blocks"]
 
@@ -126,7 +126,7 @@ def deal(blocks: Sequence[Block], n_groups: int, seed: int) -> tuple[tuple[Block
             f"n_groups={n_groups} is more than the {len(blocks)} row blocks left for training; "
             "use fewer groups or a smaller validation_fraction."
         )
-    rng = generator(seed, "deal")
+    rng = generator(seed, Purpose.DEAL)
     subsets: list[list[Block]] = [[] for _ in range(n_groups)]
     for first in range(0, len(blocks), n_groups):
         # The last run may be short: the permutation then also draws who gets nothing from it.
@@ -177,7 +177,7 @@ def hold_out(
     n_held = min(max(1, round(fraction * len(blocks))), len(blocks) - 1)
     # One block from each of n_held equal stretches of the store.
     edges = [len(blocks) * stretch // n_held for stretch in range(n_held + 1)]
-    held = set(generator(seed, "hold out").integers(edges[:-1], edges[1:]).tolist())
+    held = set(generator(seed, Purpose.HOLD_OUT).integers(edges[:-1], edges[1:]).tolist())
     train = tuple(block for i, block in enumerate(blocks) if i not in held)
     return train, tuple(blocks[i] for i in sorted(held))
 

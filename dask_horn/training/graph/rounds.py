@@ -29,7 +29,7 @@ from typing import Any
 from dask.delayed import Delayed, delayed
 from dask.task_spec import TaskRef
 
-from dask_horn.cluster import Executor, Placement, anywhere
+from dask_horn.cluster import Executor, Placement
 from dask_horn.records import SubmodelId, add_scores
 from dask_horn.training.graph.joined import JoinedStages
 from dask_horn.training.graph.parent import Parent, Parents
@@ -82,7 +82,7 @@ class Graphs:
 
     spec: RunSpec
     shared: Any
-    homes: Placement = anywhere
+    homes: Placement
 
     def start(self) -> Parents:
         """Tasks that draw the initial parents: one, or one for each member of an ensemble."""
@@ -99,7 +99,7 @@ class Graphs:
         ]
         return tuple(Parent((start,)) for start in tasks.delayed(*starts))
 
-    def round(self, parents: Parents, round: int, placement: Placement = anywhere) -> RoundTasks:
+    def round(self, parents: Parents, round: int, placement: Placement) -> RoundTasks:
         """Begin to write one round: `parents` are what it starts from, `round` counts from 0.
 
         `placement` tells the seats that trainings prefer, from (group, sub-model).
@@ -120,7 +120,7 @@ class Graphs:
         found = []
         for member, parent in enumerate(parents):
             home = self.homes(member, 0)
-            stages = JoinedStages(tasks, self.spec, common, 0, member, anywhere, home)
+            stages = JoinedStages(tasks, self.spec, common, 0, member, self.homes, home)
             whole = stages.whole(parent, (f"whole-{self.spec.run}", number, member))
             found.append(stages.predicting(whole, f"whole-{number}"))
         return tasks.delayed(*found)

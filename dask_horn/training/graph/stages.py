@@ -94,11 +94,12 @@ class Stages(ABC):
         self, start: TaskRef, which: SubmodelId, *, arrives: bool = True, leaves: bool = True
     ) -> TaskRef:
         """Train one sub-model; the flags tell what travels, as for `train_slice`."""
+        seat = self.placement(which.group, which.submodel)
         return self.tasks.call(
             train_slice,
             self.key("train", which.group, which.submodel),
-            *(self.common, start, which, arrives, leaves),
-            near=self.placement(which.group, which.submodel),
+            *(self.common, start, which, seat.device, arrives, leaves),
+            near=seat,
         )
 
     def reduced(

@@ -14,7 +14,7 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import List, Task, TaskRef
 
-from dask_horn.cluster import ANYWHERE, Seat
+from dask_horn.cluster import Seat
 
 __all__ = ["TaskLayers"]
 
@@ -46,7 +46,7 @@ class TaskLayers:
         function: Callable[..., Any],
         key: Key,
         *args: Any,
-        near: Seat = ANYWHERE,
+        near: Seat = Seat(),  # noqa: B008 (a tuple)
         priority: int = 0,
     ) -> TaskRef:
         """Add a call; references among its arguments, and in lists there, stand for results.

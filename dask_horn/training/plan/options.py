@@ -1,4 +1,4 @@
-"""How a run trains: one frozen dataclass of plain values, checked once, before any work."""
+"""How a run trains: plain values in one frozen dataclass, checked before any work."""
 
 from __future__ import annotations
 
@@ -30,79 +30,91 @@ class TrainingOptions:
     Attributes
     ----------
     n_groups : int, default 1
-        Worker groups, each with its own copy of the parent and its own subset of the rows.
+        Number of worker groups. Each trains its own copy of the parent on its own subset of the
+        rows.
     n_submodels : int or sequence of int, default 2
-        Sub-models per group. A number K stands for a run that ends by K/2, K/4, ..., 1, each for
-        a sixth of the rounds, as far as half of the rounds allow and the ending takes no longer
-        than what was before it; a sequence gives each round's own, the last one repeated.
+        Number of sub-models that each group divides its copy into. With a number K, the run ends
+        with rounds of K/2, K/4, ..., 1 sub-models, a sixth of the rounds for each. This ending
+        takes half of the rounds at most, and is shortened where it would take longer than the
+        rounds before it. A sequence gives the number for each round; the last one repeats.
     regroup : bool, default True
-        Whether a group becomes several where its sub-models become fewer, each with a share of
-        its rows (and at least 50 steps), so that as many workers are busy as before.
+        Whether a group becomes several groups, which share its rows, where its sub-models become
+        fewer, so that as many workers are busy as before. Each has at least 50 steps per round.
     redraw : bool, default False
-        Whether each group draws a new partition in each round. By default one is drawn for the
-        run, its sub-models start without connections between them, and its parts are joined where
-        sub-models become fewer. Training that goes on from a model always redraws, and so does
-        a sequence of `n_submodels` that rises: what is joined cannot be divided again.
+        Whether each group draws a new partition in each round. By default one partition is drawn
+        for the run; its sub-models start without connections between them, and its parts are
+        joined where the sub-models become fewer. Training that continues from a model always
+        redraws, and so does a sequence of `n_submodels` that rises, because joined parts cannot be
+        divided again.
     concentration : float or None, default 100
-        Of the Dirichlet distribution of the parts' sizes; None makes them equal.
+        Concentration of the Dirichlet distribution of the sub-models' sizes: the smaller it is,
+        the more the sizes differ. None makes them equal.
     n_rounds : int, default 30
+        Number of rounds. In each one the sub-models are trained, then merged.
     steps_per_round : int or None, default None
-        Optimizer steps of a sub-model in a round, on average: the larger its part, the fewer, so
-        that all take equally long. None: one pass over the group's rows, but never fewer than
-        50, since the optimizer's state starts anew in each round, or than 200 in redrawn rounds
-        of four sub-models or more.
+        Optimizer steps of a sub-model per round, on average: larger sub-models take fewer, so that
+        all take equally long. None takes one pass over the group's rows, but at least 50 steps,
+        because the optimizer's state starts anew in each round, or 200 in redrawn rounds of four
+        or more sub-models.
     batch_size : int or None, default None
-        Samples in a step; None: 128, and less where the rows are few.
+        Number of samples per step. None takes 128, or less if there are few rows.
     optimizer : {"adamw", "sgd"}, default "adamw"
+        Optimizer of the sub-models.
     learning_rate : float or None, default None
-        The highest of the schedule. None: 0.05 for sgd; for adamw 1 over the most hidden inputs of
-        a unit (in dense networks the units of the widest hidden layer, in convolutions those of a
-        window), but at most 0.005, and times √(K/2) in rounds of K > 2 sub-models.
+        Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n,
+        at most 0.005, where n is the largest number of hidden inputs of a unit (in dense networks
+        the width of the widest hidden layer, in convolutions the size of a window), times √(K/2)
+        in rounds of K > 2 sub-models.
     momentum : float, default 0.9
-        Of sgd.
+        Momentum of sgd.
     nesterov : bool, default False
-        Whether sgd looks ahead.
+        Whether sgd takes Nesterov's step.
     beta_1, beta_2 : float, default 0.9 and 0.999
-        Decay of adamw's first and second moment.
+        Decay rates of adamw's first and second moment.
     epsilon : float, default 1e-8
-        Added to the root of adamw's second moment.
+        Added to the root of adamw's second moment, so that it is never 0.
     weight_decay : float or None, default None
-        Of the weights, not the biases; decoupled for adamw, an L2 penalty for sgd. None: 0 for
-        sgd; for adamw 2500 over the number of rows, but at most 1, and at least what would
-        shrink weights without a gradient by 1/e in the whole run.
+        Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None takes
+        0 for sgd. For adamw it takes 2500 / n_samples, at most 1, and at least what would shrink
+        weights without a gradient by 1/e in the whole run.
     clip_norm : float or None, default None
-        Bound on the norm of a sub-model's gradient.
+        Upper bound on the norm of a sub-model's gradient. None does not clip.
     schedule : {"cosine", "constant"}, default "cosine"
-        Of the learning rate, over all rounds.
+        Schedule of the learning rate over all rounds.
     warmup_steps : int, default 10
-        Steps of each round over which the learning rate rises, at most a fifth of the round.
+        Steps at the start of each round in which the learning rate rises; at most a fifth of the
+        round.
     merge : {"average", "ensemble"}, default "average"
-        Whether the groups are merged into one parent after each round, or never.
+        Whether to average the groups into one parent after each round, or to keep each group as a
+        member of an ensemble.
     outer_learning_rate, outer_momentum : float or None, default None
-        η and μ of the outer Nesterov step. None: 0.7 where several groups are merged into one
-        parent; else 1 and 0, which merge plainly: with one group it would only lengthen steps.
+        Learning rate and momentum of the Nesterov step that merges a round. None takes 0.7 for
+        both if several groups are averaged, else 1 and 0, which take the mean as it is.
     group_data : {"subset", "all"}, default "subset"
-        Whether each group trains on its own subset of the rows, or on all.
+        Whether each group trains on its own subset of the rows, or on all rows.
     hidden_exponent : float or None, default None
-        a_h: products between hidden layers are scaled by ``p**-a_h``, p the share of the units.
-        None: 0, so that nothing changes as parts are joined; 0.5 where partitions are redrawn.
+        Exponent a_h: products between hidden layers are scaled by ``p**-a_h``, where p is the
+        fraction of the units that a sub-model has. None takes 0, with which joining parts changes
+        no output, or 0.5 if partitions are redrawn.
     standardize : bool, default True
-        Whether samples are shifted and scaled to mean 0 and variance 1.
+        Whether to shift and scale samples to mean 0 and variance 1.
     class_weight : "balanced", mapping or None, default None
-        Weight of each class in the loss: inversely to its frequency, or by label.
+        Weight of each class in the loss: a mapping from labels to weights, or "balanced" for
+        weights inverse to the class frequencies.
     early_stopping : bool, default False
-        Whether to stop when the validation score no longer rises, and keep the best parent.
+        Whether to stop when the validation score no longer improves, and keep the best round's
+        parent.
     validation_fraction : float, default 0.1
-        Share of the rows held out where early stopping has no validation data of its own.
+        Fraction of the rows that early stopping holds out if it gets no validation data.
     n_iter_no_change : int, default 10
-        Rounds without a better validation score that early stopping waits.
+        Number of rounds without a better score after which early stopping stops.
     checkpoint_every : int, default 5
-        Rounds between checkpoints; on a cluster the lineage is cut there too.
+        Rounds between checkpoints. On a cluster Dask's lineage is cut there too.
     random_state : int, default 0
-        What all randomness is keyed by.
+        Seed of all randomness.
     device : {"cpu", "auto"}, default "cpu"
-        What the sub-models are trained on; "auto" is settled when the run starts. The same run on
-        another device has other bits.
+        What the sub-models are trained on; "auto" is settled when the run starts. The same run
+        gives other bits on another device.
 
     Raises
     ------

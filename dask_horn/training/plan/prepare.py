@@ -40,7 +40,7 @@ from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
 from dask_horn.training.plan.spec import RunSpec, Schedule
 from dask_horn.training.plan.steps import count_steps
 
-__all__ = ["Settled", "TrainingData", "make_spec", "new_run_id", "prepare_data"]
+__all__ = ["Given", "Settled", "TrainingData", "make_spec", "new_run_id", "prepare_data"]
 
 _BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
 _SCORING_TASKS = 8  # at most: each scores some of the validation rows
@@ -61,6 +61,22 @@ class Settled:
 
     standardizer: Standardizer | None = None
     targets: Targets | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The data as the user passes them; see `dask_horn.train`.
+
+    Attributes
+    ----------
+    X, y : samples and targets
+        Or X is a group that holds both.
+    validation_data : pair of (X, y), a group, or None
+    """
+
+    X: Any
+    y: Any = None
+    validation_data: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +116,7 @@ def new_run_id() -> str:
 def prepare_data(
     run: str,
     network: Network,
-    X: Any,
-    y: Any,
-    validation_data: Any,
+    given: Given,
     options: TrainingOptions,
     settled: Settled,
     scratch: str | None,
@@ -119,6 +133,7 @@ def prepare_data(
     """
     kind, form = LOSSES[network.loss].kind, sample_form(network)
     classes = None if settled.targets is None else settled.targets.classes
+    X, y, validation_data = given.X, given.y, given.validation_data
     hold = options.early_stopping and validation_data is None
     validation = None
     held: tuple[Block, ...] = ()

@@ -50,12 +50,12 @@ class RunContext:
     @property
     def homes(self) -> Placement:
         """Where each parent is put together, of the workers there are now."""
-        return self.executor.placement(self.spec.n_parents)
+        return self.executor.placement(self.spec.n_parents, self.spec.device)
 
     def seats_of_parts(self, rounds: int) -> Placement:
         """Say where each part stays: from (member, sub-model), after that many rounds."""
         plan = self.spec.rounds[rounds - 1]
-        placement = self.executor.placement(plan.n_groups)
+        placement = self.executor.placement(plan.n_groups, self.spec.device)
 
         def seat(member: int, submodel: int) -> Seat:
             return placement(rotated(plan.groups_of[member], submodel)[0], submodel)

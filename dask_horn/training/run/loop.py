@@ -1,4 +1,4 @@
-"""Training, from what the user passes to the result; the rounds themselves are in `rounds.py`."""
+"""Training, from what the user passes to the result; `rounds.py` has the loop over rounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from dask.delayed import Delayed
 
-from dask_horn.cluster import Executor, current_executor, remove_folder
+from dask_horn.cluster import Executor, current_executor, remove_folder, spread
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
@@ -21,7 +21,7 @@ from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.memory import kernels_of, memory_needed
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Settled, make_spec, new_run_id, prepare_data
+from dask_horn.training.plan.prepare import Given, Settled, make_spec, new_run_id, prepare_data
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.run.barrier import GlobalBarrier
 from dask_horn.training.run.checkpoint import Checkpoint
@@ -47,8 +47,8 @@ def train(
 ) -> TrainingResult:
     """Train a network by dividing it among workers, round after round.
 
-    The work is done by the current `distributed.Client`'s cluster; where there is none, by
-    Dask's threads in this process.
+    The current `distributed.Client`'s cluster does the work; without one, Dask's threads in this
+    process do.
 
     Parameters
     ----------
@@ -56,21 +56,21 @@ def train(
         What to train.
     X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
         Samples on axis 0. A group holds them as its array ``X``, and the targets as ``y``.
-    y : likewise, optional
+    y : like X, optional
         Targets: labels of any kind for cross_entropy, 0 and 1 for binary_cross_entropy
-        (n_samples, n_labels), numbers else. Left out where `X` is a group.
+        (n_samples, n_labels), otherwise numbers. Leave it out if `X` is a group.
     validation_data : pair of (X, y), or path or URL, optional
         What the parent is scored on after each round.
     checkpoint : str, optional
-        Path or URL of a folder. A run that finds its own checkpoint there goes on from it, to
+        Path or URL of a folder. A run that finds its own checkpoint there resumes, and ends with
         the same bits as if it had never stopped.
     callbacks : sequence of Callback
-        Hear of each round.
+        They are told of each round.
     initial : Model, optional
-        To go on from: its parameters, standardizer and classes are kept.
+        Model to continue from: its parameters, standardizer and classes are kept.
     scratch : str, optional
-        Folder or URL that all workers share, for what is not in Zarr yet and for parents between
-        rounds; by default Dask's temporary directory, where the workers share that.
+        Folder or URL that all workers share, for samples that are not in Zarr and for parents
+        between rounds. By default Dask's temporary directory, if the workers share it.
     **settings
         The attributes of `TrainingOptions`, such as ``n_groups=4, n_submodels=4, n_rounds=30``.
 
@@ -105,11 +105,9 @@ def train(
         settled = Settled(initial.standardizer, initial.targets)
     return run(
         network,
-        X,
-        y,
-        options=options,
-        settled=settled,
-        validation_data=validation_data,
+        Given(X, y, validation_data),
+        options,
+        settled,
         checkpoint=checkpoint,
         callbacks=callbacks,
         initial=initial,
@@ -119,12 +117,10 @@ def train(
 
 def run(
     network: Network,
-    X: Any,
-    y: Any,
-    *,
+    given: Given,
     options: TrainingOptions,
     settled: Settled,
-    validation_data: Any = None,
+    *,
     checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
@@ -139,7 +135,7 @@ def run(
     with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
         run_id = new_run_id()
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
-        data = prepare_data(run_id, network, X, y, validation_data, options, settled, folder)
+        data = prepare_data(run_id, network, given, options, settled, folder)
         spec = make_spec(network, data, options, settled)
         executor.check_memory(memory_needed(spec))
         kept = None
@@ -190,12 +186,13 @@ def training_graph(
     run_id = new_run_id()
     with executor.scheduling(), ExitStack() as stack:
         stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
-        data = prepare_data(run_id, network, X, y, None, options, Settled(), folder)
+        data = prepare_data(run_id, network, Given(X, y), options, Settled(), folder)
     spec = make_spec(network, data, options, Settled())
-    graphs = Graphs(spec, shared_spec(spec))
+    anywhere = spread((), 1, spec.device)
+    graphs = Graphs(spec, shared_spec(spec), anywhere)
     parents = graphs.start()
     for round in range(options.n_rounds):
-        written = graphs.round(parents, round)
+        written = graphs.round(parents, round, anywhere)
         graph = written.merged(written.trained)
         parents = graph.parents
     tasks = TaskLayers()

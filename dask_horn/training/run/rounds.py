@@ -102,7 +102,7 @@ class Rounds:
     def _submit(self, round: int, parents: Parents) -> _Submitted:
         """Submit the trainings of a round, and the merge of those that the barrier lets in."""
         executor = self.run.executor
-        placement = executor.placement(self.run.spec.rounds[round].n_groups)
+        placement = executor.placement(self.run.spec.rounds[round].n_groups, self.run.spec.device)
         tasks = self.run.graphs.round(parents, round, placement)
         graph = tasks.merged(self.barrier.arrived(executor, tasks))
         after, (report,) = begin(executor, graph.parents, graph.report)

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.kernels.random import derive_key
 from dask_horn.network import TensorSpec, spread
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales
@@ -100,8 +99,7 @@ def first_values(spec: RunSpec, member: int) -> NDArray[np.float32]:
     are joined.
     """
     network, table = spec.network, spec.network.parameters
-    seed = derive_key(spec.seed, member) if member else spec.seed
-    values = network.initial_values(seed)
+    values = network.initial_values(spec.seed, member)
     partition = first_partition(spec, member)
     if spec.redraw or partition.n_submodels == 1:
         return values

@@ -47,14 +47,14 @@ def measure_population(spec: RunSpec, parent: Whole, member: int) -> Whole:
 
 
 def train_slice(
-    spec: RunSpec, start: Slice, which: SubmodelId, arrives: bool, leaves: bool
+    spec: RunSpec, start: Slice, which: SubmodelId, device: str, arrives: bool, leaves: bool
 ) -> Trained:
-    """Train a sub-model for a round.
+    """Train a sub-model for a round on a device.
 
     The flags tell whether its start `arrives` from another worker, and whether its delta `leaves`
     for one: bytes that travel are counted.
     """
-    (trained,) = train_submodels(spec, [start.parameters], [which])
+    (trained,) = train_submodels(spec, [start.parameters], [which], device)
     return trained.counted(start.parameters.nbytes * arrives, trained.delta.nbytes * leaves)
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.kernels.device import Steps, Window, device
-from dask_horn.kernels.random import derive_key, shuffled
+from dask_horn.kernels.random import shuffled
 from dask_horn.network import Network
 from dask_horn.program import statistics_program
+from dask_horn.randomness import Purpose, key
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts
 
@@ -21,8 +22,6 @@ __all__ = ["population_of"]
 
 _ROWS = 8192  # that are enough: a mean is then known to a hundredth of the unit's deviation
 _BLOCKS = 8  # at least, so that no single part of the store decides
-_BLOCK_ORDER, _ROW_ORDER = 1, 2  # set random streams apart
-_PURPOSE = int.from_bytes(b"stat", "big")
 
 
 def population_of(
@@ -54,9 +53,9 @@ def population_of(
     spans = window_spans(blocks, decoded_row_bytes(spec.samples, None))
     for number, decoded in enumerate(windows(spec.run, spec.samples, spans, None)):
         window = Window([block.x for block in decoded])
-        key = derive_key(spec.seed, member, number, _ROW_ORDER, _PURPOSE)
+        order = key(spec.seed, Purpose.POPULATION_ROWS, member, number)
         starts = batch_starts(max(1, round(window.n_rows * share)), spec.batch_size)
-        steps = Steps.without_rates(shuffled(key, window.n_rows), starts)
+        steps = Steps.without_rates(shuffled(order, window.n_rows), starts)
         found = machine.outputs(machine.stage([window]), [steps])[0]
         values, known = _values(network, np.diff(starts))
         total += (found * values).sum(axis=0)
@@ -68,10 +67,10 @@ def _chosen_blocks(spec: RunSpec, member: int) -> list[Block]:
     """Draw as many of the parent's row blocks as are needed."""
     plan = spec.rounds[0]
     own = sorted({block for group in plan.groups_of[member] for block in plan.group_blocks[group]})
-    key = derive_key(spec.seed, member, _BLOCK_ORDER, _PURPOSE)
+    order = key(spec.seed, Purpose.POPULATION_BLOCKS, member)
     chosen: list[Block] = []
     n_rows = 0
-    for index in shuffled(key, len(own)):
+    for index in shuffled(order, len(own)):
         if n_rows >= _ROWS and len(chosen) >= _BLOCKS:
             break
         chosen.append(own[index])

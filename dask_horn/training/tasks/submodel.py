@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
-from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.kernels.device import Device, Machine, Steps, Window
+from dask_horn.kernels.device import device as device_of
 from dask_horn.kernels.program import Program
-from dask_horn.kernels.random import derive_key, shuffled
+from dask_horn.kernels.random import shuffled
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales, training_program
+from dask_horn.randomness import Purpose, key
 from dask_horn.records import SubmodelId, SubmodelReport
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
 from dask_horn.training.tasks.division import partition_of, steps_of
 
 __all__ = ["Trained", "train_submodels"]
-
-# Set apart the random streams that one (seed, round, group) has.
-_BLOCK_ORDER, _ROW_ORDER, _MASKS = 1, 2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +46,9 @@ class Trained:
 
 
 def train_submodels(
-    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId]
+    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId], device: str
 ) -> list[Trained]:
-    """Train sub-models for one round, together on one device.
+    """Train sub-models for one round, together on the device of that name.
 
     What one becomes does not depend on which others there are. `starts` are their slices of the
     parent, which are not changed.
@@ -61,8 +60,9 @@ def train_submodels(
     """
     began = time.perf_counter()
     trainings = [_Training.plan(spec, which) for which in ids]
-    machine = device(spec.device).machine([one.program() for one in trainings], spec.standardizer)
-    machine.load(starts, [derive_key(spec.seed, *which, _MASKS) for which in ids])
+    own = device_of(device)
+    machine = own.machine([one.program(own) for one in trainings], spec.standardizer)
+    machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)
     ends = machine.parameters()
     seconds = (time.perf_counter() - began) / len(ids)
@@ -100,19 +100,18 @@ class _Training:
     def plan(cls, spec: RunSpec, which: SubmodelId) -> _Training:
         """Find out what it holds and how many steps it takes."""
         partition = partition_of(spec, which.round, which.group)
-        return cls(
-            spec, which, partition, spec.rates(which.round, steps_of(spec, partition, which))
-        )
+        rates = spec.rates(which.round, steps_of(spec, partition, which))
+        return cls(spec, which, partition, rates)
 
-    def program(self) -> Program:
-        """Write its program."""
+    def program(self, device: Device) -> Program:
+        """Write its program for a device."""
         spec, submodel = self.spec, self.which.submodel
         fractions = self.partition.fractions(submodel)
         return training_program(
             spec.network,
             self.partition.table_of(spec.network.parameters, submodel),
             submodel_scales(spec.network, fractions, spec.hidden_exponent),
-            device=device(spec.device),
+            device=device,
             batch_size=spec.batch_size,
             sample_dtype=spec.samples.decoded_dtype,
             optimizer=spec.optimizer,
@@ -127,9 +126,9 @@ class _Training:
         """
         done, seed = 0, self.spec.seed
         for number, (blocks, starts) in enumerate(_plan(self.spec, self.rates.size, self.which)):
-            key = derive_key(seed, *self.which, number, _ROW_ORDER)
+            order = shuffled(key(seed, Purpose.ROW_ORDER, *self.which, number), count_rows(blocks))
             stop = done + starts.size - 1
-            yield Steps(shuffled(key, count_rows(blocks)), starts, self.rates[done:stop], window)
+            yield Steps(order, starts, self.rates[done:stop], window)
             done = stop
 
     def note(self, steps: Steps, losses: NDArray[np.float64]) -> None:
@@ -183,8 +182,8 @@ def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training])
         for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
             steps = [next(to_come, _NO_STEPS) for to_come in steps_to_come]
             losses = machine.run(machine.stage(windows_now), steps)
-            for one, *taken in zip(trainings, steps, losses, strict=True):
-                one.note(*taken)
+            for one, taken, found in zip(trainings, steps, losses, strict=True):
+                one.note(taken, found)
 
 
 def _read(training: _Training) -> Generator[Window, None, None]:
@@ -210,8 +209,7 @@ def _plan(
     blocks = spec.rounds[round].group_blocks[group]
     row_bytes = decoded_row_bytes(spec.samples, spec.targets)
     for epoch in itertools.count():
-        key = derive_key(spec.seed, round, group, epoch, _BLOCK_ORDER)
-        order = shuffled(key, len(blocks))
+        order = shuffled(key(spec.seed, Purpose.BLOCK_ORDER, round, group, epoch), len(blocks))
         for span in window_spans([blocks[i] for i in order], row_bytes):
             starts = batch_starts(count_rows(span), spec.batch_size)[: n_steps + 1]
             yield _first_blocks(span, int(starts[-1])), starts

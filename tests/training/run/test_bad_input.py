@@ -132,7 +132,7 @@ def test_rows_that_are_held_out_are_looked_at_before_training(network, samples, 
 
 
 def test_nothing_decoded_is_left_where_preparing_fails(network, samples, store):
-    before = windows._decoded.n_bytes  # of tests that decode without a run
+    before = windows._decoded.n_bytes  # a graph that was computed by hand leaves its rows
     for validation_data in (samples[0], (samples[0], samples[1] + 1)):
         with pytest.raises((TypeError, ValueError), match="validation_data"):
             horn.train(network, store, validation_data=validation_data)
@@ -214,7 +214,7 @@ def test_an_unknown_name_lists_the_known(make, known):
         ({"momentum": 1.0}, ValueError, "momentum must be a number of at least 0 and below 1"),
         ({"beta_2": 1}, ValueError, "beta_2 must be a number of at least 0 and below 1, got 1"),
         ({"epsilon": 0}, ValueError, "epsilon must be a finite number above 0, got 0"),
-        ({"device": "tpu"}, ValueError, "device must be 'cpu' or 'auto', got 'tpu'"),
+        ({"device": "tpu"}, ValueError, "device must be one of 'cpu', 'auto', got 'tpu'"),
         ({"concentration": 0}, ValueError, "concentration must be a finite number above 0, got 0"),
         (
             {"validation_fraction": 1.0},

@@ -108,7 +108,7 @@ def _train(spec, start=None, partition=None, round=0, group=0, submodel=0):
     start = _parameters(spec.network) if start is None else start
     partition = _all_to(spec.network, submodel) if partition is None else partition
     with patch.object(module, "partition_of", return_value=partition):
-        return module.train_submodels(spec, [start], [SubmodelId(round, group, submodel)])[0]
+        return module.train_submodels(spec, [start], [SubmodelId(round, group, submodel)], "cpu")[0]
 
 
 # ----------------------------------------------------- partition, training and merge together
@@ -314,9 +314,9 @@ def test_submodels_that_train_together_become_what_they_do_alone(monkeypatch, wi
         .take(vector)
         for which in ids
     ]
-    together = module.train_submodels(spec, starts, ids)
+    together = module.train_submodels(spec, starts, ids, "cpu")
     for start, which, found in zip(starts, ids, together, strict=True):
-        (alone,) = module.train_submodels(spec, [start], [which])
+        (alone,) = module.train_submodels(spec, [start], [which], "cpu")
         assert found.delta.tobytes() == alone.delta.tobytes()
         assert replace(found.report, seconds=0) == replace(alone.report, seconds=0)
 
