@@ -57,12 +57,11 @@ def adamw_step(
     state: AdamState,
     learning_rate: float,
     weight_decay: float = 0.0,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
+    betas: tuple[float, float] = (0.9, 0.999),
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, AdamState]:
     """The parameters and state after one step of AdamW, whose weight decay is decoupled."""
-    step = state.step + 1
+    step, (beta1, beta2) = state.step + 1, betas
     after, first, second = {}, {}, {}
     for name in params:
         g = tensor_of(grads, name)

@@ -178,7 +178,8 @@ def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=N
         counted = None if case.counted is None else case.counted[rows]
         outputs, _ = oracle.forward(network, params, x, scales, kept, counted)
         losses.append(oracle.loss(network, outputs, targets, class_weights, counted))
-        grads = oracle.gradients(network, params, x, targets, scales, kept, class_weights, counted)
+        options = oracle.Options(scales or {}, kept, counted=counted)
+        grads = oracle.gradients(network, params, x, targets, options, class_weights)
         params, velocity, adam = _update(network, params, grads, velocity, adam, rate, optimizer)
     return losses, params
 
@@ -189,7 +190,7 @@ def _update(network, params, grads, velocity, adam, rate, optimizer: Optimizer):
     if optimizer.name == "adamw":
         params, adam = oracle.adamw_step(
             *(network, params, grads, adam, rate, optimizer.weight_decay),
-            *(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon),
+            *((optimizer.beta_1, optimizer.beta_2), optimizer.epsilon),
         )
     else:
         params, velocity = oracle.sgd_step(

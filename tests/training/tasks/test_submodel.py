@@ -128,11 +128,8 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     params, optimizer = start, spec.optimizer
     velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
     for rate in spec.schedule.rates(round, n_steps):
-        grads = oracle.gradients(
-            *(network, params, x, Y[rows], scales),
-            class_weight=spec.class_weights,
-            counted=counted_steps(network, samples[rows]),
-        )
+        options = oracle.Options(scales, counted=counted_steps(network, samples[rows]))
+        grads = oracle.gradients(network, params, x, Y[rows], options, spec.class_weights)
         grads = {name: connected[name] * g for name, g in grads.items()}
         if optimizer.name == "sgd":
             params, velocity = oracle.sgd_step(

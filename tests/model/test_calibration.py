@@ -16,8 +16,8 @@ from scipy.special import expit, softmax
 import dask_horn as horn
 from dask_horn import Ensemble, Model, ModelFormatError
 from dask_horn.data import write_samples
-from tests.test_model import MAKERS, N_FEATURES, edit_attributes, expected_outputs, make_model
-from tests.test_model import X as FEW
+from tests.model.untrained import MAKERS, N_FEATURES, edit_attributes, expected_outputs, make_model
+from tests.model.untrained import X as FEW
 
 GENERATOR = np.random.default_rng(11)
 X = GENERATOR.normal(3, 2, (4000, N_FEATURES))
