@@ -15,15 +15,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "checked_bool",
-    "checked_choice",
-    "checked_integer",
-    "checked_mask_value",
-    "checked_name",
-    "checked_number",
-]
-
 # A layer's name becomes a name in a store, where "/", "." and a leading "_" have a meaning.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 

@@ -10,16 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = [
-    "ChunkReadError",
-    "DivergedError",
-    "HornError",
-    "ModelFormatError",
-    "ScratchError",
-    "WorkerLostError",
-    "naming",
-]
-
 
 class HornError(Exception):
     """Base of the library's own errors."""

@@ -10,31 +10,31 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Purpose", "generator", "key"]
-
 
 class Purpose(IntEnum):
     """What is drawn, and by which numbers a draw is told from others of its kind.
 
-    The values belong to what a seed means: a new purpose takes a new one.
+    The values belong to what a seed means, and so to checkpoints: they never change, and a new
+    purpose takes a new one. The large ones are words that version 0.1 used.
     """
 
-    INITIAL_VALUES = 1  #: member, tensor
-    PARTITION = 2  #: round, group, axis
-    DEAL = 3  #: which group gets which row blocks
-    HOLD_OUT = 4  #: rows for validation, of stored samples
-    SPOOL = 5  #: the order of samples in memory as they are stored
-    BLOCK_ORDER = 6  #: round, group, pass
-    ROW_ORDER = 7  #: round, group, sub-model, window
-    MASKS = 8  #: round, group, sub-model
-    POPULATION_BLOCKS = 9  #: member
-    POPULATION_ROWS = 10  #: member, window
-    SAMPLED_INFERENCE = 11  #: layer
-    PARTIAL_FIT = 12  #: calls before
+    BLOCK_ORDER = 1  #: round, group, pass
+    ROW_ORDER = 2  #: round, group, sub-model, window
+    MASKS = 3  #: round, group, sub-model
+    INITIAL_VALUES = 4  #: member, tensor
+    POPULATION_BLOCKS = 5  #: member
+    POPULATION_ROWS = 6  #: member, window
+    SAMPLED_INFERENCE = 7  #: layer
+    PARTIAL_FIT = 8  #: calls before
+    PARTITION = int.from_bytes(b"part", "big")  #: round, group, axis
+    DEAL = int.from_bytes(b"deal", "little")  #: which group gets which row blocks
+    HOLD_OUT = int.from_bytes(b"hold out", "little")  #: rows for validation, of stored samples
+    SPOOL = int.from_bytes(b"spool", "little")  #: the order in which samples in memory are stored
 
 
 def _sequence(seed: int, purpose: Purpose, ids: tuple[int, ...]) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed, spawn_key=(purpose, *ids))
+    # The purpose, which is not 0, is the last word, and settles how many there are before it.
+    return np.random.SeedSequence([seed, *ids, purpose])
 
 
 def key(seed: int, purpose: Purpose, *ids: int) -> int:
@@ -46,7 +46,7 @@ def key(seed: int, purpose: Purpose, *ids: int) -> int:
         The run's, not negative.
     purpose : Purpose
     *ids : int
-        The numbers that the purpose names, each below 2**32.
+        The numbers that the purpose names, all of them, each below 2**32.
 
     Examples
     --------

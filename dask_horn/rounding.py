@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["ceil_div", "round_up"]
-
 
 def ceil_div(n: int, size: int) -> int:
     """Return how many pieces of `size` hold n.

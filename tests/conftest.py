@@ -1,9 +1,44 @@
-"""Settings of the whole test suite."""
+"""Settings of the whole test suite, and a cluster for those who ask for one."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 # A first example may compile kernels, and other processes take the cores: time proves nothing.
 settings.register_profile("dask_horn", deadline=None)
 settings.load_profile("dask_horn")
+
+
+@pytest.fixture(scope="module")
+def local_cluster():
+    """Two workers, which are processes; tests that kill workers start their own."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(local_cluster):
+    """The default client while the test runs, and no longer: other tests train without one."""
+    from distributed import Client
+
+    with Client(local_cluster) as client:
+        yield client
+
+
+@pytest.fixture(params=["threads", pytest.param("cluster", marks=pytest.mark.cluster)])
+def on_threads_and_cluster(request):
+    """Runs a test twice: here, and on the workers."""
+    if request.param == "cluster":
+        request.getfixturevalue("client")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "client" in getattr(item, "fixturenames", ()):
+            item.add_marker("cluster")

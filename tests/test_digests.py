@@ -22,6 +22,7 @@ PINNED = {
 }
 
 
+@pytest.mark.slow
 def test_the_same_bits_as_recorded():
     features = target()[2].split(",")
     if platform.machine() not in ("x86_64", "AMD64") or "+fma" not in features:

@@ -39,6 +39,7 @@ def _run(folder: Path, *command: str) -> str:
     return found.stdout
 
 
+@pytest.mark.examples
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs(name, tmp_path):
     arguments, words = EXAMPLES[name]
@@ -60,6 +61,7 @@ def test_examples_may_be_imported_by_workers(name):
     assert '\nif __name__ == "__main__":' in source
 
 
+@pytest.mark.examples
 def test_python_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert len(blocks) == 2

@@ -13,8 +13,6 @@ import click
 
 from dask_horn.errors import HornError
 
-__all__ = ["Command", "Group", "OptionError", "gather", "integers", "option"]
-
 _MISTAKES = (ValueError, TypeError, FileNotFoundError, FileExistsError)
 _MISTAKE, _FAILURE, _INTERRUPTED = 2, 1, 130
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dask_horn.model import Ensemble, Model
     from dask_horn.training import TrainingResult
 
-__all__ = ["demo"]
-
 # No checkpoint in a run of seconds: each costs as much as a few of its rounds.
 _SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 12, "checkpoint_every": 12}
 _DROPPED_PIXELS = 0.1  # chosen by cross-validation among the training digits

@@ -8,8 +8,6 @@ import click
 
 from dask_horn.cli.command import Command
 
-__all__ = ["info"]
-
 _CLASSES_SHOWN = 20
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -13,63 +14,56 @@ if TYPE_CHECKING:
     from dask_horn.data import SampleForm, SampleStore
     from dask_horn.network import Layer, Network
 
-__all__ = ["NetworkOptions", "network_options"]
-
 # The options that --layers replaces.
 _REPLACED = ("hidden", "activation", "dropout", "dropconnect")
 
+_network = partial(option, section="Network")
+
 _OPTIONS = (
-    option(
+    _network(
         "--hidden",
         callback=integers,
         default="256,256",
         metavar="N[,N…]",
-        section="Network",
         help="Units of each hidden layer.",
     ),
-    option(
+    _network(
         "--layers",
         metavar="LAYERS",
-        section="Network",
         help="Hidden layers in Python's notation, as in the examples; replaces --hidden, "
         "--activation, --dropout and --dropconnect. The output layer follows from y.",
     ),
-    option(
+    _network(
         "--input-shape",
         callback=integers,
         metavar="N[,N…]",
-        section="Network",
         help="Shape in which --layers gets a sample; by default its shape in DATA.zarr.",
     ),
-    option(
+    _network(
         "--activation",
         type=click.Choice(["relu", "tanh", "sigmoid", "gelu", "leaky_relu"]),
         metavar="NAME",
         default="relu",
-        section="Network",
         help="Activation of the hidden layers: relu, tanh, sigmoid, gelu or leaky_relu.",
     ),
-    option(
+    _network(
         "--dropout",
         type=float,
         metavar="RATE",
         default=0.2,
-        section="Network",
         help="Probability of dropping a hidden unit in a training step.",
     ),
-    option(
+    _network(
         "--dropconnect",
         type=float,
         metavar="RATE",
         default=0.0,
-        section="Network",
         help="Probability of dropping a weight of a hidden layer in a training step. Dropout also "
         "stays on, unless you give --dropout 0.",
     ),
-    option(
+    _network(
         "--regression",
         is_flag=True,
-        section="Network",
         help="Treat integers in y as values, not as classes. Floats are always values.",
     ),
 )

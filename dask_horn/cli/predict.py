@@ -7,9 +7,6 @@ import click
 from dask_horn.cli.command import Command, option
 from dask_horn.cli.workers import scheduler_option, working
 
-__all__ = ["predict"]
-
-
 _EXAMPLES = """
 dask-horn predict MODEL.zarr NEW.zarr --out PREDICTED.zarr
 dask-horn predict MODEL.zarr s3://bucket/new.zarr --out s3://bucket/predicted.zarr --proba

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from dask_horn.network import Network
 
-__all__ = ["run_session"]
-
 _PREPARING = "Reading the samples and loading kernels (the first run compiles them) …"
 _STOPPING = "\nStopping after this round; press Ctrl-C again to stop at once.\n"
 

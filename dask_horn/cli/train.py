@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +16,6 @@ from dask_horn.cli.workers import scheduler_option, workers_option
 if TYPE_CHECKING:
     from dask_horn.data import SampleStore
     from dask_horn.network import Network
-
-__all__ = ["train"]
 
 # Defaults are those of `TrainingOptions`, written out since help must not load it; a test compares.
 
@@ -31,34 +30,34 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     --scheduler tcp://10.0.0.1:8786 --groups 8 --submodels 4
 """
 
+_file = partial(option, section="Files")
+_division = partial(option, section="Division")
+_training = partial(option, section="Training")
+
 _FILES = (
-    option(
+    _file(
         "--out",
         metavar="MODEL.zarr",
         required=True,
-        section="Files",
         help="Where to save the model: a path or URL.",
     ),
-    option(
+    _file(
         "--validation",
         "validation_data",
         metavar="DATA.zarr",
-        section="Files",
         help="Score the model on these samples after each round.",
     ),
-    option(
+    _file(
         "--checkpoint",
         metavar="FOLDER",
-        section="Files",
         help="Save the run's state here; the same command then resumes it.",
     ),
-    option(
+    _file(
         "--history",
         metavar="FILE.csv",
-        section="Files",
         help="Write one line per round: losses, score, seconds, bytes.",
     ),
-    option("--overwrite", is_flag=True, section="Files", help="Replace the model at --out."),
+    _file("--overwrite", is_flag=True, help="Replace the model at --out."),
 )
 
 
@@ -93,110 +92,97 @@ class Files:
 @click.argument("data", metavar="DATA.zarr")
 @gather("files", Files, _FILES)
 @network_options
-@option(
+@_division(
     "--groups",
     "n_groups",
     type=int,
     metavar="G",
     default=1,
-    section="Division",
     help="Number of worker groups; each trains a copy of the model on its own subset of the "
     "samples.",
 )
-@option(
+@_division(
     "--submodels",
     "n_submodels",
     callback=integers,
     metavar="K[,K…]",
     default="2",
-    section="Division",
     help="Number of disconnected sub-models in each group. They are joined towards the end of the "
     "run: to K/2, K/4, ..., 1, unless that would take longer than the rounds before. A list gives "
     "the number for each round; the last one repeats.",
 )
-@option(
+@_division(
     "--merge",
     type=click.Choice(["average", "ensemble"]),
     default="average",
-    section="Division",
     help="Average the groups into one model, or keep each as a member of an ensemble.",
 )
-@option(
+@_division(
     "--group-data",
     type=click.Choice(["subset", "all"]),
     default="subset",
-    section="Division",
     help="Train each group on its own subset of the samples, or on all of them.",
 )
-@option(
+@_training(
     "--rounds",
     "n_rounds",
     type=int,
     metavar="N",
     default=30,
-    section="Training",
     help="Number of rounds. In each one the sub-models are trained, then merged.",
 )
-@option(
+@_training(
     "--steps-per-round",
     type=int,
     metavar="N",
-    section="Training",
     help="Optimizer steps of each sub-model per round; by default one pass over the group's "
     "samples, but at least 50.",
 )
-@option(
+@_training(
     "--batch-size",
     type=int,
     metavar="N",
-    section="Training",
     help="Samples per step; by default 128, or less if there are few samples.",
 )
-@option(
+@_training(
     "--optimizer",
     type=click.Choice(["adamw", "sgd"]),
     default="adamw",
-    section="Training",
     help="Optimizer of the sub-models.",
 )
-@option(
+@_training(
     "--learning-rate",
     type=float,
     metavar="RATE",
-    section="Training",
     help="Highest learning rate of the run; the default depends on the optimizer and the widest "
     "hidden layer.",
 )
-@option(
+@_training(
     "--weight-decay",
     type=float,
     metavar="RATE",
-    section="Training",
     help="Weight decay, not applied to biases. The default is 0 for sgd; for adamw it depends on "
     "the number of samples and the length of the run.",
 )
-@option(
+@_training(
     "--early-stopping",
     is_flag=True,
-    section="Training",
     help="Stop when the validation score no longer improves, and keep the best round's model. "
     "Without --validation, a tenth of the samples is held out.",
 )
-@option(
+@_training(
     "--seed",
     "random_state",
     type=int,
     metavar="N",
     default=0,
-    section="Training",
     help="Random seed. The same data, settings and seed give the same model on any number of "
     "workers.",
 )
-@option(
+@_training(
     "--device",
     type=click.Choice(["cpu", "auto"]),
     default="cpu",
-    section="Training",
     help="Device to train on; auto chooses one when the run starts.",
 )
 @scheduler_option

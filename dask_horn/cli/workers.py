@@ -9,6 +9,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,22 +19,20 @@ from dask_horn.cli.command import option
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
-__all__ = ["scheduler_option", "workers_option", "working"]
-
 _PATIENCE = "30s"  # with a scheduler that does not answer
 
-scheduler_option: Callable[..., Any] = option(
+_cluster = partial(option, section="Cluster")
+
+scheduler_option: Callable[..., Any] = _cluster(
     "--scheduler",
     metavar="ADDRESS",
-    section="Cluster",
     help="Address of a running Dask cluster to use, such as tcp://10.0.0.1:8786.",
 )
 
-workers_option: Callable[..., Any] = option(
+workers_option: Callable[..., Any] = _cluster(
     "--workers",
     type=int,
     metavar="N",
-    section="Cluster",
     help="Number of one-thread worker processes to start on this machine; by default one per core, "
     "but no more than can work at once. With 0, work in this process.",
 )

@@ -21,8 +21,6 @@ from dask_horn.kernels.device import Kernels
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["ClusterExecutor"]
-
 
 class ClusterExecutor:
     """Submits to the cluster of a `distributed.Client`, and keeps the futures."""

@@ -11,8 +11,6 @@ from dask_horn.cluster.client import ClusterExecutor
 from dask_horn.cluster.executor import Executor
 from dask_horn.cluster.local import LocalExecutor
 
-__all__ = ["current_executor"]
-
 
 def current_executor() -> Executor:
     """Return the current Dask client's cluster, or Dask's scheduler in this process without one.

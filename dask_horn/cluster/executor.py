@@ -11,8 +11,6 @@ from dask.delayed import Delayed
 from dask_horn.cluster.placement import Placement
 from dask_horn.kernels.device import Kernels
 
-__all__ = ["Executor"]
-
 
 class Executor(Protocol):
     """Where the tasks of a run are done."""

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import fsspec
 
-__all__ = ["exists", "marker", "new_folder", "remove_folder"]
-
 
 def new_folder(base: str) -> str:
     """Create a folder of our own under `base`, a path or URL."""

@@ -15,8 +15,6 @@ from dask_horn.cluster.placement import Placement, spread
 from dask_horn.data import computed_by, forget
 from dask_horn.kernels.device import Kernels
 
-__all__ = ["LocalExecutor"]
-
 _MODEST = 2**30  # bytes of memory that any machine has
 
 

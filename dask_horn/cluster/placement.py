@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-__all__ = ["Placement", "Seat", "spread"]
-
 
 class Seat(NamedTuple):
     """A place for a task."""

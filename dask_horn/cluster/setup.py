@@ -9,8 +9,6 @@ from distributed import WorkerPlugin
 
 from dask_horn.kernels.device import Kernels
 
-__all__ = ["WorkerSetup"]
-
 
 class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
     """Has kernels compiled or loaded when a worker starts, or when this is registered.

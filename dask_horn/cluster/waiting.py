@@ -11,8 +11,6 @@ from dask_horn.errors import HornError, WorkerLostError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["result_of", "wait_for_a_worker"]
-
 _PATIENCE = 15.0  # seconds without a worker before that is said
 
 

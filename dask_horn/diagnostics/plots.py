@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from dask_horn.partition import Partition
 
-__all__ = ["plot_history", "plot_partition"]
-
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _TRAINING, _VALIDATION, _SCORE = "#0072B2", "#D55E00", "#009E73"
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from dask_horn.training import TrainingResult
 
-__all__ = ["ProgressBar"]
-
 _LINES = 10  # about so many lines for a whole run in a log
 
 

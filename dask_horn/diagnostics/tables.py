@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,20 +13,10 @@ if TYPE_CHECKING:
 
     from dask_horn.training import TrainingResult
 
-__all__ = ["history_html", "history_table", "result_html"]
-
 _MEGABYTE = 1e6
 
 # Inline styles, since notebooks keep no style sheets; colours are the page's own.
 _CELL = "text-align: right; padding: 0.1em 0.8em"
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One column: its heading, and a text per round."""
-
-    heading: str
-    cells: tuple[str, ...]
 
 
 def history_table(history: History) -> Table:
@@ -57,9 +46,9 @@ def history_table(history: History) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     columns = _columns(history)
-    for column in columns:
-        table.add_column(column.heading, justify="right")
-    for row in zip(*(column.cells for column in columns), strict=True):
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     return table
 
@@ -77,10 +66,10 @@ def history_html(history: History) -> str:
         HTML that needs no scripts and no style sheet.
     """
     columns = _columns(history)
-    head = "".join(f'<th style="{_CELL}">{escape(column.heading)}</th>' for column in columns)
+    head = "".join(f'<th style="{_CELL}">{escape(heading)}</th>' for heading in columns)
     rows = "".join(
         "<tr>" + "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in row) + "</tr>"
-        for row in zip(*(column.cells for column in columns), strict=True)
+        for row in zip(*columns.values(), strict=True)
     )
     return (
         '<div style="max-height: 24em; overflow: auto; display: inline-block">'
@@ -111,28 +100,19 @@ def result_html(result: TrainingResult) -> str:
     )
 
 
-def _columns(history: Sequence[RoundRecord]) -> list[_Column]:
-    """Lay out the columns; those about validation only if there was validation data."""
-    columns = [
-        _Column("round", tuple(str(record.round) for record in history)),
-        _Column("groups ×\nsub-models", tuple(_division(record) for record in history)),
-        _Column("loss", tuple(_loss(record.loss) for record in history)),
-    ]
+def _columns(history: Sequence[RoundRecord]) -> dict[str, list[str]]:
+    """Lay out a text per round by heading; about validation only if there was validation data."""
+    columns = {
+        "round": [str(record.round) for record in history],
+        "groups ×\nsub-models": [f"{one.n_groups} × {one.n_submodels}" for one in history],
+        "loss": [_loss(record.loss) for record in history],
+    }
     if any(record.validation_loss is not None for record in history):
-        columns += [
-            _Column("validation loss", tuple(_loss(record.validation_loss) for record in history)),
-            _Column("score", tuple(_score(record.validation_score) for record in history)),
-        ]
-    return [
-        *columns,
-        _Column("seconds", tuple(f"{record.seconds:.2f}" for record in history)),
-        _Column("MB moved", tuple(f"{_moved(record):.2f}" for record in history)),
-    ]
-
-
-def _division(record: RoundRecord) -> str:
-    """Write groups × sub-models in each."""
-    return f"{record.n_groups} × {record.n_submodels}"
+        columns["validation loss"] = [_loss(record.validation_loss) for record in history]
+        columns["score"] = [_score(record.validation_score) for record in history]
+    columns["seconds"] = [f"{record.seconds:.2f}" for record in history]
+    columns["MB moved"] = [f"{_moved(record):.2f}" for record in history]
+    return columns
 
 
 def _loss(loss: float | None) -> str:

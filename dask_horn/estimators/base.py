@@ -37,8 +37,6 @@ from dask_horn.randomness import Purpose, key
 from dask_horn.records import Callback, History
 from dask_horn.training import Given, Settled, TrainingOptions, run
 
-__all__ = ["HornEstimator", "Task", "merges"]
-
 _OPTIONS = {option.name for option in dataclasses.fields(TrainingOptions)}
 
 

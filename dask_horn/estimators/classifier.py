@@ -23,8 +23,6 @@ from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Settled
 
-__all__ = ["HornClassifier"]
-
 
 @documented
 @dataclass(eq=False, repr=False, kw_only=True)

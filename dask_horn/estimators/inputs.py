@@ -30,15 +30,6 @@ from dask_horn.data.values.arrays import (
     plain_labels,
 )
 
-__all__ = [
-    "checked_pair",
-    "checked_samples",
-    "distinct_labels",
-    "n_columns",
-    "sample_shape",
-    "to_memory",
-]
-
 
 def sample_shape(X: Any) -> tuple[int, ...]:
     """Shape of one sample, also of Dask frames, whose length is not known."""
@@ -169,7 +160,8 @@ def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
     if in_memory(X):
         X = np.asarray(X)
     elif is_lazy(X):
-        X = known_samples(X)
+        with current_executor().scheduling():
+            X = known_samples(X)
     check_lengths(int(X.shape[0]), len(y))
     return to_memory(filled_beside(X, y, form))
 
@@ -179,11 +171,11 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
 
     Those of padding are none; only where there may be such, samples are read.
     """
-    if form.pads_targets:
-        samples = known_samples(X) if is_lazy(X) else X
-        labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
-        y = filled_beside(samples, labels, form)
     with current_executor().scheduling():
+        if form.pads_targets:
+            samples = known_samples(X) if is_lazy(X) else X
+            labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
+            y = filled_beside(samples, labels, form)
         return chunked_classes(y, form.target_steps)
 
 

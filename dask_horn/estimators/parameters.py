@@ -15,8 +15,6 @@ from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.program import RULES
 from dask_horn.training.plan.merge_rules import MERGES
 
-__all__ = ["documented"]
-
 
 def _one_of(names: Iterable[str]) -> str:
     """Return the type of a parameter that is one of these names."""

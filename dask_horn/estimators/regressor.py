@@ -18,8 +18,6 @@ from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Model
 
-__all__ = ["HornRegressor"]
-
 _LOSSES = ("squared_error", "huber")
 
 

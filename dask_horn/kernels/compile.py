@@ -32,20 +32,6 @@ from numpy.typing import NDArray
 from dask_horn import rounding
 from dask_horn.kernels.program import Operation
 
-__all__ = [
-    "OPTIONS",
-    "Kernel",
-    "address_table",
-    "cache_folder",
-    "compiled",
-    "inlined",
-    "is_registered",
-    "kernel",
-    "ready",
-    "registered",
-    "target",
-]
-
 # Python's division check keeps loops from vectorizing; numpy's rules (inf, nan) do not.
 OPTIONS = {"error_model": "numpy"}
 
@@ -148,6 +134,7 @@ class Compiled(Generic[Parameters, Result]):
                     self._native = self._compiler(self.function)
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        """Call the machine code."""
         return cast(Result, self.native()(*args, **kwargs))
 
 

@@ -16,20 +16,6 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.program import Operation, Program
 
-__all__ = [
-    "DEVICES",
-    "KNOWN_DEVICES",
-    "Device",
-    "Kernels",
-    "Machine",
-    "MissingKernelError",
-    "Scaling",
-    "Steps",
-    "Window",
-    "device",
-    "settled_device",
-]
-
 # Where each device is defined, as DEVICE: the one place that knows them all.
 _MODULES = {
     "cpu": "dask_horn.kernels.cpu.machine",

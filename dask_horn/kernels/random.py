@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled, inlined
 
-__all__ = ["philox", "shuffled"]
-
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)

@@ -5,6 +5,4 @@ from __future__ import annotations
 from dask_horn import rounding
 from dask_horn.kernels.compile import inlined
 
-__all__ = ["ceil_div", "round_up"]
-
 ceil_div, round_up = inlined(rounding.ceil_div), inlined(rounding.round_up)

@@ -14,8 +14,6 @@ import numpy as np
 from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.opcodes import CLIP, RATE, RULE, STEP
 
-__all__ = ["RULES", "Rule"]
-
 
 class Rule(NamedTuple):
     """How one optimizer moves a parameter."""

@@ -14,8 +14,6 @@ import numpy as np
 
 from dask_horn.kernels.compile import inlined
 
-__all__ = ["ACTIVATIONS", "LEAKY_SLOPE", "NEEDS_INPUT", "exp_negative"]
-
 #: Slope of leaky_relu below zero.
 LEAKY_SLOPE = 0.01
 

@@ -16,20 +16,6 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import compiled, inlined
 
-__all__ = [
-    "LENGTHS",
-    "N_AXES",
-    "N_COLUMNS",
-    "OFFSET",
-    "UNITS",
-    "WHOLE_LENGTHS",
-    "WHOLE_OFFSET",
-    "outer_step",
-    "put_constant",
-    "put_slice",
-    "take_slice",
-]
-
 #: Most dimensions of a tensor.
 N_AXES = 4
 # Columns of a layout.

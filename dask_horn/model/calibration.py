@@ -17,8 +17,6 @@ from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from dask_horn.checks import checked_number
 from dask_horn.data import TargetKind
 
-__all__ = ["check_temperature", "fit_temperature", "pool_logs", "temper"]
-
 # Bounds of the search for the temperature, in units of the mean distance between logits.
 _LOWEST, _HIGHEST = 1e-4, 1e3
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dask_horn.data import SampleForm
 from dask_horn.network import Embedding, Network
 
-__all__ = ["sample_form"]
-
 
 def sample_form(network: Network) -> SampleForm:
     """Return the form of samples and targets that a network takes.

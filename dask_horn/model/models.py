@@ -25,8 +25,6 @@ from dask_horn.model.store import create_group, read, write_ensemble, write_mode
 from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
 
-__all__ = ["Ensemble", "Model", "load"]
-
 
 @dataclass(frozen=True, eq=False)
 class Model(ModelParts, Predictor):

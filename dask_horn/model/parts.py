@@ -11,8 +11,6 @@ from dask_horn.data import Standardizer, Targets
 from dask_horn.model.calibration import check_temperature
 from dask_horn.network import Network
 
-__all__ = ["ModelParts"]
-
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:

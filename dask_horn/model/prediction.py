@@ -21,8 +21,6 @@ from dask_horn.model.form import sample_form
 from dask_horn.model.sampling import Draws
 from dask_horn.network import Network
 
-__all__ = ["Predictor"]
-
 
 class Predictor(ABC):
     """What models and ensembles have in common: prediction and calibration.

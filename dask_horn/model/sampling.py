@@ -7,7 +7,7 @@ and no masks are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,6 @@ from dask_horn.checks import checked_integer
 from dask_horn.kernels.scalars import LEAKY_SLOPE
 from dask_horn.network import Dense, Dropout, Network, PlacedLayer
 from dask_horn.randomness import Purpose, generator
-
-__all__ = ["Draws", "SampledLayers", "first_sampled"]
 
 Array = NDArray[np.float32]
 
@@ -151,16 +149,11 @@ def _moments(
 ) -> tuple[Array, Array]:
     """Return mean and mean square of an activation over draws of its argument, each (units,)."""
     first, second = np.zeros_like(mean), np.zeros_like(mean)
-    for numbers in _blocks(normal):
-        active = function(numbers * spread + mean)
+    for start in range(0, len(normal), _BLOCK):
+        active = function(normal[start : start + _BLOCK] * spread + mean)
         first += active.sum(axis=0)
         second += np.einsum("ij,ij->j", active, active)
     return first / np.float32(len(normal)), second / np.float32(len(normal))
-
-
-def _blocks(normal: Array) -> Iterator[Array]:
-    for start in range(0, len(normal), _BLOCK):
-        yield normal[start : start + _BLOCK]
 
 
 def _relu(z: Array) -> Array:

@@ -18,21 +18,11 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer, Targets
+from dask_horn.data.store.locations import foreign_content
 from dask_horn.errors import ModelFormatError
 from dask_horn.model.calibration import check_temperature
 from dask_horn.model.parts import ModelParts
 from dask_horn.network import Network, ParameterTable
-
-__all__ = [
-    "FORMAT",
-    "StoredModels",
-    "check_free",
-    "create_group",
-    "read",
-    "read_versions",
-    "write_ensemble",
-    "write_model",
-]
 
 FORMAT = 1
 _ATTRIBUTE = "dask_horn"
@@ -64,8 +54,7 @@ def check_free(location: str, overwrite: bool) -> None:
     try:
         present = zarr.open_group(location, mode="r")
     except FileNotFoundError:
-        free = "://" in location or not os.path.exists(location)
-        if not free and not (os.path.isdir(location) and not os.listdir(location)):
+        if foreign_content(location):
             raise FileExistsError(
                 f"{location} exists and is not a model; choose another path"
             ) from None

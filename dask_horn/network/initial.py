@@ -15,8 +15,6 @@ from dask_horn.checks import checked_integer
 from dask_horn.network.elements.parameters import ParameterTable, TensorSpec
 from dask_horn.randomness import Purpose, generator
 
-__all__ = ["initial_values", "spread"]
-
 # Activations that halve the power of a zero-mean input; He's variance 2 / fan_in compensates.
 _RECTIFIERS = frozenset({"relu", "leaky_relu", "gelu"})
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.network.elements.parameters import Shape
-from dask_horn.network.layers import Layer, layer_from_config
-
-__all__ = ["FORMAT_VERSION"]
+from dask_horn.network.layers import Layer
+from dask_horn.network.registry import layer_from_config
 
 FORMAT_VERSION = 1  # to be raised when an older reader could misunderstand a text
 

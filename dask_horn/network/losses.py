@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
 
-__all__ = ["HUBER_DELTA", "LOSSES", "Loss"]
-
 #: Where huber turns from quadratic to linear, in standard deviations of the target.
 HUBER_DELTA = 1.0
 

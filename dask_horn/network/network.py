@@ -31,8 +31,6 @@ from dask_horn.network.sequences import (
 )
 from dask_horn.network.summary import table_of
 
-__all__ = ["Network"]
-
 
 @dataclass(frozen=True, init=False, repr=False)
 class Network:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dask_horn.network.layers import Dense, Layer
 from dask_horn.network.network import Network
 
-__all__ = ["with_outputs"]
-
 
 def with_outputs(
     hidden: Sequence[Layer], n_outputs: int, input_shape: int | Sequence[int], loss: str

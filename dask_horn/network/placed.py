@@ -13,8 +13,6 @@ from dask_horn.network.elements.parameters import Shape, TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers import Layer
 
-__all__ = ["INPUT", "OUTPUT", "PlacedLayer"]
-
 INPUT = "input"  # the unit axis of the features
 OUTPUT = "output"  # the last layer's name, and so the unit axis of the outputs
 

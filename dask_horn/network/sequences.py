@@ -8,8 +8,6 @@ from typing import Literal
 from dask_horn.network.layers import Embedding, Recurrent
 from dask_horn.network.placed import PlacedLayer
 
-__all__ = ["Standardizing"]
-
 #: By each feature's statistics, by each unit's over all positions, or not at all.
 Standardizing = Literal["features", "units", "none"]
 

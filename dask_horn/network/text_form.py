@@ -9,9 +9,8 @@ import ast
 import difflib
 from typing import Any
 
-from dask_horn.network.layers import LAYERS, Layer
-
-__all__ = ["layers_from_text"]
+from dask_horn.network.layers import Layer
+from dask_horn.network.registry import LAYERS
 
 _KINDS = {kind.__name__: kind for kind in LAYERS.values()}
 

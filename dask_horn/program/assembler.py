@@ -12,8 +12,6 @@ from dask_horn.kernels.device import Device, MissingKernelError
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.rounding import round_up
 
-__all__ = ["Assembler"]
-
 _SPARE = -1  # stands for the spare place until it is known where that is
 
 

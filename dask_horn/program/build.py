@@ -25,14 +25,6 @@ from dask_horn.program.layers import EMITTERS, Context, EmittedLayer, Emitter
 from dask_horn.program.optimizers import Optimizer, Update
 from dask_horn.program.padding import counted_rows, emit_padding, reserve_counted
 
-__all__ = [
-    "PREDICTION_BATCH",
-    "prediction_program",
-    "statistics_program",
-    "submodel_scales",
-    "training_program",
-]
-
 #: Rows that are predicted together: enough for the products' full speed.
 PREDICTION_BATCH = 64
 

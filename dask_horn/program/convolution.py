@@ -12,8 +12,6 @@ from dask_horn.network import Conv2D, PlacedLayer, TensorSpec
 from dask_horn.program.images import window_sizes
 from dask_horn.program.layers import Context, emits
 
-__all__ = ["EmittedConv2D", "emit_conv2d"]
-
 
 @dataclass(frozen=True)
 class EmittedConv2D:

@@ -12,8 +12,6 @@ from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Dense, PlacedLayer, TensorSpec
 from dask_horn.program.layers import Context
 
-__all__ = ["EmittedDense", "emit_dense", "matrix_shape"]
-
 
 @dataclass(frozen=True)
 class EmittedDense:

@@ -18,8 +18,6 @@ from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape
 from dask_horn.program.layers import Context, emits
 from dask_horn.program.masks import draw_masks, keep_of_mask
 
-__all__ = ["EmittedDropConnect", "EmittedSharedMask", "emit_fully_connected"]
-
 
 @emits(Dense)
 def emit_fully_connected(

@@ -8,8 +8,6 @@ from dask_horn.kernels.program import Operation
 from dask_horn.network import Dropout, PlacedLayer
 from dask_horn.program.layers import Context, emits
 
-__all__ = ["EmittedDropout", "emit_dropout"]
-
 
 @dataclass(frozen=True)
 class EmittedDropout:

@@ -8,8 +8,6 @@ from dask_horn.kernels.program import Operation
 from dask_horn.network import Embedding, PlacedLayer, TensorSpec
 from dask_horn.program.layers import Context, emits
 
-__all__ = ["EmittedEmbedding", "emit_embedding"]
-
 
 @dataclass(frozen=True)
 class EmittedEmbedding:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from dask_horn.network import Flatten, PlacedLayer
 from dask_horn.program.layers import Context, emits
 
-__all__ = ["EmittedFlatten", "emit_flatten"]
-
 
 @dataclass(frozen=True)
 class EmittedFlatten:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dask_horn.network import Windows
 
-__all__ = ["window_sizes"]
-
 
 def window_sizes(height: Windows, width: Windows) -> tuple[int, ...]:
     """Return the further sizes of an op row, in the order of `dask_horn.kernels.cpu.images`."""

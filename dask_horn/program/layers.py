@@ -10,8 +10,6 @@ from dask_horn.network import Layer, ParameterTable, PlacedLayer, Signal
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.optimizers import Update
 
-__all__ = ["EMITTERS", "Context", "EmittedLayer", "Emitter", "emits"]
-
 
 @dataclass(frozen=True)
 class Context:

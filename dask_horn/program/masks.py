@@ -6,8 +6,6 @@ from dask_horn.kernels.program import Operation
 from dask_horn.network.layers.dropconnect import KEEP_STEPS, DropConnected
 from dask_horn.program.layers import Context
 
-__all__ = ["draw_masks", "keep_of_mask"]
-
 
 def draw_masks(
     context: Context,

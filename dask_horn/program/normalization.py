@@ -9,8 +9,6 @@ from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import BatchNorm, LayerNorm, PlacedLayer, Signal
 from dask_horn.program.layers import Context, emits
 
-__all__ = ["EmittedNorm", "emit_batch_norm", "emit_layer_norm"]
-
 
 @dataclass(frozen=True)
 class EmittedNorm:

@@ -9,8 +9,6 @@ from dask_horn.kernels.program import Operation
 from dask_horn.network import ParameterTable, TensorSpec
 from dask_horn.program.assembler import Assembler
 
-__all__ = ["RULES", "Optimizer", "Rule", "Update"]
-
 
 @dataclass(frozen=True)
 class Optimizer:

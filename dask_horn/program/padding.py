@@ -9,8 +9,6 @@ from dask_horn.network import Network
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.layers import Context
 
-__all__ = ["counted_of", "counted_rows", "emit_padding", "reserve_counted"]
-
 
 def reserve_counted(network: Network, assembler: Assembler) -> int | None:
     """Reserve the buffer that tells padding from steps, where samples may have padding."""

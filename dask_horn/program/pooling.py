@@ -9,8 +9,6 @@ from dask_horn.network import AveragePool2D, GlobalAveragePool2D, MaxPool2D, Pla
 from dask_horn.program.images import window_sizes
 from dask_horn.program.layers import Context, emits
 
-__all__ = ["EmittedPool", "emit_average_pool", "emit_global_average_pool", "emit_max_pool"]
-
 
 @dataclass(frozen=True)
 class EmittedPool:

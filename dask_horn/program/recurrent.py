@@ -12,8 +12,6 @@ from dask_horn.program.layers import Context, emits
 from dask_horn.program.masks import draw_masks, keep_of_mask
 from dask_horn.program.padding import counted_of
 
-__all__ = ["EmittedRecurrent", "emit_recurrent"]
-
 # Numbers of each unit and step that are kept besides the gates: the cell; the sums of h U.
 _N_EXTRA = {"lstm": 1, "gru": 3}
 
@@ -131,7 +129,7 @@ class EmittedRecurrent:
         name = f"{self.layer.given_name}/b"
         if self.layer.use_bias:
             return self.context.kept_gradient(name)
-        return self.context.assembler.spare(n_biases(self.layer) * self.weight.shape[-1])
+        return self.context.assembler.spare(len(self.layer.initial_biases) * self.weight.shape[-1])
 
 
 @emits(SimpleRNN, LSTM, GRU)
@@ -189,16 +187,11 @@ def emit_recurrent(
     return emitted
 
 
-def n_biases(layer: Recurrent) -> int:
-    """Return how many biases a unit has."""
-    return 4 if isinstance(layer, GRU) else layer.n_gates
-
-
 def _bias(context: Context, layer: Recurrent, units: int) -> int:
     """Return where the bias lies: zeros where there is none."""
     if layer.use_bias:
         return context.table[f"{layer.given_name}/b"].offset
-    return context.assembler.filled_buffer(np.zeros(n_biases(layer) * units, np.float32))
+    return context.assembler.filled_buffer(np.zeros(len(layer.initial_biases) * units, np.float32))
 
 
 def _matrix_shape(recurrent: TensorSpec) -> tuple[int, int]:

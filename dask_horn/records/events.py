@@ -8,8 +8,6 @@ from typing import Any
 
 from dask_horn.records.rounds import RoundRecord
 
-__all__ = ["Callback", "CallbackList", "RunStart"]
-
 
 @dataclass(frozen=True)
 class RunStart:

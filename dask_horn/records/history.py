@@ -13,8 +13,6 @@ from dask_horn.records.rounds import RoundRecord
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["History"]
-
 
 class History(Sequence[RoundRecord]):
     """The records of a run's rounds, in order: a sequence, with a table and a plot.

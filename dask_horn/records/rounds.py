@@ -8,8 +8,6 @@ from typing import Any
 from dask_horn.records.score import Score
 from dask_horn.records.submodel import SubmodelReport
 
-__all__ = ["RoundRecord", "RoundReport"]
-
 
 @dataclass(frozen=True)
 class RoundReport:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["SubmodelId", "SubmodelReport"]
-
 
 class SubmodelId(NamedTuple):
     """One sub-model in one round; all counted from 0."""

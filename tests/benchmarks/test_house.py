@@ -60,4 +60,4 @@ def test_another_checkout_is_counted_by_its_root(root):
     command = [sys.executable, "-m", "benchmarks.house", "--root", str(root)]
     out = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
-    assert "files over 400 lines in dask_horn:\n    dask_horn/kernels/c.py: 401\n" in out.stdout
+    assert "dask_horn/kernels/c.py: 401" in out.stdout

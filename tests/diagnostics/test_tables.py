@@ -65,7 +65,8 @@ def test_tiny_losses_keep_their_digits():
 def test_html_has_a_row_per_round_and_a_summary():
     html = history_html(history(3))
     assert html.count("<tr>") == 4
-    assert "3 rounds, 0.8 s, 3,000 samples seen, 6.0 MB moved" in html
+    for figure in ("3 rounds", "0.8 s", "3,000 samples", "6.0 MB"):
+        assert figure in html
     assert html == history(3)._repr_html_()
 
 
@@ -83,6 +84,6 @@ def test_result_shows_network_and_rounds():
     )
     html = result_html(TrainingResult(model, history(3), best_round=2))
     assert "14 parameters" in html
-    assert "The model is from round 2." in html
+    assert "round 2" in html
     assert "dense_1  Dense(2" in html
     assert html == TrainingResult(model, history(3), best_round=2)._repr_html_()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -65,32 +66,46 @@ def aligned(size):
     return memory[(-memory.ctypes.data % 64) // 4 :][:size]
 
 
-def run_kernel(
-    name,
-    *buffers,
-    batch=1,
-    n_in=0,
-    n_out=0,
-    rows=1,
-    operands=None,
-    n_states=0,
-    constants=(),
-    rule=(),
-    stream=0,
-    sizes=(),
-    step=0,
-    key=0,
-    rate=0.0,
-    clip=1.0,
-):
-    """Run the kernel for one step; `operands` are buffer numbers, by default 0, 1, 2 ...
+@dataclass(frozen=True)
+class Call:
+    """What a kernel is told besides its buffers."""
 
-    The last `n_states` buffers are an optimizer's state, and `rule` its constants.
-    """
-    own, operation = under_test(), Operation(name, n_in, n_out, rows, tuple(sizes))
+    batch: int = 1
+    n_in: int = 0
+    n_out: int = 0
+    rows: int = 1
+    operands: Sequence[int] | None = None  # which buffers, by number; by default 0, 1, 2 ...
+    n_states: int = 0  # that many of the last buffers are an optimizer's state
+    constants: Sequence[float] = ()
+    rule: Sequence[float] = ()  # an optimizer's constants
+    stream: int = 0
+    sizes: Sequence[int] = ()
+    step: int = 0
+    key: int = 0
+    rate: float = 0.0
+    clip: float = 1.0
+
+    def row(self, offsets: Sequence[int]) -> np.ndarray:
+        """The op row, (1, columns), for buffers at these places, the last of them work space."""
+        row = np.zeros((1, op.N_COLUMNS), np.int64)
+        row[0, [op.N_IN, op.N_OUT, op.ROWS]] = self.n_in, self.n_out, self.rows
+        row[0, [op.CONSTANT, op.STREAM, op.WORK]] = op.N_SCALARS, self.stream, offsets[-1]
+        row[0, op.RULE] = op.N_SCALARS + len(self.constants)
+        row[0, op.SIZES : op.SIZES + len(self.sizes)] = self.sizes
+        n_plain = len(offsets) - 1 - self.n_states
+        used = range(n_plain) if self.operands is None else self.operands
+        row[0, op.A : op.A + len(used)] = [offsets[i] for i in used]
+        row[0, op.STATES : op.STATES + self.n_states] = offsets[n_plain:-1]
+        return row
+
+
+def run_kernel(name, *buffers, **told):
+    """Run the kernel for one step; what it is told are the fields of `Call`."""
+    own, call = under_test(), Call(**told)
     if not own.offers(name):
         raise MissingKernelError(f"{own.name} has no {name}")
-    work = np.full(own.work_size(operation, batch), np.nan, np.float32)  # whatever was there
+    operation = Operation(name, call.n_in, call.n_out, call.rows, tuple(call.sizes))
+    work = np.full(own.work_size(operation, call.batch), np.nan, np.float32)  # whatever was there
     offsets, size = [], 16
     for buffer in (*buffers, work):
         offsets.append(size)
@@ -99,18 +114,9 @@ def run_kernel(
     arena[:] = _GUARD
     for offset, buffer in zip(offsets, (*buffers, work), strict=True):
         arena[offset : offset + buffer.size] = buffer.ravel()
-    row = np.zeros((1, op.N_COLUMNS), np.int64)
-    row[0, [op.N_IN, op.N_OUT, op.ROWS]] = n_in, n_out, rows
-    row[0, [op.CONSTANT, op.STREAM, op.WORK]] = op.N_SCALARS, stream, offsets[-1]
-    row[0, op.RULE] = op.N_SCALARS + len(constants)
-    row[0, op.SIZES : op.SIZES + len(sizes)] = sizes
-    n_plain = len(buffers) - n_states
-    used = range(n_plain) if operands is None else operands
-    row[0, op.A : op.A + len(used)] = [offsets[i] for i in used]
-    row[0, op.STATES : op.STATES + n_states] = offsets[n_plain : len(buffers)]
-    scalars = np.array([0.0, 0.0, clip, *constants, *rule])
+    scalars = np.array([0.0, 0.0, call.clip, *call.constants, *call.rule])
     run_row = importlib.import_module(f"tests.kernels.on_{own.name}").run_row
-    loss = run_row(row, name, (batch, step, key, rate), scalars, arena)
+    loss = run_row(name, call, call.row(offsets), scalars, arena)
     found, end = [], 0
     for offset, buffer in zip(offsets, (*buffers, work), strict=True):
         assert (arena[end:offset] == _GUARD).all(), f"{name} wrote before its buffer"

@@ -69,8 +69,9 @@ def _files(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_compile_each_kernel_once(tmp_path):
-    runs = [_finish(run) for run in [_start(TRAIN, tmp_path) for _ in range(6)]]
+    runs = [_finish(run) for run in [_start(TRAIN, tmp_path) for _ in range(3)]]
     assert len({run["weights"] for run in runs}) == 1
     columns = zip(*(run["loaded"] for run in runs), strict=True)
     compiled = [sum(not loaded for loaded in column) for column in columns]

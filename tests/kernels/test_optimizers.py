@@ -61,7 +61,7 @@ def test_adamw(decay, beta1):
     for step, gradient in enumerate(gradients):
         rate = 0.1 / (step + 1)
         params, state = oracle.adamw_step(
-            *(NETWORK, params, _as_params(gradient), state, rate), weight_decay=decay, beta1=beta1
+            *(NETWORK, params, _as_params(gradient), state, rate, decay), betas=(beta1, 0.999)
         )
         ran = run_kernel(
             "adamw",

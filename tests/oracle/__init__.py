@@ -17,11 +17,13 @@ from tests.oracle.optimizers import (
     sgd_step,
     zeros_like,
 )
+from tests.oracle.passes import Options
 from tests.oracle.randomness import philox4x32
 
 __all__ = [
     "OPTIMIZERS",
     "AdamState",
+    "Options",
     "activation",
     "activation_slope",
     "adamw_step",

@@ -78,15 +78,13 @@ def gradients(
     params: Mapping[str, ArrayLike],
     x: ArrayLike,
     targets: ArrayLike,
-    scales: Mapping[str, float] | None = None,
-    masks: Mapping[str, Any] | None = None,
+    options: Options | None = None,
     class_weight: ArrayLike | None = None,
-    counted: ArrayLike | None = None,
-    statistics: Mapping[str, ArrayLike] | None = None,
 ) -> Arrays:
     """The gradient of the mean loss with respect to every parameter, by name."""
-    outputs, ways_back = forward(network, params, x, scales, masks, counted, statistics)
-    g = loss_gradient(network, outputs, targets, class_weight, counted)
+    options = options or Options()
+    outputs, ways_back = _forward(network, params, x, options)
+    g = loss_gradient(network, outputs, targets, class_weight, options.counted)
     found: Arrays = {}
     for backward in reversed(ways_back):
         g, own = backward(g)

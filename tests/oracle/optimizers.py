@@ -59,12 +59,11 @@ def adamw_step(
     state: AdamState,
     learning_rate: float,
     weight_decay: float = 0.0,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
+    betas: tuple[float, float] = (0.9, 0.999),
     epsilon: float = 1e-8,
 ) -> tuple[Arrays, AdamState]:
     """The parameters and state after one step of AdamW, whose weight decay is decoupled."""
-    step = state.step + 1
+    step, (beta1, beta2) = state.step + 1, betas
     after, first, second = {}, {}, {}
     for name in params:
         g = tensor_of(grads, name)
@@ -114,7 +113,7 @@ def _sgd(network, params, grads, velocity, rate, settings: Optimizer):
 def _adamw(network, params, grads, state, rate, settings: Optimizer):
     return adamw_step(
         *(network, params, grads, state, rate, settings.weight_decay),
-        *(settings.beta_1, settings.beta_2, settings.epsilon),
+        *((settings.beta_1, settings.beta_2), settings.epsilon),
     )
 
 

@@ -179,7 +179,8 @@ def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=N
         counted = None if case.counted is None else case.counted[rows]
         outputs, _ = oracle.forward(network, params, x, scales, kept, counted)
         losses.append(oracle.loss(network, outputs, targets, class_weights, counted))
-        grads = oracle.gradients(network, params, x, targets, scales, kept, class_weights, counted)
+        options = oracle.Options(scales or {}, kept, counted=counted)
+        grads = oracle.gradients(network, params, x, targets, options, class_weights)
         if optimizer.clip_norm is not None:
             grads = oracle.clip_by_norm(grads, optimizer.clip_norm)
         params, state = rule.step(network, params, grads, state, rate, optimizer)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Layer, Network
-from dask_horn.network.layers import LAYERS
+from dask_horn.network.registry import LAYERS
 from dask_horn.partition import Partition
 from dask_horn.program import (
     Optimizer,

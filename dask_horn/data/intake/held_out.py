@@ -16,8 +16,6 @@ from dask_horn.data.values.arrays import as_targets, check_lengths, check_target
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import TargetKind
 
-__all__ = ["held_out_targets"]
-
 
 def held_out_targets(
     X: Any, y: Any, kind: TargetKind, counted: NDArray[np.bool_] | None = None

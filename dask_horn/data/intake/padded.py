@@ -15,8 +15,6 @@ from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.padding import filled
 
-__all__ = ["filled_beside"]
-
 
 def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
     """Give targets of padding what `filled` gives them, lazily unless both are in memory.

@@ -18,13 +18,11 @@ from zarr.abc.store import Store
 
 from dask_horn.data.intake.stored import stored_rows
 from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
-from dask_horn.data.store.locations import ArrayLocation, plain_location
+from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.arrays import plain_labels
-
-__all__ = ["chunked_samples", "map_samples", "store_predictions"]
 
 # The attribute by which a group of predictions is told from anything else.
 _MARK = "dask_horn_predictions"
@@ -183,12 +181,7 @@ def _predictions_group(store: str | Store) -> zarr.Group:
     try:
         present = zarr.open_group(store=store, mode="r")
     except FileNotFoundError:
-        free = (
-            not isinstance(store, str)
-            or "://" in store
-            or not os.path.exists(store)
-            or (os.path.isdir(store) and not os.listdir(store))
-        )
+        free = not foreign_content(store)
     else:
         free = _MARK in present.attrs
     if not free:

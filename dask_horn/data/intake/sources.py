@@ -38,8 +38,6 @@ from dask_horn.data.values.targets import (
     distinct_classes,
 )
 
-__all__ = ["Source", "block_codes", "checked_source", "chunked_classes", "in_memory"]
-
 
 def in_memory(array: Any) -> bool:
     """Whether an array is held in memory: neither a Zarr array nor a Dask collection.

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
+from dask_horn.checks import checked_number
 from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
-from dask_horn.data.rows.blocks import check_fraction
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import is_lazy
@@ -27,8 +27,6 @@ from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.values.targets import TargetKind
 from dask_horn.errors import ScratchError
 from dask_horn.randomness import Purpose, generator
-
-__all__ = ["spool", "spool_split"]
 
 
 def spool(
@@ -136,7 +134,7 @@ def spool_split(
     >>> train.n_samples, validation.n_samples
     (8, 2)
     """
-    check_fraction(validation_fraction)
+    checked_number("validation_fraction", validation_fraction, above=0, below=1)
     if not in_memory(X):
         raise TypeError(
             f"X is a {type(X).__name__}, whose rows are not split one by one; spool it whole and "

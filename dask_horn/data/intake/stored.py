@@ -13,8 +13,6 @@ from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.samples import SampleStore
 
-__all__ = ["stored_rows"]
-
 
 def stored_rows(samples: SampleStore) -> Any:
     """Return samples in Zarr as a Dask array, as many rows to a chunk as are best read together."""

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
+from dask_horn.checks import checked_number
 from dask_horn.randomness import Purpose, generator
-
-__all__ = ["Block", "deal", "hold_out", "row_blocks"]
+from dask_horn.rounding import ceil_div
 
 
 @dataclass(frozen=True, order=True)
@@ -80,11 +78,11 @@ def row_blocks(
             f"set n_groups to {max(n_samples, 1)} or fewer."
         )
     wanted = min_blocks_per_group * n_groups
-    cut = -(-n_samples // chunk_rows) < wanted
+    cut = ceil_div(n_samples, chunk_rows) < wanted
     blocks: list[Block] = []
     for start in range(0, n_samples, chunk_rows):
         rows = min(chunk_rows, n_samples - start)
-        n_pieces = min(rows, -(-rows * wanted // n_samples)) if cut else 1
+        n_pieces = min(rows, ceil_div(rows * wanted, n_samples)) if cut else 1
         edges = [start + rows * piece // n_pieces for piece in range(n_pieces + 1)]
         blocks.extend(Block(a, b) for a, b in pairwise(edges))
     return tuple(blocks)
@@ -168,7 +166,7 @@ def hold_out(
     >>> len(train), len(held)
     (8, 2)
     """
-    check_fraction(fraction)
+    checked_number("validation_fraction", fraction, above=0, below=1)
     if len(blocks) < 2:
         raise ValueError(
             f"validation_fraction={fraction} needs at least two row blocks, and there is "
@@ -180,11 +178,3 @@ def hold_out(
     held = set(generator(seed, Purpose.HOLD_OUT).integers(edges[:-1], edges[1:]).tolist())
     train = tuple(block for i, block in enumerate(blocks) if i not in held)
     return train, tuple(blocks[i] for i in sorted(held))
-
-
-def check_fraction(fraction: float) -> None:
-    """Refuse a validation fraction that leaves nothing on one side."""
-    if not (np.isfinite(fraction) and 0 < fraction < 1):
-        raise ValueError(
-            f"validation_fraction={fraction} must lie between 0 and 1, both excluded, such as 0.1."
-        )

@@ -26,16 +26,6 @@ from dask_horn.data.values.arrays import decoded_dtype, plain_labels
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import Targets
 
-__all__ = [
-    "DecodedBlock",
-    "decoded",
-    "decoded_row_bytes",
-    "forget",
-    "stored_targets",
-    "window_spans",
-    "windows",
-]
-
 CACHE_BYTES = 256 * 2**20
 WINDOW_BYTES = 32 * 2**20
 

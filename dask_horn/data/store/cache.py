@@ -14,8 +14,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["ArrayCache"]
-
 _Key = tuple[Hashable, ...]
 
 

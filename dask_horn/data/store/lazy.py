@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import uuid
 import warnings
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
+from dask_horn.data.store.tasks import call, compute
 from dask_horn.data.values.arrays import as_samples
-
-__all__ = ["known_rows", "known_samples", "numeric_blocks"]
 
 
 def known_rows(collection: Any, name: str) -> Any:
@@ -25,15 +26,32 @@ def known_rows(collection: Any, name: str) -> Any:
         with warnings.catch_warnings():
             # That text and nullable numbers arrive as objects is what the writers expect.
             warnings.filterwarnings("ignore", "Dask currently has limited support", UserWarning)
-            return collection.to_dask_array(lengths=True)
+            lengths = compute(collection.map_partitions(len))[0]
+            return collection.to_dask_array(lengths=tuple(map(int, lengths)))
     if not hasattr(collection, "chunks"):
         raise TypeError(
             f"{name} is a Dask {type(collection).__name__}; pass a Dask array or data frame."
         )
     if any(math.isnan(rows) for rows in collection.chunks[0]):
-        # It fills in the lengths in place: leave the caller's array alone.
-        return collection.copy().compute_chunk_sizes()
+        return _with_known_chunks(collection)
     return collection
+
+
+def _with_known_chunks(array: Any) -> Any:
+    """Compute the shapes of all blocks.
+
+    `compute_chunk_sizes` would do so on a scheduler of Dask's choice, not the run's: on the cluster
+    that a task on one of its workers then waits for.
+    """
+    blocks = array.to_delayed()
+    token = f"shapes-{uuid.uuid4().hex[:12]}"
+    tasks = [call(np.shape, block, key=(token, i)) for i, block in enumerate(blocks.ravel())]
+    shapes = np.reshape(compute(*tasks), (*blocks.shape, array.ndim))
+    chunks = []
+    for axis in range(array.ndim):
+        first = tuple(slice(None) if other == axis else 0 for other in range(array.ndim))
+        chunks.append(tuple(map(int, shapes[(*first, axis)])))
+    return da.Array(array.dask, array.name, tuple(chunks), dtype=array.dtype)
 
 
 def known_samples(X: Any) -> Any:

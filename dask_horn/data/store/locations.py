@@ -16,8 +16,6 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore
 
-__all__ = ["ArrayLocation", "plain_location"]
-
 
 @dataclass(frozen=True)
 class ArrayLocation:
@@ -99,3 +97,12 @@ def plain_location(location: object) -> str | Store:
         f"location is a {type(location).__name__}; pass the path or URL of a Zarr group, "
         "or a Zarr store."
     )
+
+
+def foreign_content(store: str | Store) -> str:
+    """Return what a local path holds that is no Zarr group; nothing for a free path."""
+    if isinstance(store, Store) or not os.path.exists(store):
+        return ""
+    if os.path.isdir(store):
+        return "a folder with other files" if os.listdir(store) else ""
+    return "a file"

@@ -13,8 +13,7 @@ from zarr.buffer import cpu
 
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.errors import ChunkReadError
-
-__all__ = ["open_rows", "read_rows", "reading_rows"]
+from dask_horn.rounding import ceil_div
 
 # Smaller chunks are read several at a time: a call into Zarr costs nearly a millisecond.
 _READ_BYTES = 2**20
@@ -119,8 +118,8 @@ def _is_one_chunk(array: zarr.Array[Any], start: int, stop: int) -> bool:
 def _broken_chunk(array: zarr.Array[Any], start: int, stop: int) -> tuple[int, ...] | None:
     """Return the first chunk among the rows that cannot be read alone."""
     lengths = array.shards or array.chunks
-    grid = [range(start // lengths[0], -(-stop // lengths[0]))]
-    grid += [range(-(-n // length)) for n, length in zip(array.shape, lengths, strict=True)][1:]
+    grid = [range(start // lengths[0], ceil_div(stop, lengths[0]))]
+    grid += [range(ceil_div(n, length)) for n, length in zip(array.shape, lengths, strict=True)][1:]
     for chunk in itertools.product(*grid):
         region = tuple(
             slice(i * length, min((i + 1) * length, n))

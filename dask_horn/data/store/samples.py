@@ -19,7 +19,7 @@ from zarr.abc.store import Store
 
 from dask_horn.checks import checked_integer
 from dask_horn.data.store.lazy import known_rows, known_samples
-from dask_horn.data.store.locations import ArrayLocation, plain_location
+from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.reading import reading_rows
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import check_plain_values
@@ -37,8 +37,6 @@ from dask_horn.data.values.arrays import (
     plain_labels,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
-
-__all__ = ["SampleStore", "is_location", "open_samples", "write_samples"]
 
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
@@ -339,7 +337,7 @@ def _create_group(
         zarr.open_group(store=store, mode="r", storage_options=options)
         there = "a Zarr group"
     except FileNotFoundError:
-        there = _foreign_content(store)
+        there = foreign_content(store)
     # Only what is a Zarr group is ever deleted: a mistyped path must not cost a home folder.
     if there and not (overwrite and there == "a Zarr group"):
         remedy = "choose another location"
@@ -347,12 +345,3 @@ def _create_group(
             remedy += " or pass overwrite=True"
         raise FileExistsError(f"There is {there} at {store}; {remedy}.")
     return zarr.open_group(store=store, mode="w", storage_options=options)
-
-
-def _foreign_content(store: str | Store) -> str:
-    """Return what a local path holds that is no Zarr group; nothing for a free path."""
-    if isinstance(store, Store) or not os.path.exists(store):
-        return ""
-    if os.path.isdir(store):
-        return "a folder with other files" if os.listdir(store) else ""
-    return "a file"

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from dask import config
 from dask.base import compute as dask_compute
 from dask.base import is_dask_collection
 from dask.delayed import delayed
-
-__all__ = ["call", "compute", "computed_by", "is_lazy"]
 
 # Of this thread's run: Dask's own setting holds for the process, which may have several runs.
 _scheduler: ContextVar[Any] = ContextVar("scheduler", default=None)
@@ -29,6 +28,11 @@ def computed_by(scheduler: Any) -> Iterator[None]:
         yield
     finally:
         _scheduler.reset(token)
+
+
+def current_scheduler() -> Any:
+    """Return the run's scheduler, else the one that Dask's configuration names, if any."""
+    return _scheduler.get() or config.get("scheduler", None)
 
 
 def is_lazy(array: object) -> bool:

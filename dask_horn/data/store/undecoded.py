@@ -17,8 +17,6 @@ import zarr
 
 from dask_horn.data.store.locations import ArrayLocation
 
-__all__ = ["check_plain_values"]
-
 
 def check_plain_values(array: zarr.Array[Any], location: ArrayLocation) -> None:
     """Refuse an array that xarray would decode.

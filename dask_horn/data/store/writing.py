@@ -20,8 +20,6 @@ from zarr.codecs import BloscCodec
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.tasks import call, compute
 
-__all__ = ["CHUNK_BYTES", "create_rows", "write_dask_rows", "write_rows"]
-
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
 

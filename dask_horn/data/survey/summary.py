@@ -16,8 +16,6 @@ from dask_horn.data.values.moments import Moments
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import TargetKind, check_labels
 
-__all__ = ["Summary", "combined", "summarize"]
-
 
 @dataclass(frozen=True, eq=False)
 class Summary:

@@ -16,20 +16,17 @@ from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
-from dask import config
 from numpy.typing import NDArray
 
 from dask_horn.data.rows.blocks import Block
 from dask_horn.data.rows.windows import decoded, stored_targets
 from dask_horn.data.store.samples import SampleStore
-from dask_horn.data.store.tasks import call, compute
+from dask_horn.data.store.tasks import call, compute, current_scheduler
 from dask_horn.data.survey.summary import Summary, combined, summarize
 from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of
 from dask_horn.data.values.targets import TargetKind, Targets, check_kind, class_codes
-
-__all__ = ["Survey", "check_held_out", "survey"]
 
 # Summaries that one task combines: few levels, and none holds many.
 _ARITY = 16
@@ -238,16 +235,15 @@ def _summarize_all(
             for i in range(0, len(level), _ARITY)
         ]
     summary: Summary
-    (summary,) = compute(level[0], scheduler=_scheduler(store, n_tasks))
+    (summary,) = compute(level[0], scheduler=_reading_scheduler(store, n_tasks))
     return summary
 
 
-def _scheduler(store: SampleStore, n_tasks: int) -> str | None:
+def _reading_scheduler(store: SampleStore, n_tasks: int) -> str | None:
     """Return the scheduler for what only this process can read, or None for the configured."""
     if not store.in_process:
         return None
-    configured = config.get("scheduler", None)
-    serial = n_tasks == 1 or configured in ("sync", "synchronous", "single-threaded")
+    serial = n_tasks == 1 or current_scheduler() in ("sync", "synchronous", "single-threaded")
     return "synchronous" if serial else "threads"
 
 

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_samples", "as_targets", "check_lengths", "decoded_dtype", "plain_labels"]
-
 _NUMERIC_KINDS = "biuf"
 
 # Looked at together: the answers about them take a megabyte.
@@ -42,16 +40,20 @@ def decoded_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     >>> decoded_dtype(np.dtype(">f2")), decoded_dtype(np.dtype(bool))
     (dtype('float32'), dtype('uint8'))
     """
-    if dtype.kind not in _NUMERIC_KINDS:
-        raise ValueError(
-            f"The dtype {dtype} is not numeric; pass bools, integers or floats, and encode "
-            "categories and dates as numbers first."
-        )
+    _check_numeric("An array", dtype)
     if dtype.kind == "b":
         return np.dtype(np.uint8)
     if dtype.kind == "f":
         return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
     return dtype.newbyteorder("=")
+
+
+def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in _NUMERIC_KINDS:
+        raise ValueError(
+            f"{name} has dtype {dtype}, which is not numeric; pass bools, integers or floats, "
+            "and encode categories and dates as numbers first."
+        )
 
 
 def as_samples(X: Any) -> NDArray[Any]:
@@ -88,11 +90,7 @@ def as_samples(X: Any) -> NDArray[Any]:
 
 def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> None:
     """Refuse samples that no network can be trained on."""
-    if dtype.kind not in _NUMERIC_KINDS:
-        raise ValueError(
-            f"{name} has dtype {dtype}, which is not numeric; pass bools, integers or floats, "
-            "and encode categories and dates as numbers first."
-        )
+    _check_numeric(name, dtype)
     if len(shape) < 2:
         raise ValueError(
             f"{name} has shape {shape}, but samples need a row each; use X.reshape(-1, 1) for "
@@ -252,11 +250,7 @@ def _numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
                 f"{name} has dtype object and holds something that is no number ({error}); "
                 "encode categories and missing values as numbers first."
             ) from error
-    if values.dtype.kind not in _NUMERIC_KINDS:
-        raise ValueError(
-            f"{name} has dtype {values.dtype}, which is not numeric; pass bools, integers or "
-            "floats, and encode categories and dates as numbers first."
-        )
+    _check_numeric(name, values.dtype)
     return values.astype(np.float64) if values.dtype.char == "g" else values
 
 

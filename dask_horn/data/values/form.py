@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from dask_horn.data.values.arrays import decoded_dtype
 
-__all__ = ["FEATURES", "SampleForm", "Standardizing", "same_layout"]
-
 Standardizing = Literal["features", "units", "none"]
 
 

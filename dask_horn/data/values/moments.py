@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moments"]
-
 # Values that are converted to float64 at a time: they stay in a core's cache.
 _SLAB_VALUES = 2**15
 

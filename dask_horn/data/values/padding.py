@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["filled"]
-
 
 def filled(y: NDArray[Any], counted: NDArray[np.bool_]) -> NDArray[Any]:
     """Give steps that do not count the target of the sample's first step that does.

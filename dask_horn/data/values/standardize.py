@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Standardizer", "scale_of"]
-
 # A spread this small beside the mean is the rounding of a constant, not a signal.
 _CONSTANT = 1e-13
 

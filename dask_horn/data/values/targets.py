@@ -10,17 +10,15 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_choice
 from dask_horn.data.values.arrays import check_target_shape, plain_labels
 
-__all__ = ["TargetKind", "Targets", "check_kind", "class_codes", "distinct_classes"]
-
 TargetKind = Literal["classes", "labels", "values"]
-_KINDS = ("classes", "labels", "values")
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +177,7 @@ class Targets:
 
 def check_kind(kind: str) -> None:
     """Refuse a kind of target that does not exist."""
-    if kind not in _KINDS:
-        raise ValueError(f"target_kind={kind!r} is unknown; use one of {', '.join(_KINDS)}.")
+    checked_choice("target_kind", kind, get_args(TargetKind))
 
 
 def check_labels(columns: NDArray[Any], first_row: int = 0) -> None:

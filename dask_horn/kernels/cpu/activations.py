@@ -20,34 +20,25 @@ from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 
 
 def _forward(name: str, function: Callable[..., Any]) -> None:
+    beside = name in NEEDS_INPUT
+
     @kernel(f"{name}_forward")
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """Write A (batch, N_OUT) ← f(c A + b), b at B, c at CONSTANT; C is A.
+        """Write C (batch, N_OUT) ← f(c A + b), b at B, c at CONSTANT.
 
-        One buffer has one name here: of two, the compiler would not know that they are the same.
+        C is A, or where the slope needs the input, A ← c A + b.
         """
         batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
         z = carray(at(arena, row[A]), (batch, width))
         bias = carray(at(arena, row[B]), (width,))
-        scale = np.float32(scalars[row[CONSTANT]])
-        for i in range(batch):
-            for j in range(width):
-                z[i, j] = function(scale * z[i, j] + bias[j])
-
-
-def _forward_beside(name: str, function: Callable[..., Any]) -> None:
-    @kernel(f"{name}_forward")
-    def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """Write A (batch, N_OUT) ← c A + b, C ← f(A); b at B, c at CONSTANT."""
-        batch, width = counters[BATCH] * row[ROWS], row[N_OUT]
-        z = carray(at(arena, row[A]), (batch, width))
-        bias = carray(at(arena, row[B]), (width,))
-        out = carray(at(arena, row[C]), (batch, width))
+        # One buffer has one name: of two, the compiler would not know that they are the same.
+        out = carray(at(arena, row[C]), (batch, width)) if beside else z
         scale = np.float32(scalars[row[CONSTANT]])
         for i in range(batch):
             for j in range(width):
                 value = scale * z[i, j] + bias[j]
-                z[i, j] = value
+                if beside:
+                    z[i, j] = value
                 out[i, j] = function(value)
 
 
@@ -70,5 +61,5 @@ def _backward(name: str, slope: Callable[..., Any]) -> None:
 
 
 for _name, (_function, _slope) in ACTIVATIONS.items():
-    (_forward_beside if _name in NEEDS_INPUT else _forward)(_name, _function)
+    _forward(_name, _function)
     _backward(_name, _slope)

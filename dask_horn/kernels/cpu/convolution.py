@@ -145,29 +145,14 @@ def _convolve(row: Any, image: Any, panels: Any, out: Any, scratch: Any) -> None
 
 
 def _forward(name: str, function: Callable[..., Any]) -> None:
+    beside = name in NEEDS_INPUT
+
     @kernel(f"conv2d_{name}_forward", work=_work_size)
     def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """D ← f(c z + b) of the images A; W at B, b at C, c at CONSTANT."""
-        scratch, room, panels = _work(row, arena)
-        _pack_weight(row, at(arena, row[B]), panels)
-        size_in, size_out = image_sizes(row)
-        n_places, n_out = row[OUT_HEIGHT] * row[OUT_WIDTH], row[N_OUT]
-        bias = carray(at(arena, row[C]), (n_out,))
-        scale = np.float32(scalars[row[CONSTANT]])
-        for n in range(counters[BATCH]):
-            out = at(arena, row[D] + n * size_out)
-            image = _with_zeros(row, at(arena, row[A] + n * size_in), room)
-            _convolve(row, image, panels, out, scratch)
-            z = carray(out, (n_places, n_out))
-            for i in range(n_places):
-                for j in range(n_out):
-                    z[i, j] = function(scale * z[i, j] + bias[j])
+        """D ← f(c z + b) of the images A; W at B, b at C, c at CONSTANT.
 
-
-def _forward_beside(name: str, function: Callable[..., Any]) -> None:
-    @kernel(f"conv2d_{name}_forward", work=_work_size)
-    def forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
-        """D ← c z + b of the images A, E ← f(D); W at B, b at C, c at CONSTANT."""
+        Where the slope needs the input, D ← c z + b and E ← f(D).
+        """
         scratch, room, panels = _work(row, arena)
         _pack_weight(row, at(arena, row[B]), panels)
         size_in, size_out = image_sizes(row)
@@ -179,11 +164,12 @@ def _forward_beside(name: str, function: Callable[..., Any]) -> None:
             image = _with_zeros(row, at(arena, row[A] + n * size_in), room)
             _convolve(row, image, panels, total, scratch)
             z = carray(total, (n_places, n_out))
-            out = carray(at(arena, row[E] + n * size_out), (n_places, n_out))
+            out = carray(at(arena, row[E] + n * size_out), (n_places, n_out)) if beside else z
             for i in range(n_places):
                 for j in range(n_out):
                     value = scale * z[i, j] + bias[j]
-                    z[i, j] = value
+                    if beside:
+                        z[i, j] = value
                     out[i, j] = function(value)
 
 
@@ -248,7 +234,7 @@ def _backward(name: str, slope: Callable[..., Any]) -> None:
 
 
 for _name, (_function, _slope) in ACTIVATIONS.items():
-    (_forward_beside if _name in NEEDS_INPUT else _forward)(_name, _function)
+    _forward(_name, _function)
     _backward(_name, _slope)
 
 

@@ -18,8 +18,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["flush_denormals", "restore_denormals"]
-
 _X86 = platform.machine().lower() in ("x86_64", "amd64")  # others compute them at full speed
 _FLUSH = 0x8040  # bits 15 and 6: results that are denormal become zero, operands count as zero
 

@@ -25,7 +25,7 @@ _DIGITS = 8
 
 
 def _n_words(operation: Operation, n_masks: int) -> int:
-    n_tiles = -(-operation.n_in // MASK_ROWS) * -(-operation.n_out // MASK_COLUMNS)
+    n_tiles = ceil_div(operation.n_in, MASK_ROWS) * ceil_div(operation.n_out, MASK_COLUMNS)
     return n_tiles * n_masks * MASK_WORDS
 
 

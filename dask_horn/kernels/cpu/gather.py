@@ -25,8 +25,6 @@ from dask_horn.kernels.opcodes import (
     B,
 )
 
-__all__ = ["SAMPLE_DTYPES"]
-
 #: The dtypes that samples are read in, by their numpy names.
 SAMPLE_DTYPES = (
     "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64",

@@ -26,8 +26,6 @@ from dask_horn.kernels.opcodes import BATCH, N_IN, N_OUT, ROWS, STATES, WORK, A,
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rounding import round_up
 
-__all__ = ["ROW_MULTIPLE", "SLACK", "weight_kernel"]
-
 # Elements of a matrix that is read where it lies: it stays in the first cache, or nearly.
 _SMALL = 16_384
 # Terms of the sums that are added before the next ones: a tile's rows of so many stay in the first

@@ -7,8 +7,6 @@ from typing import Any
 from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.opcodes import N_IN, N_OUT, SIZES
 
-__all__ = ["image_sizes"]
-
 HEIGHT, WIDTH = SIZES, SIZES + 1  # of the image
 WINDOW_HEIGHT, WINDOW_WIDTH = SIZES + 2, SIZES + 3
 DOWN, ACROSS = SIZES + 4, SIZES + 5  # strides

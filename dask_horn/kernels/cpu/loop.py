@@ -19,8 +19,6 @@ from dask_horn.kernels.opcodes import (
     STEP,
 )
 
-__all__ = ["run_steps"]
-
 
 @compiled(
     types.int64(

@@ -18,8 +18,6 @@ from dask_horn.kernels.program import Operation, Program
 from dask_horn.kernels.random import shuffled
 from dask_horn.kernels.slices import outer_step, put_constant, put_slice, take_slice
 
-__all__ = ["DEVICE", "CpuDevice", "CpuMachine"]
-
 assert cpu  # imported to register the kernels
 
 _LINE = 16  # float32 elements: one cache line, one AVX-512 register

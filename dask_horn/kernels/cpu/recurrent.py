@@ -52,11 +52,6 @@ from dask_horn.kernels.opcodes import (
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rounding import round_up
 
-__all__ = [
-    "backward_kernel",
-    "forward_kernel",
-]
-
 # Rows of a product over all steps that are multiplied together: they stay in the second cache.
 _BLOCK = 128
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from dask_horn.checks import checked_choice
 
-__all__ = ["ACTIVATIONS"]
-
 # gelu is the exact form, x * (1 + erf(x / sqrt 2)) / 2, not its approximation by tanh.
 ACTIVATIONS: tuple[str, ...] = ("relu", "tanh", "sigmoid", "gelu", "leaky_relu", "linear")
 

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from dask_horn.checks import checked_integer
 from dask_horn.rounding import round_up
 
-__all__ = ["ALIGNMENT", "ParameterTable", "Shape", "TensorSpec"]
-
 ALIGNMENT = 16  # float32 elements: 64 bytes, a cache line and an AVX-512 register
 
 Shape = tuple[int, ...]

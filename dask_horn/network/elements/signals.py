@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 from dask_horn.network.elements.parameters import Shape
 
-__all__ = ["Signal"]
-
 
 @dataclass(frozen=True)
 class Signal:

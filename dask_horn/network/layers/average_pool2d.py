@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from dask_horn.network.layers.pool2d import Pool2D
 
-__all__ = ["AveragePool2D"]
-
 
 @dataclass(frozen=True, repr=False)
 class AveragePool2D(Pool2D):

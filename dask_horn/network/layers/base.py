@@ -15,8 +15,6 @@ from dask_horn.checks import checked_name
 from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 
-__all__ = ["Layer"]
-
 
 @dataclass(frozen=True, repr=False)
 class Layer(ABC):

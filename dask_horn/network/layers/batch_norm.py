@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dask_horn.checks import checked_number
-from dask_horn.network.elements.activations import checked_activation
 from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
-from dask_horn.network.layers.base import Layer
-from dask_horn.network.layers.normalization import scale_and_shift
-
-__all__ = ["BatchNorm"]
+from dask_horn.network.layers.normalization import Normalizing
 
 
 @dataclass(frozen=True, repr=False)
-class BatchNorm(Layer):
+class BatchNorm(Normalizing):
     """Batch normalization: each unit has mean 0 and variance 1 over a batch, then γ and β.
 
     In training, mean and variance are those of the batch [1]_: for each unit, over all samples and
@@ -67,12 +62,6 @@ class BatchNorm(Layer):
     kind: ClassVar[str] = "batch_norm"
 
     epsilon: float = 1e-3
-    activation: str = "linear"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "epsilon", checked_number("epsilon", self.epsilon, above=0))
-        object.__setattr__(self, "activation", checked_activation(self.activation))
 
     def outputs(self, inputs: Signal) -> Signal:
         """Return `inputs`; see `Layer.outputs`."""
@@ -82,10 +71,6 @@ class BatchNorm(Layer):
                 f"{inputs.width // inputs.units} values; put it before the Flatten"
             )
         return inputs
-
-    def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
-        """Return ``gamma`` and ``beta``; see `Layer.tensors`."""
-        return scale_and_shift(self.given_name, inputs)
 
     def statistics(self, inputs: Signal) -> tuple[TensorSpec, ...]:
         """Return ``mean`` and ``variance`` of the population; see `Layer.statistics`."""

@@ -18,8 +18,6 @@ from dask_horn.network.layers.images import (
     windows_over,
 )
 
-__all__ = ["Conv2D"]
-
 
 @dataclass(frozen=True, repr=False)
 class Conv2D(Layer):

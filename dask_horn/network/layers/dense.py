@@ -11,8 +11,6 @@ from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.dropconnect import DropConnected
 
-__all__ = ["Dense"]
-
 
 @dataclass(frozen=True, repr=False)
 class Dense(DropConnected):

@@ -9,8 +9,6 @@ from typing import Any
 from dask_horn.checks import checked_choice, checked_number
 from dask_horn.network.layers.base import Layer
 
-__all__ = ["KEEP_STEPS", "DropConnected"]
-
 #: Probabilities of masks for each weight are multiples of one over this.
 KEEP_STEPS = 256
 

@@ -9,8 +9,6 @@ from dask_horn.checks import checked_number
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 
-__all__ = ["Dropout"]
-
 
 @dataclass(frozen=True, repr=False)
 class Dropout(Layer):

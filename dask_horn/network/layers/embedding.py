@@ -10,8 +10,6 @@ from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 
-__all__ = ["MOST_TOKENS", "Embedding"]
-
 #: Tokens reach the kernels as float32, which has every integer up to here.
 MOST_TOKENS = 2**24
 

@@ -8,8 +8,6 @@ from typing import ClassVar
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 
-__all__ = ["Flatten"]
-
 
 @dataclass(frozen=True, repr=False)
 class Flatten(Layer):

@@ -9,8 +9,6 @@ from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.base import Layer
 from dask_horn.network.layers.images import check_image
 
-__all__ = ["GlobalAveragePool2D"]
-
 
 @dataclass(frozen=True, repr=False)
 class GlobalAveragePool2D(Layer):

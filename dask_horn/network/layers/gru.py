@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from dask_horn.network.layers.recurrent import Recurrent
 
-__all__ = ["GRU"]
-
 
 @dataclass(frozen=True, repr=False)
 class GRU(Recurrent):
@@ -72,7 +70,4 @@ class GRU(Recurrent):
 
     kind: ClassVar[str] = "gru"
     n_gates: ClassVar[int] = 3
-
-    @property
-    def _bias_fill(self) -> tuple[float, ...]:
-        return (0.0,) * 4
+    initial_biases: ClassVar[tuple[float, ...]] = (0.0,) * 4

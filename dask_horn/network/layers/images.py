@@ -10,16 +10,7 @@ import numpy as np
 
 from dask_horn.checks import checked_choice, checked_integer
 from dask_horn.network.elements.signals import Signal
-
-__all__ = [
-    "PADDINGS",
-    "Extent",
-    "Windows",
-    "check_image",
-    "checked_extent",
-    "checked_padding",
-    "windows_over",
-]
+from dask_horn.rounding import ceil_div
 
 #: Height and width; one number where they are equal.
 Extent = int | tuple[int, int]
@@ -70,7 +61,7 @@ class Windows:
         """
         if padding == "valid":
             return cls(length, size, stride, max(0, (length - size) // stride + 1), 0)
-        count = -(-length // stride)
+        count = ceil_div(length, stride)
         return cls(length, size, stride, count, max(0, (count - 1) * stride + size - length) // 2)
 
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dask_horn.checks import checked_number
-from dask_horn.network.elements.activations import checked_activation
-from dask_horn.network.elements.parameters import TensorSpec
-from dask_horn.network.elements.signals import Signal
-from dask_horn.network.layers.base import Layer
-from dask_horn.network.layers.normalization import scale_and_shift
-
-__all__ = ["LayerNorm"]
+from dask_horn.network.layers.normalization import Normalizing
 
 
 @dataclass(frozen=True, repr=False)
-class LayerNorm(Layer):
+class LayerNorm(Normalizing):
     """Layer normalization: the units of a sample have mean 0 and variance 1, then γ and β.
 
     Mean and variance are taken over the units [1]_: separately for each step of a sequence and for
@@ -50,25 +43,10 @@ class LayerNorm(Layer):
 
     Examples
     --------
+    >>> from dask_horn.network import Signal
     >>> layer = LayerNorm(name="norm")
     >>> [tensor.shape for tensor in layer.tensors(Signal((20, 64), "lstm_1"))]
     [(64,), (64,)]
     """
 
     kind: ClassVar[str] = "layer_norm"
-
-    epsilon: float = 1e-5
-    activation: str = "linear"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "epsilon", checked_number("epsilon", self.epsilon, above=0))
-        object.__setattr__(self, "activation", checked_activation(self.activation))
-
-    def outputs(self, inputs: Signal) -> Signal:
-        """Return the inputs' form, which does not change."""
-        return inputs
-
-    def tensors(self, inputs: Signal) -> tuple[TensorSpec, ...]:
-        """Return ``gamma`` and ``beta``; see `Layer.tensors`."""
-        return scale_and_shift(self.given_name, inputs)

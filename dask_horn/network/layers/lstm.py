@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from dask_horn.network.layers.recurrent import Recurrent
 
-__all__ = ["LSTM"]
-
 
 @dataclass(frozen=True, repr=False)
 class LSTM(Recurrent):
@@ -77,7 +75,4 @@ class LSTM(Recurrent):
 
     kind: ClassVar[str] = "lstm"
     n_gates: ClassVar[int] = 4
-
-    @property
-    def _bias_fill(self) -> tuple[float, ...]:
-        return (0.0, 1.0, 0.0, 0.0)
+    initial_biases: ClassVar[tuple[float, ...]] = (0.0, 1.0, 0.0, 0.0)

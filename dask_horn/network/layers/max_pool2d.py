@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from dask_horn.network.layers.pool2d import Pool2D
 
-__all__ = ["MaxPool2D"]
-
 
 @dataclass(frozen=True, repr=False)
 class MaxPool2D(Pool2D):

@@ -14,8 +14,6 @@ from dask_horn.network.layers.images import (
     windows_over,
 )
 
-__all__ = ["Pool2D"]
-
 
 @dataclass(frozen=True, repr=False)
 class Pool2D(Layer):

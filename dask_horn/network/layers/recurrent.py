@@ -10,8 +10,6 @@ from dask_horn.network.elements.parameters import TensorSpec
 from dask_horn.network.elements.signals import Signal
 from dask_horn.network.layers.dropconnect import DropConnected
 
-__all__ = ["Recurrent"]
-
 
 @dataclass(frozen=True, repr=False)
 class Recurrent(DropConnected):
@@ -26,9 +24,12 @@ class Recurrent(DropConnected):
     ----------
     n_gates : int
         Number of gates of each unit; a class attribute.
+    initial_biases : tuple of float
+        Initial value of each row of ``b``; a class attribute.
     """
 
     n_gates: ClassVar[int]
+    initial_biases: ClassVar[tuple[float, ...]]
 
     units: int
     return_sequences: bool = field(default=False, kw_only=True)
@@ -81,7 +82,7 @@ class Recurrent(DropConnected):
         )
 
     def _bias(self, fan_in: int) -> TensorSpec:
-        name, fill = self.given_name, self._bias_fill
+        name, fill = self.given_name, self.initial_biases
         return TensorSpec(
             f"{name}/b",
             (len(fill), self.units),
@@ -97,8 +98,3 @@ class Recurrent(DropConnected):
     def _initial_activation(self) -> str:
         """The activation by which the initial values of ``W`` are chosen."""
         return "tanh"
-
-    @property
-    def _bias_fill(self) -> tuple[float, ...]:
-        """Initial value of each row of ``b``."""
-        return (0.0,) * self.n_gates

@@ -8,8 +8,6 @@ from typing import ClassVar
 from dask_horn.network.elements.activations import checked_activation
 from dask_horn.network.layers.recurrent import Recurrent
 
-__all__ = ["SimpleRNN"]
-
 
 @dataclass(frozen=True, repr=False)
 class SimpleRNN(Recurrent):
@@ -67,6 +65,7 @@ class SimpleRNN(Recurrent):
 
     kind: ClassVar[str] = "simple_rnn"
     n_gates: ClassVar[int] = 1
+    initial_biases: ClassVar[tuple[float, ...]] = (0.0,)
 
     activation: str = "tanh"
 

@@ -21,8 +21,8 @@ the dashboard names and colours the stages.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -104,14 +104,22 @@ class Graphs:
 
         `placement` tells the seats that trainings prefer, from (group, sub-model).
         """
+        stages = self.stages(round, placement)
+        divided = tuple(one.divide(parent) for one, parent in zip(stages, parents, strict=True))
+        trained: dict[SubmodelId, TaskRef] = {}
+        for one, parent in zip(stages, divided, strict=True):
+            trained.update(one.train(parent))
+        return RoundTasks(self, stages, divided, trained)
+
+    def stages(self, round: int, placement: Placement) -> list[Stages]:
+        """Return what writes the stages of each parent's round, with nothing written yet."""
         tasks = TaskLayers()
         common = tasks.use(self.shared)
         kind = RedrawnStages if self.spec.redraw else JoinedStages
-        stages = [
+        return [
             kind(tasks, self.spec, common, round, member, placement, self.homes(member, 0))
-            for member in range(len(parents))
+            for member in range(self.spec.n_parents)
         ]
-        return RoundTasks.begin(stages, parents)
 
     def wholes(self, parents: Parents, number: int) -> tuple[Delayed, ...]:
         """Tasks that put parents together; `number` tells them from others of the run."""
@@ -132,34 +140,50 @@ class RoundTasks:
 
     Attributes
     ----------
-    stages : sequence of Stages
+    graphs : Graphs
+        Of the run.
+    stages : list of Stages
         Of each parent.
     divided : tuple of Parent
         What the trainings start from.
     trained : dict of SubmodelId to TaskRef
         The training of every sub-model of every parent.
+    handles : dict of SubmodelId to handle
+        The same once they are submitted; empty before.
+    kept : tuple of handles
+        Of what is divided, for as long as the merge is not submitted.
     """
 
-    stages: Sequence[Stages]
+    graphs: Graphs
+    stages: list[Stages]
     divided: Parents
     trained: dict[SubmodelId, TaskRef]
+    handles: Mapping[SubmodelId, Any] = field(default_factory=dict)
+    kept: tuple[Any, ...] = ()
 
-    @classmethod
-    def begin(cls, stages: Sequence[Stages], parents: Parents) -> RoundTasks:
-        """Write what divides and what trains."""
-        divided = tuple(one.divide(parent) for one, parent in zip(stages, parents, strict=True))
-        trained: dict[SubmodelId, TaskRef] = {}
-        for one, parent in zip(stages, divided, strict=True):
-            trained.update(one.train(parent))
-        return cls(stages, divided, trained)
-
-    def trainings(self) -> dict[SubmodelId, Delayed]:
-        """Return the trainings as lazy objects, for whoever submits them before the merge."""
-        return dict(zip(self.trained, self._tasks.delayed(*self.trained.values()), strict=True))
+    def submit(self, executor: Executor) -> RoundTasks:
+        """Begin the trainings; what is written from now on takes what has become of them."""
+        tasks = self._tasks
+        parts = {part.key: part for parent in self.divided for part in parent.parts}
+        handles = {key: tasks.handle_of(part) for key, part in parts.items()}
+        new = {key: parts[key] for key, handle in handles.items() if handle is None}
+        begun = executor.submit(*tasks.delayed(*new.values(), *self.trained.values()))
+        handles.update(zip(new, begun, strict=False))  # the trainings follow
+        trained = dict(zip(self.trained, begun[len(new) :], strict=True))
+        stages = self.graphs.stages(self.stages[0].round, self.stages[0].placement)
+        use = stages[0].tasks.use
+        divided = tuple(
+            replace(parent, parts=tuple(use(handles[part.key]) for part in parent.parts))
+            for parent in self.divided
+        )
+        references = {which: use(handle) for which, handle in trained.items()}
+        return RoundTasks(
+            self.graphs, stages, divided, references, trained, tuple(handles.values())
+        )
 
     def merged(self, arrived: Collection[SubmodelId]) -> RoundGraph:
-        """Write the merge of those that have arrived, the scoring and the report."""
-        spec, round = self.stages[0].spec, self.stages[0].round
+        """Write the merge of those that have arrived, some of each parent; score and report."""
+        spec, round = self.graphs.spec, self.stages[0].round
         is_last = round == len(spec.rounds) - 1
         after: list[Parent] = []
         wholes: list[TaskRef] = []

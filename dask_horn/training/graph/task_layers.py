@@ -30,9 +30,11 @@ class TaskLayers:
         self._priorities: dict[str, dict[Key, int]] = {}
         self._dependencies: dict[str, set[str]] = {}
         self._layer_of: dict[Any, str] = {}
+        self._handles: dict[Any, Any] = {}
 
     def use(self, handle: Any) -> TaskRef:
         """Refer to a task of another graph, by its Delayed, or to one submitted, by its future."""
+        self._handles[handle.key] = handle
         if isinstance(handle, TaskRef):  # a future: the cluster knows its task already
             return TaskRef(handle.key)
         graph = handle.dask
@@ -40,6 +42,10 @@ class TaskLayers:
         self._dependencies.update(graph.dependencies)
         (self._layer_of[handle.key],) = handle.__dask_layers__()
         return TaskRef(handle.key)
+
+    def handle_of(self, task: TaskRef) -> Any:
+        """Return the handle that a reference is to, or None for a task that is written here."""
+        return self._handles.get(task.key)
 
     def call(
         self,

@@ -15,16 +15,21 @@ __all__ = ["Barrier", "GlobalBarrier"]
 class Barrier(Protocol):
     """Asked by the loop once for each round, when its trainings are written."""
 
-    def arrived(self, executor: Executor, tasks: RoundTasks) -> Collection[SubmodelId]:
-        """Return which trainings the round's merge is to have.
+    def gather(
+        self, executor: Executor, tasks: RoundTasks
+    ) -> tuple[RoundTasks, Collection[SubmodelId]]:
+        """Return the round to write the merge of, and which trainings it is to have.
 
-        A barrier that leaves some out submits `tasks.trainings()` and asks `executor.wait`.
+        A barrier that leaves some out submits the round, and asks `executor.wait` for its
+        handles. Of every parent it lets in one at least.
         """
 
 
 class GlobalBarrier:
     """Everybody waits for everybody: the merge depends on all trainings, and nothing is asked."""
 
-    def arrived(self, executor: Executor, tasks: RoundTasks) -> Collection[SubmodelId]:
+    def gather(
+        self, executor: Executor, tasks: RoundTasks
+    ) -> tuple[RoundTasks, Collection[SubmodelId]]:
         """Return all of them at once: Dask does the waiting."""
-        return tasks.trained
+        return tasks, tasks.trained

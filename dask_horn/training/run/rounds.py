@@ -65,8 +65,7 @@ class Rounds:
         self.listeners.on_run_start(RunStart(self.run.spec.run, first, n_rounds, self._model))
         self._before = time.perf_counter()
         try:
-            if self._do_rounds(first):
-                self._stop()
+            stopped = self._do_rounds(first)
         except DivergedError as error:
             error.model = self._model()
             error.history = self.history
@@ -74,6 +73,8 @@ class Rounds:
         except KeyboardInterrupt:
             self._stop()
             raise
+        if stopped:
+            self._stop()
         result = self._result()
         self.listeners.on_run_end(result)
         return result
@@ -103,8 +104,9 @@ class Rounds:
         """Submit the trainings of a round, and the merge of those that the barrier lets in."""
         executor = self.run.executor
         placement = executor.placement(self.run.spec.rounds[round].n_groups, self.run.spec.device)
-        tasks = self.run.graphs.round(parents, round, placement)
-        graph = tasks.merged(self.barrier.arrived(executor, tasks))
+        written = self.run.graphs.round(parents, round, placement)
+        tasks, arrived = self.barrier.gather(executor, written)
+        graph = tasks.merged(arrived)
         after, (report,) = begin(executor, graph.parents, graph.report)
         return _Submitted(round, after, report)
 

@@ -152,7 +152,7 @@ def test_nothing_to_survey():
         _survey(store, [], "classes")
     with pytest.raises(ValueError, match="holds no targets"):
         _survey(spool(X, target_kind=None), [Block(0, 500)], "classes")
-    with pytest.raises(ValueError, match="target_kind='colours' is unknown"):
+    with pytest.raises(ValueError, match="target_kind must be one of 'classes', 'labels'"):
         _survey(store, [Block(0, 500)], "colours")
 
 

@@ -113,7 +113,7 @@ def test_token_tells_encodings_apart():
     ],
 )
 def test_fields_that_do_not_go_together(fields):
-    with pytest.raises(ValueError, match="kind="):
+    with pytest.raises(ValueError, match="kind"):
         Targets(*fields)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dask_horn.network import GRU, LSTM, Dense, SimpleRNN
-from dask_horn.network.layers.registry import layer_from_config
+from dask_horn.network.registry import layer_from_config
 
 KINDS = [Dense, SimpleRNN, LSTM, GRU]
 

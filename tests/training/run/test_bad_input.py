@@ -8,7 +8,6 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
@@ -258,17 +257,11 @@ def corrupt(store: Path) -> None:
     chunk.write_bytes(chunk.read_bytes()[:40])
 
 
-@pytest.mark.parametrize("clustered", [False, True])
-def test_a_corrupt_chunk_is_named(network, store, clustered):
+@pytest.mark.usefixtures("on_threads_and_cluster")
+def test_a_corrupt_chunk_is_named(network, store):
     corrupt(store)
     with pytest.raises(horn.ChunkReadError, match=r"array X in .*digits\.zarr .* chunk c/3/0"):
-        if not clustered:
-            horn.train(network, store)
-        with (
-            LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as cluster,
-            Client(cluster),
-        ):
-            horn.train(network, store)
+        horn.train(network, store)
 
 
 def test_a_chunk_that_breaks_in_mid_run_loses_no_checkpoint(network, store, tmp_path):
@@ -289,28 +282,17 @@ def test_validation_labels_that_training_never_saw(network, samples):
         horn.train(network, X, y, validation_data=(X[:2], [1, 11]))
 
 
-@pytest.mark.parametrize("clustered", [False, True])
-def test_a_learning_rate_that_diverges_keeps_the_last_good_model(network, samples, clustered):
+@pytest.mark.usefixtures("on_threads_and_cluster")
+def test_a_learning_rate_that_diverges_keeps_the_last_good_model(network, samples):
     X, y = samples
     settings = {"optimizer": "sgd", "learning_rate": 1e30, "standardize": False, "n_rounds": 3}
 
-    def diverge() -> horn.DivergedError:
-        with pytest.raises(
-            horn.DivergedError, match=r"in round 1, group 0, sub-model [01], .*learning_rate"
-        ) as caught:
-            horn.train(network, X, y, **settings)
-        return caught.value
-
-    if clustered:
-        with (
-            LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as cluster,
-            Client(cluster),
-        ):
-            error = diverge()
-    else:
-        error = diverge()
-    assert np.isfinite(error.model.parameters).all()
-    assert error.model.predict(X).shape == y.shape
+    with pytest.raises(
+        horn.DivergedError, match=r"in round 1, group 0, sub-model [01], .*learning_rate"
+    ) as caught:
+        horn.train(network, X, y, **settings)
+    assert np.isfinite(caught.value.model.parameters).all()
+    assert caught.value.model.predict(X).shape == y.shape
 
 
 def test_a_last_step_that_diverges_keeps_the_last_good_model(network, samples):

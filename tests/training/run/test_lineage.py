@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 import psutil
+import pytest
 from distributed import Client, LocalCluster, SchedulerPlugin
 from sklearn.datasets import load_digits
 
@@ -59,15 +60,11 @@ class KillOnce(horn.Callback):
             os.kill(pids[min(pids)], signal.SIGKILL)
 
 
-def test_fifty_rounds_leave_tasks_and_memory_flat():
+def test_fifty_rounds_leave_tasks_and_memory_flat(client):
     X, y = load_digits(return_X_y=True)
     settings = {"n_groups": 2, "n_rounds": 50, "steps_per_round": 5}
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        watch = Watch(client)
-        horn.train(NETWORK, X, y, callbacks=[watch], **settings)
+    watch = Watch(client)
+    horn.train(NETWORK, X, y, callbacks=[watch], **settings)
     per_round = 2 * (1 + 2 + 2 + 1) + 3  # two groups' tasks, the merge, the parent, the report
     ahead_and_since_the_cut = 3 + 5
     assert max(watch.tasks) <= per_round * ahead_and_since_the_cut
@@ -75,6 +72,7 @@ def test_fifty_rounds_leave_tasks_and_memory_flat():
     assert watch.bytes[-1] - watch.bytes[0] < 20 * 2**20
 
 
+@pytest.mark.cluster
 def test_a_lost_worker_reruns_at_most_the_rounds_since_the_cut():
     X, y = load_digits(return_X_y=True)
     settings = {"n_groups": 2, "n_rounds": 12, "steps_per_round": 5, "checkpoint_every": 4}

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 from sklearn.datasets import load_diabetes, load_digits
 
 import dask_horn as horn
@@ -127,23 +126,26 @@ def test_a_callback_that_fails_fails_the_run(digits):
     assert listen.heard == ["start 0/2", "failed RuntimeError"]
 
 
-def test_a_callback_may_stop_a_run_on_a_cluster_that_goes_on_to_serve(digits):
+@pytest.fixture(scope="module")
+def stopped(digits):
+    """What a run on threads has trained when a callback stops it after the third round."""
     X, y, *_ = digits
-    expected = horn.train(NETWORK, X, y, n_rounds=8, callbacks=[Listen(3)])
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        for _ in range(3):
-            listen = Listen(3)
-            result = horn.train(NETWORK, X, y, n_rounds=8, callbacks=[listen])
-            assert listen.heard[-1] == "end 3"
-            assert np.array_equal(result.model.parameters, expected.model.parameters)
-        assert client.submit(sum, [1, 2]).result() == 3
+    return horn.train(NETWORK, X, y, n_rounds=8, callbacks=[Listen(3)]).model
 
 
-@pytest.mark.parametrize(("clustered", "checkpoint_every"), [(False, 5), (True, 5), (True, 1)])
-def test_early_stopping_keeps_the_best_round(digits, clustered, checkpoint_every):
+def test_a_callback_may_stop_a_run_on_a_cluster_that_goes_on_to_serve(digits, stopped, client):
+    X, y, *_ = digits
+    for _ in range(3):
+        listen = Listen(3)
+        result = horn.train(NETWORK, X, y, n_rounds=8, callbacks=[listen])
+        assert listen.heard[-1] == "end 3"
+        assert np.array_equal(result.model.parameters, stopped.parameters)
+    assert client.submit(sum, [1, 2]).result() == 3
+
+
+@pytest.mark.parametrize("checkpoint_every", [5, 1])
+@pytest.mark.usefixtures("on_threads_and_cluster")
+def test_early_stopping_keeps_the_best_round(digits, checkpoint_every):
     X, y, Xv, yv = digits
     settings = {
         "n_rounds": 40,
@@ -153,18 +155,7 @@ def test_early_stopping_keeps_the_best_round(digits, clustered, checkpoint_every
         "schedule": "constant",
         "checkpoint_every": checkpoint_every,  # 1: the best round's parents are saved twice
     }
-
-    def run() -> horn.TrainingResult:
-        return horn.train(NETWORK, X, y, validation_data=(Xv, yv), **settings)
-
-    if clustered:
-        with (
-            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as c,
-            Client(c),
-        ):
-            result = run()
-    else:
-        result = run()
+    result = horn.train(NETWORK, X, y, validation_data=(Xv, yv), **settings)
     scores = result.history.column("validation_score")
     assert len(scores) < 40
     assert result.best_round == 1 + int(np.argmax(scores)) == len(scores) - 3

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dask
 import numpy as np
@@ -56,17 +57,11 @@ def regrouped(network: horn.Network, store: str) -> NDArray[np.float32]:
     return result.model.parameters
 
 
-@pytest.fixture
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=request.param,
-            threads_per_worker=1,
-            dashboard_address=":0",
-            silence_logs=50,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+@contextmanager
+def own_cluster(n_workers: int) -> Iterator[Client]:
+    """A cluster of this size, for one test alone."""
+    settings = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+    with LocalCluster(n_workers=n_workers, **settings) as cluster, Client(cluster) as client:
         yield client
 
 
@@ -90,26 +85,29 @@ def test_dasks_own_schedulers_agree(network, store, expected, regrouped, schedul
     assert np.array_equal(again.parameters, regrouped)
 
 
-@pytest.mark.parametrize("client", [1, 2, 4], indirect=True)
-def test_clusters_of_any_size_agree(client, network, store, expected, regrouped):
-    model = horn.train(network, store, **SETTINGS).model
+@pytest.mark.cluster
+@pytest.mark.parametrize("n_workers", [1, 4])  # and two workers in the tests below
+def test_clusters_of_any_size_agree(n_workers, network, store, expected, regrouped):
+    with own_cluster(n_workers):
+        model = horn.train(network, store, **SETTINGS).model
+        again = horn.train(network, store, **REGROUPED).model
     assert np.array_equal(model.parameters, expected)
-    again = horn.train(network, store, **REGROUPED).model
     assert np.array_equal(again.parameters, regrouped)
 
 
-@pytest.mark.parametrize("client", [2], indirect=True)
-def test_a_worker_killed_in_mid_round_changes_nothing(client, network, store, expected):
-    def kill_soon() -> None:
-        pid = client.run(os.getpid)[min(client.scheduler_info()["workers"])]
-        threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+@pytest.mark.cluster
+def test_a_worker_killed_in_mid_round_changes_nothing(network, store, expected):
+    with own_cluster(2) as client:
 
-    settings = {**SETTINGS, "checkpoint_every": 2}
-    model = horn.train(network, store, callbacks=[During(2, kill_soon)], **settings).model
+        def kill_soon() -> None:
+            pid = client.run(os.getpid)[min(client.scheduler_info()["workers"])]
+            threading.Timer(0.05, os.kill, (pid, signal.SIGKILL)).start()
+
+        settings = {**SETTINGS, "checkpoint_every": 2}
+        model = horn.train(network, store, callbacks=[During(2, kill_soon)], **settings).model
     assert np.array_equal(model.parameters, expected)
 
 
-@pytest.mark.parametrize("client", [2], indirect=True)
 def test_a_stopped_run_goes_on_to_the_same_bits(client, network, store, expected, tmp_path):
     class Stopped(Exception):
         pass
@@ -157,9 +155,11 @@ def test_a_run_goes_on_across_its_regrouping(network, store, regrouped, tmp_path
     assert np.array_equal(result.model.parameters, regrouped)
 
 
-def test_spooled_arrays_train_alike_on_threads_and_on_a_cluster(network):
-    X, y = load_digits(return_X_y=True)
-    here = horn.train(network, X, y, **SETTINGS).model.parameters
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as c, Client(c):
-        there = horn.train(network, X, y, **SETTINGS).model.parameters
-    assert np.array_equal(here, there)
+@pytest.fixture(scope="module")
+def spooled(network: horn.Network) -> NDArray[np.float32]:
+    return horn.train(network, *load_digits(return_X_y=True), **SETTINGS).model.parameters
+
+
+def test_spooled_arrays_train_alike_on_threads_and_on_a_cluster(network, spooled, client):
+    there = horn.train(network, *load_digits(return_X_y=True), **SETTINGS).model.parameters
+    assert np.array_equal(there, spooled)

@@ -7,7 +7,6 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from dask.sizeof import sizeof
-from distributed import Client, LocalCluster
 
 import dask_horn as horn
 from dask_horn.training.tasks.merge import PartialSum
@@ -15,6 +14,10 @@ from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.submodel import Trained
 
 NETWORK = horn.Network([horn.Dense(200, activation="relu"), horn.Dense(3)], input_shape=40)
+
+
+def _forget(dask_worker) -> None:
+    dask_worker.transfer_incoming_log.clear()
 
 
 def _received(dask_worker) -> dict[str, int]:
@@ -31,18 +34,14 @@ def _received(dask_worker) -> dict[str, int]:
     [{"n_groups": 1}, {"n_groups": 2}, {"n_groups": 2, "merge": "ensemble"}],
     ids=["one group", "two groups", "ensemble"],
 )
-def test_parts_stay_with_their_workers(settings):
+def test_parts_stay_with_their_workers(settings, client):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(640, 40)).astype(np.float32)
     y = np.arange(640) % 3
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        client.wait_for_workers(2)
-        common = {"n_submodels": [2], "steps_per_round": 5, "checkpoint_every": 20}
-        result = horn.train(NETWORK, X, y, n_rounds=8, **common, **settings)
-        received = list(client.run(_received).values())
+    client.run(_forget)
+    common = {"n_submodels": [2], "steps_per_round": 5, "checkpoint_every": 20}
+    result = horn.train(NETWORK, X, y, n_rounds=8, **common, **settings)
+    received = list(client.run(_received).values())
     stages = {name for own in received for name in own}
     crossed = sum(sum(own.values()) for own in received)
     told = [record.bytes_to_workers + record.bytes_from_workers for record in result.history]

@@ -8,7 +8,6 @@ import dask
 import numpy as np
 import pytest
 import zarr
-from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
@@ -21,6 +20,7 @@ from tests.training.specs import make_spec
 X, Y = load_digits(return_X_y=True)
 TRAINED, HELD = slice(0, 1200), slice(1200, None)
 SETTINGS = {"n_groups": 2, "n_submodels": [2, 1], "n_rounds": 4, "random_state": 7}
+EARLY = {"early_stopping": True, "n_iter_no_change": 2, "checkpoint_every": 1}
 
 
 def _network(n_inputs=64):
@@ -168,18 +168,17 @@ def test_schedulers_agree(redraw):
     _assert_same(*found)
 
 
-def test_a_cluster_agrees(expected):
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
-    ):
-        _assert_same(_train().model, expected)
-        # The best round's parent is kept in the scratch folder, without what it predicts with.
-        settings = {"early_stopping": True, "n_iter_no_change": 2, "checkpoint_every": 1}
-        clustered = _train(validation_data=(X[HELD], Y[HELD]), **settings)
-    alone = _train(validation_data=(X[HELD], Y[HELD]), **settings)
-    assert clustered.best_round == alone.best_round
-    _assert_same(clustered.model, alone.model)
+@pytest.fixture(scope="module")
+def stopped_early():
+    return _train(validation_data=(X[HELD], Y[HELD]), **EARLY)
+
+
+def test_a_cluster_agrees(expected, stopped_early, client):
+    _assert_same(_train().model, expected)
+    # The best round's parent is kept in the scratch folder, without what it predicts with.
+    clustered = _train(validation_data=(X[HELD], Y[HELD]), **EARLY)
+    assert clustered.best_round == stopped_early.best_round
+    _assert_same(clustered.model, stopped_early.model)
 
 
 def test_a_checkpoint_holds_a_model_and_the_run_goes_on_to_the_same_bits(expected, tmp_path):

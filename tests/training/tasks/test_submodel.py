@@ -129,11 +129,8 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     rule = oracle.OPTIMIZERS[optimizer.name]
     state = rule.start(params)
     for rate in spec.schedule.rates(round, n_steps):
-        grads = oracle.gradients(
-            *(network, params, x, Y[rows], scales),
-            class_weight=spec.class_weights,
-            counted=counted_steps(network, samples[rows]),
-        )
+        options = oracle.Options(scales, counted=counted_steps(network, samples[rows]))
+        grads = oracle.gradients(network, params, x, Y[rows], options, spec.class_weights)
         grads = {name: connected[name] * g for name, g in grads.items()}
         params, state = rule.step(network, params, grads, state, rate, optimizer)
     delta = np.zeros(table.size)

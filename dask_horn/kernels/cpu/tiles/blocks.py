@@ -13,8 +13,6 @@ from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.cpu.tiles.sizes import WIDE
 from dask_horn.kernels.cpu.tiles.vectors import INT, LANES, LONG, POINTER, load, store
 
-__all__ = ["copy_block", "copy_wide", "transpose_block"]
-
 
 @inlined
 def copy_block(

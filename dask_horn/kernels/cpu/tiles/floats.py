@@ -9,8 +9,6 @@ from numba import carray
 
 from dask_horn.kernels.compile import inlined
 
-__all__ = ["add_floats", "copy_floats", "scale_floats", "zero_floats"]
-
 
 @inlined
 def copy_floats(source: Any, target: Any, size: Any) -> None:

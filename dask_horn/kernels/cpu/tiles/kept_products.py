@@ -28,16 +28,6 @@ from dask_horn.kernels.cpu.tiles.masked_tiles import (
 from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
 from dask_horn.kernels.rounding import ceil_div, round_up
 
-__all__ = [
-    "add_kept",
-    "as_terms",
-    "copy_padded",
-    "kept_dots_size",
-    "kept_sums_size",
-    "multiply_kept",
-    "multiply_kept_transposed",
-]
-
 # Rows of the weight that stay in the first cache while the batch passes by.
 _PANEL_ROWS = 64
 

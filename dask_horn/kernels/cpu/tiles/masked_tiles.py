@@ -30,17 +30,6 @@ from dask_horn.kernels.cpu.tiles.vectors import (
     store,
 )
 
-__all__ = [
-    "DOT_ROWS",
-    "MASK_COLUMNS",
-    "MASK_ROWS",
-    "MASK_WORDS",
-    "QUARTERS",
-    "TERM",
-    "add_kept_rows",
-    "kept_dots",
-]
-
 #: Rows and columns of a tile of the mask, and the words that hold it.
 MASK_ROWS, MASK_COLUMNS, MASK_WORDS = 8, 64, 16
 #: Bits of a word that one row has.

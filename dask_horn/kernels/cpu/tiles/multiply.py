@@ -30,8 +30,6 @@ from dask_horn.kernels.cpu.tiles.sizes import SHORT, TALL, WIDE
 from dask_horn.kernels.cpu.tiles.tile_code import emit_tile
 from dask_horn.kernels.cpu.tiles.vectors import LANES, POINTER
 
-__all__ = ["multiply_runs", "multiply_tile"]
-
 
 def _tile(rows: int, n_vectors: int) -> Any:
     """Make the function that computes a complete tile of so many rows and vectors of columns."""

@@ -21,17 +21,6 @@ from dask_horn.kernels.cpu.tiles.sizes import SHORT, TALL, WIDE, n_tall_tiles
 from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.rounding import round_up
 
-__all__ = [
-    "CHUNK",
-    "add_weight_chunk",
-    "chunk_size",
-    "multiply_packed",
-    "pack",
-    "pack_columns",
-    "pack_transposed",
-    "panels_size",
-]
-
 # Terms of a panel: it takes half of the first cache.
 TERMS = 256
 #: Rows that a weight's gradient takes in at a time, for the same reason.

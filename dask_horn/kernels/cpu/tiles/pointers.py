@@ -10,8 +10,6 @@ from numba.extending import intrinsic
 
 from dask_horn.kernels.compile import KERNEL_SIGNATURE
 
-__all__ = ["as_float64", "at", "call", "pointer_to"]
-
 
 @intrinsic
 def call(

@@ -8,8 +8,6 @@ from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cpu.tiles.vectors import LANES
 from dask_horn.kernels.rounding import round_up
 
-__all__ = ["SCRATCH", "SHORT", "TALL", "WIDE", "n_tall_tiles"]
-
 #: Rows of a tile: with two vectors of columns, as many sums as there are registers for, with some
 #: left for the factors; and fewer, so that most heights are made up of both without a rest.
 TALL, SHORT = (12, 8) if LANES == 16 else (5, 4)

@@ -21,8 +21,6 @@ from dask_horn.kernels.cpu.tiles.kept_products import (
 from dask_horn.kernels.cpu.tiles.panels import multiply_packed, pack, pack_transposed, panels_size
 from dask_horn.kernels.cpu.tiles.pointers import at
 
-__all__ = ["BACKWARD", "FORWARD", "state_product_size"]
-
 
 def state_product_size(batch_size: int, units: int, width: int, *, masked: bool) -> int:
     """Elements of work space for U (units, width) as either loop has it laid out."""

@@ -18,8 +18,6 @@ from dask_horn.kernels.cpu.tiles.vectors import (
     store,
 )
 
-__all__ = ["emit_tile"]
-
 # Steps in a turn of a tile's loop: with one, counting takes issue slots that the products need.
 _UNROLLED = 4
 # Only every third row has a pointer of its own: more would not fit the registers.

@@ -10,21 +10,6 @@ from numba.core import cgutils
 
 from dask_horn.kernels.compile import target
 
-__all__ = [
-    "FLOAT",
-    "INT",
-    "LANES",
-    "LONG",
-    "POINTER",
-    "VECTOR",
-    "load",
-    "multiply_add",
-    "offset",
-    "phi",
-    "spread",
-    "store",
-]
-
 #: float32 numbers in a vector register.
 LANES = 16 if "+avx512f" in target()[2] else 8 if "+avx" in target()[2] else 4
 

@@ -11,8 +11,6 @@ from dask_horn.errors import ModelFormatError
 from dask_horn.network.layers import kinds
 from dask_horn.network.layers.base import Layer
 
-__all__ = ["LAYERS", "layer_from_config"]
-
 #: The layers' classes, by their kinds in a model's JSON.
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
     {

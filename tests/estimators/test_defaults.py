@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from dask_horn import HornClassifier, HornRegressor
+
+pytestmark = pytest.mark.slow
 
 
 @parametrize_with_checks([HornClassifier(), HornRegressor()])

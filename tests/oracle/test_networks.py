@@ -21,6 +21,7 @@ from dask_horn.network import (
     Network,
 )
 from tests import oracle
+from tests.oracle.differences import central_differences
 
 BATCH, N_INPUTS, N_OUTPUTS = 5, 4, 3
 
@@ -51,19 +52,6 @@ def _problem(network, seed=0):
     return params, x, targets
 
 
-def central_differences(function, params, step=1e-6):
-    found = {}
-    for name, value in params.items():
-        gradient = np.empty_like(value)
-        for index in np.ndindex(value.shape):
-            moved = {sign: {**params, name: value.copy()} for sign in (-1, 1)}
-            for sign in (-1, 1):
-                moved[sign][name][index] += sign * step
-            gradient[index] = (function(moved[1]) - function(moved[-1])) / (2 * step)
-        found[name] = gradient
-    return found
-
-
 def _assert_gradients(network, **options):
     params, x, targets = _problem(network)
     class_weight = options.pop("class_weight", None)
@@ -72,7 +60,9 @@ def _assert_gradients(network, **options):
         outputs, _ = oracle.forward(network, p, x, **options)
         return oracle.loss(network, outputs, targets, class_weight)
 
-    computed = oracle.gradients(network, params, x, targets, class_weight=class_weight, **options)
+    computed = oracle.gradients(
+        network, params, x, targets, oracle.Options(**options), class_weight
+    )
     expected = central_differences(of, params)
     assert list(computed) == list(expected)
     for name in expected:
@@ -81,7 +71,7 @@ def _assert_gradients(network, **options):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_gradients_equalcentral_differences(activation, loss):
+def test_gradients_equal_central_differences(activation, loss):
     _assert_gradients(_network(activation, loss))
 
 

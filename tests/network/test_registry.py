@@ -20,7 +20,7 @@ from dask_horn.network import (
     LayerNorm,
     MaxPool2D,
     SimpleRNN,
-    layers,
+    registry,
 )
 
 EXAMPLES = [
@@ -43,16 +43,16 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("layer", EXAMPLES, ids=repr)
 def test_a_layer_comes_back_from_json(layer):
-    assert layers.layer_from_config(json.loads(json.dumps(layer.to_config()))) == layer
+    assert registry.layer_from_config(json.loads(json.dumps(layer.to_config()))) == layer
 
 
 def test_every_kind_has_an_example_here():
-    assert {type(layer) for layer in EXAMPLES} == set(layers.LAYERS.values())
-    assert all(kind == layer.kind for kind, layer in layers.LAYERS.items())
+    assert {type(layer) for layer in EXAMPLES} == set(registry.LAYERS.values())
+    assert all(kind == layer.kind for kind, layer in registry.LAYERS.items())
 
 
 def test_every_kind_is_public():
-    for layer in layers.LAYERS.values():
+    for layer in registry.LAYERS.values():
         assert getattr(dask_horn, layer.__name__) is layer
 
 
@@ -70,4 +70,4 @@ def test_every_kind_is_public():
 )
 def test_what_is_not_known_is_refused(config, message):
     with pytest.raises(ModelFormatError, match=message):
-        layers.layer_from_config(config)
+        registry.layer_from_config(config)

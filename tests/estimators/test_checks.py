@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from dask_horn import HornClassifier, HornRegressor
+
+pytestmark = pytest.mark.slow
 
 QUICK = {"hidden_layer_sizes": (16,), "n_rounds": 3, "learning_rate": 0.05}
 

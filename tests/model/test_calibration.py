@@ -16,8 +16,8 @@ from scipy.special import expit, softmax
 import dask_horn as horn
 from dask_horn import Ensemble, Model, ModelFormatError
 from dask_horn.data import write_samples
-from tests.test_model import MAKERS, N_FEATURES, edit_attributes, expected_outputs, make_model
-from tests.test_model import X as FEW
+from tests.model.untrained import MAKERS, N_FEATURES, edit_attributes, expected_outputs, make_model
+from tests.model.untrained import X as FEW
 
 GENERATOR = np.random.default_rng(11)
 X = GENERATOR.normal(3, 2, (4000, N_FEATURES))
@@ -103,7 +103,7 @@ def test_an_ensemble_is_pooled_then_calibrated():
 
 
 def test_an_ensemble_of_calibrated_members_pools_what_they_say():
-    members = sharp_ensemble().members
+    members = sharp_ensemble(factor=8).members
     cooler = Ensemble(tuple(member._with_temperature(3) for member in members))
     expected = np.mean([member.predict_proba(X) for member in cooler.members], axis=0)
     assert_allclose(cooler.predict_proba(X), expected, rtol=1e-5)

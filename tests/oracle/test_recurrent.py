@@ -17,7 +17,7 @@ from dask_horn.network import (
     SimpleRNN,
 )
 from tests import oracle
-from tests.test_oracle import central_differences
+from tests.oracle.differences import central_differences
 
 BATCH, STEPS, N_INPUTS, N_TOKENS = 4, 5, 3, 6
 SEQUENCES = (STEPS, N_INPUTS)
@@ -47,7 +47,9 @@ def _assert_gradients(layers, input_shape=SEQUENCES, loss="cross_entropy", **opt
         outputs, _ = oracle.forward(network, p, x, **options)
         return oracle.loss(network, outputs, targets, class_weight, counted)
 
-    computed = oracle.gradients(network, params, x, targets, class_weight=class_weight, **options)
+    computed = oracle.gradients(
+        network, params, x, targets, oracle.Options(**options), class_weight
+    )
     expected = central_differences(of, params)
     assert list(computed) == list(expected)
     for name in expected:

@@ -34,17 +34,6 @@ def scores():
     return search()
 
 
-@pytest.fixture(scope="module")
-def client():
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
 def test_a_pipeline_passes_its_parameters_on():
     pipeline = make_pipeline(StandardScaler(), HornClassifier(**SETTINGS))
     grid = {
@@ -61,6 +50,7 @@ def test_values_are_cross_validated():
     assert cross_val_score(reg, X[:, :3], X[:, 3], cv=3).shape == (3,)
 
 
+@pytest.mark.cluster
 def test_loky_finds_the_same(scores):
     with joblib.parallel_config("loky", n_jobs=2):
         assert_array_equal(search(), scores)

@@ -1,0 +1,56 @@
+"""The command on clusters: a running one, its own, and one that is not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import zarr
+from distributed import LocalCluster
+
+from tests.cli.commands import QUICK, ROOT, classes, done, run
+
+
+def test_a_silent_scheduler_is_told(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("dask_horn.cli.workers._PATIENCE", "100ms")
+    arguments = ["--out", tmp_path / "m.zarr", "--scheduler", "tcp://127.0.0.1:1"]
+    result = run("train", data(classes), *arguments)
+    assert result.exit_code == 2
+    assert "no Dask scheduler answers at --scheduler tcp://127.0.0.1:1" in result.stderr
+
+
+@pytest.mark.cluster
+def test_a_running_cluster_is_joined_and_left_running(data, tmp_path):
+    samples, model = data(classes), tmp_path / "m.zarr"
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        joined = ["--scheduler", cluster.scheduler_address]
+        done("train", samples, "--out", model, *QUICK[:-2], *joined)
+        done("predict", model, samples, "--out", tmp_path / "p.zarr", *joined)
+        assert len(cluster.scheduler_info["workers"]) == 1
+    assert zarr.open_group(tmp_path / "p.zarr", mode="r")["y"].shape == (96,)
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal to a process group")
+def test_ctrl_c_in_a_terminal_with_a_cluster(data, tmp_path):
+    """A terminal's Ctrl-C reaches the workers too; they must live on to save the checkpoint."""
+    command = [sys.executable, "-W", "error", "-m", "dask_horn", "train", data(classes)]
+    command += ["--out", "m.zarr", "--checkpoint", "run", "--workers", "1", "--hidden", "8"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*command, "--rounds", "500", "--steps-per-round", "5"],
+        cwd=tmp_path, env=environment, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("round 50 of 500"):
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest and "Warning" not in rest
+    assert "run the same command to resume from the checkpoint" in rest.splitlines()[-1]
