@@ -23,20 +23,8 @@ if TYPE_CHECKING:
     from dask_horn.model import Ensemble as Ensemble
     from dask_horn.model import Model as Model
     from dask_horn.model import load as load
-    from dask_horn.network import GRU as GRU
-    from dask_horn.network import LSTM as LSTM
-    from dask_horn.network import AveragePool2D as AveragePool2D
-    from dask_horn.network import BatchNorm as BatchNorm
-    from dask_horn.network import Conv2D as Conv2D
-    from dask_horn.network import Dense as Dense
-    from dask_horn.network import Dropout as Dropout
-    from dask_horn.network import Embedding as Embedding
-    from dask_horn.network import Flatten as Flatten
-    from dask_horn.network import GlobalAveragePool2D as GlobalAveragePool2D
-    from dask_horn.network import LayerNorm as LayerNorm
-    from dask_horn.network import MaxPool2D as MaxPool2D
     from dask_horn.network import Network as Network
-    from dask_horn.network import SimpleRNN as SimpleRNN
+    from dask_horn.network.layers.kinds import *  # noqa: F403
     from dask_horn.partition import Partition as Partition
     from dask_horn.records import Callback as Callback
     from dask_horn.records import History as History
@@ -46,6 +34,7 @@ if TYPE_CHECKING:
     from dask_horn.training import train as train
     from dask_horn.training import training_graph as training_graph
 
+# The public names, and where each is: loaded by `__getattr__`.
 _HOMES = {
     "dask_horn.data": ("open_samples", "write_samples"),
     "dask_horn.errors": (

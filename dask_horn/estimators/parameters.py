@@ -8,7 +8,18 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import textwrap
+from collections.abc import Iterable
 from typing import Any, TypeVar
+
+from dask_horn.kernels.device import KNOWN_DEVICES
+from dask_horn.program import RULES
+from dask_horn.training.plan.merge_rules import MERGES
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """Return the type of a parameter that is one of these names."""
+    return "{" + ", ".join(f'"{name}"' for name in names) + "}"
+
 
 # For each parameter: its type, and what it does.
 _PARAMETERS = {
@@ -69,7 +80,7 @@ _PARAMETERS = {
         "int or None",
         "Number of samples per step. None takes 128, or less if there are few rows.",
     ),
-    "optimizer": ('{"adamw", "sgd"}', "Optimizer of the sub-models."),
+    "optimizer": (_one_of(RULES), "Optimizer of the sub-models."),
     "learning_rate": (
         "float or None",
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
@@ -94,7 +105,7 @@ _PARAMETERS = {
     ),
     "schedule": ('{"cosine", "constant"}', "Schedule of the learning rate over all rounds."),
     "merge": (
-        '{"average", "ensemble"}',
+        _one_of(MERGES),
         "Whether to average the groups into one model after each round, or to keep each group as "
         "a member of an ensemble, which predicts the members' mean.",
     ),
@@ -139,7 +150,7 @@ _PARAMETERS = {
         "Seed of all randomness. The same integer gives the same model on any number of workers.",
     ),
     "device": (
-        '{"cpu", "auto"}',
+        _one_of(KNOWN_DEVICES),
         'Device to train on. "auto" chooses one when the fit starts; `history_.device` says which.',
     ),
     "class_weight": (

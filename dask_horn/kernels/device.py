@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 from dask_horn.kernels.program import Operation, Program
 
 # Where each device is defined, as DEVICE: the one place that knows them all.
-_MODULES = {"cpu": "dask_horn.kernels.cpu.machine"}
+_MODULES = {
+    "cpu": "dask_horn.kernels.cpu.machine",
+}
 
 #: Names of the devices.
 DEVICES = tuple(_MODULES)
 
 #: What may be asked for: a device, or whichever suits.
 KNOWN_DEVICES = (*DEVICES, "auto")
+
+
+class MissingKernelError(ValueError):
+    """A device has not all of the kernels that a program needs."""
 
 
 class Scaling(Protocol):
@@ -143,6 +149,9 @@ class Device(Protocol):
     alignment: int
     row_multiple: int
     slack: int
+
+    def offers(self, kernel: str) -> bool:
+        """Tell whether the device has a kernel of this name."""
 
     def work_size(self, operation: Operation, batch_size: int) -> int:
         """Return the elements of work space that an operation needs, at most.

@@ -1,13 +1,13 @@
 """How an optimizer moves one parameter by its gradient: bodies that both devices share.
 
-A rule is two functions. ``constants(row, counters, scalars)`` are a step's numbers, found once for
-an operation; ``move(constants, w, g, *states)`` returns a parameter and its states after the step.
+A new rule is two functions here and an entry in the table.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,16 @@ from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.opcodes import CLIP, RATE, RULE, STEP
 
 
+class Rule(NamedTuple):
+    """How one optimizer moves a parameter."""
+
+    n_states: int  #: one or two
+    constants: Callable[..., Any]  #: ``(row, counters, scalars)``: a step's numbers, found once
+    move: Callable[..., Any]  #: ``(constants, w, g, *states)``: w and its states after the step
+
+
 @inlined
-def sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
+def _sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
     """At RULE: μ, 1 for Nesterov, λ."""
     momentum = np.float32(scalars[row[RULE]])
     nesterov = scalars[row[RULE] + 1]
@@ -28,7 +36,7 @@ def sgd_constants(row: Any, counters: Any, scalars: Any) -> Any:
 
 
 @inlined
-def sgd_move(constants: Any, w: Any, g: Any, v: Any) -> Any:
+def _sgd_move(constants: Any, w: Any, g: Any, v: Any) -> Any:
     """``v ← μ v + g + λ w``, then ``w ← w - r v``.
 
     With Nesterov instead ``w ← w - r (g + λ w + μ v)``.
@@ -40,7 +48,7 @@ def sgd_move(constants: Any, w: Any, g: Any, v: Any) -> Any:
 
 
 @inlined
-def adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
+def _adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
     """At RULE: β₁, β₂, ε, λ."""
     beta1, beta2 = scalars[row[RULE]], scalars[row[RULE] + 1]
     step = counters[STEP] + 1
@@ -60,7 +68,7 @@ def adamw_constants(row: Any, counters: Any, scalars: Any) -> Any:
 
 
 @inlined
-def adamw_move(constants: Any, w: Any, g: Any, m: Any, v: Any) -> Any:
+def _adamw_move(constants: Any, w: Any, g: Any, m: Any, v: Any) -> Any:
     """AdamW with bias correction: decay is decoupled from the gradient.
 
     References
@@ -72,3 +80,10 @@ def adamw_move(constants: Any, w: Any, g: Any, m: Any, v: Any) -> Any:
     m = beta1 * m + rest1 * slope
     v = beta2 * v + rest2 * slope * slope
     return keep * w - rate * m / (np.sqrt(v) * inverse + epsilon), m, v
+
+
+#: How each optimizer moves a parameter, by its name.
+RULES = {
+    "sgd": Rule(1, _sgd_constants, _sgd_move),
+    "adamw": Rule(2, _adamw_constants, _adamw_move),
+}

@@ -1,4 +1,4 @@
-"""The kinds of layers, and how to read a layer from a model's JSON."""
+"""The layers by their kinds, and how to read a layer from a model's JSON."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from types import MappingProxyType
 from typing import Any
 
 from dask_horn.errors import ModelFormatError
-from dask_horn.network import layers
-from dask_horn.network.layers import Layer
+from dask_horn.network.layers import kinds
+from dask_horn.network.layers.base import Layer
 
-# Of the room's public names, the layers alone have a kind: their bases only declare it.
+#: The layers' classes, by their kinds in a model's JSON.
 LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
     {
         layer.kind: layer
-        for layer in map(vars(layers).__getitem__, layers.__all__)
-        if hasattr(layer, "kind")
+        for layer in vars(kinds).values()
+        if isinstance(layer, type) and issubclass(layer, Layer)
     }
 )
 

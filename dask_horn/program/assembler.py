@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels import opcodes as op
-from dask_horn.kernels.device import Device
+from dask_horn.kernels.device import Device, MissingKernelError
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.rounding import round_up
 
@@ -92,6 +92,11 @@ class Assembler:
         rule : int
             Index of the optimizer's first constant.
         """
+        if not self.device.offers(operation.kernel):
+            raise MissingKernelError(
+                f"device {self.device.name!r} has no kernel {operation.kernel!r}; choose another "
+                "device"
+            )
         index = self._kernels.setdefault(operation.kernel, len(self._kernels))
         row = np.zeros(op.N_COLUMNS, np.int64)
         row[[op.OP, op.N_IN, op.N_OUT]] = index, operation.n_in, operation.n_out

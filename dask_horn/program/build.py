@@ -9,60 +9,21 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.device import Device
 from dask_horn.kernels.program import Operation, Program
-from dask_horn.network import (
-    GRU,
-    HUBER_DELTA,
-    LSTM,
-    OUTPUT,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAveragePool2D,
-    Layer,
-    LayerNorm,
-    MaxPool2D,
-    Network,
-    ParameterTable,
-    PlacedLayer,
-    SimpleRNN,
+from dask_horn.network import HUBER_DELTA, OUTPUT, Network, ParameterTable, PlacedLayer
+from dask_horn.program import (  # noqa: F401  (imported to register the layers' emitters)
+    convolution,
+    dropconnect,
+    dropout,
+    embedding,
+    flatten,
+    normalization,
+    pooling,
+    recurrent,
 )
 from dask_horn.program.assembler import Assembler
-from dask_horn.program.convolution import emit_conv2d
-from dask_horn.program.dropconnect import emit_fully_connected
-from dask_horn.program.dropout import emit_dropout
-from dask_horn.program.embedding import emit_embedding
-from dask_horn.program.flatten import emit_flatten
-from dask_horn.program.layers import Context, EmittedLayer, Emitter
-from dask_horn.program.normalization import emit_batch_norm, emit_layer_norm
+from dask_horn.program.layers import EMITTERS, Context, EmittedLayer, Emitter
 from dask_horn.program.optimizers import Optimizer, Update
 from dask_horn.program.padding import counted_rows, emit_padding, reserve_counted
-from dask_horn.program.pooling import (
-    emit_average_pool,
-    emit_global_average_pool,
-    emit_max_pool,
-)
-from dask_horn.program.recurrent import emit_recurrent
-
-# The one place that knows the programs of all layers.
-_EMITTERS: dict[type[Layer], Emitter] = {
-    AveragePool2D: emit_average_pool,
-    Conv2D: emit_conv2d,
-    Dense: emit_fully_connected,
-    Dropout: emit_dropout,
-    Embedding: emit_embedding,
-    SimpleRNN: emit_recurrent,
-    LSTM: emit_recurrent,
-    GRU: emit_recurrent,
-    BatchNorm: emit_batch_norm,
-    LayerNorm: emit_layer_norm,
-    Flatten: emit_flatten,
-    GlobalAveragePool2D: emit_global_average_pool,
-    MaxPool2D: emit_max_pool,
-}
 
 #: Rows that are predicted together: enough for the products' full speed.
 PREDICTION_BATCH = 64
@@ -254,6 +215,6 @@ def _emit_loss(
 
 def _emitter(placed: PlacedLayer) -> Emitter:
     kind = type(placed.layer)
-    if kind not in _EMITTERS:
+    if kind not in EMITTERS:
         raise TypeError(f"no program is known for layers of type {kind.__name__}")
-    return _EMITTERS[kind]
+    return EMITTERS[kind]

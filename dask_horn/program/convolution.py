@@ -10,7 +10,7 @@ from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Conv2D, PlacedLayer, TensorSpec
 from dask_horn.program.images import window_sizes
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class EmittedConv2D:
         return below
 
 
+@emits(Conv2D)
 def emit_conv2d(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedConv2D:
     """Write the forward row of a convolution; see `Emitter`."""
     layer, assembler = placed.layer, context.assembler

@@ -15,10 +15,11 @@ from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Dense, PlacedLayer, TensorSpec
 from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 from dask_horn.program.masks import draw_masks, keep_of_mask
 
 
+@emits(Dense)
 def emit_fully_connected(
     context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedDense | EmittedDropConnect | EmittedSharedMask:

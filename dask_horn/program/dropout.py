@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
 from dask_horn.network import Dropout, PlacedLayer
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class EmittedDropout:
         return gradient
 
 
+@emits(Dropout)
 def emit_dropout(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedDropout:
     """Write the forward row; see `Emitter`."""
     layer = placed.layer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dask_horn.kernels.program import Operation
 from dask_horn.network import Embedding, PlacedLayer, TensorSpec
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class EmittedEmbedding:
         return gradient
 
 
+@emits(Embedding)
 def emit_embedding(
     context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedEmbedding:

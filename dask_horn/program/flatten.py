@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_horn.network import PlacedLayer
-from dask_horn.program.layers import Context
+from dask_horn.network import Flatten, PlacedLayer
+from dask_horn.program.layers import Context, emits
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class EmittedFlatten:
         return gradient
 
 
+@emits(Flatten)
 def emit_flatten(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedFlatten:
     """Write no row; see `Emitter`."""
     return EmittedFlatten(source)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from dask_horn.network import ParameterTable, PlacedLayer, Signal
+from dask_horn.network import Layer, ParameterTable, PlacedLayer, Signal
 from dask_horn.program.assembler import Assembler
 from dask_horn.program.optimizers import Update
 
@@ -83,3 +83,18 @@ class EmittedLayer(Protocol):
 #: Writes the forward rows of a layer at its place: ``emit(context, placed, source, stream)``, where
 #: `source` is the offset of its input, and `stream` sets its random draws apart from other layers'.
 Emitter = Callable[[Context, PlacedLayer, int, int], Any]
+
+#: The emitter of each kind of layer.
+EMITTERS: dict[type[Layer], Emitter] = {}
+
+_Emitter = TypeVar("_Emitter", bound=Emitter)
+
+
+def emits(*kinds: type[Layer]) -> Callable[[_Emitter], _Emitter]:
+    """Register a function as the emitter of these kinds of layers."""
+
+    def register(emitter: _Emitter) -> _Emitter:
+        EMITTERS.update(dict.fromkeys(kinds, emitter))
+        return emitter
+
+    return register

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import BatchNorm, LayerNorm, PlacedLayer, Signal
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class EmittedNorm:
         return gradient
 
 
+@emits(BatchNorm)
 def emit_batch_norm(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedNorm:
     """Write the forward rows: by the batch's mean and variance, or by the population's."""
     name, assembler = placed.layer.given_name, context.assembler
@@ -62,6 +63,7 @@ def emit_batch_norm(context: Context, placed: PlacedLayer, source: int, stream: 
     return _emit(context, placed, source, (kernel, "batch_norm_backward"), moments)
 
 
+@emits(LayerNorm)
 def emit_layer_norm(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedNorm:
     """Write the forward rows; see `Emitter`."""
     rows = placed.inputs.rows

@@ -50,7 +50,7 @@ class Optimizer:
 class Rule:
     """An optimizer, as programs and defaults need to know it.
 
-    Its kernel has its name; `dask_horn.kernels.cpu.optimizers` tells what it does.
+    Its kernel has its name; `dask_horn.kernels.rules` tells what it does.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ def _adamw(optimizer: Optimizer, decay: float) -> tuple[float, ...]:
 
 #: All optimizers, by their names.
 RULES: dict[str, Rule] = {
-    "sgd": Rule(n_states=1, constants=_sgd, rate=0.05),
     "adamw": Rule(n_states=2, constants=_adamw),
+    "sgd": Rule(n_states=1, constants=_sgd, rate=0.05),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dask_horn.kernels.program import Operation
 from dask_horn.network import AveragePool2D, GlobalAveragePool2D, MaxPool2D, PlacedLayer, Windows
 from dask_horn.program.images import window_sizes
-from dask_horn.program.layers import Context
+from dask_horn.program.layers import Context, emits
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class EmittedPool:
         return below
 
 
+@emits(MaxPool2D)
 def emit_max_pool(context: Context, placed: PlacedLayer, source: int, stream: int) -> EmittedPool:
     """Write the forward row; see `Emitter`. A program that predicts forgets what was chosen."""
     assert isinstance(placed.layer, MaxPool2D)
@@ -44,6 +45,7 @@ def emit_max_pool(context: Context, placed: PlacedLayer, source: int, stream: in
     return _emit(context, placed, source, placed.layer.windows(placed.inputs), (chosen,))
 
 
+@emits(AveragePool2D)
 def emit_average_pool(
     context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedPool:
@@ -52,6 +54,7 @@ def emit_average_pool(
     return _emit(context, placed, source, placed.layer.windows(placed.inputs))
 
 
+@emits(GlobalAveragePool2D)
 def emit_global_average_pool(
     context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedPool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dask_horn.kernels.program import Operation
-from dask_horn.network import PlacedLayer, Recurrent, SimpleRNN, TensorSpec
-from dask_horn.program.layers import Context
+from dask_horn.network import GRU, LSTM, PlacedLayer, Recurrent, SimpleRNN, TensorSpec
+from dask_horn.program.layers import Context, emits
 from dask_horn.program.masks import draw_masks, keep_of_mask
 from dask_horn.program.padding import counted_of
 
@@ -132,6 +132,7 @@ class EmittedRecurrent:
         return self.context.assembler.spare(len(self.layer.initial_biases) * self.weight.shape[-1])
 
 
+@emits(SimpleRNN, LSTM, GRU)
 def emit_recurrent(
     context: Context, placed: PlacedLayer, source: int, stream: int
 ) -> EmittedRecurrent:

@@ -10,6 +10,9 @@ import pytest
 
 import dask_horn as horn
 from dask_horn.cli import main
+from dask_horn.kernels.device import KNOWN_DEVICES
+from dask_horn.program import RULES
+from dask_horn.training.plan.merge_rules import MERGES
 from tests.cli.commands import QUICK, ROOT, classes, done, run
 
 
@@ -47,13 +50,17 @@ def test_help_of_train_shows_sections_defaults_and_examples():
     assert "\n  dask-horn train DATA.zarr --out MODEL.zarr\n" in words
 
 
-def test_defaults_are_those_of_the_library():
+def test_defaults_and_choices_are_those_of_the_library():
     settings = main.commands["train"].make_context("train", ["DATA", "--out", "MODEL"]).params
     options = horn.TrainingOptions()
     shared = {name: value for name, value in settings.items() if hasattr(options, name)}
     assert shared.pop("n_submodels") == (options.n_submodels,)
     assert shared == {name: getattr(options, name) for name in shared}
     assert len(shared) > 8
+    shown = {option.name: option.type for option in main.commands["train"].params}
+    assert set(shown["optimizer"].choices) == set(RULES)
+    assert tuple(shown["device"].choices) == tuple(KNOWN_DEVICES)
+    assert tuple(shown["merge"].choices) == tuple(MERGES)
     classifier = horn.HornClassifier()
     for name, given in [("hidden", "hidden_layer_sizes"), ("activation",) * 2, ("dropout",) * 2]:
         assert settings[name] == getattr(classifier, given)

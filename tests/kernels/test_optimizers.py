@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dask_horn.kernels import rules
 from dask_horn.network import Dense, Network
+from dask_horn.program import RULES, Optimizer
 from tests import oracle
 from tests.kernels.runner import run_kernel
 
@@ -76,6 +78,34 @@ def test_adamw(decay, beta1):
         np.testing.assert_allclose(second, state.second[NAME][:, 0], rtol=3e-6, atol=1e-7)
 
 
+def test_every_optimizer_has_a_kernel_and_formulas_to_judge_it():
+    assert set(RULES) == set(rules.RULES) == set(oracle.OPTIMIZERS)
+    assert all(rules.RULES[name].n_states == rule.n_states for name, rule in RULES.items())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_optimizer_follows_its_formulas(name):
+    settings, by_formula = Optimizer(name, weight_decay=0.1), oracle.OPTIMIZERS[name]
+    n_states, constants = RULES[name].n_states, RULES[name].constants(settings, 0.1)
+    weight, *gradients = _vectors(6, seed=1)
+    states, params = np.zeros((n_states, SIZE), np.float32), _as_params(weight)
+    state = by_formula.start(params)
+    for step, gradient in enumerate(gradients):
+        grads = _as_params(gradient)
+        params, state = by_formula.step(NETWORK, params, grads, state, 0.01, settings)
+        ran = run_kernel(
+            name,
+            *(weight, gradient, *states),
+            n_out=SIZE,
+            n_states=n_states,
+            rule=constants,
+            rate=0.01,
+            step=step,
+        )
+        weight, _, *states = ran.buffers
+        np.testing.assert_allclose(weight, params[NAME][:, 0], rtol=3e-6, atol=3e-6)
+
+
 @pytest.mark.parametrize("bound", [0.01, 1.0, 8.0, 1e6])
 def test_clip_bounds_the_norm(bound):
     gradient = _vectors(1)[0]
@@ -92,11 +122,11 @@ def test_clip_of_nothing_and_of_nan():
     assert run_kernel("clip", gradient, n_out=2, constants=[1.0]).clip != 0
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", RULES)
 def test_the_clipping_factor_scales_the_gradient_not_the_decay(optimizer):
     weight, gradient = _vectors(2)
     states = np.zeros((2, SIZE), np.float32)
-    constants = {"sgd": [0.9, 0, 0.1], "adamw": [0.9, 0.999, 1e-8, 0.1]}[optimizer]
+    constants = RULES[optimizer].constants(Optimizer(optimizer), 0.1)
 
     def stepped(gradient, clip):
         buffers, options = (weight, gradient, *states), {"rate": 0.1, "clip": clip}

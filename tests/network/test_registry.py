@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import dask_horn
 from dask_horn.errors import ModelFormatError
 from dask_horn.network import (
     GRU,
@@ -48,6 +49,11 @@ def test_a_layer_comes_back_from_json(layer):
 def test_every_kind_has_an_example_here():
     assert {type(layer) for layer in EXAMPLES} == set(registry.LAYERS.values())
     assert all(kind == layer.kind for kind, layer in registry.LAYERS.items())
+
+
+def test_every_kind_is_public():
+    for layer in LAYERS.values():
+        assert getattr(dask_horn, layer.__name__) is layer
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,19 @@ one is whose is told in `networks.py`.
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.losses import loss, loss_gradient
 from tests.oracle.networks import batch_statistics, forward, gradients
-from tests.oracle.optimizers import AdamState, adamw_step, clip_by_norm, sgd_step, zeros_like
+from tests.oracle.optimizers import (
+    OPTIMIZERS,
+    AdamState,
+    adamw_step,
+    clip_by_norm,
+    sgd_step,
+    zeros_like,
+)
 from tests.oracle.passes import Options
 from tests.oracle.randomness import philox4x32
 
 __all__ = [
+    "OPTIMIZERS",
     "AdamState",
     "Options",
     "activation",

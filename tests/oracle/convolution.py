@@ -7,9 +7,16 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import GlobalAveragePool2D, PlacedLayer
+from dask_horn.network import (
+    AveragePool2D,
+    Conv2D,
+    Flatten,
+    GlobalAveragePool2D,
+    MaxPool2D,
+    PlacedLayer,
+)
 from tests.oracle.activations import activation, activation_slope
-from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
+from tests.oracle.passes import Array, Arrays, Backward, Options, passes, tensor_of
 
 #: A place, what of the image lies in its window, and the part of the window that it is.
 Place = tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]
@@ -40,6 +47,7 @@ def _pair(value) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
+@passes(Conv2D)
 def conv2d_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
@@ -68,6 +76,7 @@ def conv2d_pass(
     return activation(layer.activation, z), backward
 
 
+@passes(MaxPool2D)
 def max_pool_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
@@ -92,6 +101,7 @@ def max_pool_pass(
     return out, backward
 
 
+@passes(AveragePool2D, GlobalAveragePool2D)
 def average_pool_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
@@ -120,6 +130,7 @@ def _pool_places(placed: PlacedLayer, x: Array) -> Iterator[Place]:
     return _places(x.shape[1:], layer.size, stride, layer.padding)
 
 
+@passes(Flatten)
 def flatten_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:

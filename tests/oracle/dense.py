@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import PlacedLayer
+from dask_horn.network import Dense, Dropout, PlacedLayer
 from tests.oracle.activations import activation, activation_slope
 from tests.oracle.dropconnect import dropconnect_pass
-from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
+from tests.oracle.passes import Array, Arrays, Backward, Options, passes, tensor_of
 
 
+@passes(Dense)
 def dense_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
@@ -41,6 +42,7 @@ def dense_pass(
     return activation(layer.activation, z), backward
 
 
+@passes(Dropout)
 def dropout_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:

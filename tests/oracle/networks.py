@@ -8,51 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import (
-    GRU,
-    LSTM,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAveragePool2D,
-    Layer,
-    LayerNorm,
-    MaxPool2D,
-    Network,
-    SimpleRNN,
+from dask_horn.network import Network
+from tests.oracle import (  # noqa: F401  (imported to register their passes)
+    convolution,
+    dense,
+    normalization,
+    recurrent,
 )
-from tests.oracle.convolution import (
-    average_pool_pass,
-    conv2d_pass,
-    flatten_pass,
-    max_pool_pass,
-)
-from tests.oracle.dense import dense_pass, dropout_pass
 from tests.oracle.losses import loss_gradient
-from tests.oracle.normalization import batch_norm_pass, layer_norm_pass
-from tests.oracle.passes import Array, Arrays, Backward, LayerPass, Options
-from tests.oracle.recurrent import embedding_pass, recurrent_pass
-
-# The one place that knows the passes of all layers.
-_PASSES: dict[type[Layer], LayerPass] = {
-    AveragePool2D: average_pool_pass,
-    Conv2D: conv2d_pass,
-    Dense: dense_pass,
-    Dropout: dropout_pass,
-    Flatten: flatten_pass,
-    GlobalAveragePool2D: average_pool_pass,
-    MaxPool2D: max_pool_pass,
-    Embedding: embedding_pass,
-    SimpleRNN: recurrent_pass,
-    LSTM: recurrent_pass,
-    GRU: recurrent_pass,
-    BatchNorm: batch_norm_pass,
-    LayerNorm: layer_norm_pass,
-}
+from tests.oracle.passes import PASSES, Array, Arrays, Backward, Options
 
 
 def forward(
@@ -94,12 +58,12 @@ def _forward(
     a = a.reshape(len(a), *network.placed[0].inputs.shape)
     ways_back: list[Backward] = []
     for placed in network.placed:
-        if type(placed.layer) not in _PASSES:
+        if type(placed.layer) not in PASSES:
             raise TypeError(f"the oracle does not know {placed.layer!r}")
         if placed.layer.flattens_input and placed.inputs.axis == "input":
             ways_back.append(_as_it_was(a.shape))
             a = a.reshape(len(a), -1)
-        a, backward = _PASSES[type(placed.layer)](placed, params, a, options)
+        a, backward = PASSES[type(placed.layer)](placed, params, a, options)
         ways_back.append(backward)
     return a, ways_back
 

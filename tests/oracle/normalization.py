@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dask_horn.network import PlacedLayer
+from dask_horn.network import BatchNorm, LayerNorm, PlacedLayer
 from tests.oracle.activations import activation, activation_slope
-from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
+from tests.oracle.passes import Array, Arrays, Backward, Options, passes, tensor_of
 
 
+@passes(BatchNorm)
 def batch_norm_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
@@ -27,6 +28,7 @@ def batch_norm_pass(
     return _normalized(placed, params, x, mean, variance, over)
 
 
+@passes(LayerNorm)
 def layer_norm_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:

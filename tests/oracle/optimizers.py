@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dask_horn.network import Network
+from dask_horn.program import Optimizer
 from tests.oracle.arrays import Arrays, tensor_of
 
 
@@ -89,3 +91,34 @@ def zeros_like(params: Mapping[str, ArrayLike]) -> Arrays:
 
 def _decay(network: Network, name: str, weight_decay: float) -> float:
     return weight_decay if network.parameters[name].decays else 0.0
+
+
+class OptimizerSteps(NamedTuple):
+    """An optimizer: its state before the first step, and a step.
+
+    ``step(network, params, grads, state, learning_rate, settings)`` returns parameters and state.
+    """
+
+    start: Callable[[Mapping[str, ArrayLike]], Any]
+    step: Callable[..., tuple[Arrays, Any]]
+
+
+def _sgd(network, params, grads, velocity, rate, settings: Optimizer):
+    return sgd_step(
+        *(network, params, grads, velocity, rate),
+        *(settings.momentum, settings.nesterov, settings.weight_decay),
+    )
+
+
+def _adamw(network, params, grads, state, rate, settings: Optimizer):
+    return adamw_step(
+        *(network, params, grads, state, rate, settings.weight_decay),
+        *(settings.beta_1, settings.beta_2, settings.epsilon),
+    )
+
+
+#: Each optimizer, by its name.
+OPTIMIZERS = {
+    "sgd": OptimizerSteps(zeros_like, _sgd),
+    "adamw": OptimizerSteps(AdamState.zeros, _adamw),
+}

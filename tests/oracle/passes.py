@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dask_horn.network import PlacedLayer
+from dask_horn.network import Layer, PlacedLayer
 from tests.oracle.arrays import Array, Arrays, tensor_of
 
 
@@ -38,4 +38,27 @@ Backward = Callable[[Array], tuple[Array, Arrays]]
 #: ``layer_pass(placed, params, x, options)``: outputs, and the way back.
 LayerPass = Callable[[PlacedLayer, Mapping[str, ArrayLike], Array, Options], tuple[Array, Backward]]
 
-__all__ = ["Array", "Arrays", "Backward", "LayerPass", "Options", "tensor_of"]
+#: The pass of each kind of layer.
+PASSES: dict[type[Layer], LayerPass] = {}
+
+
+def passes(*kinds: type[Layer]) -> Callable[[LayerPass], LayerPass]:
+    """Register a function as the pass of these kinds of layers."""
+
+    def register(layer_pass: LayerPass) -> LayerPass:
+        PASSES.update(dict.fromkeys(kinds, layer_pass))
+        return layer_pass
+
+    return register
+
+
+__all__ = [
+    "PASSES",
+    "Array",
+    "Arrays",
+    "Backward",
+    "LayerPass",
+    "Options",
+    "passes",
+    "tensor_of",
+]

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from dask_horn.network import GRU, LSTM, Layer, PlacedLayer, Recurrent, SimpleRNN
+from dask_horn.network import GRU, LSTM, Embedding, Layer, PlacedLayer, Recurrent, SimpleRNN
 from tests.oracle.activations import activation, activation_slope
-from tests.oracle.passes import Array, Arrays, Backward, Options, tensor_of
+from tests.oracle.passes import Array, Arrays, Backward, Options, passes, tensor_of
 
 #: From the gradients of the states after a step to those of the sums of x and of h, and of the
 #: states before it.
 StepBack = Callable[[Array, Array], tuple[Array, Array, Array, Array]]
 
 
+@passes(SimpleRNN, LSTM, GRU)
 def recurrent_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
@@ -140,6 +141,7 @@ def _gru_step(of_x: Array, of_h: Array, h: Array) -> tuple[Array, Array, StepBac
     return (1 - z) * n + z * h, np.zeros_like(h), back
 
 
+@passes(Embedding)
 def embedding_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:

@@ -17,7 +17,7 @@ from dask_horn.network import (
     ParameterTable,
     Recurrent,
 )
-from dask_horn.program import Optimizer, prediction_program, training_program
+from dask_horn.program import prediction_program, training_program
 from tests import oracle
 from tests.kernels.masks import dropconnect_masks
 from tests.kernels.runner import run_kernel, under_test
@@ -169,7 +169,8 @@ def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=N
     """The same, in float64."""
     network = case.network
     params = case.table.as_dict(case.parameters.astype(float))
-    velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
+    rule = oracle.OPTIMIZERS[optimizer.name]
+    state = rule.start(params)
     losses = []
     for step, rate in enumerate(rates):
         rows = slice(starts[step], starts[step + 1])
@@ -180,24 +181,10 @@ def train_by_oracle(case, starts, rates, optimizer, scales=None, class_weights=N
         losses.append(oracle.loss(network, outputs, targets, class_weights, counted))
         options = oracle.Options(scales or {}, kept, counted=counted)
         grads = oracle.gradients(network, params, x, targets, options, class_weights)
-        params, velocity, adam = _update(network, params, grads, velocity, adam, rate, optimizer)
+        if optimizer.clip_norm is not None:
+            grads = oracle.clip_by_norm(grads, optimizer.clip_norm)
+        params, state = rule.step(network, params, grads, state, rate, optimizer)
     return losses, params
-
-
-def _update(network, params, grads, velocity, adam, rate, optimizer: Optimizer):
-    if optimizer.clip_norm is not None:
-        grads = oracle.clip_by_norm(grads, optimizer.clip_norm)
-    if optimizer.name == "adamw":
-        params, adam = oracle.adamw_step(
-            *(network, params, grads, adam, rate, optimizer.weight_decay),
-            *((optimizer.beta_1, optimizer.beta_2), optimizer.epsilon),
-        )
-    else:
-        params, velocity = oracle.sgd_step(
-            *(network, params, grads, velocity, rate, optimizer.momentum),
-            *(optimizer.nesterov, optimizer.weight_decay),
-        )
-    return params, velocity, adam
 
 
 def assert_same_steps(case, starts, rates, optimizer, tolerance, **options):

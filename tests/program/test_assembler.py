@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_horn.kernels import opcodes as op
+from dask_horn.kernels.device import MissingKernelError
 from dask_horn.kernels.program import Operation
 from dask_horn.program.assembler import Assembler
 from tests.kernels.runner import under_test
@@ -30,6 +32,12 @@ def test_a_kernel_has_one_number_however_often_it_is_used():
     program = assembler.program(1)
     assert program.kernels == ("store", "clip")
     assert program.rows[:, op.OP].tolist() == [0, 1, 0]
+
+
+def test_a_kernel_that_the_device_lacks_is_told():
+    assembler = Assembler(16, 4, under_test())
+    with pytest.raises(MissingKernelError, match="has no kernel 'magic'; choose another device"):
+        assembler.emit(Operation("magic"))
 
 
 def test_rows_say_where_operands_and_constants_lie():

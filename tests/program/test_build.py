@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.network import ACTIVATIONS, LOSSES, Dense, Dropout, Layer, Network
+from dask_horn.network.layers import LAYERS
 from dask_horn.partition import Partition
 from dask_horn.program import (
     Optimizer,
@@ -18,9 +19,11 @@ from dask_horn.program import (
     submodel_scales,
     training_program,
 )
+from dask_horn.program.layers import EMITTERS
 from tests import oracle
 from tests.kernels.runner import under_test
 from tests.network.strategies import networks
+from tests.oracle.passes import PASSES
 from tests.program.problems import assert_same_steps, predicted, problem
 
 # With learning rate 1 and nothing else, a step is the gradient.
@@ -33,6 +36,10 @@ def _network(activation, loss="cross_entropy", n_hidden=2, dropout=0.0, **dense)
         layers.append(Dense(width, activation=activation, **dense))
         layers.extend([Dropout(dropout)] if dropout else [])
     return Network([*layers, Dense(3, **dense)], 7, loss)
+
+
+def test_every_kind_of_layer_has_a_program_and_formulas_to_judge_it():
+    assert set(EMITTERS) == set(PASSES) == set(LAYERS.values())
 
 
 @pytest.mark.parametrize("loss", LOSSES)

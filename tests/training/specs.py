@@ -57,6 +57,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
         validation_blocks=(),
         class_weights=None,
         ensemble=False,
+        merge_rule="nesterov",
         redraw=True,
         concentration=10.0,
         hidden_exponent=0.5,

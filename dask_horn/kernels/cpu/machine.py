@@ -31,6 +31,10 @@ class CpuDevice:
     row_multiple = ROW_MULTIPLE
     slack = SLACK
 
+    def offers(self, kernel: str) -> bool:
+        """Tell whether it is registered."""
+        return compile.is_registered(kernel)
+
     def work_size(self, operation: Operation, batch_size: int) -> int:
         """Ask the kernel."""
         return compile.registered(operation.kernel).work_size(operation, batch_size)

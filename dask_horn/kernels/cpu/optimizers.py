@@ -13,7 +13,7 @@ from dask_horn.kernels.compile import inlined, kernel
 from dask_horn.kernels.cpu.gemm import weight_kernel
 from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.opcodes import CLIP, CONSTANT, N_OUT, STATES, A, B
-from dask_horn.kernels.rules import adamw_constants, adamw_move, sgd_constants, sgd_move
+from dask_horn.kernels.rules import RULES, Rule
 
 
 @kernel("clip", reorder_sums=True)
@@ -28,18 +28,9 @@ def clip(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     scalars[CLIP] = bound / norm if norm > bound else 1.0
 
 
-def _optimizer(name: str, constants: Callable[..., Any], steps: Callable[..., None]) -> None:
-    """Register an optimizer's kernel, and the one that also computes the gradient of a weight.
-
-    Parameters
-    ----------
-    name : str
-    constants : callable
-        Of a rule: see `dask_horn.kernels.rules`.
-    steps : callable
-        ``steps(constants, w, g, states, size)`` moves a run of parameters; of the two states, one
-        that the optimizer has no use for is left alone.
-    """
+def _optimizer(name: str, rule: Rule) -> None:
+    """Register an optimizer's kernel, and the one that also computes the gradient of a weight."""
+    constants, steps = rule.constants, _steps(rule)
 
     @kernel(name)
     def update(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
@@ -51,22 +42,30 @@ def _optimizer(name: str, constants: Callable[..., Any], steps: Callable[..., No
     weight_kernel(f"gemm_weight_{name}", constants, steps)
 
 
-@inlined
-def _sgd(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
-    weight, gradient, velocity = carray(w, (size,)), carray(g, (size,)), carray(states[0], (size,))
-    for i in range(size):
-        weight[i], velocity[i] = sgd_move(constants, weight[i], gradient[i], velocity[i])
+def _steps(rule: Rule) -> Callable[..., None]:
+    """Return ``steps(constants, w, g, states, size)``, which moves a run of parameters.
+
+    Of the two states, one that the rule has no use for is left alone.
+    """
+    move = rule.move
+
+    @inlined
+    def with_one(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
+        weight, gradient, first = carray(w, (size,)), carray(g, (size,)), carray(states[0], (size,))
+        for i in range(size):
+            weight[i], first[i] = move(constants, weight[i], gradient[i], first[i])
+
+    @inlined
+    def with_two(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
+        weight, gradient = carray(w, (size,)), carray(g, (size,))
+        first, second = carray(states[0], (size,)), carray(states[1], (size,))
+        for i in range(size):
+            weight[i], first[i], second[i] = move(
+                constants, weight[i], gradient[i], first[i], second[i]
+            )
+
+    return {1: with_one, 2: with_two}[rule.n_states]
 
 
-@inlined
-def _adamw(constants: Any, w: Any, g: Any, states: Any, size: Any) -> None:
-    weight, gradient = carray(w, (size,)), carray(g, (size,))
-    mean, square = carray(states[0], (size,)), carray(states[1], (size,))
-    for i in range(size):
-        weight[i], mean[i], square[i] = adamw_move(
-            constants, weight[i], gradient[i], mean[i], square[i]
-        )
-
-
-_optimizer("sgd", sgd_constants, _sgd)
-_optimizer("adamw", adamw_constants, _adamw)
+for _name, _rule in RULES.items():
+    _optimizer(_name, _rule)

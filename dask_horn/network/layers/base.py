@@ -1,7 +1,7 @@
 """What every layer spec is: a frozen description that knows its shapes and its tensors.
 
 A layer knows neither its neighbours nor how it is computed. A new kind of layer is one file with
-one class here, a line in the room's `__init__`, and its op rows and kernels on the floors above.
+one class here, a line in `kinds.py`, and its op rows and kernels on the floors above.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from dask_horn.cluster import Seat
 from dask_horn.records import SubmodelId
 from dask_horn.training.graph.parent import Parent, rotated
 from dask_horn.training.graph.stages import Stages, Trainings
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.merge import PART_ARITY
 from dask_horn.training.tasks.round_tasks import (
     cut_part,
@@ -93,7 +94,7 @@ class JoinedStages(Stages):
 
     def _start(self, part: TaskRef, submodel: int) -> TaskRef:
         """Return what travels to the groups: the part, or its slice where it has more to it."""
-        if len(self.groups) == 1 or self.spec.merge_rule == "mean":
+        if len(self.groups) == 1 or not MERGE_RULES[self.spec.merge_rule].n_states:
             return part
         key = self.key("slice", self.member, submodel)
         return self.tasks.call(slice_of, key, part, near=self._at(submodel), priority=1)

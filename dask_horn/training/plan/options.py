@@ -15,6 +15,7 @@ from dask_horn.checks import checked_choice, checked_integer, checked_number
 from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.network import Network
 from dask_horn.program import RULES, Optimizer, Rule
+from dask_horn.training.plan.merge_rules import MERGES
 
 __all__ = ["TrainingOptions"]
 
@@ -186,7 +187,7 @@ class TrainingOptions:
         checked_choice("optimizer", self.optimizer, tuple(RULES))
         checked_choice("device", self.device, KNOWN_DEVICES)
         checked_choice("schedule", self.schedule, ("cosine", "constant"))
-        checked_choice("merge", self.merge, ("average", "ensemble"))
+        checked_choice("merge", self.merge, MERGES)
         checked_choice("group_data", self.group_data, ("subset", "all"))
         if isinstance(self.class_weight, str):
             checked_choice("class_weight", self.class_weight, ("balanced",))
@@ -249,7 +250,7 @@ class TrainingOptions:
     @property
     def outer_step(self) -> tuple[float, float]:
         """η and μ, as given or by default."""
-        several = self.n_groups > 1 and self.merge == "average"
+        several = self.n_groups > 1 and self.merge != "ensemble"
         rate, momentum = (0.7, 0.7) if several else (1.0, 0.0)
         return (
             rate if self.outer_learning_rate is None else self.outer_learning_rate,

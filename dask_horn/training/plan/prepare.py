@@ -35,6 +35,7 @@ from dask_horn.errors import naming
 from dask_horn.kernels.device import settled_device
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
+from dask_horn.training.plan.merge_rules import rule_name
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
 from dask_horn.training.plan.spec import RunSpec, Schedule
@@ -219,6 +220,7 @@ def make_spec(
         schedule=schedule,
         batch_size=batch_size,
         seed=options.random_state,
+        merge_rule=rule_name(options.merge, rounds),
         device=settled_device(options.device),
     )
 

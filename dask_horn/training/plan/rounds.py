@@ -165,7 +165,7 @@ def _plan(
         else:
             fewest = _fewest_steps(n_submodels, options.redraws)
             steps.extend(max(fewest, steps_of_pass(piece)) for piece in own)
-    if options.merge == "average":
+    if options.merge != "ensemble":
         groups_of = [tuple(range(len(dealt)))]
     return RoundPlan(
         n_submodels,

@@ -117,6 +117,8 @@ class RunSpec:
     schedule : Schedule
     batch_size : int
     seed : int
+    merge_rule : str
+        One of `MERGE_RULES`.
     device : str
         What the sub-models are trained on.
     """
@@ -138,17 +140,13 @@ class RunSpec:
     schedule: Schedule
     batch_size: int
     seed: int
+    merge_rule: str
     device: str = "cpu"
 
     @property
     def n_parents(self) -> int:
         """Number of parents: one, or each member of an ensemble."""
         return len(self.rounds[0].groups_of)
-
-    @property
-    def merge_rule(self) -> str:
-        """The rule of the merge: plain means where no round's outer step has momentum."""
-        return "nesterov" if any(plan.outer_step.momentum for plan in self.rounds) else "mean"
 
     def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
         """Return the learning rate of each of a sub-model's steps in one round, (n_steps,)."""

@@ -15,9 +15,9 @@ from dask_horn.records import History, RoundRecord
 from dask_horn.training.graph.parent import Parent, Parents
 from dask_horn.training.graph.rounds import begin
 from dask_horn.training.graph.saving import load_graph, save_graph, spill_graph
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.run.checkpoint import Checkpoint
 from dask_horn.training.run.context import RunContext
-from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Whole
 from dask_horn.training.tasks.storage import Saved, models_of, part_name, spill_state
 

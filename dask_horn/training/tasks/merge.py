@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from dask_horn.network import ParameterTable
 from dask_horn.partition import Partition, weigh_holders
 from dask_horn.records import SubmodelReport
+from dask_horn.training.plan.merge_rules import MergeRule
 from dask_horn.training.plan.spec import OuterStep
-from dask_horn.training.tasks.merge_rules import MergeRule
 from dask_horn.training.tasks.states import Part, States, Whole
 from dask_horn.training.tasks.submodel import Trained
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from dask_horn.data import Block
 from dask_horn.records import RoundReport, Score, SubmodelId
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.division import first_values, member_partition, partition_of
 from dask_horn.training.tasks.evaluate import score_blocks
 from dask_horn.training.tasks.merge import Merge, PartialSum, Share, add_partial_sums
-from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.statistics import population_of
 from dask_horn.training.tasks.submodel import Trained, train_submodels

@@ -10,8 +10,8 @@ import numpy as np
 import zarr
 
 from dask_horn.model import Ensemble, Model, load
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Part, Whole
 
 __all__ = ["Saved", "load_saved", "models_of", "part_name", "save_parents", "spill_state"]

@@ -174,7 +174,7 @@ def test_fewer_units_than_submodels(network, samples):
     [
         (lambda: horn.Dense(4, activation="swishy"), "relu"),
         (lambda: horn.Network([horn.Dense(4)], 3, loss="hinge"), "cross_entropy"),
-        (lambda: horn.TrainingOptions(optimizer="lbfgs"), "'sgd', 'adamw'"),
+        (lambda: horn.TrainingOptions(optimizer="lbfgs"), "'adamw', .*got 'lbfgs'"),
         (lambda: horn.TrainingOptions(schedule="step"), "'cosine', 'constant'"),
         (lambda: horn.TrainingOptions(merge="vote"), "'average', 'ensemble'"),
     ],
@@ -214,7 +214,7 @@ def test_an_unknown_name_lists_the_known(make, known):
         ({"momentum": 1.0}, ValueError, "momentum must be a number of at least 0 and below 1"),
         ({"beta_2": 1}, ValueError, "beta_2 must be a number of at least 0 and below 1, got 1"),
         ({"epsilon": 0}, ValueError, "epsilon must be a finite number above 0, got 0"),
-        ({"device": "tpu"}, ValueError, "device must be one of 'cpu', 'auto', got 'tpu'"),
+        ({"device": "tpu"}, ValueError, "device must be one of 'cpu', .*'auto', got 'tpu'"),
         ({"concentration": 0}, ValueError, "concentration must be a finite number above 0, got 0"),
         (
             {"validation_fraction": 1.0},

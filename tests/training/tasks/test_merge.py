@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from dask_horn.network import Dense, Network
 from dask_horn.partition import Partition
 from dask_horn.records import SubmodelReport
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import OuterStep
 from dask_horn.training.tasks.merge import ARITY, PART_ARITY, Merge, add_partial_sums
-from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Whole
 from dask_horn.training.tasks.submodel import Trained
 

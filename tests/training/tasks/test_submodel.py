@@ -31,12 +31,12 @@ from dask_horn.partition import Partition
 from dask_horn.program import Optimizer, submodel_scales
 from dask_horn.records import SubmodelId
 from dask_horn.training.plan import steps as steps_module
+from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import OuterStep, Schedule
 from dask_horn.training.plan.steps import count_steps
 from dask_horn.training.tasks import submodel as module
 from dask_horn.training.tasks.division import partition_of, steps_of
 from dask_horn.training.tasks.merge import Merge, add_partial_sums
-from dask_horn.training.tasks.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.states import Whole
 from tests import oracle
 from tests.program.problems import counted_steps
@@ -126,20 +126,13 @@ def _masked_training(spec, samples, parent, partition, round, group, submodel):
     rows = rows_of(spec.rounds[round].group_blocks[group])
     x = (samples[rows] - spec.standardizer.mean) / spec.standardizer.scale
     params, optimizer = start, spec.optimizer
-    velocity, adam = oracle.zeros_like(params), oracle.AdamState.zeros(params)
+    rule = oracle.OPTIMIZERS[optimizer.name]
+    state = rule.start(params)
     for rate in spec.schedule.rates(round, n_steps):
         options = oracle.Options(scales, counted=counted_steps(network, samples[rows]))
         grads = oracle.gradients(network, params, x, Y[rows], options, spec.class_weights)
         grads = {name: connected[name] * g for name, g in grads.items()}
-        if optimizer.name == "sgd":
-            params, velocity = oracle.sgd_step(
-                *(network, params, grads, velocity, rate, optimizer.momentum),
-                weight_decay=optimizer.weight_decay,
-            )
-        else:
-            params, adam = oracle.adamw_step(
-                network, params, grads, adam, rate, optimizer.weight_decay
-            )
+        params, state = rule.step(network, params, grads, state, rate, optimizer)
     delta = np.zeros(table.size)
     for name, tensor in table.as_dict(delta).items():
         tensor[...] = params[name] - start[name]

@@ -7,7 +7,7 @@ Douillard et al. (2023), "DiLoCo", arXiv:2311.08105, algorithm 1: the outer Nest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels.slices import outer_step
 from dask_horn.records import SubmodelReport
-from dask_horn.training.plan.spec import OuterStep
+from dask_horn.training.plan.spec import OuterStep, RoundPlan
 
-__all__ = ["MERGE_RULES", "MergeRule"]
+__all__ = ["MERGES", "MERGE_RULES", "MergeRule", "rule_name"]
 
 Floats = NDArray[np.float32]
 
@@ -63,3 +63,16 @@ MERGE_RULES: Mapping[str, MergeRule] = {
     "mean": MergeRule(n_states=0, weigh=_samples, step=_nesterov),
     "nesterov": MergeRule(n_states=1, weigh=_samples, step=_nesterov),
 }
+
+# One rule, which keeps no momentum where it has none: asked for as "average".
+_AVERAGES = ("mean", "nesterov")
+
+#: What the option `merge` may be.
+MERGES = ("average", "ensemble", *(name for name in MERGE_RULES if name not in _AVERAGES))
+
+
+def rule_name(merge: str, rounds: Sequence[RoundPlan]) -> str:
+    """Return the rule that the option `merge` stands for in these rounds."""
+    if merge in MERGE_RULES:
+        return merge
+    return "nesterov" if any(plan.outer_step.momentum for plan in rounds) else "mean"
