@@ -21,8 +21,6 @@ from dask_horn.randomness import Purpose, generator
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Shorter keys are padded with zeros, so without this they would equal other draws' of the seed.
-
 
 @dataclass(frozen=True, eq=False)
 class SliceMap:

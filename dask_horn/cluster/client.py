@@ -34,7 +34,7 @@ class ClusterExecutor:
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the cluster."""
-        return computed_by(self.client)
+        return computed_by(self.client.get)
 
     def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""

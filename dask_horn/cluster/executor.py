@@ -19,7 +19,7 @@ class Executor(Protocol):
     cuts_lineage: bool  #: whether what ran before can run again, unless it is cut off
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
-        """Have this room's Dask collections computed here too, for the time of a run."""
+        """Have the Dask collections of users computed here too, for the time of a run."""
 
     def warm_up(self, kernels: Kernels) -> None:
         """Have `kernels` compiled or loaded on every worker, and on those that join later."""

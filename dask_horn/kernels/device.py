@@ -112,7 +112,7 @@ class Machine(Protocol):
         """
 
     def stage(self, windows: Sequence[Window]) -> Any:
-        """Bring windows where the device reads them; what is returned is for `run` alone."""
+        """Bring windows where the device reads them: for `run` and `outputs`, as they need it."""
 
     def run(self, staged: Any, steps: Sequence[Steps]) -> list[NDArray[np.float64]]:
         """Take each sub-model's steps; return their mean losses, (n_done,) for each sub-model.

@@ -52,8 +52,6 @@ class Program:
         Width of the network's output.
     filled : tuple of (int, ndarray of float32)
         Regions of the arena that do not start as zeros: offset and values.
-    states : tuple of int
-        Offsets of the optimizer's vectors, laid out like the parameters.
     """
 
     rows: NDArray[np.int64]
@@ -64,7 +62,6 @@ class Program:
     batch_size: int
     n_outputs: int
     filled: tuple[tuple[int, NDArray[np.float32]], ...]
-    states: tuple[int, ...]
 
     @property
     def outputs_per_batch(self) -> bool:

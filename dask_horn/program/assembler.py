@@ -109,8 +109,8 @@ class Assembler:
         size = self.device.work_size(operation, self.batch_size)
         self._work_size = max(self._work_size, size)
 
-    def program(self, n_outputs: int, states: Sequence[int] = ()) -> Program:
-        """Finish; `states` are the offsets of the optimizer's vectors."""
+    def program(self, n_outputs: int) -> Program:
+        """Finish."""
         rows = np.array(self._rows, dtype=np.int64).reshape(-1, op.N_COLUMNS)
         operands = rows[:, op.A : op.WORK]
         operands[operands == _SPARE] = self.buffer(self._spare_size)
@@ -125,5 +125,4 @@ class Assembler:
             batch_size=self.batch_size,
             n_outputs=n_outputs,
             filled=tuple(self._filled),
-            states=tuple(states),
         )

@@ -97,7 +97,7 @@ def training_program(
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
     update.emit_rest()
-    return assembler.program(network.output_rows * network.n_outputs, update.states)
+    return assembler.program(network.output_rows * network.n_outputs)
 
 
 def prediction_program(

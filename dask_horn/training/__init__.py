@@ -1,4 +1,4 @@
-"""Who trains when: options, the pure task, the graph, the merge, the loop."""
+"""Who trains when: the plan of a run, its tasks, their graph, and the loop over rounds."""
 
 from __future__ import annotations
 

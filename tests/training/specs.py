@@ -58,6 +58,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
         class_weights=None,
         ensemble=False,
         merge_rule="nesterov",
+        device="cpu",
         redraw=True,
         concentration=10.0,
         hidden_exponent=0.5,

@@ -20,8 +20,6 @@ from dask_horn.training.tasks.round_tasks import (
     sum_deltas,
 )
 
-__all__ = ["JoinedStages"]
-
 
 class JoinedStages(Stages):
     """Each part is trained in every group, and merged on a worker of its own."""
@@ -35,7 +33,7 @@ class JoinedStages(Stages):
             self.tasks.call(
                 cut_part,
                 self.key("take", self.groups[0], submodel),
-                *(self.common, whole, self.round, self.member, submodel),
+                (self.common, whole, self.round, self.member, submodel),
                 near=self.home,
                 priority=1,  # before any training here: others wait for their slices
             )
@@ -66,7 +64,7 @@ class JoinedStages(Stages):
             self.tasks.call(
                 share_deltas,
                 self.key("share", self.member, m),
-                *(self.common, self.round, self.member, m, deltas),
+                (self.common, self.round, self.member, m, deltas),
                 near=self._at(m),
                 priority=1,
             )
@@ -76,7 +74,7 @@ class JoinedStages(Stages):
             self.tasks.call(
                 next_part,
                 self.key("part", self.member, m),
-                *(self.common, parent.parts[m], self.member, m, deltas, shares),
+                (self.common, parent.parts[m], self.member, m, deltas, shares),
                 near=self._at(m),
                 priority=1,
             )
@@ -97,7 +95,7 @@ class JoinedStages(Stages):
         if len(self.groups) == 1 or not MERGE_RULES[self.spec.merge_rule].n_states:
             return part
         key = self.key("slice", self.member, submodel)
-        return self.tasks.call(slice_of, key, part, near=self._at(submodel), priority=1)
+        return self.tasks.call(slice_of, key, (part,), near=self._at(submodel), priority=1)
 
     def _stays_divided(self) -> bool:
         """Whether the next round trains the same parts."""

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Parent", "Parents", "rotated"]
-
 T = TypeVar("T")
 
 

@@ -11,8 +11,6 @@ from dask_horn.training.graph.stages import Stages, Trainings
 from dask_horn.training.tasks.merge import ARITY
 from dask_horn.training.tasks.round_tasks import cut_slice, next_parent, put_slices, sum_groups
 
-__all__ = ["RedrawnStages"]
-
 
 class RedrawnStages(Stages):
     """No part outlives its round: slices are cut, trained, and put back into whole sums."""
@@ -30,12 +28,16 @@ class RedrawnStages(Stages):
                 start = self.tasks.call(
                     cut_slice,
                     self.key("take", group, submodel),
-                    *(self.common, parent.parts[0], which),
+                    (self.common, parent.parts[0], which),
                     near=self.home,
                     priority=1,  # before any training here: others wait for their slices
                 )
                 trained[which] = self.train_one(start, which)
         return trained
+
+    def _own(self, arrived: Trainings, group: int) -> list[TaskRef]:
+        """Return a group's trainings, in the order of its sub-models."""
+        return [arrived[which] for which in sorted(arrived) if which.group == group]
 
     def merge(self, parent: Parent, arrived: Trainings) -> tuple[Parent, list[TaskRef]]:
         """Put each group's deltas into a whole sum, add those up, and step the parent."""
@@ -48,8 +50,7 @@ class RedrawnStages(Stages):
             self.tasks.call(
                 put_slices,
                 self.key("put", group),
-                *(self.common, self.round, group),
-                [arrived[which] for which in sorted(arrived) if which.group == group],
+                (self.common, self.round, group, self._own(arrived, group)),
                 near=adder(number - number % ARITY),
             )
             for number, group in enumerate(present)
@@ -58,7 +59,7 @@ class RedrawnStages(Stages):
         merged = self.tasks.call(
             next_parent,
             self.key("parent", self.member),
-            *(self.common, parent.parts[0], total, self.round),
+            (self.common, parent.parts[0], total, self.round),
             near=self.home,
         )
         return Parent((merged,)), [merged]

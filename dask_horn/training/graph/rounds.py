@@ -1,13 +1,14 @@
 """The training graph: groups, sub-models and reduction, as lazy objects of Dask.
 
-    take → train → merge-level-i → share → part → parent ( → evaluate → validation )
+    take → slice → train → merge-level-i → share → part → parent ( → evaluate → validation )
 
 Where all groups of a parent are divided alike, as they are by default, the parent stays in parts
 from round to round: each sub-model's deltas are added up over the groups and stepped on a worker
-of its own, where the next round trains it, and the sub-models tell each other no more than what
-they add to the few entries that all of them hold (`share`). The parent is put together where
-somebody wants it: to score it, to divide it otherwise, to save it, at the end. Where there is a
-`BatchNorm`, a task `statistics` measures its population then, before anything is predicted.
+of its own, where the next round trains it, while other groups get a `slice` of it. The sub-models
+tell each other no more than what they add to the few entries that all of them hold (`share`). The
+parent is put together where somebody wants it: to score it, to divide it otherwise, to save it, at
+the end. Where there is a `BatchNorm`, a task `statistics` measures its population then, before
+anything is predicted.
 
 Where each group draws a partition of its own in each round, no part outlives its round:
 
@@ -38,8 +39,6 @@ from dask_horn.training.graph.stages import Stages
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks, initial_parent
-
-__all__ = ["Graphs", "RoundGraph", "RoundTasks", "begin", "shared_spec"]
 
 
 def shared_spec(spec: RunSpec) -> Delayed:
@@ -92,7 +91,7 @@ class Graphs:
             tasks.call(
                 initial_parent,
                 (f"start-{self.spec.run}", member),
-                *(common, member),
+                (common, member),
                 near=self.homes(member, 0),
             )
             for member in range(self.spec.n_parents)
@@ -209,14 +208,14 @@ class RoundTasks:
         score = None
         if spec.validation is not None:
             scores = [
-                tasks.call(evaluate_blocks, first.key("evaluate", i), common, blocks, *wholes)
+                tasks.call(evaluate_blocks, first.key("evaluate", i), (common, blocks, *wholes))
                 for i, blocks in enumerate(spec.validation_blocks)
             ]
-            score = tasks.call(add_scores, first.key("validation"), scores)
+            score = tasks.call(add_scores, first.key("validation"), (scores,))
         report = tasks.call(
             collect_report,
             first.key("report"),
-            *(common, first.round, score, *tellers),
+            (common, first.round, score, *tellers),
             near=first.home,
         )
         return tasks.delayed(report)[0]

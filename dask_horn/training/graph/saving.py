@@ -23,15 +23,13 @@ from dask_horn.training.tasks.storage import (
     spill_state,
 )
 
-__all__ = ["load_graph", "save_graph", "spill_graph"]
-
 
 def save_graph(graphs: Graphs, location: str, wholes: Sequence[Any]) -> Delayed:
     """One task that writes whole parents as a checkpoint."""
     tasks = TaskLayers()
     common, given = tasks.use(graphs.shared), [tasks.use(whole) for whole in wholes]
     key = (f"save-{graphs.spec.run}", location)
-    saved = tasks.call(save_parents, key, common, location, *given, near=graphs.homes(0, 0))
+    saved = tasks.call(save_parents, key, (common, location, *given), near=graphs.homes(0, 0))
     return tasks.delayed(saved)[0]
 
 
@@ -44,7 +42,7 @@ def spill_graph(
         tasks.call(
             spill_state,
             (f"save-{graphs.spec.run}", saved.location, member, m),
-            *(saved.location, part_name(member, m), tasks.use(part)),
+            (saved.location, part_name(member, m), tasks.use(part)),
             near=placement(member, m),
         )
         for member, parent in enumerate(parents)
@@ -64,7 +62,7 @@ def load_graph(graphs: Graphs, saved: Saved, placement: Placement) -> Parents:
                 load_saved,
                 # The best round's may be saved apart: a key of the round alone is not unique.
                 (f"load-{graphs.spec.run}", saved.location, member, m),
-                *(common, saved, member, m),
+                (common, saved, member, m),
                 near=placement(member, m),
             )
             for m in range(max(1, saved.n_parts))

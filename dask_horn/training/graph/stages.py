@@ -16,8 +16,6 @@ from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.round_tasks import measure_population, train_slice, whole_parent
 
-__all__ = ["Stages"]
-
 #: What has been trained, by sub-model.
 Trainings = Mapping[SubmodelId, TaskRef]
 
@@ -79,7 +77,7 @@ class Stages(ABC):
         parts = [self.tasks.use(part) for part in parent.parts]
         if not parent.divided:
             return parts[0]
-        return self.tasks.call(whole_parent, key, self.common, self.member, parts, near=self.home)
+        return self.tasks.call(whole_parent, key, (self.common, self.member, parts), near=self.home)
 
     def predicting(self, whole: TaskRef, stage: int | str) -> TaskRef:
         """Measure what a parent predicts with besides its parameters, if anything."""
@@ -87,7 +85,7 @@ class Stages(ABC):
             return whole
         key = (f"statistics-{self.spec.run}", stage, self.member)
         return self.tasks.call(
-            measure_population, key, self.common, whole, self.member, near=self.home
+            measure_population, key, (self.common, whole, self.member), near=self.home
         )
 
     def train_one(
@@ -98,7 +96,7 @@ class Stages(ABC):
         return self.tasks.call(
             train_slice,
             self.key("train", which.group, which.submodel),
-            *(self.common, start, which, seat.device, arrives, leaves),
+            (self.common, start, which, seat.device, arrives, leaves),
             near=seat,
         )
 
@@ -124,7 +122,7 @@ class Stages(ABC):
                 self.tasks.call(
                     function,
                     self.key(f"merge-level-{level}", self.member, *place, i // arity),
-                    *(self.common, self.round, sums[i : i + arity]),
+                    (self.common, self.round, sums[i : i + arity]),
                     near=seat(i // arity * stride),
                 )
                 for i in range(0, len(sums), arity)

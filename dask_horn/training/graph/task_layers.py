@@ -7,7 +7,7 @@ entry in a layer's dictionary; what comes out is a `Delayed` all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dask.delayed import Delayed
@@ -15,8 +15,6 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import List, Task, TaskRef
 
 from dask_horn.cluster import Seat
-
-__all__ = ["TaskLayers"]
 
 Key = tuple[Any, ...]
 
@@ -51,7 +49,8 @@ class TaskLayers:
         self,
         function: Callable[..., Any],
         key: Key,
-        *args: Any,
+        args: Sequence[Any],
+        *,
         near: Seat = Seat(),  # noqa: B008 (a tuple)
         priority: int = 0,
     ) -> TaskRef:

@@ -8,8 +8,6 @@ from dask_horn.kernels.program import Program
 from dask_horn.program import prediction_program, statistics_program, training_program
 from dask_horn.training.plan.spec import RunSpec
 
-__all__ = ["kernels_of", "memory_needed"]
-
 
 def kernels_of(spec: RunSpec) -> Kernels:
     """Return all kernels that the run's tasks call."""

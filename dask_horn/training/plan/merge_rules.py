@@ -17,8 +17,6 @@ from dask_horn.kernels.slices import outer_step
 from dask_horn.records import SubmodelReport
 from dask_horn.training.plan.spec import OuterStep, RoundPlan
 
-__all__ = ["MERGES", "MERGE_RULES", "MergeRule", "rule_name"]
-
 Floats = NDArray[np.float32]
 
 

@@ -17,8 +17,6 @@ from dask_horn.network import Network
 from dask_horn.program import RULES, Optimizer, Rule
 from dask_horn.training.plan.merge_rules import MERGES
 
-__all__ = ["TrainingOptions"]
-
 # The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
 _ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0

@@ -35,13 +35,12 @@ from dask_horn.errors import naming
 from dask_horn.kernels.device import settled_device
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
+from dask_horn.rounding import ceil_div
 from dask_horn.training.plan.merge_rules import rule_name
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
 from dask_horn.training.plan.spec import RunSpec, Schedule
 from dask_horn.training.plan.steps import count_steps
-
-__all__ = ["Given", "Settled", "TrainingData", "make_spec", "new_run_id", "prepare_data"]
 
 _BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
 _SCORING_TASKS = 8  # at most: each scores some of the validation rows
@@ -327,6 +326,6 @@ def _scoring_tasks(data: TrainingData) -> tuple[tuple[Block, ...], ...]:
     if data.validation is None or not blocks:
         return ()
     n_bytes = sum(map(len, blocks)) * data.validation.row_bytes
-    n_tasks = min(_SCORING_TASKS, len(blocks), -(-n_bytes // _SCORING_BYTES))
+    n_tasks = min(_SCORING_TASKS, len(blocks), ceil_div(n_bytes, _SCORING_BYTES))
     bounds = [len(blocks) * i // n_tasks for i in range(n_tasks + 1)]
     return tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))

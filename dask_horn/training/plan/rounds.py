@@ -12,10 +12,9 @@ from itertools import product
 
 from dask_horn.data import Block, deal
 from dask_horn.network import Network
+from dask_horn.rounding import ceil_div
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.spec import OuterStep, RoundPlan
-
-__all__ = ["most_regroupings", "plan_rounds", "submodels_by_round"]
 
 _SMALLEST_ROUND = 50  # steps: fewer and momentum never gets going after its reset
 _LONGEST_SMALLEST_ROUND = 200
@@ -161,7 +160,7 @@ def _plan(
         groups_of.append(tuple(range(len(dealt), len(dealt) + n_pieces)))
         dealt.extend(own)
         if options.steps_per_round:
-            steps.extend([-(-options.steps_per_round // n_pieces)] * n_pieces)
+            steps.extend([ceil_div(options.steps_per_round, n_pieces)] * n_pieces)
         else:
             fewest = _fewest_steps(n_submodels, options.redraws)
             steps.extend(max(fewest, steps_of_pass(piece)) for piece in own)

@@ -12,8 +12,6 @@ from dask_horn.data import Block, SampleStore, Standardizer, Targets
 from dask_horn.network import Network
 from dask_horn.program import Optimizer
 
-__all__ = ["OuterStep", "RoundPlan", "RunSpec", "Schedule"]
-
 
 class OuterStep(NamedTuple):
     """The outer Nesterov step of one round."""
@@ -141,7 +139,7 @@ class RunSpec:
     batch_size: int
     seed: int
     merge_rule: str
-    device: str = "cpu"
+    device: str
 
     @property
     def n_parents(self) -> int:

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import Block, window_spans
-
-__all__ = ["batch_starts", "count_rows", "count_steps"]
+from dask_horn.rounding import ceil_div
 
 
 def count_steps(blocks: Sequence[Block], row_bytes: int, batch_size: int) -> int:
@@ -23,7 +22,7 @@ def count_rows(blocks: Sequence[Block]) -> int:
 
 
 def _n_batches(n_rows: int, batch_size: int) -> int:
-    return -(-n_rows // batch_size)
+    return ceil_div(n_rows, batch_size)
 
 
 def batch_starts(n_rows: int, batch_size: int) -> NDArray[np.int64]:

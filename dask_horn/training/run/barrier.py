@@ -9,8 +9,6 @@ from dask_horn.cluster import Executor
 from dask_horn.records import SubmodelId
 from dask_horn.training.graph.rounds import RoundTasks
 
-__all__ = ["Barrier", "GlobalBarrier"]
-
 
 class Barrier(Protocol):
     """Asked by the loop once for each round, when its trainings are written."""

@@ -23,8 +23,7 @@ import fsspec
 
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
-
-__all__ = ["Checkpoint"]
+from dask_horn.training.plan.options import TrainingOptions
 
 # What a run.json of an earlier version does not say: all runs were so.
 _ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu"}
@@ -88,10 +87,9 @@ class Checkpoint:
     def _identity(self) -> dict[str, Any]:
         """Read what the run is."""
         noted = self._read("run.json")
-        once = dict(_ONCE)
-        if noted.get("optimizer") == "adamw" and "beta_1" not in noted:
-            once["beta_1"] = noted["momentum"]  # was both
-        return {**once, **noted}
+        if noted.get("optimizer") == "adamw" and "beta_1" not in noted:  # momentum was its name
+            noted |= {"beta_1": noted["momentum"], "momentum": TrainingOptions.momentum}
+        return {**_ONCE, **noted}
 
     def latest(self) -> tuple[int, History] | None:
         """Find the last whole checkpoint: rounds done, and the history so far."""

@@ -11,8 +11,6 @@ from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.spec import RunSpec
 
-__all__ = ["RunContext"]
-
 
 @dataclass(frozen=True)
 class RunContext:

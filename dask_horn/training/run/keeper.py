@@ -21,8 +21,6 @@ from dask_horn.training.run.context import RunContext
 from dask_horn.training.tasks.states import Whole
 from dask_horn.training.tasks.storage import Saved, models_of, part_name, spill_state
 
-__all__ = ["Best", "Keeper"]
-
 
 @dataclass(frozen=True)
 class Best:

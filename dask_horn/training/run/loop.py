@@ -30,8 +30,6 @@ from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
 from dask_horn.training.run.rounds import Rounds
 
-__all__ = ["run", "train", "training_graph"]
-
 
 def train(
     network: Network,
@@ -197,7 +195,7 @@ def training_graph(
         parents = graph.parents
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]
-    return tasks.delayed(tasks.call(_first, (f"result-{spec.run}", 0), *needed))[0]
+    return tasks.delayed(tasks.call(_first, (f"result-{spec.run}", 0), needed))[0]
 
 
 def _first(report: RoundReport, *parents: Any) -> RoundReport:

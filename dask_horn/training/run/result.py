@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from dask_horn.model import Ensemble, Model
 from dask_horn.records import History
 
-__all__ = ["TrainingResult"]
-
 
 @dataclass(frozen=True)
 class TrainingResult:

@@ -17,8 +17,6 @@ from dask_horn.training.run.context import RunContext
 from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
 
-__all__ = ["Rounds"]
-
 
 @dataclass(frozen=True)
 class _Submitted:

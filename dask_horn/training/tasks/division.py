@@ -15,8 +15,6 @@ from dask_horn.program import submodel_scales
 from dask_horn.records import SubmodelId
 from dask_horn.training.plan.spec import RunSpec
 
-__all__ = ["first_partition", "first_values", "member_partition", "partition_of", "steps_of"]
-
 _MOST_STEPS = 2.0  # times those of a mean part, for the smallest; and a half at least
 
 

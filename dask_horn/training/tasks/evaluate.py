@@ -16,8 +16,6 @@ from dask_horn.records import Score, add_scores
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.states import Whole
 
-__all__ = ["score_blocks"]
-
 
 def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
     """Score the mean prediction of `parents` on some of the validation rows."""

@@ -25,15 +25,6 @@ from dask_horn.training.plan.spec import OuterStep
 from dask_horn.training.tasks.states import Part, States, Whole
 from dask_horn.training.tasks.submodel import Trained
 
-__all__ = [
-    "ARITY",
-    "PART_ARITY",
-    "Merge",
-    "PartialSum",
-    "Share",
-    "add_partial_sums",
-]
-
 #: Whole parents' sums that one merge task adds up: fixed, since float addition is not associative.
 ARITY = 4
 #: Deltas of one sub-model, or their sums, that one task adds up: they are smaller, so more of them.

@@ -15,24 +15,6 @@ from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.statistics import population_of
 from dask_horn.training.tasks.submodel import Trained, train_submodels
 
-__all__ = [
-    "collect_report",
-    "cut_part",
-    "cut_slice",
-    "evaluate_blocks",
-    "initial_parent",
-    "measure_population",
-    "next_parent",
-    "next_part",
-    "put_slices",
-    "share_deltas",
-    "slice_of",
-    "sum_deltas",
-    "sum_groups",
-    "train_slice",
-    "whole_parent",
-]
-
 
 def initial_parent(spec: RunSpec, member: int) -> Whole:
     """Draw the initial values; each member of an ensemble has its own."""
@@ -92,7 +74,7 @@ def next_part(
     found: list[Trained | PartialSum],
     shares: list[Share],
 ) -> Part:
-    """Merge the deltas of a part's next round into it."""
+    """Merge this round's deltas into a part."""
     partition = member_partition(spec, part.round, member)
     table = partition.table_of(spec.network.parameters, submodel)
     return _merge(spec, part.round).step_part(part, table, found, shares)

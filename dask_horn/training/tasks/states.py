@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from dask_horn.records import SubmodelReport
 
-__all__ = ["Part", "Slice", "States", "Whole"]
-
 Floats = NDArray[np.float32]
 
 #: Vectors that the outer step keeps between rounds, laid out like the parameters.

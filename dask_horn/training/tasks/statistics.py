@@ -18,8 +18,6 @@ from dask_horn.randomness import Purpose, key
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts
 
-__all__ = ["population_of"]
-
 _ROWS = 8192  # that are enough: a mean is then known to a hundredth of the unit's deviation
 _BLOCKS = 8  # at least, so that no single part of the store decides
 

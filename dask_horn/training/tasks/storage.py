@@ -14,8 +14,6 @@ from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.states import Part, Whole
 
-__all__ = ["Saved", "load_saved", "models_of", "part_name", "save_parents", "spill_state"]
-
 _NO_STATISTICS = np.zeros(0, np.float32)
 
 

@@ -26,8 +26,6 @@ from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
 from dask_horn.training.tasks.division import partition_of, steps_of
 
-__all__ = ["Trained", "train_submodels"]
-
 
 @dataclass(frozen=True, eq=False)
 class Trained:

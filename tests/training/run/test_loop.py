@@ -296,8 +296,8 @@ def test_a_run_of_an_earlier_version_goes_on(digits, tmp_path):
 
 def test_what_was_momentum_and_is_beta_1_is_not_mistaken(digits, tmp_path):
     X, y, *_ = digits
-    settings = {"n_rounds": 1, "checkpoint": tmp_path / "run.zarr", "momentum": 0.8}
-    horn.train(NETWORK, X, y, beta_1=0.8, **settings)
+    settings = {"n_rounds": 1, "checkpoint": tmp_path / "run.zarr"}
+    horn.train(NETWORK, X, y, beta_1=0.8, momentum=0.8, **settings)
     _forget(tmp_path / "run.zarr" / "run.json", "beta_1")
     with pytest.raises(ValueError, match=r"run with another beta_1 \(0.8 there, 0.9 now\)"):
         horn.train(NETWORK, X, y, **settings)
