@@ -60,7 +60,7 @@ def _keeping(spec: RunSpec, key: tuple[int, ...], divide: Callable[[], Partition
     kept = _kept.setdefault(spec, {})
     found = kept.get(key)
     if found is None:
-        if len(kept) >= _KEPT:
+        if len(kept) >= max(_KEPT, 2 * spec.rounds[-1].n_groups):  # never within one merge
             kept.clear()
         found = kept[key] = divide()
     return found
