@@ -7,7 +7,6 @@ import uuid
 import warnings
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dask_horn.data.store.tasks import call, compute
@@ -51,7 +50,8 @@ def _with_known_chunks(array: Any) -> Any:
     for axis in range(array.ndim):
         first = tuple(slice(None) if other == axis else 0 for other in range(array.ndim))
         chunks.append(tuple(map(int, shapes[(*first, axis)])))
-    return da.Array(array.dask, array.name, tuple(chunks), dtype=array.dtype)
+    # Of the array's own class: dask.array takes long to import where nobody has one.
+    return type(array)(array.dask, array.name, tuple(chunks), dtype=array.dtype)
 
 
 def known_samples(X: Any) -> Any:
