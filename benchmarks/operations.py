@@ -97,7 +97,7 @@ class Step:
 
     def run(self) -> NDArray[np.float64]:
         """Take the steps; return their losses."""
-        return self._machine.run(self._staged, [self._steps])[0]
+        return self._machine.run(self._staged, [self._steps]).losses()[0]
 
     def only(self, numbers: Sequence[int]) -> Call:
         """Make a call of some operations, by their places in `operations`.
@@ -108,7 +108,7 @@ class Step:
         rows = self._program.rows[list(numbers)].copy()
         part = dataclasses.replace(self._program, rows=rows)
         machine = self._loaded(part, self._machine.parameters()[0])
-        return lambda: machine.run(self._staged, [self._steps])[0]
+        return lambda: machine.run(self._staged, [self._steps]).losses()[0]
 
 
 def has_avx512() -> bool:

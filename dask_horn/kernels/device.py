@@ -100,6 +100,16 @@ class Steps:
         return cls.without_rates(np.arange(n_rows), starts)
 
 
+class Pending(Protocol):
+    """Steps that a machine is taking, and may be taking still."""
+
+    def losses(self) -> list[NDArray[np.float64]]:
+        """Wait until they are taken; return their mean losses, (n_done,) for each sub-model.
+
+        Fewer than there are steps where a loss was not finite: that one is the last.
+        """
+
+
 class Machine(Protocol):
     """Holds programs of one structure, one for each sub-model, and runs batches through them."""
 
@@ -114,11 +124,8 @@ class Machine(Protocol):
     def stage(self, windows: Sequence[Window]) -> Any:
         """Bring windows where the device reads them: for `run` and `outputs`, as they need it."""
 
-    def run(self, staged: Any, steps: Sequence[Steps]) -> list[NDArray[np.float64]]:
-        """Take each sub-model's steps; return their mean losses, (n_done,) for each sub-model.
-
-        Fewer than there are steps where a loss was not finite: that one is the last.
-        """
+    def run(self, staged: Any, steps: Sequence[Steps]) -> Pending:
+        """Take each sub-model's steps, or begin to: the next window may be staged meanwhile."""
 
     def outputs(self, staged: Any, steps: Sequence[Steps]) -> list[NDArray[np.float32]]:
         """Run the steps; return what each sub-model's program stores, (n, n_outputs).
@@ -129,6 +136,28 @@ class Machine(Protocol):
 
     def parameters(self) -> list[NDArray[np.float32]]:
         """Return the parameters as they are now; they may be views, that the next run changes."""
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """What a device is in one process.
+
+    Attributes
+    ----------
+    name : str
+        Of the device, as `device=` takes it.
+    model : str
+        Which one it is, for people: a processor's name, with versions that matter.
+    memory : int or None
+        Bytes that programs and their windows may take there; None where it is the host's memory.
+    missing : str, default ""
+        What keeps it from running programs, in one sentence; empty where nothing does.
+    """
+
+    name: str
+    model: str
+    memory: int | None = None
+    missing: str = ""
 
 
 class Device(Protocol):
@@ -149,6 +178,9 @@ class Device(Protocol):
     alignment: int
     row_multiple: int
     slack: int
+
+    def state(self) -> DeviceState:
+        """Tell what it is in this process, and whether it can run programs at all."""
 
     def offers(self, kernel: str) -> bool:
         """Tell whether the device has a kernel of this name."""

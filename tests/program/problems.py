@@ -140,7 +140,7 @@ def train(case, starts, rates, optimizer, scales=None, class_weights=None, order
     machine = loaded(program, case)
     order = np.arange(len(case.x)) if order is None else order
     steps = Steps(order, np.array(starts), np.array(rates, float))
-    losses = machine.run(machine.stage([Window([case.x], [case.encoded])]), [steps])[0]
+    losses = machine.run(machine.stage([Window([case.x], [case.encoded])]), [steps]).losses()[0]
     return losses, machine.parameters()[0].copy()
 
 

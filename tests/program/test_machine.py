@@ -35,7 +35,7 @@ def _machine(key=7, parameters=CASE.parameters, dtype="float32"):
 
 
 def _run(machine, x=CASE.x):
-    return machine.run(machine.stage([Window([x], [CASE.encoded])]), [STEPS])[0]
+    return machine.run(machine.stage([Window([x], [CASE.encoded])]), [STEPS]).losses()[0]
 
 
 def _trained(**options):
@@ -88,7 +88,7 @@ def test_many_sub_models_train_as_each_would_alone():
     windows = [Window([CASE.x[::-1].copy()], [CASE.encoded[::-1].copy()])]
     windows.append(Window([CASE.x], [CASE.encoded]))
     steps = [Steps(order, STARTS, RATES, window=0), Steps(order, STARTS[:2], RATES[:1], window=1)]
-    losses = machine.run(machine.stage(windows), steps)
+    losses = machine.run(machine.stage(windows), steps).losses()
     assert [found.size for found in losses] == [3, 1]
     assert machine.parameters()[0].tobytes() == _trained()
     alone = _machine(key=8, parameters=other)

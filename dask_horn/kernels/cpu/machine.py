@@ -13,7 +13,7 @@ from dask_horn.kernels import compile, cpu
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cpu.gemm import ROW_MULTIPLE, SLACK
 from dask_horn.kernels.cpu.loop import run_steps
-from dask_horn.kernels.device import Device, Machine, Scaling, Steps, Window
+from dask_horn.kernels.device import Device, DeviceState, Machine, Scaling, Steps, Window
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.kernels.random import shuffled
 from dask_horn.kernels.slices import outer_step, put_constant, put_slice, take_slice
@@ -30,6 +30,10 @@ class CpuDevice:
     alignment = _LINE
     row_multiple = ROW_MULTIPLE
     slack = SLACK
+
+    def state(self) -> DeviceState:
+        """Nothing can be missing."""
+        return DeviceState(self.name, compile.target()[1])
 
     def offers(self, kernel: str) -> bool:
         """Tell whether it is registered."""
@@ -87,6 +91,17 @@ class _StagedWindow:
         return np.ascontiguousarray(order if self.entries is None else self.entries[order])
 
 
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """Steps that are taken; see `Pending`."""
+
+    found: list[NDArray[np.float64]]
+
+    def losses(self) -> list[NDArray[np.float64]]:
+        """Return the losses at once."""
+        return self.found
+
+
 class CpuMachine:
     """Runs programs on this processor, in the calling thread; see `Machine`."""
 
@@ -110,14 +125,14 @@ class CpuMachine:
         """Make the tables of the windows' addresses."""
         return [_StagedWindow.of(window) for window in windows]
 
-    def run(
-        self, staged: Sequence[_StagedWindow], steps: Sequence[Steps]
-    ) -> list[NDArray[np.float64]]:
-        """Train the sub-models one after the other."""
-        return [
-            submodel.run(staged[own.window], own)
-            for submodel, own in zip(self._submodels, steps, strict=True)
-        ]
+    def run(self, staged: Sequence[_StagedWindow], steps: Sequence[Steps]) -> _Taken:
+        """Train the sub-models one after the other, at once."""
+        return _Taken(
+            [
+                submodel.run(staged[own.window], own)
+                for submodel, own in zip(self._submodels, steps, strict=True)
+            ]
+        )
 
     def outputs(
         self, staged: Sequence[_StagedWindow], steps: Sequence[Steps]

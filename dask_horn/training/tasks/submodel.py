@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
-from dask_horn.kernels.device import Device, Machine, Steps, Window
+from dask_horn.kernels.device import Device, Machine, Pending, Steps, Window
 from dask_horn.kernels.device import device as device_of
 from dask_horn.kernels.program import Program
 from dask_horn.kernels.random import shuffled
@@ -177,11 +177,21 @@ def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training])
     with contextlib.ExitStack() as stack:
         # Closed at once, also by an error: threads are reading the next windows.
         readers = [stack.enter_context(contextlib.closing(_read(one))) for one in longest.values()]
+        begun: tuple[list[Steps], Pending] | None = None
         for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
+            staged = machine.stage(windows_now)  # while the steps before are being taken
+            _note(trainings, begun)
             steps = [next(to_come, _NO_STEPS) for to_come in steps_to_come]
-            losses = machine.run(machine.stage(windows_now), steps)
-            for one, taken, found in zip(trainings, steps, losses, strict=True):
-                one.note(taken, found)
+            begun = steps, machine.run(staged, steps)
+        _note(trainings, begun)
+
+
+def _note(trainings: Sequence[_Training], begun: tuple[list[Steps], Pending] | None) -> None:
+    """Wait for the steps that are begun, if any, and note their losses."""
+    if begun is not None:
+        steps, pending = begun
+        for one, taken, found in zip(trainings, steps, pending.losses(), strict=True):
+            one.note(taken, found)
 
 
 def _read(training: _Training) -> Generator[Window, None, None]:
