@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import pytest
 from hypothesis import settings
 
@@ -42,3 +43,5 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "client" in getattr(item, "fixturenames", ()):
             item.add_marker("cluster")
+        if numba.config.ENABLE_CUDASIM:  # kernels in Python warn of what a GPU does silently
+            item.add_marker(pytest.mark.filterwarnings("ignore::RuntimeWarning"))

@@ -19,6 +19,7 @@ from dask_horn.kernels.program import Operation, Program
 # Where each device is defined, as DEVICE: the one place that knows them all.
 _MODULES = {
     "cpu": "dask_horn.kernels.cpu.machine",
+    "cuda": "dask_horn.kernels.cuda.machine",
 }
 
 #: Names of the devices.

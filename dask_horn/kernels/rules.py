@@ -19,6 +19,7 @@ class Rule(NamedTuple):
     """How one optimizer moves a parameter."""
 
     n_states: int  #: one or two
+    n_constants: int  #: how many numbers a step has
     constants: Callable[..., Any]  #: ``(row, counters, scalars)``: a step's numbers, found once
     move: Callable[..., Any]  #: ``(constants, w, g, *states)``: w and its states after the step
 
@@ -84,6 +85,6 @@ def _adamw_move(constants: Any, w: Any, g: Any, m: Any, v: Any) -> Any:
 
 #: How each optimizer moves a parameter, by its name.
 RULES = {
-    "sgd": Rule(1, _sgd_constants, _sgd_move),
-    "adamw": Rule(2, _adamw_constants, _adamw_move),
+    "sgd": Rule(1, 6, _sgd_constants, _sgd_move),
+    "adamw": Rule(2, 9, _adamw_constants, _adamw_move),
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dask_horn.kernels.device import DEVICES, device
+from dask_horn.kernels.device import device
 from tests.kernels import runner
 
 
-@pytest.fixture(scope="session", params=DEVICES, autouse=True, name="device")
+@pytest.fixture(scope="session", params=runner.HERE, autouse=True, name="device")
 def device_under_test(request):
     """What `run_kernel` runs on."""
     with runner.running_on(device(request.param)) as own:

@@ -8,15 +8,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 
 from dask_horn.kernels import opcodes as op
-from dask_horn.kernels.device import Device, MissingKernelError, Steps, Window, device
+from dask_horn.kernels.device import (
+    DEVICES,
+    Device,
+    MissingKernelError,
+    Steps,
+    Window,
+    device,
+)
 from dask_horn.kernels.program import Operation
 
 _GUARD = np.float32(-12345.678)
 _devices = [device("cpu")]
+
+#: Whether a simulator does a GPU's work, in Python: then shapes are small.
+SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+_SIMULATED_WORK = 30_000  # products of numbers, at most
+
+#: The devices that this machine has, for fixtures; `pytest -m gpu` chooses the GPU.
+HERE = [
+    pytest.param(name, marks=[] if name == "cpu" else [pytest.mark.gpu])
+    for name in DEVICES
+    if not device(name).state().missing
+]
+
+
+def at_most(largest, simulated):
+    """The largest size that a test tries: of a simulator less is asked."""
+    return simulated if SIMULATED else largest
 
 
 @contextmanager
@@ -104,6 +128,9 @@ def run_kernel(name, *buffers, **told):
     own, call = under_test(), Call(**told)
     if not own.offers(name):
         raise MissingKernelError(f"{own.name} has no {name}")
+    work = call.batch * call.rows * max(call.n_in, 1) * max(call.n_out, 1)
+    if SIMULATED and own.name != "cpu" and work > _SIMULATED_WORK:
+        pytest.skip("too large for the simulator")
     operation = Operation(name, call.n_in, call.n_out, call.rows, tuple(call.sizes))
     work = np.full(own.work_size(operation, call.batch), np.nan, np.float32)  # whatever was there
     offsets, size = [], 16

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.program import RULES, Optimizer
-from tests.kernels.runner import run_kernel
+from tests.kernels.runner import at_most, run_kernel
 
 # One entry; less and more than a tile; packed and not; sums and columns of several groups.
 SHAPES = [
@@ -48,8 +48,13 @@ def test_products(batch, n_in, n_out):
     _check(batch, n_in, n_out)
 
 
-@given(st.integers(1, 70), st.integers(1, 150), st.integers(1, 150), st.integers(0, 99))
-@settings(max_examples=60)
+@given(
+    st.integers(1, at_most(70, 20)),
+    st.integers(1, at_most(150, 20)),
+    st.integers(1, at_most(150, 20)),
+    st.integers(0, 99),
+)
+@settings(max_examples=at_most(60, 8))
 def test_products_of_any_shape(batch, n_in, n_out, seed):
     _check(batch, n_in, n_out, seed)
 

@@ -1,0 +1,175 @@
+"""The one place that imports Numba's CUDA target, and asks the driver for anything.
+
+`numba-cuda` takes the place of the target that Numba brings; both are imported as `numba.cuda`.
+With ``NUMBA_ENABLE_CUDASIM=1`` a simulator does: it runs kernels as Python, on machines without a
+GPU, and what is recorded is then done launch by launch.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import cuda
+from numpy.typing import NDArray
+
+from dask_horn.kernels.compile import cache_folder
+from dask_horn.kernels.device import DeviceState
+
+#: Whether kernels are simulated.
+SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+
+# Of a GPU's free memory, what is left alone: the driver, the library's work space, fragments.
+_SPARED = 0.1
+
+_INSTALL = 'pip install "dask-horn[cuda13]" (or cuda12, where the driver is older)'
+
+#: The simulator runs one kernel at a time; a GPU's memory is given out to one caller at a time.
+lock = threading.RLock()
+
+
+@functools.cache
+def state() -> DeviceState:
+    """Find out what this process' GPU is, and whether it runs a kernel."""
+    if SIMULATED:
+        return DeviceState("cuda", "simulated by numba", 2**30)
+    missing = _missing()
+    if missing:
+        return DeviceState("cuda", "none", None, missing)
+    free, _ = cuda.current_context().get_memory_info()
+    name = cuda.get_current_device().name
+    model = name.decode() if isinstance(name, bytes) else str(name)
+    driver = ".".join(map(str, cuda.cudadrv.driver.driver.get_version()))
+    versions = f"driver for CUDA {driver}, numba-cuda {importlib.metadata.version('numba-cuda')}"
+    return DeviceState("cuda", f"{model} ({versions})", int(free * (1 - _SPARED)))
+
+
+def _missing() -> str:
+    """Tell what keeps kernels from running here; empty where nothing does."""
+    for package in ("numba-cuda", "nvmath-python"):
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            return f"{package} is not installed; {_INSTALL}"
+    if not cuda.is_available():
+        return f"no GPU was found ({_first_line(cuda.cuda_error() or 'no driver')})"
+    try:
+        _probe()
+    except Exception as error:  # whatever it is: the driver's, the compiler's, the linker's
+        return (
+            f"a first kernel did not run ({_first_line(error)}); a driver that is older than the "
+            f"CUDA packages needs those of its own version: {_INSTALL}"
+        )
+    return ""
+
+
+def _probe() -> None:
+    def touch(found: Any) -> None:
+        found[0] = 1
+
+    found = cuda.to_device(np.zeros(1, np.int32))
+    cuda.jit("void(int32[::1])")(touch)[1, 1](found)
+    if found.copy_to_host()[0] != 1:
+        raise RuntimeError("a kernel left nothing behind")
+
+
+def _first_line(what: object) -> str:
+    return str(what).strip().splitlines()[0] if str(what).strip() else type(what).__name__
+
+
+def compiled(function: Callable[..., None], signature: Any) -> Any:
+    """Compile a kernel for this process' GPU, or load it from the cache."""
+    if SIMULATED:
+        return cuda.jit(function)
+    from numba.cuda.core import config
+
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())
+    try:
+        return cuda.jit(signature, cache=True)(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+def to_ptx(function: Callable[..., None], signature: Any, capability: tuple[int, int]) -> str:
+    """Compile a kernel to PTX for GPUs of a compute capability; no GPU is needed."""
+    ptx, _ = cuda.compile(function, signature, cc=capability, device=False, abi="numba")
+    return str(ptx)
+
+
+def new_stream() -> Any:
+    """Return a stream of one's own; 0 in the simulator, which has no use for it."""
+    if SIMULATED:
+        return 0
+    from cuda.core import Device
+
+    device = Device()
+    device.set_current()
+    return device.create_stream()
+
+
+def handle_of(stream: Any) -> int:
+    """Return the address by which libraries know a stream, or one that is being recorded."""
+    own = getattr(stream, "stream", stream)
+    return int(own.handle)
+
+
+def upload(array: NDArray[Any], stream: Any) -> Any:
+    """Copy an array to the device; the call may return before that is done."""
+    return cuda.to_device(array, stream=stream)
+
+
+def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """Return device memory."""
+    return cuda.device_array(shape, dtype)
+
+
+def zeros(size: int, dtype: Any, stream: Any) -> Any:
+    """Return device memory that is all zeros."""
+    if SIMULATED:
+        return cuda.to_device(np.zeros(size, dtype))
+    found = cuda.device_array(size, dtype)
+    cuda.cudadrv.driver.device_memset(found, 0, found.nbytes, stream=stream)
+    return found
+
+
+def pinned(size: int, dtype: Any) -> NDArray[Any]:
+    """Return host memory that is copied from without the processor's help."""
+    return cuda.pinned_array(size, dtype)
+
+
+def wait(stream: Any) -> None:
+    """Wait for all that was begun on a stream."""
+    if not SIMULATED:
+        stream.sync()
+
+
+def follow(stream: Any, other: Any) -> None:
+    """Have a stream wait for what was begun on another one."""
+    if not SIMULATED:
+        stream.wait(other.record())
+
+
+def recorded(stream: Any, work: Callable[[Any], None]) -> Callable[[], None]:
+    """Return a function that does on the stream what ``work(stream)`` does.
+
+    On a GPU as a CUDA graph: captured once, it is launched as a whole. Kernels must be compiled,
+    and arrays on the device.
+    """
+    if SIMULATED:
+        return lambda: work(stream)
+    builder = stream.create_graph_builder()
+    builder.begin_building()
+    work(builder)
+    graph = builder.end_building().complete()
+    return lambda: graph.launch(stream)
+
+
+def address_of(array: Any) -> int:
+    """Return where an array on the device begins."""
+    return int(array.__cuda_array_interface__["data"][0])
