@@ -80,7 +80,7 @@ def _adamw_move(constants: Any, w: Any, g: Any, m: Any, v: Any) -> Any:
     slope = factor * g
     m = beta1 * m + rest1 * slope
     v = beta2 * v + rest2 * slope * slope
-    return keep * w - rate * m / (np.sqrt(v) * inverse + epsilon), m, v
+    return keep * w - rate * m / (math.sqrt(v) * inverse + epsilon), m, v
 
 
 #: How each optimizer moves a parameter, by its name.

@@ -45,14 +45,14 @@ def _forward(name: str, function: Callable[..., Any]) -> None:
         if counters[s, BATCH] == 0:
             return
         row = rows[s, i]
-        width = row[N_OUT]
+        z, bias, out, width = row[A], row[B], row[C], row[N_OUT]
         size = counters[s, CAPACITY] * row[ROWS] * width
         scale, start = constants[s, row[CONSTANT]], tiles[cuda.blockIdx.x, 2] * ELEMENTS
         for e in range(start + t, min(start + ELEMENTS, size), ELEMENT_THREADS):
-            value = scale * arena[row[A] + e] + arena[row[B] + e % width]
+            value = scale * arena[z + e] + arena[bias + e % width]
             if beside:
-                arena[row[A] + e] = value
-            arena[row[C] + e] = function(value)
+                arena[z + e] = value
+            arena[out + e] = function(value)
 
 
 def _backward(name: str, slope: Callable[..., Any]) -> None:
@@ -67,6 +67,7 @@ def _backward(name: str, slope: Callable[..., Any]) -> None:
             return
         sums = cuda.shared.array((LANE_ROWS, LANES), float32)
         row = rows[s, i]
+        gradient, saved, bias = row[A], row[B], row[C]
         width, n_rows = row[N_OUT], counters[s, CAPACITY] * row[ROWS]
         lane, first = t % LANES, t // LANES
         column = tiles[cuda.blockIdx.x, 2] * LANES + lane
@@ -74,15 +75,15 @@ def _backward(name: str, slope: Callable[..., Any]) -> None:
         if column < width:
             for r in range(first, n_rows, LANE_ROWS):
                 at = r * width + column
-                value = arena[row[A] + at] * slope(arena[row[B] + at])
+                value = arena[gradient + at] * slope(arena[saved + at])
                 total += value
-                arena[row[A] + at] = scale * value
+                arena[gradient + at] = scale * value
         sums[first, lane] = total
         cuda.syncthreads()
         if first == 0 and column < width:
             for k in range(1, LANE_ROWS):
                 total += sums[k, lane]
-            arena[row[C] + column] = total
+            arena[bias + column] = total
 
 
 for _name, (_function, _slope) in ACTIVATIONS.items():

@@ -11,7 +11,9 @@ import functools
 import importlib.metadata
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numba
 import numpy as np
@@ -98,7 +100,12 @@ def compiled(function: Callable[..., None], signature: Any) -> Any:
 
 def to_ptx(function: Callable[..., None], signature: Any, capability: tuple[int, int]) -> str:
     """Compile a kernel to PTX for GPUs of a compute capability; no GPU is needed."""
-    ptx, _ = cuda.compile(function, signature, cc=capability, device=False, abi="numba")
+    from numba.cuda import dispatcher
+
+    # What the kernel calls is compiled for the current device: for want of one, for this.
+    stand_in = SimpleNamespace(compute_capability=capability)
+    with mock.patch.object(dispatcher, "get_current_device", lambda: stand_in):
+        ptx, _ = cuda.compile(function, signature, cc=capability, device=False, abi="numba")
     return str(ptx)
 
 

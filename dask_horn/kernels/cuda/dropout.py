@@ -26,7 +26,9 @@ def _elements(operation: Operation, batch_size: int) -> tuple[int, int]:
 
 
 @inlined
-def _masked(row: Any, counters: Any, scalars: Any, arena: Any, source: Any, out: Any, e: Any) -> None:
+def _masked(
+    row: Any, counters: Any, scalars: Any, arena: Any, source: Any, out: Any, e: Any
+) -> None:
     """Mask the elements that share the counter of element e, the first of them."""
     size = counters[CAPACITY] * row[N_OUT]
     rate = scalars[row[CONSTANT]]

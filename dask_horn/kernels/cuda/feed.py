@@ -79,9 +79,7 @@ class Feed:
         if values.size:
             place[: values.size].copy_to_device(values, stream=stream)
 
-    def put_windows(
-        self, windows: Sequence[Window], resident: ResidentBlocks, stream: Any
-    ) -> None:
+    def put_windows(self, windows: Sequence[Window], resident: ResidentBlocks, stream: Any) -> None:
         """Copy windows to the device, one after the other."""
         rows = [window.n_rows for window in windows]
         self.first_rows = [int(first) for first in np.cumsum([0, *rows])]

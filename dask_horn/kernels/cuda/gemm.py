@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32
@@ -32,6 +32,7 @@ from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 from dask_horn.rounding import ceil_div
 
 _ZERO = np.float32(0)
+_UNROLLED = 4  # terms that are multiplied without a test in between: compilers unroll such a loop
 
 
 @dataclass(frozen=True)
@@ -85,26 +86,33 @@ _INPUT = _Kind("input", _input_shape, left_by_lines=True, right_by_columns=True)
 _WEIGHT = _Kind("weight", _weight_shape, left_by_lines=False, right_by_columns=False)
 
 
-def _products(name: str, kind: _Kind, take: Callable[..., None], *, serves: Sequence[str]) -> None:
-    """Register kernels, one for each tile, that compute a product and take its entries.
+class _Finish(NamedTuple):
+    """What is done with the entries of a product."""
 
-    ``take(row, next_row, s, i, constants, numbers, arena, place, column, value)`` is called with
-    each entry, which is at this place of the result, counted from its beginning.
-    """
+    begin: Callable[..., Any]  #: ``(row, next_row, constants, numbers)``: what `take` must know
+    take: Callable[..., None]  #: ``(known, arena, place, column, entry)``, place in the result
+
+
+def _products(name: str, kind: _Kind, finish: _Finish, *, serves: Sequence[str]) -> None:
+    """Register kernels, one for each tile, that compute a product and finish its entries."""
     for tile_name, tile in PRODUCT_TILES.items():
-        _product(f"{name}:{tile_name}", kind, tile, take, serves)
+        _product(f"{name}:{tile_name}", kind, tile, finish, serves)
 
 
 def _product(
-    name: str, kind: _Kind, tile: ProductTile, take: Callable[..., None], serves: Sequence[str]
+    name: str, kind: _Kind, tile: ProductTile, finish: _Finish, serves: Sequence[str]
 ) -> None:
+    begin, take = finish
     shape, left_by_lines, right_by_columns = kind.shape, kind.left_by_lines, kind.right_by_columns
     lines, columns, depth = tile.lines, tile.columns, tile.depth
     own_lines, own_columns = tile.own_lines, tile.own_columns
     across, n_threads = tile.across, tile.n_threads
     # Four more, so that what is written turned falls on other banks.
     left_length, right_length = lines + 4, columns + 4
-    n_left, n_right = lines * depth // n_threads, ceil_div(columns * depth, n_threads)
+    # Of each stage, a thread fetches entries that are so many lines, columns and terms apart.
+    n_left, n_right = lines * depth // n_threads, columns * depth // n_threads
+    line_step, left_term_step = _steps(n_threads, lines, depth, left_by_lines)
+    column_step, right_term_step = _steps(n_threads, columns, depth, right_by_columns)
 
     @kernel(name, n_threads, kind.tiling(tile), serves=serves)
     def product(
@@ -118,7 +126,7 @@ def _product(
         next_left = cuda.local.array(n_left, float32)
         next_right = cuda.local.array(n_right, float32)
 
-        block, t = cuda.blockIdx.x, np.int32(cuda.threadIdx.x)
+        block, t = cuda.blockIdx.x, np.uint32(cuda.threadIdx.x)  # not negative: no index wraps
         s, i = tiles[block, 0], tiles[block, 1]
         if counters[s, BATCH] == 0:
             return
@@ -126,134 +134,138 @@ def _product(
         n_rows = counters[s, CAPACITY] * row[ROWS]
         n_lines, n_columns, n_terms = shape(n_rows, row[N_IN], row[N_OUT])
         first_line, first_column = tiles[block, 2] * lines, tiles[block, 3] * columns
-        a, b = row[A], row[B]
         own_line, own_column = (t // across) * own_lines, (t % across) * own_columns
         for p in range(own_lines):
             for q in range(own_columns):
                 total[p, q] = _ZERO
 
+        # The first entries that this thread fetches, and how far apart the next are in memory.
+        if left_by_lines:
+            p0, left_term, line_length, term_length = t // depth, t % depth, n_terms, 1
+        else:
+            p0, left_term, line_length, term_length = t % lines, t // lines, 1, n_lines
+        line = first_line + p0
+        from_left = row[A] + line * line_length + left_term * term_length
+        left_hop = line_step * line_length + left_term_step * term_length
+        left_stride = depth * term_length
+        if right_by_columns:
+            q0, right_term, column_length, term_length = t // depth, t % depth, n_terms, 1
+        else:
+            q0, right_term, column_length, term_length = t % columns, t // columns, 1, n_columns
+        column = first_column + q0
+        from_right = row[B] + column * column_length + right_term * term_length
+        right_hop = column_step * column_length + right_term_step * term_length
+        right_stride = depth * term_length
+
         n_stages = (n_terms + depth - 1) // depth
         for stage in range(n_stages + 1):
             # What the next stage multiplies is fetched while this one multiplies.
             if stage < n_stages:
+                left_terms, right_terms = n_terms - left_term, n_terms - right_term
                 for e in range(n_left):
-                    at = t + e * n_threads
-                    if left_by_lines:
-                        p, k = at // depth, at % depth
-                    else:
-                        p, k = at % lines, at // lines
-                    line, term = first_line + p, stage * depth + k
-                    value = _ZERO
-                    if line < n_lines and term < n_terms:
-                        if left_by_lines:
-                            value = arena[a + line * n_terms + term]
-                        else:
-                            value = arena[a + term * n_lines + line]
-                    next_left[e] = value
+                    inside = line + e * line_step < n_lines and e * left_term_step < left_terms
+                    next_left[e] = arena[from_left + e * left_hop] if inside else _ZERO
                 for e in range(n_right):
-                    at = t + e * n_threads
-                    if right_by_columns:
-                        q, k = at // depth, at % depth
-                    else:
-                        q, k = at % columns, at // columns
-                    column, term = first_column + q, stage * depth + k
-                    value = _ZERO
-                    if column < n_columns and term < n_terms:
-                        if right_by_columns:
-                            value = arena[b + column * n_terms + term]
-                        else:
-                            value = arena[b + term * n_columns + column]
-                    next_right[e] = value
+                    inside = (
+                        column + e * column_step < n_columns and e * right_term_step < right_terms
+                    )
+                    next_right[e] = arena[from_right + e * right_hop] if inside else _ZERO
+                left_term, right_term = left_term + depth, right_term + depth
+                from_left, from_right = from_left + left_stride, from_right + right_stride
             if stage > 0:
                 half = (stage - 1) % 2
-                for k in range(depth):
-                    for p in range(own_lines):
-                        of_left[p] = left[half, k, own_line + p]
-                    for q in range(own_columns):
-                        of_right[q] = right[half, k, own_column + q]
-                    for p in range(own_lines):
+                for several in range(0, depth, _UNROLLED):
+                    for k in range(_UNROLLED):
+                        for p in range(own_lines):
+                            of_left[p] = left[half, several + k, own_line + p]
                         for q in range(own_columns):
-                            total[p, q] += of_left[p] * of_right[q]
+                            of_right[q] = right[half, several + k, own_column + q]
+                        for p in range(own_lines):
+                            for q in range(own_columns):
+                                total[p, q] += of_left[p] * of_right[q]
             if stage < n_stages:
                 half = stage % 2
                 for e in range(n_left):
-                    at = t + e * n_threads
-                    if left_by_lines:
-                        left[half, at % depth, at // depth] = next_left[e]
-                    else:
-                        left[half, at // lines, at % lines] = next_left[e]
+                    k = (t % depth if left_by_lines else t // lines) + e * left_term_step
+                    left[half, k, p0 + e * line_step] = next_left[e]
                 for e in range(n_right):
-                    at = t + e * n_threads
-                    if at < columns * depth:
-                        if right_by_columns:
-                            right[half, at % depth, at // depth] = next_right[e]
-                        else:
-                            right[half, at // columns, at % columns] = next_right[e]
+                    k = (t % depth if right_by_columns else t // columns) + e * right_term_step
+                    right[half, k, q0 + e * column_step] = next_right[e]
             cuda.syncthreads()
 
-        next_row = rows[s, min(i + 1, rows.shape[1] - 1)]
+        known = begin(row, rows[s, min(i + 1, rows.shape[1] - 1)], constants[s], numbers[s, i])
         for p in range(own_lines):
             line = first_line + own_line + p
             for q in range(own_columns):
                 column = first_column + own_column + q
                 if line < n_lines and column < n_columns:
-                    place = line * n_columns + column
-                    own = numbers[s, i]
-                    take(row, next_row, constants[s], own, arena, place, column, total[p, q])
+                    take(known, arena, line * n_columns + column, column, total[p, q])
+
+
+def _steps(n_threads: int, across: int, depth: int, by_terms: bool) -> tuple[int, int]:
+    """Return how far apart a thread's entries are, across the terms and along them."""
+    return (n_threads // depth, 0) if by_terms else (0, n_threads // across)
 
 
 @inlined
-def _keep(
-    row: Any, next_row: Any, constants: Any, numbers: Any, arena: Any, place: Any, column: Any, z: Any
-) -> None:
-    arena[row[C] + place] = z
+def _where(row: Any, next_row: Any, constants: Any, numbers: Any) -> Any:
+    return row[C]
 
 
-def _activated(name: str) -> Callable[..., None]:
-    """Return what does the activation's pass forward, which is the next row, on an entry."""
+@inlined
+def _keep(out: Any, arena: Any, place: Any, column: Any, z: Any) -> None:
+    arena[out + place] = z
+
+
+_KEEPING = _Finish(_where, _keep)
+
+
+@inlined
+def _activating(row: Any, next_row: Any, constants: Any, numbers: Any) -> Any:
+    return constants[next_row[CONSTANT]], next_row[A], next_row[B], next_row[C]
+
+
+def _activated(name: str) -> _Finish:
+    """Do the activation's pass forward, which is the next row."""
     function, beside = ACTIVATIONS[name][0], name in NEEDS_INPUT
 
     @inlined
-    def take(
-        row: Any, next_row: Any, constants: Any, numbers: Any, arena: Any, place: Any, column: Any,
-        z: Any,
-    ) -> None:  # fmt: skip
-        value = constants[next_row[CONSTANT]] * z + arena[next_row[B] + column]
+    def take(known: Any, arena: Any, place: Any, column: Any, z: Any) -> None:
+        scale, total, bias, out = known
+        value = scale * z + arena[bias + column]
         if beside:
-            arena[next_row[A] + place] = value
-        arena[next_row[C] + place] = function(value)
+            arena[total + place] = value
+        arena[out + place] = function(value)
 
-    return take
+    return _Finish(_activating, take)
 
 
-def _updated(rule: Rule) -> Callable[..., None]:
-    """Return what moves an entry of the weight at C by an entry of its gradient."""
+def _updated(rule: Rule) -> _Finish:
+    """Move an entry of the weight at C by an entry of its gradient."""
     move, numbers_of = rule.move, NUMBERS_OF[rule.n_constants]
 
     @inlined
-    def with_one(
-        row: Any, next_row: Any, constants: Any, numbers: Any, arena: Any, place: Any, column: Any,
-        g: Any,
-    ) -> None:  # fmt: skip
-        at, first = row[C] + place, row[STATES] + place
-        arena[at], arena[first] = move(numbers_of(numbers), arena[at], g, arena[first])
+    def begin(row: Any, next_row: Any, constants: Any, numbers: Any) -> Any:
+        return numbers_of(numbers), row[C], row[STATES], row[STATES + 1]
 
     @inlined
-    def with_two(
-        row: Any, next_row: Any, constants: Any, numbers: Any, arena: Any, place: Any, column: Any,
-        g: Any,
-    ) -> None:  # fmt: skip
-        at, first, second = row[C] + place, row[STATES] + place, row[STATES + 1] + place
-        arena[at], arena[first], arena[second] = move(
-            numbers_of(numbers), arena[at], g, arena[first], arena[second]
-        )
+    def with_one(known: Any, arena: Any, place: Any, column: Any, g: Any) -> None:
+        own, weight, first, _ = known
+        w, v = weight + place, first + place
+        arena[w], arena[v] = move(own, arena[w], g, arena[v])
 
-    return {1: with_one, 2: with_two}[rule.n_states]
+    @inlined
+    def with_two(known: Any, arena: Any, place: Any, column: Any, g: Any) -> None:
+        own, weight, first, second = known
+        w, m, v = weight + place, first + place, second + place
+        arena[w], arena[m], arena[v] = move(own, arena[w], g, arena[m], arena[v])
+
+    return _Finish(begin, {1: with_one, 2: with_two}[rule.n_states])
 
 
-_products("gemm_forward", _FORWARD, _keep, serves=("gemm_forward",))
-_products("gemm_input", _INPUT, _keep, serves=("gemm_input",))
-_products("gemm_weight", _WEIGHT, _keep, serves=("gemm_weight",))
+_products("gemm_forward", _FORWARD, _KEEPING, serves=("gemm_forward",))
+_products("gemm_input", _INPUT, _KEEPING, serves=("gemm_input",))
+_products("gemm_weight", _WEIGHT, _KEEPING, serves=("gemm_weight",))
 for _name in ACTIVATIONS:
     _products(
         f"gemm_forward_{_name}",
@@ -269,7 +281,9 @@ for _name, _rule in RULES.items():
     )
 
 
-def _lower(programs: Programs, i: int, kind: _Kind, name: str, out: int) -> tuple[list[Work], list[int]]:
+def _lower(
+    programs: Programs, i: int, kind: _Kind, name: str, out: int
+) -> tuple[list[Work], list[int]]:
     """Return the work of a product, and the sub-models for which the library does it.
 
     `name` is that of our kernels, without the tile; `out` is where the library leaves the result.

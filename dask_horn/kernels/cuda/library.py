@@ -66,9 +66,7 @@ class Product:
     right_length: int
 
     @classmethod
-    def of(
-        cls, kind: str, row: NDArray[np.int64], batch_size: int, out: int = op.C
-    ) -> Product:
+    def of(cls, kind: str, row: NDArray[np.int64], batch_size: int, out: int = op.C) -> Product:
         """Return the product that a row asks for; its offsets count from the whole arena.
 
         `kind` is "forward", ``C (batch, N_OUT) = A B``, "input", ``C (batch, N_IN) = A B.T``, or

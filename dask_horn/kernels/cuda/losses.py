@@ -159,22 +159,25 @@ def _by_outputs(name: str, loss_of: Callable[..., Any]) -> None:
         row = rows[s, i]
         width, n_rows = row[N_OUT], counters[s, BATCH] * row[ROWS]
         n_counted = _n_counted(arena, row[E], n_rows, t, counts)
-        inverse, delta = _ONE / (np.float32(n_counted) * np.float32(width)), constants[s, row[CONSTANT]]
+        inverse, delta = (
+            _ONE / (np.float32(n_counted) * np.float32(width)),
+            constants[s, row[CONSTANT]],
+        )
         own, lane = t // LANES, t % LANES
         r = tiles[cuda.blockIdx.x, 2] * LANE_ROWS + own
         exists = r < counters[s, CAPACITY] * row[ROWS]
         counts_too = False
         if r < n_rows:
             counts_too = arena[row[E] + r] != _ZERO
+        z, target, gradient = row[A] + r * width, row[B] + r * width, row[C] + r * width
         total = _ZERO
         if exists:
             for j in range(lane, width, LANES):
-                at = r * width + j
                 slope = _ZERO
                 if counts_too:
-                    value, slope = loss_of(arena[row[A] + at], arena[row[B] + at], delta)
+                    value, slope = loss_of(arena[z + j], arena[target + j], delta)
                     total += value
-                arena[row[C] + at] = slope * inverse
+                arena[gradient + j] = slope * inverse
         total = _sum_of_lanes(sums, own, lane, total)
         if exists and lane == 0:
             row_losses[s, r] = total * inverse

@@ -14,7 +14,16 @@ from dask_horn.kernels.cuda.lowering import WORK_SIZES, Programs, Work, lowers, 
 from dask_horn.kernels.cuda.numbers import NUMBERS_OF
 from dask_horn.kernels.cuda.sizes import ELEMENT_THREADS, ELEMENTS, NORM_ELEMENTS
 from dask_horn.kernels.opcodes import (
-    BATCH, CLIP, CONSTANT, N_IN, N_OUT, STATES, WORK, A, B, C,
+    BATCH,
+    CLIP,
+    CONSTANT,
+    N_IN,
+    N_OUT,
+    STATES,
+    WORK,
+    A,
+    B,
+    C,
 )  # fmt: skip
 from dask_horn.kernels.program import Operation
 from dask_horn.kernels.rules import RULES, Rule

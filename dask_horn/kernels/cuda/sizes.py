@@ -43,7 +43,7 @@ class ProductTile:
 
 #: Tiles of products by name: for results as narrow as an output layer's, and for all others.
 PRODUCT_TILES = (
-    {"square": ProductTile(8, 8, 4, 4, 2), "narrow": ProductTile(8, 4, 4, 4, 2)}
+    {"square": ProductTile(8, 8, 4, 4, 2), "narrow": ProductTile(8, 4, 4, 2, 2)}
     if SIMULATED
     else {"square": ProductTile(64, 64, 16, 4, 4), "narrow": ProductTile(64, 16, 16, 4, 1)}
 )

@@ -13,7 +13,6 @@ from dask_horn.kernels.cuda.driver import cuda
 from dask_horn.kernels.cuda.sizes import ELEMENT_THREADS
 from dask_horn.kernels.opcodes import BATCH, LOSS, RATE, STEP
 
-
 _THREADS = ELEMENT_THREADS
 
 
@@ -61,5 +60,3 @@ def advance(
         counters[s, BATCH] = batches[first + step]
         counters[s, ORDER] = starts[first + step]
         scalars[s, RATE] = rates[first + step]
-
-
