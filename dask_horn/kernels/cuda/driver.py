@@ -17,7 +17,7 @@ from unittest import mock
 
 import numba
 import numpy as np
-from numba import cuda
+from numba import cuda as cuda  # kernels take it from here
 from numpy.typing import NDArray
 
 from dask_horn.kernels.compile import cache_folder

@@ -126,7 +126,8 @@ def _product(
         next_left = cuda.local.array(n_left, float32)
         next_right = cuda.local.array(n_right, float32)
 
-        block, t = cuda.blockIdx.x, np.uint32(cuda.threadIdx.x)  # not negative: no index wraps
+        block: Any = cuda.blockIdx.x
+        t: Any = np.uint32(cuda.threadIdx.x)  # never negative: its indices need not wrap
         s, i = tiles[block, 0], tiles[block, 1]
         if counters[s, BATCH] == 0:
             return
@@ -328,7 +329,7 @@ def _lower_weight(programs: Programs, i: int) -> tuple[list[Work], int]:
 
 @lowers(*(f"gemm_weight_{name}" for name in RULES))
 def _lower_weight_update(programs: Programs, i: int) -> tuple[list[Work], int]:
-    """A library leaves the gradient in the work space: one sub-model's does not touch another's."""
+    """Where the library does the product, step by the gradient that it leaves in the work space."""
     name = programs.name(i)
     work, large = _lower(programs, i, _WEIGHT, name, WORK)
     if large:
