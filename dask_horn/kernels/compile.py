@@ -64,8 +64,8 @@ def target() -> tuple[str, str, str]:
 
 
 @functools.cache
-def cache_folder() -> Path:
-    """Folder of the machine code: named by the kernels' sources, numba's version and the CPU.
+def cache_folder(device: str = "cpu") -> Path:
+    """Folder of a device's machine code: named by the kernels' sources, numba's version, the CPU.
 
     It lies in ``NUMBA_CACHE_DIR`` where that is set (on a cluster whose home folders are shared,
     set it to a local disk), else in the user's cache folder.
@@ -74,7 +74,12 @@ def cache_folder() -> Path:
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dask_horn"
     )
     digest = hashlib.sha256()
-    for source in [Path(rounding.__file__), *sorted(Path(__file__).parent.rglob("*.py"))]:
+    here = Path(__file__).parent
+    for source in [
+        Path(rounding.__file__),
+        *sorted(here.glob("*.py")),
+        *sorted(here.glob(f"{device}/**/*.py")),
+    ]:
         digest.update(source.read_bytes())
     digest.update(numba.__version__.encode())
     digest.update(repr(target()).encode())

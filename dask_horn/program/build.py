@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.kernels.device import Device
+from dask_horn.kernels.device import Device, MissingKernelError
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.network import HUBER_DELTA, OUTPUT, Network, ParameterTable, PlacedLayer
 from dask_horn.program import (  # noqa: F401  (imported to register the layers' emitters)
@@ -185,7 +185,13 @@ def _emit_forward(
     emitted: list[EmittedLayer] = []
     source = samples
     for stream, placed in enumerate(placed_layers):
-        emitted.append(_emitter(placed)(context, placed, source, stream))
+        try:
+            emitted.append(_emitter(placed)(context, placed, source, stream))
+        except MissingKernelError:
+            kind, device = type(placed.layer).__name__, context.assembler.device.name
+            raise MissingKernelError(
+                f"{kind} has no {device.upper()} kernels yet; use device='cpu'"
+            ) from None
         source = emitted[-1].output
     return emitted
 

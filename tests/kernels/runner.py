@@ -43,6 +43,11 @@ def at_most(largest, simulated):
     return simulated if SIMULATED else largest
 
 
+def few(n):
+    """So many samples, or a few in their place."""
+    return -(-n // at_most(1, 6))
+
+
 @contextmanager
 def running_on(own: Device):
     """Run all that follows on this device."""

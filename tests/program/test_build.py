@@ -21,7 +21,7 @@ from dask_horn.program import (
 )
 from dask_horn.program.layers import EMITTERS
 from tests import oracle
-from tests.kernels.runner import under_test
+from tests.kernels.runner import SIMULATED, at_most, few, under_test
 from tests.network.strategies import networks
 from tests.oracle.passes import PASSES
 from tests.program.problems import assert_same_steps, predicted, problem
@@ -30,9 +30,12 @@ from tests.program.problems import assert_same_steps, predicted, problem
 GRADIENT = Optimizer("sgd", momentum=0.0)
 
 
+WIDTHS = at_most((19, 33, 8), (6, 9, 5))
+
+
 def _network(activation, loss="cross_entropy", n_hidden=2, dropout=0.0, **dense):
     layers = [Dropout(dropout / 2)] if dropout else []
-    for width in (19, 33, 8)[:n_hidden]:
+    for width in WIDTHS[:n_hidden]:
         layers.append(Dense(width, activation=activation, **dense))
         layers.extend([Dropout(dropout)] if dropout else [])
     return Network([*layers, Dense(3, **dense)], 7, loss)
@@ -54,12 +57,14 @@ def test_every_kind_of_layer_has_a_program_and_formulas_to_judge_it():
     ids=["one-hidden", "two-with-dropout", "three-without-biases"],
 )
 def test_one_step(shape, activation, loss):
-    case = problem(_network(activation, loss, **shape), 13)
-    assert_same_steps(case, [0, 13], [1.0], GRADIENT, tolerance=2e-5)
+    if SIMULATED and activation != "relu" and loss != "cross_entropy":
+        pytest.skip("the simulator tries each of both, and not every pair")
+    case = problem(_network(activation, loss, **shape), few(13))
+    assert_same_steps(case, [0, few(13)], [1.0], GRADIENT, tolerance=2e-5)
 
 
-@given(networks(), st.integers(1, 40), st.integers(0, 2**32))
-@settings(max_examples=40)
+@given(networks(), st.integers(1, few(40)), st.integers(0, 2**32))
+@settings(max_examples=at_most(40, 5))
 def test_one_step_of_any_network(network, n, seed):
     assert_same_steps(problem(network, n, seed=seed), [0, n], [1.0], GRADIENT, tolerance=1e-4)
 
@@ -77,30 +82,34 @@ def test_one_step_of_any_network(network, n, seed):
 )
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
 def test_several_steps_with_batches_of_any_size(activation, optimizer):
-    case = problem(_network(activation, dropout=0.2), 100)
-    starts = [0, 32, 64, 65, 81, 100]
+    case = problem(_network(activation, dropout=0.2), few(100))
+    starts = [few(n) for n in (0, 32, 64, 65, 81, 100)]
     rates = np.array([0.1, 0.2, 0.1, 0.05, 0.01]) * (0.1 if optimizer.name == "adamw" else 1)
     assert_same_steps(case, starts, rates, optimizer, tolerance=3e-4)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_several_steps_for_every_loss(loss):
-    case = problem(_network("relu", loss, n_hidden=3), 60)
+    case = problem(_network("relu", loss, n_hidden=3), few(60))
     optimizer = Optimizer("sgd", momentum=0.9, weight_decay=0.01)
-    assert_same_steps(case, [0, 25, 50, 60], [0.1, 0.1, 0.05], optimizer, tolerance=1e-4)
+    assert_same_steps(
+        case, [0, few(25), few(50), few(60)], [0.1, 0.1, 0.05], optimizer, tolerance=1e-4
+    )
 
 
 def test_class_weights():
     weights = np.array([0.25, 1, 3], np.float32)
-    case = problem(_network("tanh"), 50)
-    assert_same_steps(case, [0, 25, 50], [1, 1], GRADIENT, 3e-5, class_weights=weights)
+    case = problem(_network("tanh"), few(50))
+    assert_same_steps(case, [0, few(25), few(50)], [1, 1], GRADIENT, 3e-5, class_weights=weights)
 
 
 def test_a_submodels_scales_and_sizes():
     network = _network("gelu", n_hidden=3, dropout=0.3)
-    case = problem(network, 40, sizes={"dense_1": 5, "dense_2": 17, "dense_3": 1})
+    sizes = {"dense_1": 5, "dense_2": at_most(17, 7), "dense_3": 1}
+    case = problem(network, few(40), sizes=sizes)
     scales = {"dense_2/W": 2.5, "dense_3/W": 0.5, "output/W": 8.0}
-    assert_same_steps(case, [0, 16, 32, 40], [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
+    starts = [few(n) for n in (0, 16, 32, 40)]
+    assert_same_steps(case, starts, [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
 
 
 def test_samples_of_several_dimensions():
@@ -110,7 +119,7 @@ def test_samples_of_several_dimensions():
 
 def test_no_hidden_layer():
     network = Network([Dense(4)], 6)
-    assert_same_steps(problem(network, 20), [0, 20], [1.0], GRADIENT, tolerance=2e-5)
+    assert_same_steps(problem(network, few(20)), [0, few(20)], [1.0], GRADIENT, tolerance=2e-5)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -107,3 +107,44 @@ def test_samples_are_standardized_as_they_are_gathered(dtype):
     whole = (100 + 20 * CASE.x).astype(dtype)
     found = _run(_machine(dtype=dtype), whole)
     np.testing.assert_allclose(found, _run(_machine(), whole.astype("f4")), rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", [Optimizer("adamw"), Optimizer("sgd", clip_norm=0.5)])
+def test_sub_models_of_all_sizes_train_together_as_each_would_alone(optimizer):
+    """Of two groups, each with its window; some have nothing to do from some step on."""
+    network = Network([Dense(7, activation="gelu"), Dense(6, activation="relu"), Dense(2)], 5)
+    sizes = [(1, 4), (5, 1), (7, 6), (2, 2)]
+    cases = [problem(network, 12, {"dense_1": a, "dense_2": b}) for a, b in sizes]
+    programs = [
+        training_program(
+            network,
+            case.table,
+            {"output/W": 1.0 + number},
+            device=under_test(),
+            batch_size=5,
+            sample_dtype="float32",
+            optimizer=optimizer,
+        )
+        for number, case in enumerate(cases)
+    ]
+    windows = [Window([cases[n].x[n:]], [cases[n].encoded[n:]]) for n in range(2)]
+    starts, order = np.array([0, 5, 6, 10]), np.arange(11)[::-1].copy()
+    steps = [
+        Steps(order[n:], starts[: n_steps + 1], np.full(n_steps, 0.01 + 0.01 * n), window=n % 2)
+        for n, n_steps in enumerate((3, 1, 2, 0))
+    ]
+
+    def trained(chosen):
+        machine = under_test().machine([programs[n] for n in chosen], cases[0])
+        machine.load([cases[n].parameters for n in chosen], [7 + n for n in chosen])
+        for _ in range(2):
+            run = machine.run(machine.stage(windows), [steps[n] for n in chosen])
+            losses = run.losses()
+        return list(zip(losses, machine.parameters(), strict=True))
+
+    together = trained(range(4))
+    assert [losses.size for losses, _ in together] == [3, 1, 2, 0]
+    for n, (losses, parameters) in enumerate(together):
+        ((own_losses, own_parameters),) = trained([n])
+        np.testing.assert_array_equal(losses, own_losses)
+        np.testing.assert_array_equal(parameters, own_parameters)

@@ -29,7 +29,8 @@ SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 # Of a GPU's free memory, what is left alone: the driver, the library's work space, fragments.
 _SPARED = 0.1
 
-_INSTALL = 'pip install "dask-horn[cuda13]" (or cuda12, where the driver is older)'
+#: What brings the packages that a GPU needs.
+INSTALL = 'pip install "dask-horn[cuda13]" (or cuda12, where the driver is older)'
 
 #: The simulator runs one kernel at a time; a GPU's memory is given out to one caller at a time.
 lock = threading.RLock()
@@ -57,7 +58,7 @@ def _missing() -> str:
         try:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            return f"{package} is not installed; {_INSTALL}"
+            return f"{package} is not installed; {INSTALL}"
     if not cuda.is_available():
         return f"no GPU was found ({_first_line(cuda.cuda_error() or 'no driver')})"
     try:
@@ -65,7 +66,7 @@ def _missing() -> str:
     except Exception as error:  # whatever it is: the driver's, the compiler's, the linker's
         return (
             f"a first kernel did not run ({_first_line(error)}); a driver that is older than the "
-            f"CUDA packages needs those of its own version: {_INSTALL}"
+            f"CUDA packages needs those of its own version: {INSTALL}"
         )
     return ""
 
@@ -88,10 +89,10 @@ def compiled(function: Callable[..., None], signature: Any) -> Any:
     """Compile a kernel for this process' GPU, or load it from the cache."""
     if SIMULATED:
         return cuda.jit(function)
-    from numba.cuda.core import config
+    from numba.cuda.core import config  # type: ignore[import-not-found,unused-ignore]
 
     before = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder())
+    config.CACHE_DIR = str(cache_folder("cuda"))
     try:
         return cuda.jit(signature, cache=True)(function)
     finally:

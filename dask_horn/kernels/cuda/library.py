@@ -11,6 +11,7 @@ NVIDIA, "cuBLAS", sections 2.1.5, "Results reproducibility", and 2.1.11, "Thread
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cuda import driver
+from dask_horn.kernels.device import MissingKernelError
 from dask_horn.kernels.program import Operation
 
 #: How products may be computed: in float32 throughout, or from factors that are rounded first,
@@ -99,10 +101,16 @@ class Cublas:
     """
 
     def __init__(self, precision: str) -> None:
-        from nvmath.bindings import cublas
-
+        try:
+            from nvmath.bindings import cublas
+        except ImportError as error:
+            raise MissingKernelError(
+                f"products of this size are cuBLAS's, which cannot be loaded ({error}); "
+                f"{driver.INSTALL}"
+            ) from error
         self._cublas = cublas
         self._handle = cublas.create()
+        weakref.finalize(self, cublas.destroy, self._handle)
         # A work space of its own: else the library allocates one, which cannot be recorded.
         self._work = driver.empty(_WORK_BYTES, np.uint8)
         kind = cublas.ComputeType
@@ -127,7 +135,3 @@ class Cublas:
             start + 4 * product.out, _FLOAT32, product.shape[0],
             int(self._compute), _DEFAULT_ALGORITHM,
         )  # fmt: skip
-
-    def __del__(self) -> None:
-        """Give the handle back."""
-        self._cublas.destroy(self._handle)

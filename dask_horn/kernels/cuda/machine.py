@@ -145,8 +145,8 @@ class CudaMachine:
             ):
                 for offset, values in ((0, own), *program.filled):
                     first = int(base) + offset
-                    place = arena[first : first + values.size]
-                    place.copy_to_device(np.ascontiguousarray(values, np.float32), stream=self._stream)
+                    values = np.ascontiguousarray(values, np.float32)
+                    arena[first : first + values.size].copy_to_device(values, stream=self._stream)
             self.memory["arena"] = arena
             counters = np.zeros((n, columns.N_COUNTERS), np.int64)
             counters[:, op.KEY] = np.asarray(0 if keys is None else keys, np.uint64).view(np.int64)
