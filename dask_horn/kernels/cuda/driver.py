@@ -7,10 +7,11 @@ GPU, and what is recorded is then done launch by launch.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -76,7 +77,7 @@ def _probe() -> None:
         found[0] = 1
 
     found = cuda.to_device(np.zeros(1, np.int32))
-    cuda.jit("void(int32[::1])")(touch)[1, 1](found)
+    launch(cuda.jit("void(int32[::1])")(touch), 1, 1, 0, [found])
     if found.copy_to_host()[0] != 1:
         raise RuntimeError("a kernel left nothing behind")
 
@@ -89,14 +90,35 @@ def compiled(function: Callable[..., None], signature: Any) -> Any:
     """Compile a kernel for this process' GPU, or load it from the cache."""
     if SIMULATED:
         return cuda.jit(function)
+    with _configured(CACHE_DIR=str(cache_folder("cuda"))):
+        return cuda.jit(signature, cache=True)(function)
+
+
+def launch(
+    native: Any, n_blocks: int, n_threads: int, stream: Any, arguments: Sequence[Any]
+) -> None:
+    """Launch a compiled kernel on a stream, or record it there."""
+    if SIMULATED:
+        native[n_blocks, n_threads](*arguments)
+        return
+    # An output layer is a small grid, and none to be warned of.
+    with _configured(CUDA_LOW_OCCUPANCY_WARNINGS=0):
+        native[n_blocks, n_threads, stream](*arguments)
+
+
+@contextlib.contextmanager
+def _configured(**settings: Any) -> Iterator[None]:
+    """Change settings of the compiler for a while."""
     from numba.cuda.core import config  # type: ignore[import-not-found,unused-ignore]
 
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder("cuda"))
+    before = {name: getattr(config, name) for name in settings}
+    for name, value in settings.items():
+        setattr(config, name, value)
     try:
-        return cuda.jit(signature, cache=True)(function)
+        yield
     finally:
-        config.CACHE_DIR = before
+        for name, value in before.items():
+            setattr(config, name, value)
 
 
 def to_ptx(function: Callable[..., None], signature: Any, capability: tuple[int, int]) -> str:
@@ -129,7 +151,9 @@ def handle_of(stream: Any) -> int:
 
 def upload(array: NDArray[Any], stream: Any) -> Any:
     """Copy an array to the device; the call may return before that is done."""
-    return cuda.to_device(array, stream=stream)
+    found = cuda.device_array(array.shape, array.dtype)
+    found.copy_to_device(array, stream=stream)
+    return found
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:

@@ -213,7 +213,8 @@ class CudaMachine:
             return
         known = {"tiles": ready.tiles, **self.memory, **feed.arrays}
         arguments = [known[name] for name in work.kernel.parameters]
-        work.kernel.native()[len(work.tiles), work.kernel.n_threads, stream](*arguments)
+        native = work.kernel.native()
+        driver.launch(native, len(work.tiles), work.kernel.n_threads, stream, arguments)
 
     def finish(self, feed: Feed, first_steps: NDArray[np.int64]) -> list[NDArray[np.float64]]:
         """Wait for the steps that are begun; return the losses of those that were taken."""
@@ -223,7 +224,7 @@ class CudaMachine:
             losses = feed.arrays["losses"].copy_to_host()
             taken = counters[:, columns.TAKEN].copy()
             counters[:, [op.BATCH, columns.TAKEN, columns.STOPPED]] = 0
-            self.memory["counters"].copy_to_device(counters)
+            self.memory["counters"].copy_to_device(counters, stream=self._stream)
             return [
                 losses[first : first + n].copy()
                 for first, n in zip(first_steps[:-1], taken, strict=True)
