@@ -63,4 +63,4 @@ def test_a_group_that_becomes_many_is_spread_over_all_workers(n_workers):
 
 
 def test_without_workers_there_is_no_preference():
-    assert ClusterExecutor(_Client(0)).placement(2, "cuda")(1, 1) == Seat(None, "cuda")
+    assert ClusterExecutor(_Client(0)).placement(2, "cpu")(1, 1) == Seat()

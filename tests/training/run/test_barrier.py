@@ -10,7 +10,7 @@ from distributed import Client
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
-from dask_horn.training.graph import stages
+from dask_horn.training.graph import trainings
 from dask_horn.training.run import loop
 from tests.training.run.test_lineage import CountTrainings
 
@@ -32,13 +32,13 @@ class WithoutTheSecondGroup:
 def trained(monkeypatch):
     """Counts how often each sub-model is trained, in this process."""
     counts = Counter()
-    train_slice = stages.train_slice
+    train_slice = trainings.train_slice
 
     def counting(spec, start, which, *others):
         counts[which] += 1
         return train_slice(spec, start, which, *others)
 
-    monkeypatch.setattr(stages, "train_slice", counting)
+    monkeypatch.setattr(trainings, "train_slice", counting)
     monkeypatch.setattr(loop, "GlobalBarrier", WithoutTheSecondGroup)
     return counts
 
