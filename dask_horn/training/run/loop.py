@@ -85,7 +85,8 @@ def train(
     DivergedError
         If a loss is no longer finite; its ``model`` is the last good one.
     ChunkReadError, ScratchError, WorkerLostError
-        If a chunk cannot be read, the workers share no folder, or keep getting lost.
+        If a chunk cannot be read, the workers share no folder, or keep getting lost, or all that
+        have the device are.
 
     Examples
     --------
