@@ -33,6 +33,7 @@ class LocalExecutor:
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
+        self._states: dict[str, DeviceState] = {}
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the same scheduler."""
@@ -63,12 +64,15 @@ class LocalExecutor:
         """Do nothing: nothing waits."""
 
     def device_states(self, device: str) -> dict[str, DeviceState]:
-        """Ask this process."""
-        return {"this process": state_of(device)}
+        """Ask this process, once: what a run holds in a device's memory is not to count."""
+        if device not in self._states:
+            self._states[device] = state_of(device)
+        return {"this process": self._states[device]}
 
     def placement(self, n_groups: int, device: str) -> Placement:
         """Prefer nothing: there is one worker."""
-        return spread([Seat(None, device, state_of(device).memory)], n_groups)
+        (state,) = self.device_states(device).values()
+        return spread([Seat(None, device, state.memory)], n_groups)
 
     def scratch(self, location: str | None) -> str | None:
         """No folder: this process' memory serves, unless other processes do the work."""

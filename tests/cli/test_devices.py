@@ -33,7 +33,7 @@ def test_a_model_and_devices_are_told_together(data, tmp_path):
 def test_devices_of_a_running_clusters_workers_are_listed(fake):
     with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster:
         told = done("info", "--devices", "--scheduler", cluster.scheduler_address).output
-        workers = cluster.scheduler_info["workers"]
+        workers = list(cluster.scheduler.workers)
     assert [line for line in told.splitlines() if line[0] != " "] == sorted(workers)
     assert told.count("  fake      Fake 1, 1.0 GiB\n") == 2
 
