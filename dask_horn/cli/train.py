@@ -239,11 +239,11 @@ def train(
 
 def _in_one(name: str) -> bool:
     """Whether one process is to train all: others here would want the same device's memory."""
-    from dask_horn.cluster import LocalExecutor
+    from dask_horn.cluster import HOST, LocalExecutor
     from dask_horn.kernels.device import DEVICES
 
     here = LocalExecutor("sync")
-    names = DEVICES if name == "auto" else (name,)
+    names = [one for one in DEVICES if name in (one, "auto") and one != HOST]
     states = [state for one in names for state in here.device_states(one).values()]
     return any(state.memory is not None and not state.missing for state in states)
 

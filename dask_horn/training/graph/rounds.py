@@ -14,6 +14,11 @@ Where each group draws a partition of its own in each round, no part outlives it
 
     take → train → put → merge-level-i → parent ( → evaluate → validation )
 
+A device with memory of its own trains many sub-models in one task. Its key is that of the first;
+their slices are gathered before, and each one's delta is picked out by a task of its own:
+
+    slices → gather → train → trained
+
 Partitions follow from the seed: tasks find them where they run. Takes stay beside the parent, so
 that slices travel and parents do not; deltas travel to where they are added up. Keys are tuples
 whose first element is the stage and the run, ``("train-<run>", round, group, submodel)``, so that

@@ -79,13 +79,14 @@ class Trainings:
         return (f"{stage}-{self.spec.run}", *which)
 
     def _alone(self, start: Start) -> TaskRef:
-        """Train one sub-model, softly near its seat."""
+        """Train one sub-model, softly near its seat where any worker has the device."""
         which, seat = start.which, start.seat
         return self.tasks.call(
             train_slice,
             self._key("train", which),
             (self.common, start.slice, which, seat.device, start.arrives, start.leaves),
             near=seat,
+            only=seat.among,
         )
 
     def _batches(self, starts: list[Start]) -> Iterator[list[Start]]:

@@ -64,6 +64,13 @@ def test_each_is_trained_once_wherever_it_runs(trained, redraw):
     assert np.array_equal(here.model.parameters, there.model.parameters)
 
 
+def test_who_is_missing_may_have_trained_in_one_task_with_those_who_are_not(trained, fake):
+    there, here = _train(device="fake"), _train()
+    assert fake.together == [6, 6, 6]
+    assert there.history.column("late") == [2, 2, 2]
+    assert np.array_equal(here.model.parameters, there.model.parameters)
+
+
 def test_the_groups_that_arrived_are_merged_as_if_there_were_no_other(trained, monkeypatch):
     without = _train()
     monkeypatch.undo()
