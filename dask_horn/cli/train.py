@@ -220,7 +220,8 @@ def train(
         open_samples(files.validation_data)
     network = network_options.network(samples)
     check_divisible(network, options.most_submodels)
-    at_once = 1 if _in_one(options.device) else options.n_groups * options.most_submodels
+    alone = scheduler is None and _in_one(options.device)
+    at_once = 1 if alone else options.n_groups * options.most_submodels
     click.echo(_outline(samples, network), err=True)
     with working(scheduler, workers, at_once):
         result = run_session(

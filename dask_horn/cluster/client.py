@@ -128,8 +128,13 @@ class ClusterExecutor:
                 raise none_is_left(device, {})
 
     def _workers(self) -> dict[str, Any]:
-        """Return what the scheduler knows of each worker there is now, by address."""
-        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
+        """Return what the scheduler knows of each worker there is now, by address.
+
+        Not by `Client.scheduler_info`: the client asks for itself every few seconds, without the
+        workers, and where the two answers cross that one is returned.
+        """
+        said = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+        workers: dict[str, Any] = said["workers"]
         return workers
 
     def scratch(self, location: str | None) -> str:

@@ -206,7 +206,7 @@ def test_a_cluster_without_the_device_is_told(workers):
 @pytest.mark.cluster
 @pytest.mark.parametrize("n_having", [2, 3])
 def test_only_workers_that_have_the_device_train(workers, n_having, expected):
-    addresses = sorted(workers.scheduler_info()["workers"])
+    addresses = sorted(workers.cluster.scheduler.workers)
     having = addresses[:n_having]
     workers.run(fake_device.plug_in, workers=having)
     listen = Listen()
@@ -242,21 +242,21 @@ def test_a_worker_that_joins_without_the_device_gets_no_task_of_it(workers):
     class Join(horn.Callback):
         def on_round_end(self, record):
             if record.round == 1:
-                workers.cluster.scale(5)
-                workers.wait_for_workers(5)
+                workers.cluster.scale(4)
+                workers.wait_for_workers(4)
 
     settings = {**SETTINGS, "n_rounds": 8, "validation_data": (X, Y)}
     result = _train(NORMALIZED, device="fake", callbacks=[Join()], **settings)
     assert result.history.scoring_device == "fake"
     used = workers.run(fake_device.machines)
-    assert len(used) == 5
+    assert len(used) == 4
     assert sum(map(bool, used.values())) == 3
 
 
 @pytest.mark.cluster
 def test_a_run_that_loses_all_workers_with_the_device_says_so(workers, monkeypatch):
     monkeypatch.setattr("dask_horn.cluster.waiting._PATIENCE", 0.5)
-    last = max(workers.scheduler_info()["workers"])
+    last = max(workers.cluster.scheduler.workers)
     workers.run(fake_device.plug_in, workers=[last])
 
     class Retire(horn.Callback):
