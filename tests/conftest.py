@@ -31,6 +31,23 @@ def client(local_cluster):
         yield client
 
 
+@pytest.fixture
+def fake(monkeypatch):
+    """A second device while the test runs, as any that the library knows."""
+    from dask_horn.kernels import device
+    from dask_horn.training.plan import options
+    from dask_horn.training.run import devices
+    from tests import fake_device
+
+    known = (*device.DEVICES, fake_device.NAME)
+    monkeypatch.setitem(device._MODULES, fake_device.NAME, fake_device.__name__)
+    monkeypatch.setattr(device, "DEVICES", known)
+    monkeypatch.setattr(devices, "DEVICES", known)
+    monkeypatch.setattr(options, "KNOWN_DEVICES", (*known, "auto"))
+    fake_device.DEVICE.__init__()
+    return fake_device.DEVICE
+
+
 @pytest.fixture(params=["threads", pytest.param("cluster", marks=pytest.mark.cluster)])
 def on_threads_and_cluster(request):
     """Runs a test twice: here, and on the workers."""

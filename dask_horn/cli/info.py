@@ -1,20 +1,79 @@
-"""`dask-horn info`: describe a saved model."""
+"""`dask-horn info`: describe a saved model, or the devices that there are."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dask_horn.cli.command import Command
+from dask_horn.cli.command import Command, option
+from dask_horn.cli.workers import joined, scheduler_option
+
+if TYPE_CHECKING:
+    from dask_horn.cluster import Executor
+    from dask_horn.kernels.device import DeviceState
 
 _CLASSES_SHOWN = 20
 
 
-@click.command(cls=Command, short_help="Describe a saved model.")
-@click.argument("model", metavar="MODEL.zarr")
-def info(model: str) -> None:
-    """Describe the saved model MODEL.zarr: its network, inputs, outputs and version."""
+@click.command(cls=Command, short_help="Describe a saved model, or the devices that there are.")
+@click.argument("model", metavar="[MODEL.zarr]", required=False)
+@option(
+    "--devices",
+    is_flag=True,
+    section="Devices",
+    help="List what training can run on in this process, or with --scheduler on each worker.",
+)
+@scheduler_option
+def info(model: str | None, devices: bool, scheduler: str | None) -> None:
+    """Describe the saved model MODEL.zarr: its network, inputs, outputs and version.
+
+    With --devices, list the devices that there are, and what keeps others from being used.
+    """
+    if model is None and not devices:
+        raise click.UsageError("give MODEL.zarr, or --devices, or both")
+    if scheduler is not None and not devices:
+        raise click.UsageError("--scheduler is for --devices, which is missing")
+    if model is not None:
+        _describe(model)
+    if devices:
+        if model is not None:
+            click.echo()
+        _list_devices(scheduler)
+
+
+def _list_devices(scheduler: str | None) -> None:
+    """List what there is in this process, or on each worker of a running cluster."""
+    from dask_horn.cluster import ClusterExecutor, LocalExecutor
+
+    if scheduler is None:
+        _list_of(LocalExecutor("sync"))
+    else:
+        with joined(scheduler) as client:
+            _list_of(ClusterExecutor(client))
+
+
+def _list_of(executor: Executor) -> None:
+    from dask_horn.kernels.device import DEVICES
+
+    states = {name: executor.device_states(name) for name in DEVICES}
+    for worker in dict.fromkeys(worker for of_one in states.values() for worker in of_one):
+        click.echo(worker)
+        for name, of_one in states.items():
+            if worker in of_one:
+                _line(f"  {name}", _in_words(of_one[worker]))
+
+
+def _in_words(state: DeviceState) -> str:
+    """Tell which one it is and how much memory it has, or what is missing."""
+    if state.missing:
+        return f"cannot be used: {state.missing}"
+    if state.memory is None:
+        return state.model
+    return f"{state.model}, {state.memory / 2**30:,.1f} GiB"
+
+
+def _describe(model: str) -> None:
     from dask_horn.model import Ensemble, load, read_versions
 
     found = load(model)

@@ -181,9 +181,10 @@ class Files:
 )
 @_training(
     "--device",
-    type=click.Choice(["cpu", "auto"]),
+    metavar="NAME",
     default="cpu",
-    help="Device to train on; auto chooses one when the run starts.",
+    help="Device to train on, one of those that `dask-horn info --devices` lists, or auto, which "
+    "chooses one when the run starts.",
 )
 @scheduler_option
 @workers_option
@@ -219,7 +220,8 @@ def train(
         open_samples(files.validation_data)
     network = network_options.network(samples)
     check_divisible(network, options.most_submodels)
-    at_once = options.n_groups * options.most_submodels
+    alone = scheduler is None and _in_one(options.device)
+    at_once = 1 if alone else options.n_groups * options.most_submodels
     click.echo(_outline(samples, network), err=True)
     with working(scheduler, workers, at_once):
         result = run_session(
@@ -234,6 +236,17 @@ def train(
         with open(files.history, "w", encoding="utf-8") as file:
             file.write(result.history.to_csv())
     click.echo(f"Saved {files.out}")
+
+
+def _in_one(name: str) -> bool:
+    """Whether one process is to train all: others here would want the same device's memory."""
+    from dask_horn.cluster import HOST, LocalExecutor
+    from dask_horn.kernels.device import DEVICES
+
+    here = LocalExecutor("sync")
+    names = [one for one in DEVICES if name in (one, "auto") and one != HOST]
+    states = [state for one in names for state in here.device_states(one).values()]
+    return any(state.memory is not None and not state.missing for state in states)
 
 
 def _outline(samples: SampleStore, network: Network) -> str:

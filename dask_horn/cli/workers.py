@@ -63,7 +63,7 @@ def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Itera
     if n_workers == 0:
         yield None
     elif scheduler is not None:
-        with _joined(scheduler) as client:
+        with joined(scheduler) as client:
             yield client
     else:
         from dask.system import CPU_COUNT
@@ -73,7 +73,8 @@ def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Itera
 
 
 @contextlib.contextmanager
-def _joined(address: str) -> Iterator[Client]:
+def joined(address: str) -> Iterator[Client]:
+    """Connect to a running cluster, and leave it running."""
     from distributed import Client
 
     try:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from dask_horn.cluster.client import ClusterExecutor
 from dask_horn.cluster.current import current_executor
+from dask_horn.cluster.devices import HOST, reasons, usable
 from dask_horn.cluster.executor import Executor
 from dask_horn.cluster.folders import remove_folder
 from dask_horn.cluster.local import LocalExecutor
 from dask_horn.cluster.placement import Placement, Seat, spread
 
 __all__ = [
+    "HOST",
     "ClusterExecutor",
     "Executor",
     "LocalExecutor",
     "Placement",
     "Seat",
     "current_executor",
+    "reasons",
     "remove_folder",
     "spread",
+    "usable",
 ]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import dask
 from dask.delayed import Delayed
 
+from dask_horn.cluster.devices import HOST, none_is_left, state_of, usable
 from dask_horn.cluster.folders import exists, marker, new_folder, remove_folder
-from dask_horn.cluster.placement import Placement, spread
+from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.cluster.waiting import result_of, wait_for_a_worker
 from dask_horn.data import computed_by, forget
 from dask_horn.errors import ScratchError
-from dask_horn.kernels.device import Kernels
+from dask_horn.kernels.device import DeviceState, Kernels
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -31,6 +32,8 @@ class ClusterExecutor:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._pending: list[Future] = []
+        self._states: dict[str, dict[str, DeviceState]] = {}  # by device, then by worker
+        self._restricted: tuple[str, tuple[str, ...]] | None = None  # device, and who has it
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the cluster."""
@@ -73,7 +76,7 @@ class ClusterExecutor:
 
     def result(self, handle: Any) -> Any:
         """Wait for a future; say so where there is no worker to do it."""
-        return result_of(self.client, handle)
+        return result_of(self.client, handle, self._check_devices)
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Let go of the futures that are not done: the scheduler forgets what nobody wants.
@@ -87,13 +90,51 @@ class ClusterExecutor:
                 future.release()
         self._pending = []
 
+    def device_states(self, device: str) -> dict[str, DeviceState]:
+        """Ask the workers that have not been asked yet."""
+        wait_for_a_worker(self.client)
+        known = self._states.setdefault(device, {})
+        workers = sorted(self._workers())
+        new = [worker for worker in workers if worker not in known]
+        if new:
+            said = self.client.run(state_of, device, workers=new, on_error="return")
+            for worker, state in said.items():
+                failed = isinstance(state, BaseException)
+                known[worker] = DeviceState(device, "", missing=repr(state)) if failed else state
+        return {worker: known[worker] for worker in workers if worker in known}
+
     def placement(self, n_groups: int, device: str) -> Placement:
-        """Spread the groups over the workers there are now, in a fixed order."""
-        return spread(sorted(self._workers()), n_groups, device)
+        """Spread the groups over the workers there are now that have the device, in fixed order."""
+        if device == HOST:
+            workers = sorted(self._workers())
+            return spread([Seat(worker) for worker in workers] or [Seat()], n_groups)
+        states = self.device_states(device)
+        found = usable(states)
+        if not found:
+            raise none_is_left(device, states)
+        among = tuple(found)
+        self._restricted = device, among
+        seats = [Seat(worker, device, state.memory, among) for worker, state in found.items()]
+        return spread(seats, n_groups)
+
+    def _check_devices(self) -> None:
+        """Raise an error if there is none left of the workers that tasks were restricted to.
+
+        Others that have the device may have come, but Dask would leave these tasks waiting.
+        """
+        if self._restricted is not None:
+            device, among = self._restricted
+            if not set(among) & set(self._workers()):
+                raise none_is_left(device, {})
 
     def _workers(self) -> dict[str, Any]:
-        """Return what the scheduler knows of each worker there is now, by address."""
-        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
+        """Return what the scheduler knows of each worker there is now, by address.
+
+        Not by `Client.scheduler_info`: the client asks for itself every few seconds, without the
+        workers, and where the two answers cross that one is returned.
+        """
+        said = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+        workers: dict[str, Any] = said["workers"]
         return workers
 
     def scratch(self, location: str | None) -> str:

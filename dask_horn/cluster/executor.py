@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dask.delayed import Delayed
 
 from dask_horn.cluster.placement import Placement
-from dask_horn.kernels.device import Kernels
+from dask_horn.kernels.device import DeviceState, Kernels
 
 
 class Executor(Protocol):
@@ -22,7 +22,10 @@ class Executor(Protocol):
         """Have the Dask collections of users computed here too, for the time of a run."""
 
     def warm_up(self, kernels: Kernels) -> None:
-        """Have `kernels` compiled or loaded on every worker, and on those that join later."""
+        """Have `kernels` compiled or loaded on every worker, and on those that join later.
+
+        But for workers that cannot use their device.
+        """
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
         """Begin tasks; return what later tasks may take as their arguments."""
@@ -38,8 +41,17 @@ class Executor(Protocol):
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Forget what is submitted and not done, but for the handles in `keep`."""
 
+    def device_states(self, device: str) -> Mapping[str, DeviceState]:
+        """Ask each worker that there is now what a device is there; by the worker's address."""
+
     def placement(self, n_groups: int, device: str) -> Placement:
-        """Say where the sub-models of the coming round train, and on what device there."""
+        """Say where the sub-models of the coming round train, and on what device there.
+
+        Raises
+        ------
+        WorkerLostError
+            If no worker can use the device any more.
+        """
 
     def scratch(self, location: str | None) -> str | None:
         """Make a new folder that all workers see; return None where none is needed."""

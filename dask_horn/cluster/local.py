@@ -10,10 +10,11 @@ from typing import Any
 import dask
 from dask.delayed import Delayed
 
+from dask_horn.cluster.devices import state_of
 from dask_horn.cluster.folders import new_folder
-from dask_horn.cluster.placement import Placement, spread
+from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.data import computed_by, forget
-from dask_horn.kernels.device import Kernels
+from dask_horn.kernels.device import DeviceState, Kernels
 
 _MODEST = 2**30  # bytes of memory that any machine has
 
@@ -32,6 +33,7 @@ class LocalExecutor:
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
+        self._states: dict[str, DeviceState] = {}
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the same scheduler."""
@@ -61,9 +63,16 @@ class LocalExecutor:
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Do nothing: nothing waits."""
 
+    def device_states(self, device: str) -> dict[str, DeviceState]:
+        """Ask this process, once: what a run holds in a device's memory is not to count."""
+        if device not in self._states:
+            self._states[device] = state_of(device)
+        return {"this process": self._states[device]}
+
     def placement(self, n_groups: int, device: str) -> Placement:
         """Prefer nothing: there is one worker."""
-        return spread((), n_groups, device)
+        (state,) = self.device_states(device).values()
+        return spread([Seat(None, device, state.memory)], n_groups)
 
     def scratch(self, location: str | None) -> str | None:
         """No folder: this process' memory serves, unless other processes do the work."""

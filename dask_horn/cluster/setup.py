@@ -7,6 +7,7 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
+from dask_horn.cluster.devices import HOST, state_of
 from dask_horn.kernels.device import Kernels
 
 
@@ -25,5 +26,7 @@ class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
         self.name = f"dask-horn-{zlib.crc32(repr(self.kernels).encode()):08x}"
 
     def setup(self, worker: Any) -> None:
-        """Run on the worker."""
-        self.kernels.warm_up()
+        """Run on the worker, which may be one without the device."""
+        device = self.kernels.device
+        if device == HOST or not state_of(device).missing:
+            self.kernels.warm_up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dask_horn.errors import HornError, WorkerLostError
@@ -14,15 +15,22 @@ if TYPE_CHECKING:
 _PATIENCE = 15.0  # seconds without a worker before that is said
 
 
-def result_of(client: Client, future: Future) -> Any:
-    """Wait for a future; say so where there is no worker to do it."""
+def result_of(client: Client, future: Future, check: Callable[[], None] = lambda: None) -> Any:
+    """Wait for a future; say so where there is no worker to do it.
+
+    `check` is called now and then while it takes long: it may raise an error of its own.
+    """
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
 
     try:
         with contextlib.suppress(TimeoutError):
             return future.result(timeout=_PATIENCE)
-        wait_for_a_worker(client)
+        while not future.done():  # else it is the task's own TimeoutError
+            wait_for_a_worker(client)
+            check()
+            with contextlib.suppress(TimeoutError):
+                return future.result(timeout=_PATIENCE)
         return future.result()
     except KilledWorker as error:
         raise WorkerLostError(

@@ -47,6 +47,9 @@ class ProgressBar(Callback):
     def on_run_start(self, event: RunStart) -> None:
         """Show an empty bar."""
         self._clock = _Clock(event.first_round, event.n_rounds)
+        if event.scoring_device != event.device:
+            words = f"not all workers have {event.device}: scores are computed on the CPU"
+            (self._console or _standard_error()).out(words, highlight=False)
         self._view = _view(self._console)
         self._view.start(event.first_round, event.n_rounds)
 
@@ -159,14 +162,18 @@ class _Lines:
 
 def _view(console: Console | None) -> _View:
     """Choose the view by where the output goes."""
-    from rich.console import Console
-
-    console = console or Console(stderr=True)
+    console = console or _standard_error()
     if console.is_jupyter:
         return _NotebookBar()
     if console.is_terminal and not console.is_dumb_terminal:
         return _Bar(console)
     return _Lines(console)
+
+
+def _standard_error() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 class _Clock:

@@ -154,7 +154,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 initial=before,
             )
             record = dataclasses.replace(result.history[0], round=done + 1)
-            history = History([*getattr(self, "history_", ()), record], result.history.device)
+            records, new = [*getattr(self, "history_", ()), record], result.history
+            history = History(records, new.device, new.scoring_device)
             self._keep(result.model, history, seed)
         return self
 

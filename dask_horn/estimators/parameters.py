@@ -151,7 +151,8 @@ _PARAMETERS = {
     ),
     "device": (
         _one_of(KNOWN_DEVICES),
-        'Device to train on. "auto" chooses one when the fit starts; `history_.device` says which.',
+        'Device to train on. "auto" chooses one when the fit starts: another than the CPU if any '
+        "worker can use one; `history_.device` says which.",
     ),
     "class_weight": (
         '"balanced", mapping or None',

@@ -225,8 +225,3 @@ class Kernels:
 def device(name: str) -> Device:
     """Return a device, its kernels registered; `name` is one of `DEVICES`."""
     return cast(Device, importlib.import_module(_MODULES[name]).DEVICE)
-
-
-def settled_device(name: str) -> str:
-    """Return the device that `name`, one of `KNOWN_DEVICES`, stands for on this machine."""
-    return "cpu" if name == "auto" else name

@@ -24,12 +24,16 @@ class RunStart:
     model : callable
         Fetches the `Model`, or `Ensemble`, as the last round that is done has left it, from the
         workers: ask only where it is needed.
+    device, scoring_device : str
+        What the sub-models are trained on, and what parents are scored on.
     """
 
     run: str
     first_round: int
     n_rounds: int
     model: Callable[[], Any]
+    device: str = "cpu"
+    scoring_device: str = "cpu"
 
 
 class Callback:

@@ -21,6 +21,8 @@ class History(Sequence[RoundRecord]):
     ----------
     device : str
         What the sub-models were trained on.
+    scoring_device : str
+        What parents were scored on: another device where not all workers had that one.
 
     Examples
     --------
@@ -30,9 +32,15 @@ class History(Sequence[RoundRecord]):
     (0.9, [0.5])
     """
 
-    def __init__(self, records: Sequence[RoundRecord] = (), device: str = "cpu") -> None:
+    def __init__(
+        self,
+        records: Sequence[RoundRecord] = (),
+        device: str = "cpu",
+        scoring_device: str | None = None,
+    ) -> None:
         self._records = list(records)
         self.device = device
+        self.scoring_device = scoring_device or device
 
     @overload
     def __getitem__(self, index: int) -> RoundRecord: ...
@@ -40,7 +48,7 @@ class History(Sequence[RoundRecord]):
     def __getitem__(self, index: slice) -> History: ...
     def __getitem__(self, index: int | slice) -> RoundRecord | History:
         if isinstance(index, slice):
-            return History(self._records[index], self.device)
+            return History(self._records[index], self.device, self.scoring_device)
         return self._records[index]
 
     def __len__(self) -> int:

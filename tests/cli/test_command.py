@@ -10,7 +10,6 @@ import pytest
 
 import dask_horn as horn
 from dask_horn.cli import main
-from dask_horn.kernels.device import KNOWN_DEVICES
 from dask_horn.program import RULES
 from dask_horn.training.plan.merge_rules import MERGES
 from tests.cli.commands import QUICK, ROOT, classes, done, run
@@ -59,7 +58,6 @@ def test_defaults_and_choices_are_those_of_the_library():
     assert len(shared) > 8
     shown = {option.name: option.type for option in main.commands["train"].params}
     assert set(shown["optimizer"].choices) == set(RULES)
-    assert shown["device"].choices == KNOWN_DEVICES
     assert shown["merge"].choices == MERGES
     classifier = horn.HornClassifier()
     for name, given in [("hidden", "hidden_layer_sizes"), ("activation",) * 2, ("dropout",) * 2]:

@@ -19,9 +19,16 @@ class _Client:
     def __init__(self, n_workers: int) -> None:
         self.workers = [f"tcp://{number:03d}" for number in range(n_workers)]
 
-    def scheduler_info(self, n_workers: int) -> dict[str, dict[str, dict[str, int]]]:
+    @property
+    def scheduler(self) -> _Client:
+        return self
+
+    def identity(self, n_workers: int) -> dict[str, dict[str, dict[str, int]]]:
         assert n_workers == -1  # all of them
         return {"workers": {worker: {} for worker in reversed(self.workers)}}
+
+    def sync(self, function, **arguments):
+        return function(**arguments)
 
 
 def _placed(n_workers: int, n_groups: int, n_submodels: int) -> dict[tuple[int, int], str]:
@@ -63,4 +70,4 @@ def test_a_group_that_becomes_many_is_spread_over_all_workers(n_workers):
 
 
 def test_without_workers_there_is_no_preference():
-    assert ClusterExecutor(_Client(0)).placement(2, "cuda")(1, 1) == Seat(None, "cuda")
+    assert ClusterExecutor(_Client(0)).placement(2, "cpu")(1, 1) == Seat()

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import io
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from dask_horn.diagnostics import ProgressBar
 from dask_horn.diagnostics.progress import _in_words
+from dask_horn.records import RunStart
 from dask_horn.training import TrainingResult
 from tests.diagnostics.records import history
 
 
-def _run(bar: ProgressBar, n_rounds: int, *, first_round: int = 0, scored: bool = True) -> None:
+def _run(
+    bar: ProgressBar,
+    n_rounds: int,
+    *,
+    first_round: int = 0,
+    scored: bool = True,
+    devices: tuple[str, str] = ("cpu", "cpu"),
+) -> None:
     """Tell a bar what a run tells it."""
     records = history(n_rounds, scored=scored)
-    bar.on_run_start(SimpleNamespace(first_round=first_round, n_rounds=n_rounds))
+    bar.on_run_start(RunStart("run", first_round, n_rounds, _no_model, *devices))
     for record in records[first_round:]:
         bar.on_round_end(record)
     bar.on_run_end(TrainingResult(None, records))
+
+
+def _no_model() -> Any:
+    raise AssertionError("the bar needs no model")
+
+
+def test_scores_of_another_device_are_told_at_the_start():
+    log = io.StringIO()
+    _run(ProgressBar(Console(file=log, width=20)), 2, devices=("cuda", "cpu"))
+    first, *rounds = log.getvalue().splitlines()
+    assert first == "not all workers have cuda: scores are computed on the CPU"
+    assert len(rounds) == 2
+    log = io.StringIO()
+    _run(ProgressBar(Console(file=log)), 2, devices=("cuda", "cuda"))
+    assert len(log.getvalue().splitlines()) == 2
 
 
 def test_log_gets_about_ten_lines():
@@ -65,7 +89,7 @@ def test_terminal_shows_the_rounds_of_a_resumed_run():
 def test_terminal_is_given_back_when_a_run_fails():
     screen = io.StringIO()
     bar = ProgressBar(Console(file=screen, force_terminal=True, width=100))
-    bar.on_run_start(SimpleNamespace(first_round=0, n_rounds=3))
+    bar.on_run_start(RunStart("run", 0, 3, _no_model))
     bar.on_run_failed(KeyboardInterrupt())
     hidden, shown = "\x1b[?25l", "\x1b[?25h"
     assert screen.getvalue().rindex(shown) > screen.getvalue().rindex(hidden)

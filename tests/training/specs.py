@@ -13,7 +13,7 @@ from dask_horn.program import Optimizer
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.prepare import Given, Settled, new_run_id, prepare_data
 from dask_horn.training.plan.prepare import make_spec as settle
-from dask_horn.training.plan.spec import OuterStep, RoundPlan, RunSpec, Schedule
+from dask_horn.training.plan.spec import Devices, OuterStep, RoundPlan, RunSpec, Schedule
 
 RUN = "run-of-the-tests"
 N_ROUNDS = 10
@@ -59,6 +59,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
         ensemble=False,
         merge_rule="nesterov",
         device="cpu",
+        scoring_device="cpu",
         redraw=True,
         concentration=10.0,
         hidden_exponent=0.5,
@@ -80,4 +81,4 @@ def settled(network, x, y=None, **settings):
     options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
     with executor.scheduling():
         data = prepare_data(new_run_id(), network, Given(x, y), options, Settled(), None)
-    return settle(network, data, options, Settled())
+    return settle(network, data, options, Settled(), Devices())

@@ -9,7 +9,8 @@ from dask.task_spec import TaskRef
 from dask_horn.cluster import Seat
 from dask_horn.records import SubmodelId
 from dask_horn.training.graph.parent import Parent, rotated
-from dask_horn.training.graph.stages import Stages, Trainings
+from dask_horn.training.graph.stages import Stages, Trained
+from dask_horn.training.graph.trainings import Start
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.tasks.merge import PART_ARITY
 from dask_horn.training.tasks.round_tasks import (
@@ -41,23 +42,24 @@ class JoinedStages(Stages):
         ]
         return Parent(tuple(parts), divided=True, cut=True)
 
-    def train(self, parent: Parent) -> dict[SubmodelId, TaskRef]:
+    def starts(self, parent: Parent) -> list[Start]:
         """Train every part in every group, the first beside the part."""
-        trained = {}
+        starts = []
         for submodel, part in enumerate(parent.parts):
-            start = self._start(part, submodel)
+            slice = self._slice(part, submodel)
             for group in rotated(self.groups, submodel):
                 away = group != self._first(submodel)
-                which = SubmodelId(self.round, group, submodel)
-                trained[which] = self.train_one(
-                    start,
-                    which,
+                start = Start(
+                    SubmodelId(self.round, group, submodel),
+                    slice,
+                    self.placement(group, submodel),
                     arrives=away or parent.cut,
                     leaves=away or not self._stays_divided(),
                 )
-        return trained
+                starts.append(start)
+        return starts
 
-    def merge(self, parent: Parent, arrived: Trainings) -> tuple[Parent, list[TaskRef]]:
+    def merge(self, parent: Parent, arrived: Trained) -> tuple[Parent, list[TaskRef]]:
         """Let the parts tell each other what they add to what all hold, and step each."""
         found = [self._added_up(m, arrived) for m in range(self.n_submodels)]
         shares = [
@@ -90,7 +92,7 @@ class JoinedStages(Stages):
         """Say where a part stays."""
         return self.placement(self._first(submodel), submodel)
 
-    def _start(self, part: TaskRef, submodel: int) -> TaskRef:
+    def _slice(self, part: TaskRef, submodel: int) -> TaskRef:
         """Return what travels to the groups: the part, or its slice where it has more to it."""
         if len(self.groups) == 1 or not MERGE_RULES[self.spec.merge_rule].n_states:
             return part
@@ -102,7 +104,7 @@ class JoinedStages(Stages):
         after = self.spec.rounds[self.round + 1 : self.round + 2]
         return any(plan.n_submodels == self.n_submodels for plan in after)
 
-    def _added_up(self, submodel: int, arrived: Trainings) -> list[TaskRef]:
+    def _added_up(self, submodel: int, arrived: Trained) -> list[TaskRef]:
         """Add up one sub-model's deltas until `PART_ARITY` sums at most are left."""
         ids = [SubmodelId(self.round, g, submodel) for g in rotated(self.groups, submodel)]
         ids = [which for which in ids if which in arrived]

@@ -7,7 +7,8 @@ from dask.task_spec import TaskRef
 from dask_horn.cluster import Seat
 from dask_horn.records import SubmodelId
 from dask_horn.training.graph.parent import Parent
-from dask_horn.training.graph.stages import Stages, Trainings
+from dask_horn.training.graph.stages import Stages, Trained
+from dask_horn.training.graph.trainings import Start
 from dask_horn.training.tasks.merge import ARITY
 from dask_horn.training.tasks.round_tasks import cut_slice, next_parent, put_slices, sum_groups
 
@@ -19,27 +20,27 @@ class RedrawnStages(Stages):
         """Leave it whole: every group cuts slices of its own."""
         return Parent((self.tasks.use(*parent.parts),))
 
-    def train(self, parent: Parent) -> dict[SubmodelId, TaskRef]:
-        """Cut every group's slices beside the parent, and train them."""
-        trained = {}
+    def starts(self, parent: Parent) -> list[Start]:
+        """Cut every group's slices beside the parent."""
+        starts = []
         for group in self.groups:
             for submodel in range(self.n_submodels):
                 which = SubmodelId(self.round, group, submodel)
-                start = self.tasks.call(
+                cut = self.tasks.call(
                     cut_slice,
                     self.key("take", group, submodel),
                     (self.common, parent.parts[0], which),
                     near=self.home,
                     priority=1,  # before any training here: others wait for their slices
                 )
-                trained[which] = self.train_one(start, which)
-        return trained
+                starts.append(Start(which, cut, self.placement(group, submodel)))
+        return starts
 
-    def _own(self, arrived: Trainings, group: int) -> list[TaskRef]:
+    def _own(self, arrived: Trained, group: int) -> list[TaskRef]:
         """Return a group's trainings, in the order of its sub-models."""
         return [arrived[which] for which in sorted(arrived) if which.group == group]
 
-    def merge(self, parent: Parent, arrived: Trainings) -> tuple[Parent, list[TaskRef]]:
+    def merge(self, parent: Parent, arrived: Trained) -> tuple[Parent, list[TaskRef]]:
         """Put each group's deltas into a whole sum, add those up, and step the parent."""
         present = [g for g in self.groups if any(which.group == g for which in arrived)]
 

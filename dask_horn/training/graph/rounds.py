@@ -14,6 +14,11 @@ Where each group draws a partition of its own in each round, no part outlives it
 
     take → train → put → merge-level-i → parent ( → evaluate → validation )
 
+A device with memory of its own trains many sub-models in one task. Its key is that of the first;
+their slices are gathered before, and each one's delta is picked out by a task of its own:
+
+    slices → gather → train → trained
+
 Partitions follow from the seed: tasks find them where they run. Takes stay beside the parent, so
 that slices travel and parents do not; deltas travel to where they are added up. Keys are tuples
 whose first element is the stage and the run, ``("train-<run>", round, group, submodel)``, so that
@@ -37,6 +42,7 @@ from dask_horn.training.graph.parent import Parent, Parents
 from dask_horn.training.graph.redrawn import RedrawnStages
 from dask_horn.training.graph.stages import Stages
 from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.graph.trainings import Trainings
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks, initial_parent
 
@@ -105,10 +111,13 @@ class Graphs:
         """
         stages = self.stages(round, placement)
         divided = tuple(one.divide(parent) for one, parent in zip(stages, parents, strict=True))
-        trained: dict[SubmodelId, TaskRef] = {}
-        for one, parent in zip(stages, divided, strict=True):
-            trained.update(one.train(parent))
-        return RoundTasks(self, stages, divided, trained)
+        starts = [
+            start
+            for one, parent in zip(stages, divided, strict=True)
+            for start in one.starts(parent)
+        ]
+        writer = Trainings(stages[0].tasks, self.spec, stages[0].common)
+        return RoundTasks(self, stages, divided, writer.write(starts))
 
     def stages(self, round: int, placement: Placement) -> list[Stages]:
         """Return what writes the stages of each parent's round, with nothing written yet."""
@@ -208,7 +217,12 @@ class RoundTasks:
         score = None
         if spec.validation is not None:
             scores = [
-                tasks.call(evaluate_blocks, first.key("evaluate", i), (common, blocks, *wholes))
+                tasks.call(
+                    evaluate_blocks,
+                    first.key("evaluate", i),
+                    (common, blocks, *wholes),
+                    only=first.scorers,
+                )
                 for i, blocks in enumerate(spec.validation_blocks)
             ]
             score = tasks.call(add_scores, first.key("validation"), (scores,))

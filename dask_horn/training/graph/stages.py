@@ -13,11 +13,12 @@ from dask_horn.cluster import Placement, Seat
 from dask_horn.records import SubmodelId
 from dask_horn.training.graph.parent import Parent
 from dask_horn.training.graph.task_layers import TaskLayers
+from dask_horn.training.graph.trainings import Start
 from dask_horn.training.plan.spec import RunSpec
-from dask_horn.training.tasks.round_tasks import measure_population, train_slice, whole_parent
+from dask_horn.training.tasks.round_tasks import measure_population, whole_parent
 
 #: What has been trained, by sub-model.
-Trainings = Mapping[SubmodelId, TaskRef]
+Trained = Mapping[SubmodelId, TaskRef]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Stages(ABC):
     placement : Placement
         Where sub-models train.
     home : Seat
-        Where the whole parent is put together.
+        Of the same device: where the whole parent is put together.
     """
 
     tasks: TaskLayers
@@ -48,14 +49,14 @@ class Stages(ABC):
 
     @abstractmethod
     def divide(self, parent: Parent) -> Parent:
-        """Prepare a parent for the round; return it as `train` and `merge` take it."""
+        """Prepare a parent for the round; return it as `starts` and `merge` take it."""
 
     @abstractmethod
-    def train(self, parent: Parent) -> dict[SubmodelId, TaskRef]:
-        """Train every sub-model of a divided parent."""
+    def starts(self, parent: Parent) -> list[Start]:
+        """Tell what the training of every sub-model of a divided parent starts from."""
 
     @abstractmethod
-    def merge(self, parent: Parent, arrived: Trainings) -> tuple[Parent, list[TaskRef]]:
+    def merge(self, parent: Parent, arrived: Trained) -> tuple[Parent, list[TaskRef]]:
         """Merge the trainings that have arrived; also return the tasks that have their reports."""
 
     @property
@@ -85,20 +86,17 @@ class Stages(ABC):
             return whole
         key = (f"statistics-{self.spec.run}", stage, self.member)
         return self.tasks.call(
-            measure_population, key, (self.common, whole, self.member), near=self.home
+            measure_population,
+            key,
+            (self.common, whole, self.member),
+            near=self.home,
+            only=self.scorers,
         )
 
-    def train_one(
-        self, start: TaskRef, which: SubmodelId, *, arrives: bool = True, leaves: bool = True
-    ) -> TaskRef:
-        """Train one sub-model; the flags tell what travels, as for `train_slice`."""
-        seat = self.placement(which.group, which.submodel)
-        return self.tasks.call(
-            train_slice,
-            self.key("train", which.group, which.submodel),
-            (self.common, start, which, seat.device, arrives, leaves),
-            near=seat,
-        )
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """The workers that can score and measure parents; empty where any can."""
+        return self.home.among if self.spec.scoring_device == self.home.device else ()
 
     def reduced(
         self,

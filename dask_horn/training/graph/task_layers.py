@@ -24,7 +24,8 @@ class TaskLayers:
 
     def __init__(self) -> None:
         self._layers: dict[str, Any] = {}
-        self._near: dict[str, dict[Key, list[str]]] = {}
+        self._workers: dict[str, dict[Key, list[str]]] = {}
+        self._may_go_elsewhere: dict[str, dict[Key, bool]] = {}
         self._priorities: dict[str, dict[Key, int]] = {}
         self._dependencies: dict[str, set[str]] = {}
         self._layer_of: dict[Any, str] = {}
@@ -52,12 +53,14 @@ class TaskLayers:
         args: Sequence[Any],
         *,
         near: Seat = Seat(),  # noqa: B008 (a tuple)
+        only: Sequence[str] = (),
         priority: int = 0,
     ) -> TaskRef:
         """Add a call; references among its arguments, and in lists there, stand for results.
 
-        It prefers the worker of the seat `near`, softly: any other may take it too. Of what waits
-        on a worker the highest `priority` goes first.
+        It prefers the worker of the seat `near`, softly: any other may take it too. With `only`,
+        the workers there are the ones that can do it, and others never get it. Of what waits on a
+        worker the highest `priority` goes first.
         """
         layer = f"{key[0]}-{key[1]}"
         task = Task(key, function, *(List(*a) if isinstance(a, list) else a for a in args))
@@ -67,8 +70,10 @@ class TaskLayers:
                 dependencies.add(self._layer_of[needed])
         self._layers.setdefault(layer, {})[key] = task
         self._layer_of[key] = layer
-        if near.worker is not None:
-            self._near.setdefault(layer, {})[key] = [near.worker]
+        workers = list(only) if only or near.worker is None else [near.worker]
+        if workers:
+            self._workers.setdefault(layer, {})[key] = workers
+            self._may_go_elsewhere.setdefault(layer, {})[key] = not only
         if priority:
             self._priorities.setdefault(layer, {})[key] = priority
         return TaskRef(key)
@@ -85,9 +90,9 @@ class TaskLayers:
         if not isinstance(tasks, dict):
             return tasks  # another graph's
         annotations: dict[str, Any] = {}
-        if name in self._near:
-            near = self._near[name]
-            annotations.update(workers=near.get, allow_other_workers=near.__contains__)
+        if name in self._workers:
+            annotations["workers"] = self._workers[name].get
+            annotations["allow_other_workers"] = self._may_go_elsewhere[name].get
         if name in self._priorities:
             priorities = self._priorities[name]
             annotations["priority"] = lambda key: priorities.get(key, 0)

@@ -111,9 +111,10 @@ class TrainingOptions:
         Rounds between checkpoints. On a cluster Dask's lineage is cut there too.
     random_state : int, default 0
         Seed of all randomness.
-    device : {"cpu", "auto"}, default "cpu"
-        What the sub-models are trained on; "auto" is settled when the run starts. The same run
-        gives other bits on another device.
+    device : {"cpu", "cuda", "auto"}, default "cpu"
+        What the sub-models are trained on. On a cluster, the workers that have the device train
+        there, and all others merge. "auto" is settled when the run starts: another device than the
+        CPU if any worker can use one. The same run gives other bits on another device.
 
     Raises
     ------

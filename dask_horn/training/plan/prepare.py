@@ -32,14 +32,13 @@ from dask_horn.data import (
 )
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import naming
-from dask_horn.kernels.device import settled_device
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.rounding import ceil_div
 from dask_horn.training.plan.merge_rules import rule_name
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
-from dask_horn.training.plan.spec import RunSpec, Schedule
+from dask_horn.training.plan.spec import Devices, RunSpec, Schedule
 from dask_horn.training.plan.steps import count_steps
 
 _BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
@@ -169,7 +168,11 @@ def prepare_data(
 
 
 def make_spec(
-    network: Network, data: TrainingData, options: TrainingOptions, settled: Settled
+    network: Network,
+    data: TrainingData,
+    options: TrainingOptions,
+    settled: Settled,
+    devices: Devices,
 ) -> RunSpec:
     """Settle everything that a run's tasks need to know."""
     found, targets = data.found, data.targets
@@ -220,7 +223,8 @@ def make_spec(
         batch_size=batch_size,
         seed=options.random_state,
         merge_rule=rule_name(options.merge, rounds),
-        device=settled_device(options.device),
+        device=devices.trains,
+        scoring_device=devices.scores,
     )
 
 

@@ -85,6 +85,22 @@ class RoundPlan:
         return len(self.group_blocks)
 
 
+@dataclass(frozen=True)
+class Devices:
+    """What a run's programs run on, settled when it starts.
+
+    Attributes
+    ----------
+    trains : str
+        The device that sub-models are trained on.
+    scores : str
+        The one that parents are scored and measured on: the same where every worker has it.
+    """
+
+    trains: str = "cpu"
+    scores: str = "cpu"
+
+
 @dataclass(frozen=True, eq=False)
 class RunSpec:
     """Everything about a run that does not change from round to round.
@@ -117,8 +133,8 @@ class RunSpec:
     seed : int
     merge_rule : str
         One of `MERGE_RULES`.
-    device : str
-        What the sub-models are trained on.
+    device, scoring_device : str
+        What sub-models are trained on, and what parents are scored and measured on.
     """
 
     run: str
@@ -140,6 +156,7 @@ class RunSpec:
     seed: int
     merge_rule: str
     device: str
+    scoring_device: str
 
     @property
     def n_parents(self) -> int:

@@ -99,7 +99,7 @@ class Checkpoint:
         rounds = int(self._read("latest.json")["rounds"])
         kept = self._read(f"{self._round(rounds)}/history.json")
         records = [RoundRecord.from_dict(record) for record in kept["records"]]
-        return rounds, History(records, kept.get("device", "cpu"))
+        return rounds, History(records, kept.get("device", "cpu"), kept.get("scoring_device"))
 
     def round_location(self, rounds: int) -> str:
         """Where the parents after that many rounds are, or go."""
@@ -115,7 +115,11 @@ class Checkpoint:
         `best` is the best of them, if that is wanted: all other bests are removed, now that no
         run can go on from before.
         """
-        kept = {"device": history.device, "records": history.to_dicts()}
+        kept = {
+            "device": history.device,
+            "scoring_device": history.scoring_device,
+            "records": history.to_dicts(),
+        }
         self._replace(f"{self._round(rounds)}/history.json", kept)
         self._replace("latest.json", {"rounds": rounds})
         # Later ones may be there too: of a run that was cut short while it wrote them.

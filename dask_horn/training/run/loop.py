@@ -12,7 +12,7 @@ from typing import Any
 
 from dask.delayed import Delayed
 
-from dask_horn.cluster import Executor, current_executor, remove_folder, spread
+from dask_horn.cluster import Executor, Seat, current_executor, remove_folder, spread
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
@@ -26,6 +26,7 @@ from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.run.barrier import GlobalBarrier
 from dask_horn.training.run.checkpoint import Checkpoint
 from dask_horn.training.run.context import RunContext
+from dask_horn.training.run.devices import settled_devices, smallest_room
 from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
 from dask_horn.training.run.rounds import Rounds
@@ -84,7 +85,8 @@ def train(
     DivergedError
         If a loss is no longer finite; its ``model`` is the last good one.
     ChunkReadError, ScratchError, WorkerLostError
-        If a chunk cannot be read, the workers share no folder, or keep getting lost.
+        If a chunk cannot be read, the workers share no folder, or keep getting lost, or all that
+        have the device are.
 
     Examples
     --------
@@ -126,22 +128,25 @@ def run(
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`."""
     check_divisible(network, options.most_submodels)  # told before any data are read
+    executor = current_executor()
+    devices = settled_devices(executor, options.device)
     if initial is not None:  # all of its units may be connected: no partition suits it for long
         options = dataclasses.replace(options, redraw=True)
     listeners = CallbackList(callbacks)
-    executor = current_executor()
     with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
         run_id = new_run_id()
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
         data = prepare_data(run_id, network, given, options, settled, folder)
-        spec = make_spec(network, data, options, settled)
+        spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
+        smallest_room(spec, executor)  # which raises an error where that is too little
         kept = None
         if checkpoint is not None:
             kept = Checkpoint.at(checkpoint)
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
-        executor.warm_up(kernels_of(spec))
+        for kernels in kernels_of(spec):
+            executor.warm_up(kernels)
         context = RunContext.begin(spec, options, executor, folder)
         rounds = Rounds(context, Keeper(context, kept), GlobalBarrier(), listeners)
         try:
@@ -178,6 +183,7 @@ def training_graph(
     options = TrainingOptions.of(**settings)
     check_divisible(network, options.most_submodels)
     executor = current_executor()
+    devices = settled_devices(executor, options.device)
     folder = executor.scratch(scratch)
     if folder is not None:
         atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
@@ -185,8 +191,8 @@ def training_graph(
     with executor.scheduling(), ExitStack() as stack:
         stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
         data = prepare_data(run_id, network, Given(X, y), options, Settled(), folder)
-    spec = make_spec(network, data, options, Settled())
-    anywhere = spread((), 1, spec.device)
+    spec = make_spec(network, data, options, Settled(), devices)
+    anywhere = spread([Seat(device=spec.device, memory=smallest_room(spec, executor))], 1)
     graphs = Graphs(spec, shared_spec(spec), anywhere)
     parents = graphs.start()
     for round in range(options.n_rounds):

@@ -48,7 +48,7 @@ class Rounds:
         self.keeper = keeper
         self.barrier = barrier
         self.listeners = listeners
-        self.history = History(device=run.spec.device)
+        self.history = History((), run.spec.device, run.spec.scoring_device)
         self.done: Parents = ()  # the last that are known to be good
         self._before = 0.0
 
@@ -60,7 +60,9 @@ class Rounds:
         else:
             self.done, self.history = resumed
         first, n_rounds = len(self.history), self.run.options.n_rounds
-        self.listeners.on_run_start(RunStart(self.run.spec.run, first, n_rounds, self._model))
+        spec = self.run.spec
+        event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
+        self.listeners.on_run_start(event)
         self._before = time.perf_counter()
         try:
             stopped = self._do_rounds(first)
@@ -101,7 +103,8 @@ class Rounds:
     def _submit(self, round: int, parents: Parents) -> _Submitted:
         """Submit the trainings of a round, and the merge of those that the barrier lets in."""
         executor = self.run.executor
-        placement = executor.placement(self.run.spec.rounds[round].n_groups, self.run.spec.device)
+        spec = self.run.spec
+        placement = executor.placement(spec.rounds[round].n_groups, spec.device)
         written = self.run.graphs.round(parents, round, placement)
         tasks, arrived = self.barrier.gather(executor, written)
         graph = tasks.merged(arrived)

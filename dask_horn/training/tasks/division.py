@@ -89,6 +89,21 @@ def _weights(spec: RunSpec, fractions: Mapping[str, float]) -> float:
     )
 
 
+def largest_sizes(spec: RunSpec, round: int) -> dict[str, int]:
+    """Return the most units that a sub-model of a round has, of each divided axis."""
+    network, plan = spec.network, spec.rounds[round]
+    if plan.n_submodels == 1:
+        return {axis: network.unit_axes[axis] for axis in network.divided_axes}
+    if spec.redraw:
+        partitions = [partition_of(spec, round, group) for group in range(plan.n_groups)]
+    else:
+        partitions = [member_partition(spec, round, m) for m in range(spec.n_parents)]
+    return {
+        axis: max(int(partition.sizes(axis).max()) for partition in partitions)
+        for axis in network.divided_axes
+    }
+
+
 def first_values(spec: RunSpec, member: int) -> NDArray[np.float32]:
     """Draw what one parent starts from, (n_parameters,); each has a seed of its own.
 

@@ -9,18 +9,26 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from dask_horn.data import Block, decoded
-from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.kernels.device import Device, Machine, Steps, Window, device
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
 from dask_horn.records import Score, add_scores
 from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.tasks.alone import alone_on
 from dask_horn.training.tasks.states import Whole
 
 
 def score_blocks(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole]) -> Score:
     """Score the mean prediction of `parents` on some of the validation rows."""
+    own = device(spec.scoring_device)
+    with alone_on(own):
+        return _scored(spec, blocks, parents, own)
+
+
+def _scored(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole], own: Device) -> Score:
+    """Score them, in a function of its own: when it returns the device's memory is free."""
     assert spec.validation is not None, "scoring needs validation rows"
-    machine = _machine(spec, spec.validation.decoded_dtype, parents)
+    machine = _machine(spec, spec.validation.decoded_dtype, parents, own)
     form = spec.validation.form
     scores = []
     for block in blocks:
@@ -40,9 +48,8 @@ def _kept(values: NDArray[np.float32], counted: NDArray[np.bool_]) -> NDArray[np
     return values.reshape(counted.size, -1)[counted.ravel()]
 
 
-def _machine(spec: RunSpec, dtype: str, parents: Sequence[Whole]) -> Machine:
+def _machine(spec: RunSpec, dtype: str, parents: Sequence[Whole], own: Device) -> Machine:
     """Set parents up to predict."""
-    own = device(spec.device)
     programs = [
         prediction_program(
             spec.network,

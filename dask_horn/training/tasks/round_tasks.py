@@ -40,6 +40,24 @@ def train_slice(
     return trained.counted(start.parameters.nbytes * arrives, trained.delta.nbytes * leaves)
 
 
+def gather_slices(slices: list[Slice]) -> list[Slice]:
+    """Bring what a task of many starts from to one worker."""
+    return slices
+
+
+def train_slices(
+    spec: RunSpec, starts: list[Slice], ids: tuple[SubmodelId, ...], device: str
+) -> list[Trained]:
+    """Train sub-models, of any groups and parents, for a round on a device."""
+    return train_submodels(spec, [start.parameters for start in starts], ids, device)
+
+
+def one_of(trained: list[Trained], number: int, arrives: bool, leaves: bool) -> Trained:
+    """Pick one sub-model's training out of a task of many; the flags are as in `train_slice`."""
+    one = trained[number]
+    return one.counted(one.delta.nbytes * arrives, one.delta.nbytes * leaves)
+
+
 # Where all groups of a parent have one partition.
 
 

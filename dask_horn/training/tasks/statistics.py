@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
-from dask_horn.kernels.device import Steps, Window, device
+from dask_horn.kernels.device import Device, Steps, Window, device
 from dask_horn.kernels.random import shuffled
 from dask_horn.network import Network
 from dask_horn.program import statistics_program
 from dask_horn.randomness import Purpose, key
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts
+from dask_horn.training.tasks.alone import alone_on
 
 _ROWS = 8192  # that are enough: a mean is then known to a hundredth of the unit's deviation
 _BLOCKS = 8  # at least, so that no single part of the store decides
@@ -35,8 +36,16 @@ def population_of(
     ----------
     .. [1] Ioffe, Szegedy: Batch Normalization, ICML 2015, algorithm 2, steps 8 to 10.
     """
+    own = device(spec.scoring_device)
+    with alone_on(own):
+        return _measured(spec, member, parameters, own)
+
+
+def _measured(
+    spec: RunSpec, member: int, parameters: NDArray[np.float32], own: Device
+) -> NDArray[np.float32]:
+    """Measure it, in a function of its own: when it returns the device's memory is free."""
     network = spec.network
-    own = device(spec.device)
     program = statistics_program(
         network,
         device=own,

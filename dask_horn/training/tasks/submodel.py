@@ -24,6 +24,7 @@ from dask_horn.randomness import Purpose, key
 from dask_horn.records import SubmodelId, SubmodelReport
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
+from dask_horn.training.tasks.alone import alone_on
 from dask_horn.training.tasks.division import partition_of, steps_of
 
 
@@ -56,9 +57,17 @@ def train_submodels(
     DivergedError
         If a loss is not finite, or a delta is beyond what the merge can add up.
     """
+    own = device_of(device)
+    with alone_on(own):
+        return _trained(spec, starts, ids, own)
+
+
+def _trained(
+    spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId], own: Device
+) -> list[Trained]:
+    """Train them, in a function of its own: when it returns the device's memory is free."""
     began = time.perf_counter()
     trainings = [_Training.plan(spec, which) for which in ids]
-    own = device_of(device)
     machine = own.machine([one.program(own) for one in trainings], spec.standardizer)
     machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)

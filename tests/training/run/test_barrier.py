@@ -10,7 +10,7 @@ from distributed import Client
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
-from dask_horn.training.graph import stages
+from dask_horn.training.graph import trainings
 from dask_horn.training.run import loop
 from tests.training.run.test_lineage import CountTrainings
 
@@ -32,13 +32,13 @@ class WithoutTheSecondGroup:
 def trained(monkeypatch):
     """Counts how often each sub-model is trained, in this process."""
     counts = Counter()
-    train_slice = stages.train_slice
+    train_slice = trainings.train_slice
 
     def counting(spec, start, which, *others):
         counts[which] += 1
         return train_slice(spec, start, which, *others)
 
-    monkeypatch.setattr(stages, "train_slice", counting)
+    monkeypatch.setattr(trainings, "train_slice", counting)
     monkeypatch.setattr(loop, "GlobalBarrier", WithoutTheSecondGroup)
     return counts
 
@@ -61,6 +61,13 @@ def test_each_is_trained_once_wherever_it_runs(trained, redraw):
         there = _train(redraw=redraw)
         done = it.cluster.scheduler.plugins[CountTrainings.name].done
     assert Counter(done.values()) == {1: 3 * 3 * 2}
+    assert np.array_equal(here.model.parameters, there.model.parameters)
+
+
+def test_who_is_missing_may_have_trained_in_one_task_with_those_who_are_not(trained, fake):
+    there, here = _train(device="fake"), _train()
+    assert fake.together == [6, 6, 6]
+    assert there.history.column("late") == [2, 2, 2]
     assert np.array_equal(here.model.parameters, there.model.parameters)
 
 
