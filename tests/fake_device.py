@@ -33,9 +33,9 @@ class FakeDevice:
             self.name, "Fake 1", None if self.missing else self.memory, missing=self.missing
         )
 
-    def machine(self, programs, scaling):
+    def machine(self, programs, scaling, precision="float32"):
         self.together.append(len(programs))
-        return FakeMachine(self, devices.device("cpu").machine(programs, scaling))
+        return FakeMachine(self, devices.device("cpu").machine(programs, scaling, precision))
 
 
 class FakeMachine:

@@ -186,6 +186,12 @@ class Files:
     help="Device to train on, one of those that `dask-horn info --devices` lists, or auto, which "
     "chooses one when the run starts.",
 )
+@_training(
+    "--precision",
+    type=click.Choice(["float32", "tf32", "bf16"]),
+    default="float32",
+    help="How a GPU multiplies large matrices.",
+)
 @scheduler_option
 @workers_option
 def train(

@@ -102,6 +102,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     verbose: bool = False
     random_state: int | np.random.RandomState | None = None
     device: str = TrainingOptions.device
+    precision: str = TrainingOptions.precision
 
     @abstractmethod
     def _task(self, X: Any, y: Any, classes: Any, form: SampleForm) -> Task:

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from dask_horn.kernels.device import KNOWN_DEVICES
+from dask_horn.kernels.device import KNOWN_DEVICES, PRECISIONS
 from dask_horn.program import RULES
 from dask_horn.training.plan.merge_rules import MERGES
 
@@ -153,6 +153,11 @@ _PARAMETERS = {
         _one_of(KNOWN_DEVICES),
         'Device to train on. "auto" chooses one when the fit starts: another than the CPU if any '
         "worker can use one; `history_.device` says which.",
+    ),
+    "precision": (
+        _one_of(PRECISIONS),
+        'How a GPU multiplies large matrices in training: "tf32" and "bf16" round the factors, to '
+        "10 and 7 binary digits, for speed.",
     ),
     "class_weight": (
         '"balanced", mapping or None',

@@ -25,6 +25,10 @@ _MODULES = {
 #: Names of the devices.
 DEVICES = tuple(_MODULES)
 
+#: How large products are computed: in float32 throughout, or from factors that are rounded first,
+#: to 10 or to 7 binary digits. Sums and parameters are of float32 in any case.
+PRECISIONS: tuple[str, ...] = ("float32", "tf32", "bf16")
+
 #: What may be asked for: a device, or whichever suits.
 KNOWN_DEVICES = (*DEVICES, "auto")
 
@@ -173,12 +177,15 @@ class Device(Protocol):
         Buffers of a batch have memory for a multiple of so many rows.
     slack : int
         Float32 elements that must follow the last buffer.
+    precisions : tuple of str
+        Of `PRECISIONS`, those that it knows.
     """
 
     name: str
     alignment: int
     row_multiple: int
     slack: int
+    precisions: tuple[str, ...]
 
     def state(self) -> DeviceState:
         """Tell what it is in this process, and whether it can run programs at all."""
@@ -205,8 +212,13 @@ class Device(Protocol):
     def warm_up(self, kernels: Sequence[str]) -> None:
         """Compile or load these kernels, and what every run needs."""
 
-    def machine(self, programs: Sequence[Program], scaling: Scaling) -> Machine:
-        """Return a machine for these programs, of one structure; it is to be loaded yet."""
+    def machine(
+        self, programs: Sequence[Program], scaling: Scaling, precision: str = "float32"
+    ) -> Machine:
+        """Return a machine for these programs, of one structure; it is to be loaded yet.
+
+        `precision` is that of large products; other products are of float32 in any case.
+        """
 
 
 @dataclass(frozen=True)

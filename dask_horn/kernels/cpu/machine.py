@@ -30,6 +30,7 @@ class CpuDevice:
     alignment = _LINE
     row_multiple = ROW_MULTIPLE
     slack = SLACK
+    precisions: tuple[str, ...] = ("float32",)
 
     def state(self) -> DeviceState:
         """Nothing can be missing."""
@@ -56,7 +57,9 @@ class CpuDevice:
         functions = (run_steps, shuffled, take_slice, put_slice, put_constant, outer_step)
         compile.ready(kernels, functions)
 
-    def machine(self, programs: Sequence[Program], scaling: Scaling) -> Machine:
+    def machine(
+        self, programs: Sequence[Program], scaling: Scaling, precision: str = "float32"
+    ) -> Machine:
         """Return a machine that runs the programs one after the other."""
         return CpuMachine(programs, scaling)
 

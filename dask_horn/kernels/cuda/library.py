@@ -23,10 +23,6 @@ from dask_horn.kernels.cuda import driver
 from dask_horn.kernels.device import MissingKernelError
 from dask_horn.kernels.program import Operation
 
-#: How products may be computed: in float32 throughout, or from factors that are rounded first,
-#: to 10 or to 7 binary digits; sums are of float32 in any case.
-PRECISIONS = ("float32", "tf32", "bf16")
-
 # Multiplications and additions from which on a product of one sub-model is the library's.
 _LARGE = 2**26
 

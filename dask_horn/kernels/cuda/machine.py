@@ -17,7 +17,15 @@ from dask_horn.kernels.cuda.compile import KERNELS
 from dask_horn.kernels.cuda.feed import Feed, ResidentBlocks, step_arrays
 from dask_horn.kernels.cuda.library import Cublas, Product
 from dask_horn.kernels.cuda.lowering import WORK_SIZES, Launch, Programs, lowered, offered
-from dask_horn.kernels.device import Device, DeviceState, Machine, Scaling, Steps, Window
+from dask_horn.kernels.device import (
+    PRECISIONS,
+    Device,
+    DeviceState,
+    Machine,
+    Scaling,
+    Steps,
+    Window,
+)
 from dask_horn.kernels.program import Operation, Program
 
 assert cuda  # imported to register the kernels
@@ -38,6 +46,7 @@ class CudaDevice:
     alignment = _ALIGNMENT
     row_multiple = 1
     slack = 0
+    precisions = PRECISIONS
 
     def state(self) -> DeviceState:
         """Ask the driver, once in a process."""
@@ -66,9 +75,11 @@ class CudaDevice:
             if set(kernel.serves) <= set(kernels):
                 kernel.native()
 
-    def machine(self, programs: Sequence[Program], scaling: Scaling) -> Machine:
+    def machine(
+        self, programs: Sequence[Program], scaling: Scaling, precision: str = "float32"
+    ) -> Machine:
         """Return a machine that runs the programs all at once."""
-        return CudaMachine(programs, scaling)
+        return CudaMachine(programs, scaling, precision)
 
 
 DEVICE: Device = CudaDevice()
@@ -107,6 +118,8 @@ class CudaMachine:
     ----------
     programs : sequence of Program
     scaling : Scaling
+    precision : str
+        Of the library's products.
 
     Attributes
     ----------
@@ -114,14 +127,14 @@ class CudaMachine:
         What kernels take, by its name, but for what is in the feeds.
     """
 
-    def __init__(self, programs: Sequence[Program], scaling: Scaling) -> None:
+    def __init__(self, programs: Sequence[Program], scaling: Scaling, precision: str) -> None:
         self._each = programs
         self._programs = Programs.of(programs)
         self._stream, self._copies = driver.new_stream(), driver.new_stream()
         work = [self._programs.launch("advance", 0), *lowered(self._programs)]
         self._work = [_Ready.of(one, self._stream) for one in work]
         has_products = any(isinstance(one, Product) for one in work)
-        self._library = Cublas("float32") if has_products else None
+        self._library = Cublas(precision) if has_products else None
         self._feeds = [Feed(), Feed()]
         self._last: _Run | None = None
         self._recorded: dict[Feed, tuple[int, Callable[[], None]]] = {}

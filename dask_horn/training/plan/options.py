@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dask_horn.checks import checked_choice, checked_integer, checked_number
-from dask_horn.kernels.device import KNOWN_DEVICES
+from dask_horn.kernels.device import KNOWN_DEVICES, PRECISIONS
 from dask_horn.network import Network
 from dask_horn.program import RULES, Optimizer, Rule
 from dask_horn.training.plan.merge_rules import MERGES
@@ -115,6 +115,9 @@ class TrainingOptions:
         What the sub-models are trained on. On a cluster, the workers that have the device train
         there, and all others merge. "auto" is settled when the run starts: another device than the
         CPU if any worker can use one. The same run gives other bits on another device.
+    precision : {"float32", "tf32", "bf16"}, default "float32"
+        How a GPU multiplies large matrices in training: "tf32" and "bf16" round the factors, to 10
+        and 7 binary digits, for speed. Sums, parameters and all else are of float32.
 
     Raises
     ------
@@ -154,6 +157,7 @@ class TrainingOptions:
     checkpoint_every: int = 5
     random_state: int = 0
     device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name in ("n_groups", "n_rounds", "n_iter_no_change", "checkpoint_every"):
@@ -185,6 +189,7 @@ class TrainingOptions:
         checked_number("validation_fraction", self.validation_fraction, above=0, below=1)
         checked_choice("optimizer", self.optimizer, tuple(RULES))
         checked_choice("device", self.device, KNOWN_DEVICES)
+        checked_choice("precision", self.precision, PRECISIONS)
         checked_choice("schedule", self.schedule, ("cosine", "constant"))
         checked_choice("merge", self.merge, MERGES)
         checked_choice("group_data", self.group_data, ("subset", "all"))

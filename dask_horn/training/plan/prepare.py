@@ -225,6 +225,7 @@ def make_spec(
         merge_rule=rule_name(options.merge, rounds),
         device=devices.trains,
         scoring_device=devices.scores,
+        precision=options.precision,
     )
 
 

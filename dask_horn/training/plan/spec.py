@@ -135,6 +135,8 @@ class RunSpec:
         One of `MERGE_RULES`.
     device, scoring_device : str
         What sub-models are trained on, and what parents are scored and measured on.
+    precision : str
+        Of large products in training.
     """
 
     run: str
@@ -157,6 +159,7 @@ class RunSpec:
     merge_rule: str
     device: str
     scoring_device: str
+    precision: str
 
     @property
     def n_parents(self) -> int:

@@ -26,7 +26,7 @@ from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
 
 # What a run.json of an earlier version does not say: all runs were so.
-_ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu"}
+_ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu", "precision": "float32"}
 
 _KEPT = 2  # checkpoints: the last, and the one before it
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 from dask.utils import format_bytes
 
 from dask_horn.cluster import HOST, Executor, reasons, usable
-from dask_horn.kernels.device import DEVICES, DeviceState
+from dask_horn.kernels.device import DEVICES, DeviceState, device
+from dask_horn.network import Network
+from dask_horn.program import prediction_program
 from dask_horn.rounding import ceil_div
 from dask_horn.training.plan.memory import footprint_of
 from dask_horn.training.plan.spec import Devices, RunSpec
@@ -17,14 +19,28 @@ from dask_horn.training.tasks.division import largest_sizes
 _SMALLEST_BATCH = 8  # that is proposed
 
 
-def settled_devices(executor: Executor, name: str) -> Devices:
+def settled_devices(executor: Executor, name: str, network: Network, precision: str) -> Devices:
     """Return the devices that a run has which asks for `name`, one of `KNOWN_DEVICES`.
 
     Raises
     ------
     ValueError
-        If no worker can use the device.
+        If no worker can use the device, or it lacks a layer's kernels, or the precision.
     """
+    devices = _devices(executor, name)
+    trains = device(devices.trains)
+    if precision not in trains.precisions:
+        known = " or ".join(map(repr, trains.precisions))
+        raise ValueError(
+            f"precision={precision!r}: device {trains.name!r} knows {known} only; use one of these "
+            "or another device"
+        )
+    # What it lacks is told by whoever writes a program for it.
+    prediction_program(network, device=trains, batch_size=1, sample_dtype="float32")
+    return devices
+
+
+def _devices(executor: Executor, name: str) -> Devices:
     wanted = [one for one in DEVICES if one != HOST] if name == "auto" else [name]
     for one in wanted:
         if one == HOST:

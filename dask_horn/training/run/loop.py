@@ -129,7 +129,7 @@ def run(
     """Train with options that are checked already; else as `train`."""
     check_divisible(network, options.most_submodels)  # told before any data are read
     executor = current_executor()
-    devices = settled_devices(executor, options.device)
+    devices = settled_devices(executor, options.device, network, options.precision)
     if initial is not None:  # all of its units may be connected: no partition suits it for long
         options = dataclasses.replace(options, redraw=True)
     listeners = CallbackList(callbacks)
@@ -183,7 +183,7 @@ def training_graph(
     options = TrainingOptions.of(**settings)
     check_divisible(network, options.most_submodels)
     executor = current_executor()
-    devices = settled_devices(executor, options.device)
+    devices = settled_devices(executor, options.device, network, options.precision)
     folder = executor.scratch(scratch)
     if folder is not None:
         atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed

@@ -68,7 +68,8 @@ def _trained(
     """Train them, in a function of its own: when it returns the device's memory is free."""
     began = time.perf_counter()
     trainings = [_Training.plan(spec, which) for which in ids]
-    machine = own.machine([one.program(own) for one in trainings], spec.standardizer)
+    programs = [one.program(own) for one in trainings]
+    machine = own.machine(programs, spec.standardizer, spec.precision)
     machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)
     ends = machine.parameters()
