@@ -157,6 +157,7 @@ class Many:
         batch: int,
         n_steps: int,
         *,
+        optimizer: str = "adamw",
         clip_norm: float | None = None,
         where: str = "cuda",
         precision: str = "float32",
@@ -164,7 +165,7 @@ class Many:
         if precision != "float32":
             raise NotImplementedError(f"machines take no precision yet: {precision}")
         self._device = device(where)
-        rule = programs.Optimizer("adamw", clip_norm=clip_norm)
+        rule = programs.Optimizer(optimizer, clip_norm=clip_norm)
         # Networks are often one and the same: then so are their programs.
         each = {id(one): _program(one, self._device, batch, str(x.dtype), rule) for one in networks}
         self._programs = [each[id(one)] for one in networks]

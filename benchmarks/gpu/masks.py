@@ -1,4 +1,4 @@
-"""What DropConnect costs: the products of a layer, forward and backward, a mask for each example."""
+"""What DropConnect costs: the products of a layer, both ways, with a mask for each example."""
 
 from __future__ import annotations
 

@@ -105,6 +105,7 @@ def _ours(
         x,
         y,
         n_rounds=scale.epochs,
+        steps_per_round=2 if scale is TINY else None,  # or one pass
         validation_data=None if members else (test, wanted),
         callbacks=[clock],
         **settings,
