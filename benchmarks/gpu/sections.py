@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def _check(board: Board, scale: Scale, folder: Path | None) -> None:
 
 
 #: What each measures, and how many seconds it may take at most.
-SECTIONS: Mapping[str, tuple[Section, float]] = {
+SECTIONS: dict[str, tuple[Section, float]] = {
     "checks": (_check, 100),
     "many": (lambda board, scale, _: many.equal(board, scale), 130),
     "unequal": (lambda board, scale, _: many.unequal(board, scale), 80),
