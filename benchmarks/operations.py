@@ -143,7 +143,7 @@ class Step:
 
 
 class Many:
-    """Optimizer steps of many networks of one structure, all at once on a device.
+    """Optimizer steps of many networks of one structure, all at once on a GPU.
 
     Each takes batches of its own, in a random order, from the samples `x` (n, features) and numbers
     of classes `y` (n, columns), which all of them share.
@@ -159,12 +159,11 @@ class Many:
         *,
         optimizer: str = "adamw",
         clip_norm: float | None = None,
-        where: str = "cuda",
         precision: str = "float32",
     ) -> None:
         if precision != "float32":
             raise NotImplementedError(f"machines take no precision yet: {precision}")
-        self._device = device(where)
+        self._device = device("cuda")
         rule = programs.Optimizer(optimizer, clip_norm=clip_norm)
         # Networks are often one and the same: then so are their programs.
         each = {id(one): _program(one, self._device, batch, str(x.dtype), rule) for one in networks}

@@ -24,6 +24,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections.")
 @click.option("--here", hidden=True, type=click.Choice(list(SECTIONS)))
 @click.option("--into", hidden=True, type=_FILE)
+@click.option("--without-ours", is_flag=True, hidden=True)
 def main(
     scale: str,
     to: Path | None,
@@ -31,10 +32,12 @@ def main(
     only: tuple[str, ...],
     here: str | None,
     into: Path | None,
+    without_ours: bool,
 ) -> None:
     """Check our kernels on this GPU, then time them beside PyTorch and JAX."""
     if here is not None:
-        sys.exit(0 if run_here(here, scale, folder, into) else FAILED)
+        whole = run_here(here, scale, folder, into, without_ours=without_ours)
+        sys.exit(0 if whole else FAILED)
     run_all(only or list(SECTIONS), SCALES[scale], folder, to)
 
 

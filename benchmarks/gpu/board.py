@@ -62,10 +62,16 @@ class Row:
 
 
 class Board:
-    """Takes a section's rows; `file` gets a line of JSON for each."""
+    """Takes a section's rows; `file` gets a line of JSON for each.
 
-    def __init__(self, section: str, file: Path | None = None) -> None:
-        self.section = section
+    A GPU that has met with an error in our kernels serves that process no more. So what goes wrong
+    there ends the section, which is then run once more `without_ours`.
+    """
+
+    def __init__(
+        self, section: str, file: Path | None = None, *, without_ours: bool = False
+    ) -> None:
+        self.section, self.without_ours = section, without_ours
         self.rows: list[Row] = []
         self._file = file
 
@@ -93,23 +99,35 @@ class Board:
         name = type(why).__name__ + ": " if isinstance(why, BaseException) else ""
         self.put(Row(self.section, what, None, note=name + (lines[0] if lines else "")))
 
-    def made(self, what: str, make: Callable[[], Any]) -> Any:
+    def made(self, what: str, make: Callable[[], Any], *, ours: bool = False) -> Any:
         """Return what `make` makes, or None, and say what could not be had."""
+        if ours and self.without_ours:
+            return None
         try:
             return make()
-        except Exception as error:  # whatever it is: the next contestant has its turn
-            if not isinstance(error, ImportError | NotImplementedError | ValueError):
-                traceback.print_exc(limit=-4)
+        except (ImportError, NotImplementedError, ValueError, OSError) as error:
             self.missing(what, error)
-            return None
+        except Exception as error:  # whatever it is: a peer's successor has its turn
+            if ours:
+                raise
+            traceback.print_exc(limit=-4)
+            self.missing(what, error)
+        return None
 
     def race(
         self, title: str, makers: Mapping[str, Callable[[], Call]], steps: int, turns: int
     ) -> dict[str, list[float]]:
-        """Time contestants in turns; return the seconds of a step of those that could be made."""
+        """Time contestants in turns; return the seconds of a step of those that could be made.
+
+        Those of ours have names that begin so.
+        """
         calls: dict[str, Call] = {}
         for name, make in makers.items():
-            call = self.made(f"{title}: {name}", lambda make=make: _tried(make()))  # type: ignore[misc]
+            call = self.made(
+                f"{title}: {name}",
+                lambda make=make: _tried(make()),
+                ours=name.startswith("our"),
+            )
             if call is not None:
                 calls[name] = call
         found = {name: [] for name in calls} if not calls else in_turns(calls, turns, 0.05)

@@ -78,7 +78,7 @@ def right(board: Board, scale: Scale) -> None:
         x, y = samples(widths, 2 * batch)
         step = board.made(
             f"operations of {widths}",
-            lambda w=widths, x=x, y=y, b=batch: Step(dense(w), x, y, b, where="cuda"),  # type: ignore[misc]
+            lambda w=widths, x=x, y=y, b=batch: Step(dense(w), x, y, b, where="cuda"),
         )
         if step is None:
             continue
@@ -174,9 +174,7 @@ def repeatable(board: Board, scale: Scale) -> None:
     widths = irregular(scale.small, scale.spread, max(scale.counts[1], 2))
     x, y = samples(scale.small, 4 * scale.batch)
     networks = [dense(own) for own in widths]
-    many = board.made(
-        "the same bits", lambda: Many(networks, x, y, scale.batch, scale.steps, where="cuda")
-    )
+    many = board.made("the same bits", lambda: Many(networks, x, y, scale.batch, scale.steps))
     if many is None:
         return
     found = []

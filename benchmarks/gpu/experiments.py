@@ -39,7 +39,7 @@ def graphs(board: Any, tiny: bool) -> None:
     n_steps = 3 if tiny else 8000
     for widths, batch in shapes:
         x, y = samples(widths, 4 * batch)
-        many = Many([dense(widths)], x, y, batch, n_steps, where="cuda")
+        many = Many([dense(widths)], x, y, batch, n_steps)
         found = []
         for _ in range(2):
             many.restart()
@@ -138,7 +138,7 @@ def _grouped(
     set_product_tile(tile)
     widths = (n_in, n_in, n_out)
     x, y = samples(widths, 2 * batch)
-    many = Many([dense(widths)] * n, x, y, batch, steps, clip_norm=1.0, where="cuda")
+    many = Many([dense(widths)] * n, x, y, batch, steps, clip_norm=1.0)
     found = {}
     for kind in ("forward", "weight", "input"):
         call = many.only(
@@ -203,7 +203,7 @@ def persistent_blocks(board: Any, tiny: bool) -> None:
         board.judged(f"{n} persistent blocks: relative error", error, 1e-4, "", at_most=True)
         persistent = _seconds(lambda b=blocks: b.run(n_steps), lambda: None, 3) / n_steps
         board.figure(f"{n} persistent blocks", persistent * 1e6, "µs/step")
-        many = Many([dense(widths)] * n, x, y, batch, n_steps, optimizer="sgd", where="cuda")
+        many = Many([dense(widths)] * n, x, y, batch, n_steps, optimizer="sgd")
         launched = _seconds(many.run, lambda: None, 3) / n_steps
         board.figure(f"{n} by launches", launched * 1e6, "µs/step")
         board.judged(f"{n}: persistent blocks over launches", launched / persistent, 1.3)

@@ -19,7 +19,7 @@ def ours(widths: list[tuple[int, ...]], scale: Scale) -> Call:
     networks = {own: dense(own) for own in widths}
     x, y = samples(widths[0], 32 * scale.batch)
     each = [networks[own] for own in widths]
-    return Many(each, x, y, scale.batch, scale.steps_of(len(each) / 64), where="cuda").run
+    return Many(each, x, y, scale.batch, scale.steps_of(len(each) / 64)).run
 
 
 def equal(board: Board, scale: Scale) -> None:
@@ -29,7 +29,7 @@ def equal(board: Board, scale: Scale) -> None:
     alone = board.race(
         name,
         {
-            f"{_ONE}{how}": lambda how=how: torch_peers.one(  # type: ignore[misc]
+            f"{_ONE}{how}": lambda how=how: torch_peers.one(
                 scale.small, scale.batch, how, scale.steps
             )
             for how in torch_peers.HOW

@@ -49,7 +49,7 @@ def _layer(scale: Scale, rate: float) -> Call:
         return operation.kernel.startswith(("gemm", "dropconnect")) and sizes == {scale.units}
 
     x, y = samples((_INPUTS, 10), scale.batch)
-    many = Many([network], x, y, scale.batch, scale.steps, clip_norm=1.0, where="cuda")
+    many = Many([network], x, y, scale.batch, scale.steps, clip_norm=1.0)
     return many.only(is_own)
 
 

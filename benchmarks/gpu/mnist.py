@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,13 @@ def _compared(
     members: int | None,
 ) -> None:
     batch = min(_BATCH, scale.batch)
-    curves = {
-        "ours": board.made(f"{title}: ours", lambda: _ours("cuda", widths, sets, scale, members)),
-        "PyTorch, a graph": board.made(
-            f"{title}: PyTorch",
-            lambda: torch_peers.trained(widths, members, sets, batch, scale.epochs),
-        ),
-        "ours on the CPU": board.made(
-            f"{title}: CPU", lambda: _ours("cpu", widths, sets, scale, members)
-        ),
+    makers: dict[str, Callable[[], Curve]] = {
+        "PyTorch, a graph": lambda: torch_peers.trained(widths, members, sets, batch, scale.epochs),
+        "ours": lambda: _ours("cuda", widths, sets, scale, members),
+        "ours on the CPU": lambda: _ours("cpu", widths, sets, scale, members),
     }
-    for name, curve in curves.items():
+    for name, make in makers.items():
+        curve = board.made(f"{title}: {name}", make, ours=name == "ours")
         if curve:
             _told(board, f"{title}: {name}", curve)
 

@@ -68,13 +68,13 @@ def _makers(
 ) -> dict[str, Callable[[], Any]]:
     def ours() -> Any:
         x, y = samples(widths, 4 * batch)
-        many = Many([dense(widths)], x, y, batch, steps, where="cuda", precision=precision)
+        many = Many([dense(widths)], x, y, batch, steps, precision=precision)
         return many.run
 
     return {
         "ours": ours,
         **{
-            how: lambda how=how: torch_peers.one(widths, batch, how, steps)  # type: ignore[misc]
+            how: lambda how=how: torch_peers.one(widths, batch, how, steps)
             for how in torch_peers.HOW
         },
     }

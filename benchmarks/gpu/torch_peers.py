@@ -11,7 +11,8 @@ import functools
 import importlib.util
 import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from benchmarks.operations import RATE, Call
 from benchmarks.torch_steps import dense_model
@@ -74,8 +75,16 @@ def _adamw(parameters: Any, rate: Any = RATE) -> Any:
     return torch.optim.AdamW(parameters, rate, fused=True, capturable=device() == "cuda")
 
 
-def stepper(widths: Widths, n: int | None = None, rate: Any = RATE) -> tuple[Call, Call]:
-    """Return ``step(x, y)`` and ``scores(x)`` of one network, or of n stacked ones.
+class Stepper(NamedTuple):
+    """What trains: ``step(x, y)``, ``scores(x)``, and ``reset()``, which begins anew."""
+
+    step: Callable[[Any, Any], None]
+    scores: Callable[[Any], Any]
+    reset: Call
+
+
+def stepper(widths: Widths, n: int | None = None, rate: Any = RATE) -> Stepper:
+    """Return what trains one network, or n stacked ones.
 
     The stacked ones: gradients by ``vmap(grad(…))``, and one optimizer, for AdamW's step is the
     same for all parameters.
@@ -98,7 +107,7 @@ def stepper(widths: Widths, n: int | None = None, rate: Any = RATE) -> tuple[Cal
             with torch.no_grad():
                 return model(x)
 
-        return step, scores
+        return Stepper(step, scores, _reset(list(model.parameters()), optimizer))
 
     members = [dense_model(widths).state_dict() for _ in range(min(n, 64))]
     own = {
@@ -114,14 +123,34 @@ def stepper(widths: Widths, n: int | None = None, rate: Any = RATE) -> tuple[Cal
 
     def step_all(x: Any, y: Any) -> None:
         for name, gradient in gradients(own, x, y).items():
-            own[name].grad = gradient
+            own[name].grad = gradient.contiguous()  # as the fused optimizer wants it
         optimizer.step()
 
-    return step_all, lambda x: vmap(lambda p, x: functional_call(model, p, (x,)), (0, None))(own, x)
+    def all_scores(x: Any) -> Any:
+        return vmap(lambda p, x: functional_call(model, p, (x,)), (0, None))(own, x)
+
+    return Stepper(step_all, all_scores, _reset(list(own.values()), optimizer))
 
 
-def graphed(work: Call) -> Call:
-    """Return what does the work as a CUDA graph."""
+def _reset(parameters: list[Any], optimizer: Any) -> Call:
+    """Return what puts everything back, in place: graphs know where it is."""
+    import torch
+
+    start = [own.detach().clone() for own in parameters]
+
+    def reset() -> None:
+        with torch.no_grad():
+            for own, values in zip(parameters, start, strict=True):
+                own.copy_(values)
+            for state in optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
+
+    return reset
+
+
+def graphed(work: Call, warm_up: Call | None = None) -> Call:
+    """Return what does the work as a CUDA graph; some of it may be enough to warm up."""
     import torch
 
     if device() != "cuda":
@@ -130,7 +159,7 @@ def graphed(work: Call) -> Call:
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(2):
-            work()
+            (warm_up or work)()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -153,18 +182,16 @@ def one(widths: Widths, batch: int, how: str, steps: int) -> Call:
     """Make a call of so many steps of one network; `how` is one of `HOW`."""
     n_batches = min(4, steps)
     x, y = _data(widths, n_batches, batch)
-    step, _ = stepper(widths)
-    if how == "compiled":
-        step = _compiled(widths)
+    step = _compiled(widths) if how == "compiled" else stepper(widths).step
 
     def passes() -> None:
         for own, wanted in zip(x, y, strict=True):
-            step(own, wanted)  # type: ignore[call-arg]
+            step(own, wanted)
 
     return waited(graphed(passes) if how == "graph" else passes, steps // n_batches)
 
 
-def _compiled(widths: Widths) -> Call:
+def _compiled(widths: Widths) -> Callable[[Any, Any], None]:
     """Return a step whose model and loss are compiled, with CUDA graphs of PyTorch's own making."""
     import torch
 
@@ -181,18 +208,18 @@ def _compiled(widths: Widths) -> Call:
         loss_of(x, y).backward()
         optimizer.step()
 
-    return step  # type: ignore[return-value]
+    return step
 
 
 def stacked(widths: Widths, n: int, batch: int, steps: int) -> Call:
     """Make a call of so many steps of n networks at once, in a CUDA graph."""
     n_batches = min(4, steps)
     x, y = _data(widths, n_batches, batch, n)
-    step, _ = stepper(widths, n)
+    step = stepper(widths, n).step
 
     def passes() -> None:
         for own, wanted in zip(x, y, strict=True):
-            step(own, wanted)  # type: ignore[call-arg]
+            step(own, wanted)
 
     return waited(graphed(passes), steps // n_batches)
 
@@ -212,16 +239,18 @@ def trained(
     x, test = _standardized(x, test)
     rate = torch.tensor(_RATE, device=device())
     steps = len(x) // batch
-    step, scores = stepper(widths, n, rate)
+    step, scores, reset = stepper(widths, n, rate)
     order = torch.zeros((steps, batch) if n is None else (steps, n, batch), dtype=torch.int64).to(
         device()
     )
 
     def epoch() -> None:
         for rows in order:
-            step(x[rows], y[rows])  # type: ignore[call-arg]
+            step(x[rows], y[rows])
 
-    work, found, seconds = graphed(epoch), [], 0.0
+    work = graphed(epoch, warm_up=lambda: step(x[order[0]], y[order[0]]))
+    reset()
+    found, seconds = [], 0.0
     for i in range(epochs):
         began = time.perf_counter()
         rate.fill_(_RATE * 0.5 * (1 + math.cos(math.pi * i / epochs)))
@@ -232,7 +261,7 @@ def trained(
         synchronize()
         seconds += time.perf_counter() - began
         with torch.no_grad():
-            chances = torch.softmax(scores(test), -1)  # type: ignore[call-arg]
+            chances = torch.softmax(scores(test), -1)
         best = (chances if n is None else chances.mean(0)).argmax(1)
         found.append((seconds, float((best == wanted).float().mean())))
     return found

@@ -60,6 +60,20 @@ def test_a_contestant_that_fails_leaves_the_others(board):
     assert over(seconds, "missing") is None
 
 
+def test_what_goes_wrong_in_ours_ends_the_section(board, tmp_path):
+    def broken():
+        raise RuntimeError("an illegal address")
+
+    def quick():
+        return lambda: None
+
+    makers = {"ours": broken, "peer": quick}
+    with pytest.raises(RuntimeError, match="illegal"):
+        board.race("a race", makers, steps=1, turns=1)
+    again = Board("example", tmp_path / "rows", without_ours=True)
+    assert list(again.race("a race", makers, steps=1, turns=1)) == ["peer"]
+
+
 def test_over_is_the_median_of_the_turns():
     assert over({"ours": [1.0, 2.0, 1.0], "peer": [3.0, 4.0, 90.0]}, "peer") == 3
 
@@ -76,7 +90,7 @@ def test_a_section_that_fails_says_so(monkeypatch, tmp_path, capsys):
 
 
 def test_a_section_gets_no_more_time_than_is_left(tmp_path):
-    rows = sections._apart("checks", QUICK, None, limit=0.0)
+    rows, _ = sections._apart("checks", QUICK, None, limit=0.0)
     assert rows == [
         Row("checks", "the rest of the section", None, note="no time was left of 115 s")
     ]
