@@ -5,11 +5,12 @@
 #
 # That machine has Python 3.12 on x86-64 Linux, with PyTorch, JAX, CuPy, numba-cuda, scikit-learn,
 # SciPy, pandas, Matplotlib and pytest, and what these need. What dask_horn needs besides is listed
-# here; name further requirements to take along, for example another "numba-cuda>=0.29", where
-# the one that is there is older: it takes a graph that is being recorded only from that version on.
+# here; name further requirements to take along, or to have a version that you have tried, such as
+# "zarr==3.1.6". "numba-cuda>=0.29" is one, where that machine's is older: only from there on does it
+# record graphs.
 #
 # Only wheels, for none is built; without what they need, for most of that is there: the list holds
-# the rest. Together they come to about 20 MB; a folder of more than 64 MiB is refused.
+# the rest. Together they come to 17 MB; a folder of more than 64 MiB is refused.
 
 set -euo pipefail
 
@@ -23,7 +24,9 @@ missing=(
     "distributed>=2025.4"
     "donfig>=0.8"
     "google-crc32c>=1.5"
+    "graphviz>=0.20.3" # for the tests
     "locket>=1.0"
+    "msgspec>=0.19" # of newer Zarr
     "numcodecs>=0.14"
     "nvmath-python>=0.8"
     "partd>=1.4"
