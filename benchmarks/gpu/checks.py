@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import dask_horn as horn
 from benchmarks.gpu.board import Board
 from benchmarks.gpu.scale import Scale
-from benchmarks.operations import RATE, Many, Ran, Step
+from benchmarks.operations import RATE, Many, Ran, Step, device_missing
 
 __all__ = ["dense", "errors", "irregular", "repeatable", "right", "samples", "setting"]
 
@@ -63,6 +63,9 @@ def setting(board: Board) -> None:
         board.figure("GPU", 1, note=said.stdout.strip())
     else:
         board.missing("GPU", "there is no nvidia-smi")
+    missing = device_missing("cuda")
+    if missing:
+        board.missing("our device", missing)
 
 
 def _version(name: str) -> str:
