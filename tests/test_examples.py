@@ -19,17 +19,23 @@ EXAMPLES = {
     "mnist_cnn.py": (["--rounds", "6"], "undivided: test accuracy 9"),
     "sequence_classification.py": (["--rounds", "20"], "test accuracy: 9"),
     "ensemble_uncertainty.py": (["--members", "3", "--rounds", "2"], "figure: ensemble.png"),
+    "many_models_on_a_gpu.py": ([], "2 members on cuda"),
 }
+NEED_A_GPU = {"many_models_on_a_gpu.py"}  # or the simulator, which they get here
 NEED_A_BATCH_SYSTEM = {"slurm_train.py"}
 
 
-def _run(folder: Path, *command: str) -> str:
+def _run(folder: Path, *command: str, simulated: bool = False) -> str:
     """Run Python in a folder, where warnings are errors; return what it prints."""
     # matplotlib's own choice of a backend may be one with windows.
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    if simulated:
+        environment["NUMBA_ENABLE_CUDASIM"] = "1"
     # The dashboard's usual port may be taken, by another test too: Dask takes another one, warns,
     # and forgets to close the first one's socket.
     taken = ["-W", "ignore:Port", "-W", "ignore:unclosed"]
+    if simulated:  # kernels in Python warn of what a GPU does silently
+        taken += ["-W", "ignore::RuntimeWarning"]
     found = subprocess.run(
         [sys.executable, "-W", "error", *taken, *command],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=240,
@@ -43,7 +49,8 @@ def _run(folder: Path, *command: str) -> str:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_runs(name, tmp_path):
     arguments, words = EXAMPLES[name]
-    assert words in _run(tmp_path, str(ROOT / "examples" / name), *arguments)
+    script = str(ROOT / "examples" / name)
+    assert words in _run(tmp_path, script, *arguments, simulated=name in NEED_A_GPU)
 
 
 def test_all_examples_are_known():
@@ -64,7 +71,7 @@ def test_examples_may_be_imported_by_workers(name):
 @pytest.mark.examples
 def test_python_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert _run(tmp_path, "-c", "\n".join(blocks)) == ""
 
 

@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -13,6 +14,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # What conda-forge calls otherwise: its matplotlib brings a GUI toolkit along.
 CONDA_NAMES = {"graphviz": "python-graphviz", "matplotlib": "matplotlib-base"}
+
+# What PyPI's packages bring by their own extras.
+CONDA_LIBRARIES = {"cuda-version=13", "libcublas"}
 
 
 def test_environment_has_the_dependencies_of_the_project():
@@ -22,6 +26,14 @@ def test_environment_has_the_dependencies_of_the_project():
     assert sorted(environment) == sorted(
         [f"python{PROJECT['requires-python']}", "pip", *map(_conda_form, wanted)]
     )
+
+
+@pytest.mark.parametrize("major", ["12", "13"])
+def test_a_gpu_environment_has_what_the_extra_brings(major):
+    extra = PROJECT["optional-dependencies"][f"cuda{major}"]
+    assert {found for item in extra for found in re.findall(r"\[cu(\d+)\]", item)} == {major}
+    listed = yaml.safe_load((ROOT / "environment-cuda.yml").read_text())["dependencies"]
+    assert set(map(_conda_form, extra)) == set(listed) - CONDA_LIBRARIES
 
 
 def test_every_dependency_has_a_lower_bound():
