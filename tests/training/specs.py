@@ -60,6 +60,7 @@ def make_spec(network, x, y, *, n_groups=1, n_submodels=1, block_rows=5, steps=N
         merge_rule="nesterov",
         device="cpu",
         scoring_device="cpu",
+        precision="float32",
         redraw=True,
         concentration=10.0,
         hidden_exponent=0.5,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +31,7 @@ assert cuda  # imported to register the kernels
 
 _ALIGNMENT = 64  # float32 elements: two lines of the second cache
 
-# Steps that are recorded together: those behind the last one do nothing.
+# Steps that are recorded together: what is left over is recorded by single steps.
 _RECORDED_STEPS = 1 if driver.SIMULATED else 8
 
 # Share of the device's memory for blocks that come again in later windows and rounds.
@@ -137,7 +136,8 @@ class CudaMachine:
         self._library = Cublas(precision) if has_products else None
         self._feeds = [Feed(), Feed()]
         self._last: _Run | None = None
-        self._recorded: dict[Feed, tuple[int, Callable[[], None]]] = {}
+        # By feed and number of steps; with the version of the feed.
+        self._recorded: dict[tuple[Feed, int], tuple[int, Callable[[], None]]] = {}
         self.memory: dict[str, Any] = {}
         self._upload(rows=self._programs.rows, **_scaling_arrays(scaling))
 
@@ -204,16 +204,26 @@ class CudaMachine:
     def _take(self, feed: Feed, n_steps: int) -> None:
         """Launch so many steps: the last launch is the one that ends the last step."""
         driver.follow(self._stream, self._copies)
-        version, replay = self._recorded.get(feed, (-1, None))
-        if replay is None or version != feed.version:
-            replay = driver.recorded(self._stream, lambda stream: self._launch_steps(feed, stream))
-            self._recorded[feed] = feed.version, replay
-        for _ in range(math.ceil(n_steps / _RECORDED_STEPS)):
-            replay()
+        many, single = divmod(n_steps, _RECORDED_STEPS)
+        for n_together, n_times in ((_RECORDED_STEPS, many), (1, single)):
+            if n_times:
+                replay = self._replay(feed, n_together)
+                for _ in range(n_times):
+                    replay()
         self._launch(self._work[0], feed, self._stream)
 
-    def _launch_steps(self, feed: Feed, stream: Any) -> None:
-        for _ in range(_RECORDED_STEPS):
+    def _replay(self, feed: Feed, n_steps: int) -> Callable[[], None]:
+        """Return what takes so many steps, recorded unless it is."""
+        version, replay = self._recorded.get((feed, n_steps), (-1, None))
+        if replay is None or version != feed.version:
+            replay = driver.recorded(
+                self._stream, lambda stream: self._launch_steps(feed, n_steps, stream)
+            )
+            self._recorded[feed, n_steps] = feed.version, replay
+        return replay
+
+    def _launch_steps(self, feed: Feed, n_steps: int, stream: Any) -> None:
+        for _ in range(n_steps):
             for ready in self._work:
                 self._launch(ready, feed, stream)
 
