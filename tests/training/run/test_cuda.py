@@ -1,0 +1,104 @@
+"""Whole trainings on a GPU, or in the simulator: what they give is the CPU's, but for rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+import dask_horn as horn
+from dask_horn.errors import DivergedError
+from dask_horn.kernels.device import device
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(48, 5)).astype("f4")
+Y = (X[:, 0] * X[:, 1] > 0).astype(int)
+NETWORK = horn.Network(
+    [
+        horn.Dense(6, activation="relu", dropconnect=0.25),
+        horn.Dropout(0.2),
+        horn.Dense(5, activation="gelu"),
+        horn.Dense(2),
+    ],
+    5,
+)
+JOINED = {"n_groups": 2, "n_submodels": [2, 1], "n_rounds": 2, "optimizer": "sgd"}
+CASES = {
+    "joined": JOINED,
+    "redrawn": {**JOINED, "redraw": True},
+    "ensemble": {"n_groups": 3, "n_submodels": [1], "n_rounds": 1, "merge": "ensemble"},
+}
+
+
+def _train(name="joined", network=NETWORK, x=X, **settings):
+    settings = {**CASES[name], "batch_size": 16, "learning_rate": 0.1, **settings}
+    return horn.train(network, x, Y, steps_per_round=3, validation_data=(X, Y), **settings)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CASES)
+def test_a_training_is_the_cpus_but_for_rounding(name):
+    found, expected = _train(name, device="cuda"), _train(name)
+    assert (found.history.device, expected.history.device) == ("cuda", "cpu")
+    # AdamW, the ensemble's, divides by a gradient's size, however small.
+    tolerance = 1e-3 if name == "ensemble" else 2e-5
+    np.testing.assert_allclose(
+        found.model.predict_proba(X), expected.model.predict_proba(X), atol=tolerance
+    )
+    for own, other in zip(found.history, expected.history, strict=True):
+        assert own.loss == pytest.approx(other.loss, rel=tolerance)
+        assert own.validation_loss == pytest.approx(other.validation_loss, rel=tolerance)
+
+
+@pytest.mark.gpu
+@pytest.mark.cluster
+def test_workers_give_the_same_bits_as_this_process():
+    alone = _train(device="cuda").model
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=":0", silence_logs=50
+        ) as cluster,
+        Client(cluster),
+    ):
+        on_cluster = _train(device="auto")
+    assert on_cluster.history.device == "cuda"
+    np.testing.assert_array_equal(on_cluster.model.parameters, alone.parameters)
+
+
+@pytest.mark.gpu
+def test_an_estimator_trains_there():
+    classifier = horn.HornClassifier(
+        hidden_layer_sizes=(4,), n_rounds=1, steps_per_round=2, batch_size=16, device="cuda"
+    )
+    assert classifier.fit(X, Y).predict_proba(X).shape == (48, 2)
+    assert classifier.history_.device == "cuda"
+
+
+@pytest.mark.gpu
+def test_a_loss_that_is_not_finite_names_the_sub_model():
+    with pytest.raises(DivergedError, match="round 1, group 0, sub-model 0, step"):
+        _train(device="cuda", learning_rate=1e30)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(horn.Conv2D(2, 3), (4, 4, 1)), (horn.LSTM(3), (4, 2))]
+)
+def test_a_layer_without_kernels_is_told_before_data_are_read(layer, shape):
+    layers = [layer, horn.Flatten(), horn.Dense(2)] if len(shape) == 3 else [layer, horn.Dense(2)]
+    name = type(layer).__name__
+    with pytest.raises(ValueError, match=f"{name} has no CUDA kernels yet; use device='cpu'"):
+        horn.train(horn.Network(layers, shape), "no/such/data.zarr", device="cuda")
+
+
+@pytest.mark.skipif(not device("cuda").state().missing, reason="there is a GPU")
+def test_that_there_is_no_gpu_is_told_before_data_are_read():
+    with pytest.raises(
+        ValueError, match=r"device='cuda': this process cannot use it \(.*device='cpu'"
+    ):
+        horn.train(NETWORK, "no/such/data.zarr", device="cuda")
+
+
+def test_a_precision_that_the_cpu_has_not_is_told_before_data_are_read():
+    with pytest.raises(ValueError, match="precision='tf32': device 'cpu' knows 'float32' only"):
+        horn.train(NETWORK, "no/such/data.zarr", precision="tf32")
