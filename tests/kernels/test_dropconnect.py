@@ -11,6 +11,8 @@ from tests.kernels.runner import run_kernel
 # Batch, inputs, outputs: one of each, remainders of tiles and panels, several panels.
 SHAPES = [(1, 1, 1), (3, 7, 5), (2, 8, 64), (17, 63, 70), (65, 64, 130), (130, 77, 9), (7, 200, 65)]
 
+KEY = (0x12345678 << 32) | 0x9ABCDEF0
+
 
 class _Case:
     """One example of everything that the kernels read."""
@@ -23,7 +25,9 @@ class _Case:
         self.weight = self._values(rng, self.n_in, self.n_out)
         self.bias = self._values(rng, self.n_out)
         self.gradient = self._values(rng, self.batch, self.n_out)
-        self.words = packed_masks((self.batch, self.n_in + 1, self.n_out), kept, key=seed)
+        self.kept_of_256 = 256 * kept
+        self.draw = {"key": KEY + seed, "step": 3, "stream": 1}
+        self.words = packed_masks((self.batch, self.n_in + 1, self.n_out), kept, **self.draw)
         masks = unpacked(self.words, self.n_in + 1, self.n_out).astype(float)
         self.kept, self.kept_bias = masks[:, :-1], masks[:, -1]
 
@@ -37,7 +41,8 @@ class _Case:
             batch=self.batch,
             n_in=self.n_in,
             n_out=self.n_out,
-            constants=[one],
+            constants=[one, self.kept_of_256],
+            **self.draw,
         ).buffers
 
     def forward(self, one=1.0):
@@ -120,7 +125,8 @@ def test_what_a_shared_mask_keeps(shape, in_place):
             operands=(0, 0, 2) if in_place else (0, 1, 2),
             n_in=len(source),
             n_out=n_out,
-            constants=[2.0],
+            constants=[2.0, 128],
             sizes=(rows.start,),
+            key=5,
         )
         np.testing.assert_array_equal(ran.buffers[0 if in_place else 1], 2 * source * keep[rows])
