@@ -29,7 +29,7 @@ MASK_DIGITS = 8
 
 @inlined
 def first_digit(kept: Any) -> Any:
-    """Return the first digit to be drawn where so many of 256 are kept: those behind decide nothing."""
+    """Return the first digit that decides anything where so many of 256 are kept."""
     digit = 0
     while digit < MASK_DIGITS - 1 and not kept >> digit & 1:
         digit += 1

@@ -111,7 +111,9 @@ class EmittedRecurrent:
         of_h = self.extra if self.layer.kind == "gru" else self.sums
         operands, scale = (self.before, of_h, gradient), self.scales + 1
         if matrix.each_sample:
-            self._emit_over_steps("steps_kept_weight", shape[0], (*operands, matrix.mask_offset), scale)
+            self._emit_over_steps(
+                "steps_kept_weight", shape[0], (*operands, matrix.mask_offset), scale
+            )
             return
         self._emit_over_steps("steps_weight", shape[0], operands, scale)
         if matrix.mask is not None:

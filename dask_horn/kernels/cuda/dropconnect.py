@@ -177,7 +177,7 @@ def dropconnect_forward(tiles: Any, rows: Any, counters: Any, constants: Any, ar
                     value = x[at]
                 next_inputs[k] = value
                 b, at = np.int32(b + _F_INPUT_STEP), np.uint32(at + _F_INPUT_STEP * n_in)
-        if stage > 0:
+        if stage > 0 and ((stage - 1) * _F_SPLITS + split) * MASK_ROWS <= n_in:
             draw_words(words, _F_OWN, number, MASK_WORDS, kept, last, keys, own_keys)
             w = other * _F_WEIGHTS + split * _TILE + lane * QUARTERS
             v = other * _F_INPUTS + split * MASK_ROWS * _F_LENGTH + own_example
@@ -345,12 +345,12 @@ def dropconnect_input(tiles: Any, rows: Any, counters: Any, constants: Any, aren
             line = (own_example + e) * MASK_ROWS + r
             _put(sums, line * (MASK_WORDS + 1) + lane, total[e, r])
     cuda.syncthreads()
-    for line in range(t, _I_SUMS, _I_THREADS):
-        b, i = first_example + line // MASK_ROWS, first_row + line % MASK_ROWS
+    for n in range(t, _I_SUMS, _I_THREADS):
+        b, i = first_example + n // MASK_ROWS, first_row + n % MASK_ROWS
         if b < n_examples and i < n_in:
             value = _ZERO
             for k in range(MASK_WORDS):
-                value += _read(sums, line * (MASK_WORDS + 1) + k)
+                value += _read(sums, n * (MASK_WORDS + 1) + k)
             out[np.uint32(b * n_in + i)] = value
 
 
@@ -368,9 +368,7 @@ _W_ALL_KEYS = _W.groups * MASK_DIGITS * KEY_WORDS
 
 
 @inlined
-def _add_outer(
-    total: Any, words: Any, gradients: Any, g: Any, inputs: Any, v: Any, r: Any
-) -> None:
+def _add_outer(total: Any, words: Any, gradients: Any, g: Any, inputs: Any, v: Any, r: Any) -> None:
     """Add the products of inputs r."""
     for e in range(_W_OWN):
         x = _read(inputs, v + e * _W_ROWS + r)
@@ -446,7 +444,7 @@ def dropconnect_weight(tiles: Any, rows: Any, counters: Any, constants: Any, are
                     value = x[at]
                 next_inputs[k] = value
                 b, at = np.int32(b + _W_INPUT_STEP), np.uint32(at + _W_INPUT_STEP * n_in)
-        if stage > 0:
+        if stage > 0 and first_row + group * MASK_ROWS <= n_in:
             number = ((stage - 1) * _W_DEPTH + split * _W_OWN) * MASK_WORDS + lane
             draw_words(words, _W_OWN, number, MASK_WORDS, kept, last, keys, own_keys)
             g = other * _W_GRADIENTS + split * _W_OWN * MASK_COLUMNS + lane * QUARTERS
@@ -516,7 +514,7 @@ def dropconnect_keep(tiles: Any, rows: Any, counters: Any, constants: Any, arena
     if counters[s, BATCH] == 0:
         return
     row = rows[s, tiles[block, 1]]
-    n_in, n_out, first = row[N_IN], row[N_OUT], row[SIZES]
+    n_in, n_out, first = np.int32(row[N_IN]), np.int32(row[N_OUT]), np.int32(row[SIZES])
     factor, kept = constants[s, row[CONSTANT]], np.int32(constants[s, row[CONSTANT] + 1])
     last = first_digit(kept)
     n_panels = (n_out + MASK_COLUMNS - 1) // MASK_COLUMNS
@@ -526,11 +524,15 @@ def dropconnect_keep(tiles: Any, rows: Any, counters: Any, constants: Any, arena
     own, lane = t // MASK_WORDS, t % MASK_WORDS
     own_keys = own * (MASK_DIGITS - last) * KEY_WORDS
     draw_words(words, 1, lane, 0, kept, last, keys, own_keys)
-    first_row = (first_tile + own) // n_panels * MASK_ROWS - first
-    first_column = (first_tile + own) % n_panels * MASK_COLUMNS + lane
+    tile = np.uint32(first_tile + own)
+    tile_row = np.int32(tile // np.uint32(n_panels))
+    first_row = np.int32(tile_row * MASK_ROWS - first)
+    first_column = np.int32((tile - tile_row * n_panels) * MASK_COLUMNS + lane)
+    source, out = arena[row[A] :], arena[row[B] :]
     for r in range(MASK_ROWS):
         for q in range(QUARTERS):
-            i, j = first_row + r, first_column + q * MASK_WORDS
-            if 0 <= i and i < n_in and j < n_out:
-                value = _read(arena, row[A] + i * n_out + j) * factor
-                _put(arena, row[B] + i * n_out + j, value if _kept(words[0], r, q) else _ZERO)
+            i, j = np.int32(first_row + r), np.int32(first_column + q * MASK_WORDS)
+            if i >= 0 and i < n_in and j < n_out:
+                at = np.uint32(i * n_out + j)
+                value = source[at] * factor
+                out[at] = value if _kept(words[0], r, q) else _ZERO

@@ -83,13 +83,13 @@ class MaskedTile:
 MASKED_TILES = (
     {
         "forward": MaskedTile(2, 2, 2),
-        "input": MaskedTile(2, 4, 1),
+        "input": MaskedTile(4, 8, 1),
         "weight": MaskedTile(2, 2, 2),
     }
     if SIMULATED
     else {
         "forward": MaskedTile(4, 4, 4),
-        "input": MaskedTile(2, 16, 1),
+        "input": MaskedTile(4, 8, 1),
         "weight": MaskedTile(4, 4, 4),
     }
 )
