@@ -202,11 +202,13 @@ class Device(Protocol):
     def result_size(self, operation: Operation, batch_size: int) -> int:
         """Return the elements of a result whose layout is the device's own, such as masks."""
 
-    def fuses(self, operation: Operation, optimizer: str) -> bool:
-        """Tell whether a weight can be updated as its gradient is computed by `operation`.
+    def fuses(self, operation: Operation, other: str) -> bool:
+        """Tell whether what `operation` does, and what `other` is for, are done at once.
 
-        Then there is a kernel named ``<operation>_<optimizer>``, which takes the weight where the
-        operation's own kernel takes the gradient.
+        Where `other` is an optimizer, a weight can be updated as its gradient is computed: there is
+        a kernel named ``<operation>_<optimizer>``, which takes the weight where the operation's own
+        kernel takes the gradient. Where it is "dropconnect_masks" or "dropconnect_mask", the
+        operation draws the masks itself, and reads none.
         """
 
     def warm_up(self, kernels: Sequence[str]) -> None:

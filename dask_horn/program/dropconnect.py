@@ -1,8 +1,8 @@
 """The rows of a dense layer with DropConnect: ``a = f(c x (M ∘ W) / p + m ∘ b / p)``.
 
 p is the probability of being kept, so the mean over the masks M and m is the plain layer. Masks are
-drawn in the forward pass and kept until the backward one: a bit for each example and weight, or for
-each weight alone where the batch shares a mask.
+drawn in the forward pass and kept until the backward one, or drawn again there, as the device has
+it: a bit for each example and weight, or for each weight alone where the batch shares a mask.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dask_horn.kernels.scalars import NEEDS_INPUT
 from dask_horn.network import Dense, PlacedLayer, TensorSpec
 from dask_horn.program.dense import EmittedDense, emit_dense, matrix_shape
 from dask_horn.program.layers import Context, emits
-from dask_horn.program.masks import draw_masks, keep_of_mask
+from dask_horn.program.masks import Masks, draw_masks, keep_of_mask, keeping
 
 
 @emits(Dense)
@@ -39,8 +39,8 @@ class EmittedDropConnect:
     """A dense layer with a mask for each example."""
 
     masked: _MaskedDense
-    mask: int
-    one: int  # index among the scalars: the input that biases are weights of, 1 / c
+    masks: Masks
+    one: int  # index among the scalars: the input that biases are weights of, 1 / c, and the masks'
     no_bias: int  # offset of zeros: the biases are among what is summed already
 
     @property
@@ -57,13 +57,16 @@ class EmittedDropConnect:
         if to_input:
             context.assembler.emit(
                 Operation("dropconnect_input", n_in, n_out, masked.rows),
-                (gradient, masked.weight.offset, below, self.mask),
+                (gradient, masked.weight.offset, below, self.masks.offset),
+                constant=self.one,
+                stream=self.masks.stream,
             )
         own, own_bias = masked.weight_gradient, masked.bias_gradient
         context.assembler.emit(
             Operation("dropconnect_weight", n_in, n_out, masked.rows),
-            (masked.input, gradient, own, own_bias, self.mask),
+            (masked.input, gradient, own, own_bias, self.masks.offset),
             constant=self.one,
+            stream=self.masks.stream,
         )
         return below
 
@@ -71,16 +74,18 @@ class EmittedDropConnect:
 def _emit_masks(masked: _MaskedDense, stream: int) -> EmittedDropConnect:
     assembler = masked.context.assembler
     n_in, n_out = masked.shape
-    mask = masked.emit_draw(stream)
-    one = assembler.constants(1.0 / masked.scale)
+    forward = Operation("dropconnect_forward", n_in, n_out, masked.rows)
+    masks = masked.emit_draw(stream, forward)
+    one = masks.constants(masked.context, 1.0 / masked.scale)
     assembler.emit(
-        Operation("dropconnect_forward", n_in, n_out, masked.rows),
-        (masked.input, masked.weight.offset, masked.sum, masked.bias_values, mask),
+        forward,
+        (masked.input, masked.weight.offset, masked.sum, masked.bias_values, masks.offset),
         constant=one,
+        stream=stream,
     )
     no_bias = assembler.filled_buffer(np.zeros(n_out, np.float32))
     masked.emit_activation(no_bias)
-    return EmittedDropConnect(masked, mask, one, no_bias)
+    return EmittedDropConnect(masked, masks, one, no_bias)
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class EmittedSharedMask:
     """A dense layer with one mask for the batch: the plain products, of what the mask keeps."""
 
     masked: _MaskedDense
-    mask: int
+    mask: Masks
     kept: int  # offset of the weights that are kept, and zeros
 
     @property
@@ -118,7 +123,7 @@ class EmittedSharedMask:
 def _emit_shared_mask(masked: _MaskedDense, stream: int) -> EmittedSharedMask:
     assembler = masked.context.assembler
     n_in, n_out = masked.shape
-    mask = masked.emit_draw(stream)
+    mask = masked.emit_draw(stream, keeping(masked.shape))
     kept, kept_bias = assembler.buffer(n_in * n_out), assembler.buffer(n_out)
     keep_of_mask(masked.context, masked.weight.offset, kept, mask, masked.shape)
     masked.emit_keep_bias(masked.bias_values, kept_bias, mask)
@@ -185,12 +190,13 @@ class _MaskedDense:
         """Offset of the weight's gradient."""
         return self.context.kept_gradient(self.weight.name)
 
-    def emit_draw(self, stream: int) -> int:
-        """Draw the step's masks, the bias' among them, and return where they lie."""
+    def emit_draw(self, stream: int, user: Operation) -> Masks:
+        """Draw the step's masks, the bias' among them, unless their user does."""
         n_in, n_out = self.shape
-        return draw_masks(self.context, self.layer, (n_in + 1, n_out), stream, rows=self.rows)
+        shape = n_in + 1, n_out
+        return draw_masks(self.context, self.layer, shape, stream, user=user, rows=self.rows)
 
-    def emit_keep_bias(self, source: int, target: int, mask: int) -> None:
+    def emit_keep_bias(self, source: int, target: int, mask: Masks) -> None:
         """Write what a shared mask keeps of a vector like the bias, over p; its row is the last."""
         n_in, n_out = self.shape
         inverse = 1.0 / self.layer.keep_probability

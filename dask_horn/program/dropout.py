@@ -15,14 +15,18 @@ class EmittedDropout:
 
     context: Context
     size: int  # values of one sample
-    mask: int | None
+    mask: int | None  # where it is kept, by devices that do not draw it again
     output: int
+    rate: int = 0  # index among the scalars
+    stream: int = 0
 
     def backward(self, gradient: int, *, to_input: bool) -> int:
         """Mask the gradient in place."""
         if to_input and self.mask is not None:
             operation = Operation("dropout_backward", n_out=self.size)
-            self.context.assembler.emit(operation, (gradient, self.mask))
+            self.context.assembler.emit(
+                operation, (gradient, self.mask), constant=self.rate, stream=self.stream
+            )
         return gradient
 
 
@@ -35,11 +39,8 @@ def emit_dropout(context: Context, placed: PlacedLayer, source: int, stream: int
     if not context.trains or layer.rate == 0:
         return EmittedDropout(context, size, None, source)
     assembler = context.assembler
-    mask, output = assembler.batch_buffer(size), assembler.batch_buffer(size)
-    assembler.emit(
-        Operation("dropout_forward", n_out=size),
-        (source, mask, output),
-        constant=assembler.constants(layer.rate),
-        stream=stream,
-    )
-    return EmittedDropout(context, size, mask, output)
+    operation = Operation("dropout_forward", n_out=size)
+    mask, output = assembler.result_buffer(operation), assembler.batch_buffer(size)
+    rate = assembler.constants(layer.rate)
+    assembler.emit(operation, (source, mask, output), constant=rate, stream=stream)
+    return EmittedDropout(context, size, mask, output, rate, stream)

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dask_horn.kernels.program import Operation
 from dask_horn.network.layers.dropconnect import KEEP_STEPS, DropConnected
 from dask_horn.program.layers import Context
+
+
+@dataclass(frozen=True)
+class Masks:
+    """A step's masks of one layer, for the rows that use them.
+
+    Such a row has the masks' stream, and behind its own constant how many of 256 are kept: devices
+    that draw masks wherever they are used must know, and the others read what was drawn.
+    """
+
+    offset: int  # where they lie; nowhere in particular, where none are kept
+    stream: int
+    kept: float  # of KEEP_STEPS
+
+    def constants(self, context: Context, own: float) -> int:
+        """Keep the constants of a row that uses them; return the first one's index."""
+        return context.assembler.constants(own, self.kept)
 
 
 def draw_masks(
@@ -13,33 +32,32 @@ def draw_masks(
     shape: tuple[int, int],
     stream: int,
     *,
+    user: Operation,
     rows: int = 1,
-) -> int:
-    """Draw a step's masks of this shape, and return where they lie.
+) -> Masks:
+    """Draw a step's masks of this shape, unless their `user` does, the operation that reads them.
 
     One for each sample of the batch, `rows` for each where so many are asked for, or one for all,
     as the layer has it.
     """
     assembler = context.assembler
+    kept = KEEP_STEPS * layer.keep_probability
     shared = layer.dropconnect_mask == "batch"
     n_in, n_out = shape
     kernel = "dropconnect_mask" if shared else "dropconnect_masks"
+    if assembler.device.fuses(user, kernel):
+        return Masks(0, stream, kept)
     operation = Operation(kernel, n_in, n_out, rows)
-    mask = assembler.result_buffer(operation)
-    assembler.emit(
-        operation,
-        (mask,),
-        constant=assembler.constants(KEEP_STEPS * layer.keep_probability),
-        stream=stream,
-    )
-    return mask
+    offset = assembler.result_buffer(operation)
+    assembler.emit(operation, (offset,), constant=assembler.constants(kept), stream=stream)
+    return Masks(offset, stream, kept)
 
 
 def keep_of_mask(
     context: Context,
     source: int,
     target: int,
-    mask: int,
+    mask: Masks,
     shape: tuple[int, int],
     *,
     factor: float = 1.0,
@@ -49,9 +67,15 @@ def keep_of_mask(
 
     Both, which may be the same, are of the shape given, of the mask's rows from `first` on.
     """
-    n_in, n_out = shape
     context.assembler.emit(
-        Operation("dropconnect_keep", n_in, n_out, sizes=(first,)),
-        (source, target, mask),
-        constant=context.assembler.constants(factor),
+        keeping(shape, first=first),
+        (source, target, mask.offset),
+        constant=mask.constants(context, factor),
+        stream=mask.stream,
     )
+
+
+def keeping(shape: tuple[int, int], *, first: int = 0) -> Operation:
+    """Return the operation that writes what one mask keeps of a matrix of this shape."""
+    n_in, n_out = shape
+    return Operation("dropconnect_keep", n_in, n_out, sizes=(first,))

@@ -9,7 +9,7 @@ import numpy as np
 from dask_horn.kernels.program import Operation
 from dask_horn.network import GRU, LSTM, PlacedLayer, Recurrent, SimpleRNN, TensorSpec
 from dask_horn.program.layers import Context, emits
-from dask_horn.program.masks import draw_masks, keep_of_mask
+from dask_horn.program.masks import Masks, draw_masks, keep_of_mask, keeping
 from dask_horn.program.padding import counted_of
 
 # Numbers of each unit and step that are kept besides the gates: the cell; the sums of h U.
@@ -25,7 +25,7 @@ class _StateMatrix:
     """
 
     offset: int
-    mask: int | None
+    mask: Masks | None
     each_sample: bool = False  # whether each has a mask of its own
 
     @classmethod
@@ -36,12 +36,19 @@ class _StateMatrix:
         if layer.dropconnect == 0 or not context.trains:
             return cls(tensor.offset, None)
         shape = _matrix_shape(tensor)
-        mask = draw_masks(context, layer, shape, stream)
         if layer.dropconnect_mask == "example":
+            user = Operation(f"{_kernel(layer)}_forward_masked", n_out=shape[0])
+            mask = draw_masks(context, layer, shape, stream, user=user)
             return cls(tensor.offset, mask, each_sample=True)
+        mask = draw_masks(context, layer, shape, stream, user=keeping(shape))
         kept = context.assembler.buffer(tensor.size)
         keep_of_mask(context, tensor.offset, kept, mask, shape)
         return cls(kept, mask)
+
+    @property
+    def mask_offset(self) -> int:
+        """Where the masks lie; anywhere where there are none."""
+        return 0 if self.mask is None else self.mask.offset
 
     @property
     def suffix(self) -> str:
@@ -83,7 +90,7 @@ class EmittedRecurrent:
                 self.extra,
                 self.before,
                 self._bias_gradient(),
-                self.matrix.mask or 0,
+                self.matrix.mask_offset,
             ),
             constant=self.scales,
         )
@@ -103,8 +110,10 @@ class EmittedRecurrent:
         gradient = self.context.kept_gradient(self.recurrent.name)
         of_h = self.extra if self.layer.kind == "gru" else self.sums
         operands, scale = (self.before, of_h, gradient), self.scales + 1
-        if matrix.mask is not None and matrix.each_sample:
-            self._emit_over_steps("steps_kept_weight", shape[0], (*operands, matrix.mask), scale)
+        if matrix.each_sample:
+            self._emit_over_steps(
+                "steps_kept_weight", shape[0], (*operands, matrix.mask_offset), scale
+            )
             return
         self._emit_over_steps("steps_weight", shape[0], operands, scale)
         if matrix.mask is not None:
@@ -149,7 +158,7 @@ def emit_recurrent(
     emitted = EmittedRecurrent(
         context,
         layer,
-        kernel=f"{layer.kind}_{layer.activation}" if isinstance(layer, SimpleRNN) else layer.kind,
+        kernel=_kernel(layer),
         weight=weight,
         recurrent=recurrent,
         matrix=matrix,
@@ -180,11 +189,16 @@ def emit_recurrent(
             emitted.extra,
             emitted.before,
             emitted.output,
-            matrix.mask or 0,
+            matrix.mask_offset,
         ),
         constant=emitted.scales,
     )
     return emitted
+
+
+def _kernel(layer: Recurrent) -> str:
+    """Return how the names of the layer's kernels begin."""
+    return f"{layer.kind}_{layer.activation}" if isinstance(layer, SimpleRNN) else layer.kind
 
 
 def _bias(context: Context, layer: Recurrent, units: int) -> int:

@@ -122,7 +122,7 @@ def _dropout_mask(layer, shape, draw):
         constants=[layer.rate],
         **draw,
     )
-    return ran.buffers[1] != 0
+    return ran.buffers[2] != 0
 
 
 def train(case, starts, rates, optimizer, scales=None, class_weights=None, order=None):

@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dask_horn.kernels.device import Steps, Window
 from dask_horn.network import ACTIVATIONS, Dense, Dropout, Network
-from dask_horn.program import Optimizer
+from dask_horn.program import Optimizer, training_program
 from tests import oracle
-from tests.program.problems import assert_same_steps, predicted, problem, train
+from tests.kernels.runner import at_most, under_test
+from tests.program.problems import KEY, assert_same_steps, predicted, problem, train
 
 GRADIENT = Optimizer("sgd", momentum=0.0)
+WIDTHS = at_most((19, 70, 8), (9,))
 
 
-def _network(activation="relu", rate=0.5, mask="example", widths=(19, 70, 8), **dense):
+def _network(activation="relu", rate=0.5, mask="example", widths=WIDTHS, **dense):
     dense |= {"dropconnect": rate, "dropconnect_mask": mask}
     hidden = [Dense(width, activation, **dense) for width in widths]
     return Network([*hidden, Dense(3, **dense)], 7)
@@ -23,19 +26,22 @@ def _network(activation="relu", rate=0.5, mask="example", widths=(19, 70, 8), **
 
 @pytest.mark.parametrize("mask", ["example", "batch"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("shape", [{}, {"use_bias": False}, {"rate": 0.3}, {"widths": (131,)}])
+@pytest.mark.parametrize(
+    "shape", [{}, {"use_bias": False}, {"rate": 0.3}, {"widths": (at_most(131, 66),)}]
+)
 def test_one_step(activation, mask, shape):
-    case = problem(_network(activation, mask=mask, **shape), 13)
-    assert_same_steps(case, [0, 13], [1.0], GRADIENT, tolerance=2e-5)
+    n = at_most(13, 3)
+    case = problem(_network(activation, mask=mask, **shape), n)
+    assert_same_steps(case, [0, n], [1.0], GRADIENT, tolerance=2e-5)
 
 
 @given(
-    st.integers(1, 150),
-    st.lists(st.integers(1, 140), min_size=1, max_size=3),
+    st.integers(1, at_most(150, 5)),
+    st.lists(st.integers(1, at_most(140, 20)), min_size=1, max_size=at_most(3, 2)),
     st.floats(0, 0.75),
     st.sampled_from(["example", "batch"]),
 )
-@settings(max_examples=25)
+@settings(max_examples=at_most(25, 6))
 def test_one_step_of_any_size(n, widths, rate, mask):
     case = problem(_network("tanh", rate, mask, widths), n)
     assert_same_steps(case, [0, n], [1.0], GRADIENT, tolerance=2e-4)
@@ -52,23 +58,26 @@ def test_one_step_of_any_size(n, widths, rate, mask):
     ids=["sgd", "clipped", "adamw"],
 )
 def test_several_steps_draw_masks_anew(optimizer, mask):
-    case = problem(_network("gelu", 0.25, mask), 100)
+    starts = at_most([0, 32, 64, 65, 100], [0, 2, 4, 5, 7])
+    case = problem(_network("gelu", 0.25, mask), starts[-1])
     rates = np.array([0.1, 0.2, 0.1, 0.05]) * (0.1 if optimizer.name == "adamw" else 1)
-    assert_same_steps(case, [0, 32, 64, 65, 100], rates, optimizer, tolerance=3e-4)
+    assert_same_steps(case, starts, rates, optimizer, tolerance=3e-4)
 
 
 @pytest.mark.parametrize("mask", ["example", "batch"])
 def test_a_submodels_scales_and_sizes(mask):
     network = _network("gelu", mask=mask, widths=(19, 33, 8))
-    case = problem(network, 40, sizes={"dense_1": 5, "dense_2": 17, "dense_3": 1})
+    starts = at_most([0, 16, 32, 40], [0, 2, 4, 5])
+    case = problem(network, starts[-1], sizes={"dense_1": 5, "dense_2": 17, "dense_3": 1})
     scales = {"dense_2/W": 2.5, "dense_3/W": 0.5, "output/W": 8.0}
-    assert_same_steps(case, [0, 16, 32, 40], [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
+    assert_same_steps(case, starts, [0.1, 0.1, 0.1], Optimizer("sgd"), 1e-4, scales=scales)
 
 
 def test_beside_dropout_and_plain_layers():
     layers = [Dropout(0.2), Dense(20, "tanh", dropconnect=0.5), Dropout(0.5), Dense(9), Dense(3)]
-    case = problem(Network(layers, (3, 4)), 30)
-    assert_same_steps(case, [0, 16, 30], [0.1, 0.1], Optimizer("sgd"), 1e-4)
+    starts = at_most([0, 16, 30], [0, 3, 5])
+    case = problem(Network(layers, (3, 4)), starts[-1])
+    assert_same_steps(case, starts, [0.1, 0.1], Optimizer("sgd"), 1e-4)
 
 
 @pytest.mark.parametrize("mask", ["example", "batch"])
@@ -87,3 +96,34 @@ def test_no_weight_of_a_dropped_connection_moves(mask):
     _, after = train(case, [0, 1], [1.0], GRADIENT)
     moved = case.table.as_dict(after - case.parameters)
     assert 0 < (moved["output/W"] != 0).mean() < 0.7
+
+
+@pytest.mark.parametrize("mask", ["example", "batch"])
+def test_sub_models_of_all_sizes_have_masks_of_their_own(mask):
+    """Together they are trained to the bits that each is trained to alone."""
+    network, n = _network(mask=mask, widths=(17,)), at_most(40, 5)
+    cases = [problem(network, n, sizes={"dense_1": size}, seed=size) for size in (17, 5, 10)]
+    keys, programs = [KEY, KEY, 3], [_program(case) for case in cases]
+    steps = [Steps(np.arange(n), np.array([0, 3, n]), np.full(2, 0.1), i) for i in range(3)]
+    windows = [Window([case.x], [case.encoded]) for case in cases]
+    machine = under_test().machine(programs, cases[0])
+    machine.load([case.parameters for case in cases], keys)
+    machine.run(machine.stage(windows), steps).losses()
+    for i, found in enumerate(machine.parameters()):
+        alone = under_test().machine([programs[i]], cases[0])
+        alone.load([cases[i].parameters], keys[i : i + 1])
+        own = Steps(steps[i].order, steps[i].starts, steps[i].rates)
+        alone.run(alone.stage(windows[i : i + 1]), [own]).losses()
+        np.testing.assert_array_equal(found, alone.parameters()[0])
+
+
+def _program(case):
+    return training_program(
+        case.network,
+        case.table,
+        {},
+        device=under_test(),
+        batch_size=at_most(37, 3),
+        sample_dtype="float32",
+        optimizer=Optimizer("sgd"),
+    )

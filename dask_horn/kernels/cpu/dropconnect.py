@@ -26,15 +26,9 @@ from dask_horn.kernels.cpu.tiles.kept_products import (
     multiply_kept,
     multiply_kept_transposed,
 )
-from dask_horn.kernels.cpu.tiles.masked_tiles import (
-    MASK_COLUMNS,
-    MASK_ROWS,
-    MASK_WORDS,
-    QUARTERS,
-    TERM,
-    add_kept_rows,
-)
+from dask_horn.kernels.cpu.tiles.masked_tiles import TERM, add_kept_rows
 from dask_horn.kernels.cpu.tiles.pointers import at
+from dask_horn.kernels.masks import MASK_COLUMNS, MASK_ROWS, MASK_WORDS, QUARTERS
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,

@@ -16,7 +16,7 @@ _LANES = 64  # counters side by side: enough for the compiler to fill its vector
 _BLOCK = 4 * _LANES  # elements that they are for: a counter gives four words
 
 
-@kernel("dropout_forward")
+@kernel("dropout_forward", result=lambda operation, batch_size: batch_size * operation.n_out)
 def dropout_forward(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
     """B (batch, N_OUT) ← mask, 0 or 1 / (1 - rate); C ← A mask; rate at CONSTANT.
 

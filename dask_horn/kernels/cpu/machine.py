@@ -48,9 +48,9 @@ class CpuDevice:
         """Ask the kernel."""
         return compile.registered(operation.kernel).result_size(operation, batch_size)
 
-    def fuses(self, operation: Operation, optimizer: str) -> bool:
+    def fuses(self, operation: Operation, other: str) -> bool:
         """Whatever the shape: where there is such a kernel, it is the faster way."""
-        return compile.is_registered(f"{operation.kernel}_{optimizer}")
+        return compile.is_registered(f"{operation.kernel}_{other}")
 
     def warm_up(self, kernels: Sequence[str]) -> None:
         """Compile or load them, and the functions that Python calls."""

@@ -19,7 +19,6 @@ import numpy as np
 from dask_horn.kernels.compile import kernel
 from dask_horn.kernels.cpu.tiles.floats import add_floats, copy_floats, scale_floats, zero_floats
 from dask_horn.kernels.cpu.tiles.kept_products import add_kept
-from dask_horn.kernels.cpu.tiles.masked_tiles import MASK_WORDS
 from dask_horn.kernels.cpu.tiles.panels import (
     CHUNK,
     add_weight_chunk,
@@ -32,6 +31,7 @@ from dask_horn.kernels.cpu.tiles.pointers import at
 from dask_horn.kernels.cpu.tiles.sizes import SCRATCH
 from dask_horn.kernels.cpu.tiles.state_products import BACKWARD, FORWARD, state_product_size
 from dask_horn.kernels.cpu.tiles.vectors import LANES
+from dask_horn.kernels.masks import MASK_WORDS
 from dask_horn.kernels.opcodes import (
     BATCH,
     CONSTANT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dask_horn.kernels.cuda import (  # noqa: F401  (imported to register their kernels)
     activations,
+    dropconnect,
     dropout,
     gather,
     gemm,

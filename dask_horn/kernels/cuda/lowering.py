@@ -124,6 +124,8 @@ _LOWERINGS: dict[str, Lowering] = {}
 #: Kernels that must run before the first operation of a kernel in each step, by its name.
 _PREPARED_BY: dict[str, str] = {}
 
+#: What else operations do as they go along, where other devices have operations of their own.
+_BROUGHT_ALONG: dict[str, str] = {}
 
 #: Elements of work space that operations need, by name, of a batch of at most so many samples.
 WORK_SIZES: dict[str, Callable[[Operation, int], int]] = {}
@@ -142,6 +144,16 @@ def lowers(*names: str) -> Callable[[Lowering], Lowering]:
 def prepared_by(name: str, preparing: str) -> None:
     """Have a kernel prepare what operations of this name need, once in each step."""
     _PREPARED_BY[name] = preparing
+
+
+def brings_along(name: str, other: str) -> None:
+    """Tell that the operations of one name do what those of the other one are for."""
+    _BROUGHT_ALONG[name] = other
+
+
+def fused(name: str, other: str) -> bool:
+    """Tell whether an operation does what another one is for, or can: see `Device.fuses`."""
+    return _BROUGHT_ALONG.get(name) == other or offered(f"{name}_{other}")
 
 
 def offered(name: str) -> bool:

@@ -15,7 +15,7 @@ from dask_horn.kernels.cuda import columns, driver
 from dask_horn.kernels.cuda.compile import KERNELS
 from dask_horn.kernels.cuda.feed import Feed, ResidentBlocks, step_arrays
 from dask_horn.kernels.cuda.library import Cublas, Product
-from dask_horn.kernels.cuda.lowering import WORK_SIZES, Launch, Programs, lowered, offered
+from dask_horn.kernels.cuda.lowering import WORK_SIZES, Launch, Programs, fused, lowered, offered
 from dask_horn.kernels.device import (
     PRECISIONS,
     Device,
@@ -66,7 +66,7 @@ class CudaDevice:
 
     def fuses(self, operation: Operation, other: str) -> bool:
         """Whatever the shape: where a library does the product, we do the rest after it."""
-        return offered(f"{operation.kernel}_{other}")
+        return fused(operation.kernel, other)
 
     def warm_up(self, kernels: Sequence[str]) -> None:
         """Compile or load all that may be launched for them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dask_horn.kernels.cuda.driver import SIMULATED
+from dask_horn.kernels.masks import MASK_WORDS
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,57 @@ PRODUCT_TILES = (
     if SIMULATED
     else {"square": ProductTile(64, 64, 32, 4, 4), "narrow": ProductTile(16, 16, 64, 1, 1)}
 )
+
+
+@dataclass(frozen=True)
+class MaskedTile:
+    """A block's share of a product with a mask for each example: threads by the word of a mask.
+
+    Attributes
+    ----------
+    own : int
+        Words that a thread draws at a time; an even number.
+    groups : int
+        Groups of threads, one for each word of a tile of the mask, side by side.
+    splits : int
+        Parts of each sum, that groups above each other add up.
+    """
+
+    own: int
+    groups: int
+    splits: int
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of a block."""
+        return MASK_WORDS * self.groups * self.splits
+
+    @property
+    def examples(self) -> int:
+        """Examples of a block where groups differ in them."""
+        return self.own * self.groups
+
+
+#: Tiles of the products with masks, by name.
+MASKED_TILES = (
+    {
+        "forward": MaskedTile(2, 2, 2),
+        "input": MaskedTile(4, 8, 1),
+        "weight": MaskedTile(2, 2, 2),
+    }
+    if SIMULATED
+    else {
+        "forward": MaskedTile(4, 4, 4),
+        "input": MaskedTile(4, 8, 1),
+        "weight": MaskedTile(4, 4, 4),
+    }
+)
+
+#: Keys of tiles of masks that are drawn together: of all digits of at least as many as are split.
+MASK_KEYS = 16 if SIMULATED else 256
+
+#: Tiles of a mask that a block goes over where it draws a mask only to apply it.
+KEPT_TILES = 1 if SIMULATED else 16
 
 #: Threads of a block that goes over elements, and how many elements it takes.
 ELEMENT_THREADS, ELEMENTS = (4, 256) if SIMULATED else (256, 1024)

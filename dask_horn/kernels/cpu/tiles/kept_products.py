@@ -15,17 +15,9 @@ from numba import carray, types
 
 from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cpu.tiles.floats import add_floats, copy_floats, zero_floats
-from dask_horn.kernels.cpu.tiles.masked_tiles import (
-    DOT_ROWS,
-    MASK_COLUMNS,
-    MASK_ROWS,
-    MASK_WORDS,
-    QUARTERS,
-    TERM,
-    add_kept_rows,
-    kept_dots,
-)
+from dask_horn.kernels.cpu.tiles.masked_tiles import DOT_ROWS, TERM, add_kept_rows, kept_dots
 from dask_horn.kernels.cpu.tiles.pointers import at, pointer_to
+from dask_horn.kernels.masks import MASK_COLUMNS, MASK_ROWS, MASK_WORDS, QUARTERS
 from dask_horn.kernels.rounding import ceil_div, round_up
 
 # Rows of the weight that stay in the first cache while the batch passes by.

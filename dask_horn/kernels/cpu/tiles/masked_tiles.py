@@ -1,10 +1,9 @@
 """Sums of which a bit decides, term by term, whether it is added: DropConnect's inner loops.
 
-A mask is kept in tiles of MASK_ROWS × MASK_COLUMNS weights, MASK_WORDS words of 32 bits each. Row i
-and column j of a tile have, in word ``j % MASK_WORDS``, the bit ``4 i + j // MASK_WORDS`` below the
-highest one: so a vector of words, shifted left, has at its lanes' signs the mask of as many
-neighbouring columns, and processors read "masked by the sign" or blend by it at the cost of a plain
-read. The bits' places, and the order of all sums, are the same for every length of vectors.
+`dask_horn.kernels.masks` tells where the bits of a mask stand: so that a vector of words, shifted
+left, has at its lanes' signs the mask of as many neighbouring columns, and processors read "masked
+by the sign" or blend by it at the cost of a plain read. The bits' places, and the order of all
+sums, are the same for every length of vectors.
 """
 
 from __future__ import annotations
@@ -29,11 +28,8 @@ from dask_horn.kernels.cpu.tiles.vectors import (
     spread,
     store,
 )
+from dask_horn.kernels.masks import MASK_COLUMNS, MASK_WORDS, QUARTERS
 
-#: Rows and columns of a tile of the mask, and the words that hold it.
-MASK_ROWS, MASK_COLUMNS, MASK_WORDS = 8, 64, 16
-#: Bits of a word that one row has.
-QUARTERS = MASK_COLUMNS // MASK_WORDS
 #: Rows that `kept_dots` does together.
 DOT_ROWS = 4
 #: Numbers of a term of `add_kept_rows`.
