@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from dask_horn.data import Targets
-from dask_horn.kernels.device import Machine, Steps, Window, device
+from dask_horn.kernels.device import Machine, Steps, Window
+from dask_horn.kernels.device import device as device_of
 from dask_horn.model.calibration import check_temperature, pool_logs
+from dask_horn.model.devices import check_usable
 from dask_horn.model.parts import ModelParts
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
@@ -46,6 +48,8 @@ class Model(ModelParts, Predictor):
         returns one by name, such as ``"batch_norm_1/mean"``. Empty for other networks.
     device : str, default "cpu"
         Device that the model was trained on.
+    predicts_on : str, default "cpu"
+        Device that predicts; `on` chooses another one. It is not saved.
 
     Raises
     ------
@@ -76,6 +80,24 @@ class Model(ModelParts, Predictor):
     def _sampled(self, draws: Draws) -> Model:
         first_sampled(self.network)  # raises before any work
         return _SampledModel(**self.__getstate__(), draws=draws)
+
+    def on(self, device: str) -> Self:
+        """Return the same model, which predicts on a device.
+
+        Predictions differ between devices by rounding. Of a model that averages over draws of its
+        masks, the layers before the first such mask are done there.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda"}
+
+        Raises
+        ------
+        ValueError
+            If this process cannot use the device, or it lacks a layer's kernels.
+        """
+        check_usable(device, self.network)
+        return replace(self, predicts_on=device)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
         """Return a parameter tensor such as ``"dense_1/W"``, or a statistic: a read-only view."""
@@ -126,16 +148,16 @@ class Model(ModelParts, Predictor):
         with self._lock:
             if self._idle.get(dtype):
                 return self._idle[dtype].pop()
-        cpu = device("cpu")
+        own = device_of(self.predicts_on)
         program = prediction_program(
             self.network,
             self.statistics,
-            device=cpu,
+            device=own,
             batch_size=PREDICTION_BATCH,
             sample_dtype=dtype,
             n_layers=n_layers,
         )
-        machine = cpu.machine([program], self.standardizer)
+        machine = own.machine([program], self.standardizer)
         machine.load([self.parameters])
         return machine
 
@@ -217,6 +239,10 @@ class Ensemble(Predictor):
         object.__setattr__(self, "network", self.members[0].network)
         object.__setattr__(self, "targets", self.members[0].targets)
         check_temperature(self.temperature, self.targets.kind)
+
+    def on(self, device: str) -> Self:
+        """Return the same ensemble, whose members predict on a device; see `Model.on`."""
+        return replace(self, members=tuple(member.on(device) for member in self.members))
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)

@@ -1,4 +1,4 @@
-"""What a trained model consists of: all that is saved, and nothing of how it predicts."""
+"""What a trained model consists of, and nothing of how it predicts."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class ModelParts:
     temperature: float = 1.0
     statistics: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     device: str = "cpu"
+    predicts_on: str = "cpu"
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature, self.targets.kind)

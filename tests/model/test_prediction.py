@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 from dask_horn.data import write_samples
 from dask_horn.errors import ChunkReadError
+from dask_horn.kernels.device import device
 from tests.model.untrained import (
     KINDS,
     MAKERS,
@@ -151,3 +152,21 @@ def test_pickles_predict_the_same(make):
     model.predict(X)  # has an execution of its own by now
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+@pytest.mark.gpu
+@MAKERS
+def test_a_gpu_predicts_the_same_but_for_rounding(make):
+    model = make()
+    own, x = model.on("cuda"), X[:9]
+    assert_allclose(own.predict_proba(x), model.predict_proba(x), atol=2e-6)
+    np.testing.assert_array_equal(own.predict_proba(x[4:6]), own.predict_proba(x)[4:6])
+
+
+def test_a_device_that_cannot_predict_is_told():
+    model = make_model()
+    with pytest.raises(ValueError, match="device must be one of .*, got 'tpu'"):
+        model.on("tpu")
+    if device("cuda").state().missing:
+        with pytest.raises(ValueError, match="device='cuda': this process cannot use it"):
+            model.on("cuda")
