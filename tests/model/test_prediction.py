@@ -165,7 +165,7 @@ def test_a_gpu_predicts_the_same_but_for_rounding(make):
 
 def test_a_device_that_cannot_predict_is_told():
     model = make_model()
-    with pytest.raises(ValueError, match="device must be one of .*, got 'tpu'"):
+    with pytest.raises(ValueError, match=r"device must be one of .*, got 'tpu'"):
         model.on("tpu")
     if device("cuda").state().missing:
         with pytest.raises(ValueError, match="device='cuda': this process cannot use it"):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels import opcodes as op
-from dask_horn.kernels.cuda.columns import N_TILE_COLUMNS
+from dask_horn.kernels.cuda.columns import FIRST, N_TILE_COLUMNS, ROW, SECOND, SUBMODEL
 from dask_horn.kernels.cuda.compile import KERNELS, Kernel
 from dask_horn.kernels.cuda.library import Product
 from dask_horn.kernels.program import Operation, Program
@@ -91,29 +91,24 @@ class Programs:
 
     def operation(self, submodel: int, i: int) -> Operation:
         """Return what operation i of a sub-model is, without its operands."""
-        row = self.rows[submodel, i]
-        n_in, n_out, rows = (int(row[column]) for column in (op.N_IN, op.N_OUT, op.ROWS))
-        sizes = tuple(int(size) for size in row[op.SIZES :])
-        return Operation(self.name(i), n_in, n_out, rows, sizes)
+        row = self.rows[submodel, i].tolist()
+        sizes = tuple(row[op.SIZES :])
+        return Operation(self.name(i), row[op.N_IN], row[op.N_OUT], row[op.ROWS], sizes)
 
     def launch(self, name: str, i: int, submodels: Sequence[int] | None = None) -> Launch:
         """Return the launch of a kernel that does operation i of some sub-models, or of all."""
         kernel = KERNELS[name]
         chosen = self.every if submodels is None else submodels
-        tables = [
-            _grid(submodel, i, *kernel.tiling(self.operation(submodel, i), self.batch_size))
-            for submodel in chosen
-        ]
-        return Launch(kernel, np.concatenate(tables))
-
-
-def _grid(submodel: int, row: int, n_down: int, n_across: int) -> NDArray[np.int32]:
-    """Return the tiles of one operation of one sub-model."""
-    tiles = np.empty((n_down, n_across, N_TILE_COLUMNS), np.int32)
-    tiles[..., :2] = submodel, row
-    tiles[..., 2] = np.arange(n_down)[:, None]
-    tiles[..., 3] = np.arange(n_across)
-    return tiles.reshape(-1, N_TILE_COLUMNS)
+        operations = [self.operation(submodel, i) for submodel in chosen]
+        grids = {one: kernel.tiling(one, self.batch_size) for one in set(operations)}
+        down, across = np.array([grids[one] for one in operations]).T
+        counts = down * across
+        first, n_across = np.repeat(np.cumsum(counts) - counts, counts), np.repeat(across, counts)
+        number = np.arange(counts.sum()) - first
+        tiles = np.empty((number.size, N_TILE_COLUMNS), np.int32)
+        tiles[:, SUBMODEL], tiles[:, ROW] = np.repeat(chosen, counts), i
+        tiles[:, FIRST], tiles[:, SECOND] = np.divmod(number, n_across)
+        return Launch(kernel, tiles)
 
 
 #: Writes the work of operation i, and of as many as it does at once: returns it, and how many.

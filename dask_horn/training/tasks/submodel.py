@@ -68,8 +68,13 @@ def _trained(
     """Train them, in a function of its own: when it returns the device's memory is free."""
     began = time.perf_counter()
     trainings = [_Training.plan(spec, which) for which in ids]
-    programs = [one.program(own) for one in trainings]
-    machine = own.machine(programs, spec.standardizer, spec.precision)
+    programs: dict[tuple[tuple[str, float], ...], Program] = {}  # one for all of a size
+    for one in trainings:
+        if one.shares not in programs:
+            programs[one.shares] = one.program(own)
+    machine = own.machine(
+        [programs[one.shares] for one in trainings], spec.standardizer, spec.precision
+    )
     machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)
     ends = machine.parameters()
@@ -111,14 +116,18 @@ class _Training:
         rates = spec.rates(which.round, steps_of(spec, partition, which))
         return cls(spec, which, partition, rates)
 
+    @property
+    def shares(self) -> tuple[tuple[str, float], ...]:
+        """Its share of each divided axis: all that its program depends on."""
+        return tuple(self.partition.fractions(self.which.submodel).items())
+
     def program(self, device: Device) -> Program:
         """Write its program for a device."""
         spec, submodel = self.spec, self.which.submodel
-        fractions = self.partition.fractions(submodel)
         return training_program(
             spec.network,
             self.partition.table_of(spec.network.parameters, submodel),
-            submodel_scales(spec.network, fractions, spec.hidden_exponent),
+            submodel_scales(spec.network, dict(self.shares), spec.hidden_exponent),
             device=device,
             batch_size=spec.batch_size,
             sample_dtype=spec.samples.decoded_dtype,
