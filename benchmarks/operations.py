@@ -6,7 +6,7 @@ This is the only module of the benchmarks that knows more of dask_horn than its 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "Operation",
     "Ran",
     "Step",
+    "cuda_kernels",
     "device_missing",
     "has_avx512",
     "load_kernels",
@@ -274,3 +275,14 @@ def has_avx512() -> bool:
 def load_kernels() -> None:
     """Compile or load what a worker needs for a dense network with dropout."""
     _DEVICE.warm_up(_KERNELS)
+
+
+def cuda_kernels(capability: tuple[int, int]) -> Iterator[tuple[str, int, str]]:
+    """Yield the name, the threads of a block and the PTX of every CUDA kernel."""
+    device("cuda")  # registers them
+    from dask_horn.kernels.cuda import driver
+    from dask_horn.kernels.cuda.compile import KERNELS
+
+    for kernel in KERNELS.values():
+        ptx = driver.to_ptx(kernel.function, kernel.signature, capability)
+        yield kernel.name, kernel.n_threads, ptx

@@ -76,7 +76,8 @@ def test_operations_share_a_work_space_behind_all_else():
     program = assembler.program(1)
     place, same = program.rows[:, op.WORK]
     assert place == same >= last + 10
-    assert device.work_size(large, 4) > device.work_size(small, 4)
+    if device.name == "cpu":  # on others these two may need none
+        assert device.work_size(large, 4) > device.work_size(small, 4)
     assert program.arena_size >= place + device.work_size(large, 4)
 
 

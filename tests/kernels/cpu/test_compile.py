@@ -14,7 +14,7 @@ from filelock import FileLock
 from dask_horn.kernels import compile as compiling
 from dask_horn.kernels.compile import Compiled, ready
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 # Trains a line through a few points, and says which functions came from the cache.
 TRAIN = """
