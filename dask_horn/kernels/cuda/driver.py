@@ -27,8 +27,9 @@ from dask_horn.kernels.device import DeviceState
 #: Whether kernels are simulated.
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 
-# Of a GPU's free memory, what is left alone: the driver, the library's work space, fragments.
-_SPARED = 0.1
+# Of a GPU's free memory: what is left alone, for the driver, the library's work space and fragments;
+# and what keeps blocks of samples that come again in later windows and rounds.
+_SPARED, _RESIDENT = 0.1, 0.25
 
 #: What brings the packages that a GPU needs.
 INSTALL = 'pip install "dask-horn[cuda13]" (or cuda12, where the driver is older)'
@@ -50,7 +51,12 @@ def state() -> DeviceState:
     model = name.decode() if isinstance(name, bytes) else str(name)
     driver = ".".join(map(str, cuda.cudadrv.driver.driver.get_version()))
     versions = f"driver for CUDA {driver}, numba-cuda {importlib.metadata.version('numba-cuda')}"
-    return DeviceState("cuda", f"{model} ({versions})", int(free * (1 - _SPARED)))
+    return DeviceState("cuda", f"{model} ({versions})", int(free * (1 - _SPARED - _RESIDENT)))
+
+
+def resident_bytes() -> int:
+    """Return the bytes of blocks that may stay on the device, besides what programs take."""
+    return int((state().memory or 0) * _RESIDENT / (1 - _SPARED - _RESIDENT))
 
 
 def _missing() -> str:

@@ -34,9 +34,6 @@ _ALIGNMENT = 64  # float32 elements: two lines of the second cache
 # Steps that are recorded together: what is left over is recorded by single steps.
 _RECORDED_STEPS = 1 if driver.SIMULATED else 8
 
-# Share of the device's memory for blocks that come again in later windows and rounds.
-_RESIDENT_SHARE = 0.25
-
 
 class CudaDevice:
     """What CUDA's kernels need and offer; see `Device`."""
@@ -90,7 +87,7 @@ def resident_blocks() -> ResidentBlocks:
     """Return this process' blocks on the device."""
     global _resident
     if _resident is None:
-        _resident = ResidentBlocks(int(_RESIDENT_SHARE * (driver.state().memory or 0)))
+        _resident = ResidentBlocks(driver.resident_bytes())
     return _resident
 
 
