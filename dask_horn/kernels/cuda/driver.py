@@ -27,7 +27,7 @@ from dask_horn.kernels.device import DeviceState
 #: Whether kernels are simulated.
 SIMULATED = bool(numba.config.ENABLE_CUDASIM)
 
-# Of a GPU's free memory: what is left alone, for the driver, the library's work space and fragments;
+# Of a GPU's free memory: what is left alone, for the driver, the library and fragments;
 # and what keeps blocks of samples that come again in later windows and rounds.
 _SPARED, _RESIDENT = 0.1, 0.25
 
