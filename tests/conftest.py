@@ -55,10 +55,19 @@ def on_threads_and_cluster(request):
         request.getfixturevalue("client")
 
 
+def _missing_gpu():
+    """What keeps a GPU from being used, or the simulator; empty where nothing does."""
+    from dask_horn.kernels.device import device
+
+    return device("cuda").state().missing
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items):
     for item in items:
         if "client" in getattr(item, "fixturenames", ()):
             item.add_marker("cluster")
+        if item.get_closest_marker("gpu") and _missing_gpu():
+            item.add_marker(pytest.mark.skip(reason=_missing_gpu()))
         if numba.config.ENABLE_CUDASIM:  # kernels in Python warn of what a GPU does silently
             item.add_marker(pytest.mark.filterwarnings("ignore::RuntimeWarning"))

@@ -64,8 +64,10 @@ def target() -> tuple[str, str, str]:
 
 
 @functools.cache
-def cache_folder(device: str = "cpu") -> Path:
+def cache_folder(device: str = "cpu", versions: str = "") -> Path:
     """Folder of a device's machine code: named by the kernels' sources, numba's version, the CPU.
+
+    And by the versions of what else makes that code.
 
     It lies in ``NUMBA_CACHE_DIR`` where that is set (on a cluster whose home folders are shared,
     set it to a local disk), else in the user's cache folder.
@@ -81,7 +83,7 @@ def cache_folder(device: str = "cpu") -> Path:
         *sorted(here.glob(f"{device}/**/*.py")),
     ]:
         digest.update(source.read_bytes())
-    digest.update(numba.__version__.encode())
+    digest.update(f"{numba.__version__} {versions}".encode())
     digest.update(repr(target()).encode())
     folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
     try:

@@ -29,7 +29,7 @@ TYPES: dict[str, Any] = {
     "row_losses": types.float32[:, ::1],  # (s, rows of a batch)
     "samples": None,  # rows of all windows, of the kernel's own dtype
     "targets": types.float32[::1],
-    "order": types.int64[::1],  # rows of the windows, sub-model after sub-model
+    "order": types.int32[::1],  # rows of the windows, sub-model after sub-model
     "first_steps": types.int64[::1],  # (s + 1,): where each sub-model's steps begin …
     "starts": types.int64[::1],  # … in these: where each step's entries begin in `order`
     "batches": types.int64[::1],  # how many they are

@@ -61,7 +61,7 @@ def resident_bytes() -> int:
 
 def _missing() -> str:
     """Tell what keeps kernels from running here; empty where nothing does."""
-    for package in ("numba-cuda", "nvmath-python"):
+    for package in ("numba-cuda", "cuda-core", "nvmath-python"):
         try:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -96,14 +96,20 @@ def compiled(function: Callable[..., None], signature: Any) -> Any:
     """Compile a kernel for this process' GPU, or load it from the cache."""
     if SIMULATED:
         return cuda.jit(function)
-    with _configured(CACHE_DIR=str(cache_folder("cuda"))):
-        return cuda.jit(signature, cache=True)(function)
+    packages = ("numba-cuda", "cuda-core")
+    versions = " ".join(importlib.metadata.version(package) for package in packages)
+    with _configured(CACHE_DIR=str(cache_folder("cuda", versions))):
+        # Without link-time optimization: what PTX shows is what runs.
+        native = cuda.jit(signature, cache=True, lto=False)(function)
+    # Now, and not by a first launch, which may be one that is only recorded.
+    next(iter(native.overloads.values())).bind()
+    return native
 
 
 def launch(
     native: Any, n_blocks: int, n_threads: int, stream: Any, arguments: Sequence[Any]
 ) -> None:
-    """Launch a compiled kernel on a stream, or record it there."""
+    """Launch a compiled kernel on a stream, or record it where that is being recorded."""
     if SIMULATED:
         native[n_blocks, n_threads](*arguments)
         return
@@ -149,10 +155,15 @@ def new_stream() -> Any:
     return device.create_stream()
 
 
+@functools.cache
+def copy_stream() -> Any:
+    """Return the stream of all copies of samples: one, so that they come after one another."""
+    return new_stream()
+
+
 def handle_of(stream: Any) -> int:
-    """Return the address by which libraries know a stream, or one that is being recorded."""
-    own = getattr(stream, "stream", stream)
-    return int(own.handle)
+    """Return the address by which libraries know a stream."""
+    return int(stream.handle)
 
 
 def upload(array: NDArray[Any], stream: Any) -> Any:
@@ -167,13 +178,12 @@ def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:
     return cuda.device_array(shape, dtype)
 
 
-def zeros(size: int, dtype: Any, stream: Any) -> Any:
-    """Return device memory that is all zeros."""
+def clear(array: Any, stream: Any) -> None:
+    """Fill device memory with zeros."""
     if SIMULATED:
-        return cuda.to_device(np.zeros(size, dtype))
-    found = cuda.device_array(size, dtype)
-    cuda.cudadrv.driver.device_memset(found, 0, found.nbytes, stream=stream)
-    return found
+        array.copy_to_device(np.zeros(array.shape, array.dtype))
+    else:
+        cuda.cudadrv.driver.device_memset(array, 0, array.nbytes, stream=stream)
 
 
 def pinned(size: int, dtype: Any) -> NDArray[Any]:
@@ -203,8 +213,11 @@ def recorded(stream: Any, work: Callable[[Any], None]) -> Callable[[], None]:
         return lambda: work(stream)
     builder = stream.create_graph_builder()
     builder.begin_building()
-    work(builder)
-    graph = builder.end_building().complete()
+    try:
+        work(stream)
+        graph = builder.end_building().complete()
+    finally:
+        builder.close()
     return lambda: graph.launch(stream)
 
 

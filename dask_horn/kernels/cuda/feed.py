@@ -1,12 +1,13 @@
 """Windows of samples on the device, and the steps that are taken with them.
 
-There are two feeds for a machine: while one is trained on, the other is filled. The memory of each
-stays where it is for as long as it is large enough, so that what is recorded finds it again.
+A machine has two feeds: while one is trained on, the other is filled. The memory of each stays
+where it is for as long as it is large enough, so that what is recorded finds it again.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from dask_horn.kernels.cuda import driver
 from dask_horn.kernels.device import Steps, Window
 
+_SPARE = 1.25  # memory that is asked for, over what is needed: the next window may be longer
+
 _Key = tuple[int, int, tuple[int, ...]]
 
 
@@ -23,32 +26,45 @@ class ResidentBlocks:
     """Blocks that are on the device already, for as long as their chunks are in host memory.
 
     A block is known by the memory that it is a view of: decoded chunks are cached, and never
-    change. What comes first stays: of samples that are passed through again and again, the least
-    recently used would be the next ones wanted.
+    change. It is kept when it comes a second time, for it may come no more; and what comes first
+    stays: of samples that are passed through again and again, the least recently used would be the
+    next ones wanted.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._blocks: dict[_Key, Any] = {}
+        self._blocks: dict[_Key, Any] = {}  # None where a block has come once
         self._n_bytes = 0
+        # Chunks die in any thread; memory of the device is given back in one that uses it.
+        self._gone: deque[_Key] = deque()
 
     def get(self, block: NDArray[Any]) -> Any:
         """Return a block as it lies on the device, flat; None where it does not."""
+        self._forget_gone()
         return self._blocks.get(_key(block))
 
     def takes(self, block: NDArray[Any]) -> bool:
-        """Tell whether there is room for a block, whose memory nobody will write to."""
-        return not _owner(block).flags.writeable and self._n_bytes + block.nbytes <= self.max_bytes
+        """Note that a block has come, and tell whether it is to be kept."""
+        self._forget_gone()
+        owner, key = _owner(block), _key(block)
+        if owner.flags.writeable:  # somebody may write to it
+            return False
+        if key not in self._blocks:
+            self._blocks[key] = None
+            weakref.finalize(owner, self._gone.append, key).atexit = False
+            return False
+        return self._n_bytes + block.nbytes <= self.max_bytes
 
     def keep(self, block: NDArray[Any], on_device: Any) -> None:
-        """Keep a block's copy."""
-        key = _key(block)
-        self._blocks[key] = on_device
+        """Keep the copy of a block that has come before."""
+        self._blocks[_key(block)] = on_device
         self._n_bytes += block.nbytes
-        weakref.finalize(_owner(block), self._drop, key)
 
-    def _drop(self, key: _Key) -> None:
-        self._n_bytes -= self._blocks.pop(key).nbytes
+    def _forget_gone(self) -> None:
+        while self._gone:
+            on_device = self._blocks.pop(self._gone.popleft(), None)
+            if on_device is not None:
+                self._n_bytes -= on_device.nbytes
 
 
 def _owner(block: NDArray[Any]) -> NDArray[Any]:
@@ -70,14 +86,9 @@ class Feed:
         self.arrays: dict[str, Any] = {}
         #: Changes whenever an array has moved.
         self.version = 0
+        #: Where each window begins.
         self.first_rows: list[int] = []
         self._pinned: dict[str, NDArray[Any]] = {}
-
-    def put(self, name: str, values: NDArray[Any], stream: Any) -> None:
-        """Copy an array to its place."""
-        place = self._place(name, values.size, values.dtype)
-        if values.size:
-            place[: values.size].copy_to_device(values, stream=stream)
 
     def put_windows(self, windows: Sequence[Window], resident: ResidentBlocks, stream: Any) -> None:
         """Copy windows to the device, one after the other."""
@@ -86,42 +97,75 @@ class Feed:
         self._put_blocks("samples", [b for w in windows for b in w.samples], resident, stream)
         self._put_blocks("targets", [b for w in windows for b in w.targets], resident, stream)
 
+    def put_steps(self, steps: Sequence[Steps], stream: Any) -> NDArray[np.int64]:
+        """Copy the sub-models' steps to the device; return where each one's begin, and the end."""
+        first_entries = np.cumsum([0, *(own.order.size for own in steps)])
+        first_steps = np.cumsum([0, *(own.rates.size for own in steps)])
+        order = self._host("order", int(first_entries[-1]), np.int32)
+        for own, start in zip(steps, first_entries, strict=False):
+            place = order[start : start + own.order.size]
+            np.add(own.order, self.first_rows[own.window], out=place, casting="unsafe")
+        self._send("order", order, stream)
+        starts = [own.starts[:-1] + first for own, first in zip(steps, first_entries, strict=False)]
+        self._put("starts", np.concatenate(starts), stream)
+        self._put("batches", np.concatenate([np.diff(own.starts) for own in steps]), stream)
+        self._put("rates", np.concatenate([own.rates for own in steps]), stream)
+        self._put("first_steps", first_steps, stream)
+        self.place("losses", int(first_steps[-1]), np.float64)
+        return first_steps
+
+    def place(self, name: str, size: int, dtype: Any) -> Any:
+        """Return memory of the device for at least so many elements."""
+        place = self.arrays.get(name)
+        if place is None or place.size < size or place.dtype != dtype:
+            self.arrays[name] = place = driver.empty(max(int(_SPARE * size), 1), dtype)
+            self.version += 1
+        return place
+
+    def _put(self, name: str, values: NDArray[Any], stream: Any) -> None:
+        host = self._host(name, values.size, values.dtype)
+        host[:] = values
+        self._send(name, host, stream)
+
+    def _send(self, name: str, host: NDArray[Any], stream: Any) -> None:
+        """Copy pinned memory to its place: it must not change before that is done."""
+        place = self.place(name, host.size, host.dtype)
+        if host.size:
+            place[: host.size].copy_to_device(host, stream=stream)
+
     def _put_blocks(
         self, name: str, blocks: Sequence[NDArray[Any]], resident: ResidentBlocks, stream: Any
     ) -> None:
         """Copy blocks side by side: from where they lie on the device, else from the host."""
         if not blocks:
             return
-        size = sum(block.size for block in blocks)
-        place = self._place(name, size, blocks[0].dtype)
-        host = self._host(name, size, blocks[0].dtype)
-        for start, block in zip(_starts(blocks), blocks, strict=True):
+        dtype = blocks[0].dtype
+        place = self.place(name, sum(block.size for block in blocks), dtype)
+        known = [resident.get(block) for block in blocks]
+        sizes = [block.size for block, own in zip(blocks, known, strict=True) if own is None]
+        host, filled = self._host(name, sum(sizes), dtype), 0
+        for start, block, on_device in zip(_starts(blocks), blocks, known, strict=True):
             own = place[start : start + block.size]
-            known = resident.get(block)
-            if known is not None:
-                own.copy_to_device(known, stream=stream)
+            if on_device is not None:
+                own.copy_to_device(on_device, stream=stream)
                 continue
-            host[start : start + block.size] = block.ravel()
-            own.copy_to_device(host[start : start + block.size], stream=stream)
+            copy = host[filled : filled + block.size]
+            copy[:] = block.ravel()
+            filled += block.size
+            own.copy_to_device(copy, stream=stream)
             if resident.takes(block):
-                copy = driver.empty(block.size, block.dtype)
-                copy.copy_to_device(own, stream=stream)
-                resident.keep(block, copy)
-
-    def _place(self, name: str, size: int, dtype: Any) -> Any:
-        """Return memory of the device for at least so many elements."""
-        place = self.arrays.get(name)
-        if place is None or place.size < size or place.dtype != dtype:
-            self.arrays[name] = place = driver.empty(max(size, 1), dtype)
-            self.version += 1
-        return place
+                kept = driver.empty(block.size, dtype)
+                kept.copy_to_device(own, stream=stream)
+                resident.keep(block, kept)
 
     def _host(self, name: str, size: int, dtype: Any) -> NDArray[Any]:
-        """Return pinned memory likewise; the device has read what was there before."""
+        """Return pinned memory of this size; the device has read what was there before."""
         host = self._pinned.get(name)
         if host is None or host.size < size or host.dtype != dtype:
-            self._pinned[name] = host = driver.pinned(max(size, 1), dtype)
-        return host
+            if size == 0:
+                return np.empty(0, dtype)
+            self._pinned[name] = host = driver.pinned(int(_SPARE * size), dtype)
+        return host[:size]
 
 
 def _starts(blocks: Sequence[NDArray[Any]]) -> Iterator[int]:
@@ -129,17 +173,3 @@ def _starts(blocks: Sequence[NDArray[Any]]) -> Iterator[int]:
     for block in blocks:
         yield start
         start += block.size
-
-
-def step_arrays(steps: Sequence[Steps], first_rows: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """Return what kernels read of all sub-models' steps, by name, one after the other."""
-    first_entries = np.cumsum([0, *(own.order.size for own in steps)])
-    return {
-        "order": np.concatenate([own.order + first_rows[own.window] for own in steps]),
-        "first_steps": np.cumsum([0, *(own.rates.size for own in steps)]),
-        "starts": np.concatenate(
-            [own.starts[:-1] + first for own, first in zip(steps, first_entries, strict=False)]
-        ),
-        "batches": np.concatenate([np.diff(own.starts) for own in steps]),
-        "rates": np.concatenate([own.rates for own in steps]).astype(np.float64),
-    }

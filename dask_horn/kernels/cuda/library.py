@@ -11,7 +11,7 @@ NVIDIA, "cuBLAS", sections 2.1.5, "Results reproducibility", and 2.1.11, "Thread
 
 from __future__ import annotations
 
-import weakref
+import functools
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,6 +87,24 @@ class Library(Protocol):
         """Do one on a stream, or record it there."""
 
 
+@functools.cache
+def _opened() -> tuple[Any, int]:
+    """Load the library; return it, and this process' handle."""
+    from nvmath.bindings import cublas
+
+    return cublas, cublas.create()
+
+
+@functools.cache
+def missing_library() -> str:
+    """Tell what keeps the library from being loaded; empty where nothing does."""
+    try:
+        _opened()
+    except (ImportError, RuntimeError, OSError) as error:
+        return f"cuBLAS cannot be loaded ({error}); {driver.INSTALL}"
+    return ""
+
+
 class Cublas:
     """cuBLAS, for one machine; see `Library`.
 
@@ -94,22 +112,21 @@ class Cublas:
     ----------
     precision : str
         One of `PRECISIONS`.
+
+    Raises
+    ------
+    MissingKernelError
+        If the library cannot be loaded.
     """
 
     def __init__(self, precision: str) -> None:
-        try:
-            from nvmath.bindings import cublas
-        except ImportError as error:
-            raise MissingKernelError(
-                f"products of this size are cuBLAS's, which cannot be loaded ({error}); "
-                f"{driver.INSTALL}"
-            ) from error
-        self._cublas = cublas
-        self._handle = cublas.create()
-        weakref.finalize(self, cublas.destroy, self._handle)
+        missing = missing_library()
+        if missing:
+            raise MissingKernelError(f"products of this size are a library's: {missing}")
+        self._cublas, self._handle = _opened()
         # A work space of its own: else the library allocates one, which cannot be recorded.
         self._work = driver.empty(_WORK_BYTES, np.uint8)
-        kind = cublas.ComputeType
+        kind = self._cublas.ComputeType
         self._compute = {
             "float32": kind.COMPUTE_32F,
             "tf32": kind.COMPUTE_32F_FAST_TF32,

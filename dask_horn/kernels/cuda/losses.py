@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import float32, int32
+from numba import float32
 
 from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cuda.columns import CAPACITY
@@ -58,17 +58,14 @@ def _top_of_lanes(buffer: Any, own: Any, lane: Any, value: Any) -> Any:
 
 
 @inlined
-def _n_counted(arena: Any, counted: Any, n_rows: Any, t: Any, buffer: Any) -> Any:
+def _n_counted(arena: Any, counted: Any, n_rows: Any, t: Any) -> Any:
     """How many rows of the batch count, at least 1: every block finds out for itself."""
-    n = 0
-    for r in range(t, n_rows, _THREADS):
-        if arena[counted + r] != _ZERO:
-            n += 1
-    buffer[t] = n
-    cuda.syncthreads()
     total = 0
-    for k in range(_THREADS):
-        total += buffer[k]
+    for first in range(0, n_rows, _THREADS):
+        counts = 0
+        if first + t < n_rows and arena[counted + first + t] != _ZERO:
+            counts = 1
+        total += cuda.syncthreads_count(counts)
     return max(total, 1)
 
 
@@ -79,10 +76,9 @@ def cross_entropy(tiles: Any, rows: Any, counters: Any, arena: Any, row_losses: 
     if counters[s, BATCH] == 0:
         return
     sums = cuda.shared.array((LANE_ROWS, LANES), float32)
-    counts = cuda.shared.array(_THREADS, int32)
     row = rows[s, i]
     width, n_rows = row[N_OUT], counters[s, BATCH] * row[ROWS]
-    n_counted = _n_counted(arena, row[E], n_rows, t, counts)
+    n_counted = _n_counted(arena, row[E], n_rows, t)
     own, lane = t // LANES, t % LANES
     r = tiles[cuda.blockIdx.x, 2] * LANE_ROWS + own
     exists = r < counters[s, CAPACITY] * row[ROWS]
@@ -155,10 +151,9 @@ def _by_outputs(name: str, loss_of: Callable[..., Any]) -> None:
         if counters[s, BATCH] == 0:
             return
         sums = cuda.shared.array((LANE_ROWS, LANES), float32)
-        counts = cuda.shared.array(_THREADS, int32)
         row = rows[s, i]
         width, n_rows = row[N_OUT], counters[s, BATCH] * row[ROWS]
-        n_counted = _n_counted(arena, row[E], n_rows, t, counts)
+        n_counted = _n_counted(arena, row[E], n_rows, t)
         inverse, delta = (
             _ONE / (np.float32(n_counted) * np.float32(width)),
             constants[s, row[CONSTANT]],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from dask_horn.kernels import cuda
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cuda import columns, driver
 from dask_horn.kernels.cuda.compile import KERNELS
-from dask_horn.kernels.cuda.feed import Feed, ResidentBlocks, step_arrays
-from dask_horn.kernels.cuda.library import Cublas, Product
+from dask_horn.kernels.cuda.feed import Feed, ResidentBlocks
+from dask_horn.kernels.cuda.library import Cublas, Product, missing_library
 from dask_horn.kernels.cuda.lowering import WORK_SIZES, Launch, Programs, fused, lowered, offered
 from dask_horn.kernels.device import (
     PRECISIONS,
@@ -45,8 +47,11 @@ class CudaDevice:
     precisions = PRECISIONS
 
     def state(self) -> DeviceState:
-        """Ask the driver, once in a process."""
-        return driver.state()
+        """Ask the driver, and for the library, once in a process."""
+        found = driver.state()
+        if driver.SIMULATED or found.missing:
+            return found
+        return replace(found, missing=missing_library())
 
     def offers(self, kernel: str) -> bool:
         """Tell whether there is a way to do it."""
@@ -80,31 +85,43 @@ class CudaDevice:
 
 DEVICE: Device = CudaDevice()
 
-_resident: ResidentBlocks | None = None
 
-
-def resident_blocks() -> ResidentBlocks:
+@functools.cache
+def _resident_blocks() -> ResidentBlocks:
     """Return this process' blocks on the device."""
-    global _resident
-    if _resident is None:
-        _resident = ResidentBlocks(driver.resident_bytes())
-    return _resident
+    return ResidentBlocks(driver.resident_bytes())
+
+
+# Feeds of machines that are gone: their memory serves the next ones.
+_idle_feeds: list[Feed] = []
+
+
+def _take_feeds(machine: object) -> list[Feed]:
+    """Return two feeds for a machine, until it is gone."""
+    feeds = [_idle_feeds.pop() if _idle_feeds else Feed() for _ in range(2)]
+    weakref.finalize(machine, _idle_feeds.extend, list(feeds)).atexit = False
+    return feeds
 
 
 @dataclass(eq=False)
 class _Run:
-    """Steps that are being taken with what is in a feed; see `Pending`."""
+    """Steps that are being taken with what is in a feed."""
 
-    machine: CudaMachine
     feed: Feed
     first_steps: NDArray[np.int64]
     found: list[NDArray[np.float64]] | None = None
 
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    """A run of a machine, which does not know who waits for it; see `Pending`."""
+
+    machine: CudaMachine
+    run: _Run
+
     def losses(self) -> list[NDArray[np.float64]]:
         """Wait for the device; when asked again, return the same."""
-        if self.found is None:
-            self.found = self.machine.finish(self.feed, self.first_steps)
-        return self.found
+        return self.machine.finish(self.run)
 
 
 class CudaMachine:
@@ -124,23 +141,29 @@ class CudaMachine:
     """
 
     def __init__(self, programs: Sequence[Program], scaling: Scaling, precision: str) -> None:
-        self._each = programs
-        self._programs = Programs.of(programs)
-        self._stream, self._copies = driver.new_stream(), driver.new_stream()
-        work = [self._programs.launch("advance", 0), *lowered(self._programs)]
-        self._work = [_Ready.of(one, self._stream) for one in work]
-        has_products = any(isinstance(one, Product) for one in work)
-        self._library = Cublas(precision) if has_products else None
-        self._feeds = [Feed(), Feed()]
-        self._last: _Run | None = None
-        # By feed and number of steps; with the version of the feed.
-        self._recorded: dict[tuple[Feed, int], tuple[int, Callable[[], None]]] = {}
-        self.memory: dict[str, Any] = {}
-        self._upload(rows=self._programs.rows, **_scaling_arrays(scaling))
+        with driver.lock:
+            self._each = programs
+            self._programs = Programs.of(programs)
+            self._stream = driver.new_stream()
+            work = [self._programs.launch("advance", 0), *lowered(self._programs)]
+            self._work = [_Ready.of(one, self._stream) for one in work]
+            has_products = any(isinstance(one, Product) for one in work)
+            self._library = Cublas(precision) if has_products else None
+            self._feeds = _take_feeds(self)
+            self._last: _Run | None = None
+            # By feed and number of steps; with the version of the feed.
+            self._recorded: dict[tuple[Feed, int], tuple[int, Callable[[], None]]] = {}
+            self.memory: dict[str, Any] = {}
+            self._upload(rows=self._programs.rows, **_scaling_arrays(scaling))
+            driver.wait(self._stream)
 
     def _upload(self, **arrays: NDArray[Any]) -> None:
+        """Copy arrays to where they were, or to new memory."""
         for name, array in arrays.items():
-            self.memory[name] = driver.upload(np.ascontiguousarray(array), self._stream)
+            if name in self.memory:
+                self.memory[name].copy_to_device(array, stream=self._stream)
+            else:
+                self.memory[name] = driver.upload(np.ascontiguousarray(array), self._stream)
 
     def load(
         self, parameters: Sequence[NDArray[np.float32]], keys: Sequence[int] | None = None
@@ -148,20 +171,12 @@ class CudaMachine:
         """Set the arenas up, and all that goes on from step to step."""
         with driver.lock:
             self._settle()
-            n = len(self._each)
-            arena = driver.zeros(int(self._programs.bases[-1]), np.float32, self._stream)
-            for base, program, own in zip(
-                self._programs.bases[:-1], self._each, parameters, strict=True
-            ):
-                for offset, values in ((0, own), *program.filled):
-                    first = int(base) + offset
-                    values = np.ascontiguousarray(values, np.float32)
-                    arena[first : first + values.size].copy_to_device(values, stream=self._stream)
-            self.memory["arena"] = arena
+            self._load_arenas(parameters)
+            n, first = len(self._each), self._each[0]
             counters = np.zeros((n, columns.N_COUNTERS), np.int64)
             counters[:, op.KEY] = np.asarray(0 if keys is None else keys, np.uint64).view(np.int64)
-            counters[:, columns.CAPACITY] = self._programs.batch_size
-            scalars = np.zeros((n, op.N_SCALARS + self._each[0].constants.size))
+            counters[:, columns.CAPACITY] = first.batch_size
+            scalars = np.zeros((n, op.N_SCALARS + first.constants.size))
             scalars[:, op.CLIP] = 1.0
             scalars[:, op.N_SCALARS :] = [program.constants for program in self._each]
             n_operations = self._programs.n_operations
@@ -172,35 +187,44 @@ class CudaMachine:
                 numbers=np.zeros((n, n_operations, columns.N_NUMBERS), np.float32),
                 row_losses=np.zeros((n, self._programs.loss_rows), np.float32),
             )
-            self._recorded = {}  # what was recorded reads the arrays of before
+            driver.wait(self._stream)  # what was copied is gone then
+
+    def _load_arenas(self, parameters: Sequence[NDArray[np.float32]]) -> None:
+        if "arena" not in self.memory:
+            self.memory["arena"] = driver.empty(int(self._programs.bases[-1]), np.float32)
+        arena = self.memory["arena"]
+        driver.clear(arena, self._stream)
+        bases = self._programs.bases[:-1]
+        for base, program, own in zip(bases, self._each, parameters, strict=True):
+            for offset, values in ((0, own), *program.filled):
+                first = int(base) + offset
+                values = np.ascontiguousarray(values, np.float32)
+                arena[first : first + values.size].copy_to_device(values, stream=self._stream)
 
     def stage(self, windows: Sequence[Window]) -> Feed:
         """Copy windows to the device, on a stream of their own: others may be trained on."""
         with driver.lock:
             feed = self._feeds[0]
             self._feeds.reverse()
-            if self._last is not None and self._last.feed is feed:
-                self._settle()
-            feed.put_windows(windows, resident_blocks(), self._copies)
+            self._settle_on(feed)
+            feed.put_windows(windows, _resident_blocks(), driver.copy_stream())
             return feed
 
-    def run(self, staged: Feed, steps: Sequence[Steps]) -> _Run:
+    def run(self, staged: Feed, steps: Sequence[Steps]) -> _Pending:
         """Begin to take the sub-models' steps; nothing waits for anything before they are done."""
         with driver.lock:
+            self._settle_on(staged)
+            first_steps = staged.put_steps(steps, driver.copy_stream())
             self._settle()
-            arrays = step_arrays(steps, staged.first_rows)
-            for name, values in arrays.items():
-                staged.put(name, values, self._stream)
-            staged.put("losses", np.zeros(arrays["rates"].size), self._stream)
-            self._last = _Run(self, staged, arrays["first_steps"])
+            self._last = _Run(staged, first_steps)
             longest = max(own.rates.size for own in steps)
             if longest:
                 self._take(staged, longest)
-            return self._last
+            return _Pending(self, self._last)
 
     def _take(self, feed: Feed, n_steps: int) -> None:
         """Launch so many steps: the last launch is the one that ends the last step."""
-        driver.follow(self._stream, self._copies)
+        driver.follow(self._stream, driver.copy_stream())
         many, single = divmod(n_steps, _RECORDED_STEPS)
         for n_together, n_times in ((_RECORDED_STEPS, many), (1, single)):
             if n_times:
@@ -213,11 +237,22 @@ class CudaMachine:
         """Return what takes so many steps, recorded unless it is."""
         version, replay = self._recorded.get((feed, n_steps), (-1, None))
         if replay is None or version != feed.version:
+            if not (self._recorded or driver.SIMULATED):
+                self._rehearse(feed)
             replay = driver.recorded(
                 self._stream, lambda stream: self._launch_steps(feed, n_steps, stream)
             )
             self._recorded[feed, n_steps] = feed.version, replay
         return replay
+
+    def _rehearse(self, feed: Feed) -> None:
+        """Launch all but the beginning of a step, so that all is loaded before it is recorded.
+
+        No sub-model has a step to take yet: kernels return, and the library's products leave
+        numbers where each step writes its own before it reads any.
+        """
+        for ready in self._work[1:]:
+            self._launch(ready, feed, self._stream)
 
     def _launch_steps(self, feed: Feed, n_steps: int, stream: Any) -> None:
         for _ in range(n_steps):
@@ -236,19 +271,20 @@ class CudaMachine:
         native = work.kernel.native()
         driver.launch(native, len(work.tiles), work.kernel.n_threads, stream, arguments)
 
-    def finish(self, feed: Feed, first_steps: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-        """Wait for the steps that are begun; return the losses of those that were taken."""
+    def finish(self, run: _Run) -> list[NDArray[np.float64]]:
+        """Wait for a run; return the losses of the steps that were taken."""
         with driver.lock:
-            driver.wait(self._stream)
-            counters = self.memory["counters"].copy_to_host()
-            losses = feed.arrays["losses"].copy_to_host()
-            taken = counters[:, columns.TAKEN].copy()
-            counters[:, [op.BATCH, columns.TAKEN, columns.STOPPED]] = 0
-            self.memory["counters"].copy_to_device(counters, stream=self._stream)
-            return [
-                losses[first : first + n].copy()
-                for first, n in zip(first_steps[:-1], taken, strict=True)
-            ]
+            if run.found is None:
+                driver.wait(self._stream)
+                counters = self.memory["counters"].copy_to_host()
+                losses = run.feed.arrays["losses"].copy_to_host()
+                taken = counters[:, columns.TAKEN].copy()
+                counters[:, [op.BATCH, columns.TAKEN, columns.STOPPED]] = 0
+                self._upload(counters=counters)
+                driver.wait(self._stream)
+                firsts = zip(run.first_steps[:-1], taken, strict=True)
+                run.found = [losses[first : first + n].copy() for first, n in firsts]
+            return run.found
 
     def outputs(self, staged: Feed, steps: Sequence[Steps]) -> list[NDArray[np.float32]]:
         """Run the steps, and fetch what they have stored."""
@@ -256,9 +292,10 @@ class CudaMachine:
             width = self._each[0].n_outputs
             per_batch = self._each[0].outputs_per_batch
             counts = [own.rates.size if per_batch else own.order.size for own in steps]
-            staged.put("outputs", np.zeros(sum(counts) * width, np.float32), self._stream)
+            self._settle_on(staged)
+            place = staged.place("outputs", sum(counts) * width, np.float32)
             self.run(staged, steps).losses()
-            whole = staged.arrays["outputs"].copy_to_host()
+            whole = place.copy_to_host()
             ends = np.cumsum(counts) * width
             parts = np.split(whole[: ends[-1]], ends[:-1])
             return [part.reshape(-1, width) for part in parts]
@@ -276,12 +313,17 @@ class CudaMachine:
     def _settle(self) -> None:
         """Wait for the steps that were begun last."""
         if self._last is not None:
-            self._last.losses()
+            self.finish(self._last)
+
+    def _settle_on(self, feed: Feed) -> None:
+        """Wait for them if they read what is in this feed."""
+        if self._last is not None and self._last.feed is feed:
+            self._settle()
 
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """Work with its table of tiles on the device."""
+    """Work with its table of tiles on the device, and its kernel compiled."""
 
     work: Launch | Product
     tiles: Any = None
@@ -291,6 +333,7 @@ class _Ready:
         """Bring the table there."""
         if isinstance(work, Product):
             return cls(work)
+        work.kernel.native()
         return cls(work, driver.upload(work.tiles, stream))
 
 

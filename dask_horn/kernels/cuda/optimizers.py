@@ -73,9 +73,9 @@ for _name, _rule in RULES.items():
     lowers(_name)(together)
 
 
-@kernel("clip:sums", _THREADS, _runs(NORM_ELEMENTS), serves=("clip",))
-def _clip_sums(tiles: Any, rows: Any, counters: Any, arena: Any) -> None:
-    """WORK ← the sums of the squares of the gradient A (N_OUT,), run by run, added in float64."""
+@kernel("clip:norms", _THREADS, _runs(NORM_ELEMENTS), serves=("clip",))
+def _clip_norms(tiles: Any, rows: Any, counters: Any, arena: Any) -> None:
+    """WORK ← the norms of runs of the gradient A (N_OUT,), whose squares are added in float64."""
     s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
     if counters[s, BATCH] == 0:
         return
@@ -91,21 +91,29 @@ def _clip_sums(tiles: Any, rows: Any, counters: Any, arena: Any) -> None:
         total = 0.0
         for k in range(_THREADS):
             total += sums[k]
-        arena[rows[s, i, WORK] + run] = np.float32(total)
+        arena[rows[s, i, WORK] + run] = np.float32(math.sqrt(total))
 
 
-@kernel("clip:bound", 1, serves=("clip",))
+@kernel("clip:bound", _THREADS, serves=("clip",))
 def _clip_bound(tiles: Any, rows: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """CLIP ← min(1, bound / norm) from the sums; the bound at CONSTANT."""
-    s, i = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1]
+    """CLIP ← min(1, bound / norm) from the norms of its runs; the bound at CONSTANT."""
+    s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
     if counters[s, BATCH] == 0:
         return
+    sums = cuda.shared.array(_THREADS, float64)
+    norms, n_runs = rows[s, i, WORK], (rows[s, i, N_OUT] + NORM_ELEMENTS - 1) // NORM_ELEMENTS
     total = 0.0
-    for run in range((rows[s, i, N_OUT] + NORM_ELEMENTS - 1) // NORM_ELEMENTS):
-        total += arena[rows[s, i, WORK] + run]
-    bound = scalars[s, rows[s, i, CONSTANT]]
-    norm = math.sqrt(total)
-    scalars[s, CLIP] = bound / norm if norm > bound else 1.0
+    for run in range(t, n_runs, _THREADS):
+        total += np.float64(arena[norms + run]) * arena[norms + run]
+    sums[t] = total
+    cuda.syncthreads()
+    if t == 0:
+        total = 0.0
+        for k in range(_THREADS):
+            total += sums[k]
+        bound = scalars[s, rows[s, i, CONSTANT]]
+        norm = math.sqrt(total)
+        scalars[s, CLIP] = bound / norm if norm > bound else 1.0
 
 
 WORK_SIZES["clip"] = lambda operation, _: ceil_div(operation.n_out, NORM_ELEMENTS)
@@ -113,4 +121,4 @@ WORK_SIZES["clip"] = lambda operation, _: ceil_div(operation.n_out, NORM_ELEMENT
 
 @lowers("clip")
 def _lower_clip(programs: Programs, i: int) -> tuple[list[Work], int]:
-    return [programs.launch("clip:sums", i), programs.launch("clip:bound", i)], 1
+    return [programs.launch("clip:norms", i), programs.launch("clip:bound", i)], 1

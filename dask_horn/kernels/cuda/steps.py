@@ -46,7 +46,7 @@ def advance(
     step, first = counters[s, TAKEN], first_steps[s]
     if takes:
         total = 0.0
-        for k in range(_THREADS):
+        for k in range(min(_THREADS, row_losses.shape[1])):
             total += sums[k]
         losses[first + step] = total
         scalars[s, LOSS] = total

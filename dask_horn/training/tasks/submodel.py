@@ -199,8 +199,8 @@ def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training])
         begun: tuple[list[Steps], Pending] | None = None
         for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
             staged = machine.stage(windows_now)  # while the steps before are being taken
-            _note(trainings, begun)
             steps = [next(to_come, _NO_STEPS) for to_come in steps_to_come]
+            _note(trainings, begun)
             begun = steps, machine.run(staged, steps)
         _note(trainings, begun)
 
