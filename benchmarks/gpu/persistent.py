@@ -22,7 +22,7 @@ __all__ = ["Blocks", "reference"]
 MOMENTUM, RATE = np.float32(0.9), np.float32(1e-2)
 # Of a table of layers: sizes, then offsets from the network's own part of the arena.
 N_IN, N_OUT, WEIGHT, BIAS, V_WEIGHT, V_BIAS, OUT, GRADIENT = range(8)
-_TILE, _DEPTH, _OWN = (8, 4, 2) if config.ENABLE_CUDASIM else (64, 32, 4)
+_TILE, _DEPTH, _OWN = (8, 4, 2) if config.ENABLE_CUDASIM else (64, 16, 4)
 _ACROSS = _TILE // _OWN
 _LINE = _TILE + 4  # so that what is written turned falls on other banks
 N_THREADS = _ACROSS * _ACROSS
