@@ -96,7 +96,7 @@ def _empty_nodes(board: Any) -> None:
 
 
 def _seconds(call: Callable[[], object], wait: Callable[[], object], calls: int) -> float:
-    for _ in range(3):
+    for _ in range(min(calls, 3)):
         call()
     wait()
     began = time.perf_counter()
@@ -185,7 +185,7 @@ def persistent_blocks(board: Any, tiny: bool) -> None:
     widths, batch, counts = (
         ((6, 5, 3), 4, (2,)) if tiny else ((784, 100, 100, 10), 128, (8, 64, 256))
     )
-    n_steps = 1 if tiny else 64
+    n_steps, n_calls = (1, 1) if tiny else (64, 3)
     x, y = samples(widths, 4 * batch)
     random = np.random.default_rng(1)
     layers = [
@@ -205,10 +205,10 @@ def persistent_blocks(board: Any, tiny: bool) -> None:
             for a, b in zip(found, true, strict=True)
         )
         board.judged(f"{n} persistent blocks: relative error", error, 1e-4, "", at_most=True)
-        persistent = _seconds(lambda b=blocks: b.run(n_steps), lambda: None, 3) / n_steps
+        persistent = _seconds(lambda b=blocks: b.run(n_steps), lambda: None, n_calls) / n_steps
         board.figure(f"{n} persistent blocks", persistent * 1e6, "µs/step")
         many = Many([dense(widths)] * n, x, y, batch, n_steps, optimizer="sgd")
-        launched = _seconds(many.run, lambda: None, 3) / n_steps
+        launched = _seconds(many.run, lambda: None, n_calls) / n_steps
         board.figure(f"{n} by launches", launched * 1e6, "µs/step")
         board.judged(f"{n}: persistent blocks over launches", launched / persistent, 1.3)
 
