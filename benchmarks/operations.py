@@ -73,7 +73,7 @@ class Step:
     `x` (n, features), float32 or uint8, is taken as it is; `y` (n, columns) are numbers of classes.
     `order` names the rows of all steps of a call, one after the other: by default the first
     `batch`, for one step. With `clip_norm` gradients are products alone, and the optimizer comes
-    after them. `where` names the device.
+    after them. `where` names the device, and `rate` is the learning rate.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Step:
         optimizer: str = "adamw",
         clip_norm: float | None = None,
         where: str = "cpu",
+        rate: float = RATE,
     ) -> None:
         self._device = device(where)
         rows = np.arange(batch) if order is None else order
@@ -100,7 +101,7 @@ class Step:
         self._machine = self._loaded(self._program, arena)
         self._window = Window([x], [y.astype(np.float32)])
         self._staged = self._machine.stage([self._window])
-        self._steps = Steps(rows, np.arange(n_steps + 1) * batch, np.full(n_steps, RATE))
+        self._steps = Steps(rows, np.arange(n_steps + 1) * batch, np.full(n_steps, rate))
 
     def _loaded(self, program: Program, arena: NDArray[np.float32]) -> Machine:
         machine = self._device.machine([program], self._scaling)
@@ -147,7 +148,7 @@ class Many:
     """Optimizer steps of many networks of one structure, all at once on a GPU.
 
     Each takes batches of its own, in a random order, from the samples `x` (n, features) and numbers
-    of classes `y` (n, columns), which all of them share.
+    of classes `y` (n, columns), which all of them share. `precision` is that of large products.
     """
 
     def __init__(
@@ -162,9 +163,7 @@ class Many:
         clip_norm: float | None = None,
         precision: str = "float32",
     ) -> None:
-        if precision != "float32":
-            raise NotImplementedError(f"machines take no precision yet: {precision}")
-        self._device = device("cuda")
+        self._device, self._precision = device("cuda"), precision
         rule = programs.Optimizer(optimizer, clip_norm=clip_norm)
         # Networks are often one and the same: then so are their programs.
         each = {id(one): _program(one, self._device, batch, str(x.dtype), rule) for one in networks}
@@ -177,9 +176,12 @@ class Many:
         self._steps = [
             Steps(random.integers(0, len(x), n_steps * batch), starts, rates) for _ in networks
         ]
-        self._machine = self._device.machine(self._programs, self._scaling)
+        self._machine = self._together(self._programs)
         self.restart()
         self._staged = self._machine.stage([self._window])
+
+    def _together(self, programs: Sequence[Program]) -> Machine:
+        return self._device.machine(programs, self._scaling, self._precision)
 
     def restart(self) -> None:
         """Begin anew at the initial values."""
@@ -195,7 +197,7 @@ class Many:
 
     def alone(self, number: int) -> list[NDArray[np.float32]]:
         """Return one network's parameters after its steps, if it is the only one."""
-        machine = self._device.machine([self._programs[number]], self._scaling)
+        machine = self._together([self._programs[number]])
         machine.load([self._starts[number]], [number + 1])
         machine.run(machine.stage([self._window]), [self._steps[number]]).losses()
         return [own.copy() for own in machine.parameters()]
@@ -204,7 +206,7 @@ class Many:
         """Make a call of some operations: they find in the buffers what is there at the start."""
         numbers = [i for i, one in enumerate(_operations(self._programs[0])) if is_own(one)]
         parts = [_part(program, numbers) for program in self._programs]
-        machine = self._device.machine(parts, self._scaling)
+        machine = self._together(parts)
         machine.load(self._starts, range(1, len(parts) + 1))
         staged = machine.stage([self._window])
         return lambda: machine.run(staged, self._steps).losses()
@@ -264,7 +266,7 @@ def set_product_tile(tile: tuple[int, int, int, int, int]) -> None:
     PRODUCT_TILES["square"] = own = ProductTile(*tile)
     for kind in (gemm._FORWARD, gemm._INPUT, gemm._WEIGHT):
         name = f"gemm_{kind.name}"
-        gemm._product(f"{name}:square", kind, own, gemm._keep, (name,))
+        gemm._product(f"{name}:square", kind, own, gemm._KEEPING, (name,))
 
 
 def has_avx512() -> bool:

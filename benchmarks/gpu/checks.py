@@ -174,7 +174,7 @@ def _adamw(ran: Ran, letter: str, w: Matrix, g: Matrix, before: Matrix) -> Itera
 
 def repeatable(board: Board, scale: Scale) -> None:
     """Train twice, and alone: the same bits?"""
-    widths = irregular(scale.small, scale.spread, max(scale.counts[1], 2))
+    widths = irregular(scale.small, scale.spread, min(n for n in scale.counts if n > 1))
     x, y = samples(scale.small, 4 * scale.batch)
     networks = [dense(own) for own in widths]
     many = board.made("the same bits", lambda: Many(networks, x, y, scale.batch, scale.steps))

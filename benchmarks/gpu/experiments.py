@@ -23,7 +23,13 @@ __all__ = ["EXPERIMENTS", "graphs", "persistent_blocks", "products"]
 _LIMIT = 150  # seconds of one experiment
 
 #: Tiles of a product: lines, columns, depth, and what a thread has of it.
-_TILES = ((64, 64, 16, 4, 4), (128, 64, 16, 8, 4), (128, 128, 8, 8, 8), (32, 64, 16, 4, 4))
+_TILES = (
+    (64, 64, 32, 4, 4),  # as we have it
+    (64, 64, 16, 4, 4),
+    (128, 64, 16, 8, 4),
+    (128, 128, 8, 8, 8),
+    (32, 64, 32, 4, 4),
+)
 
 
 def graphs(board: Any, tiny: bool) -> None:
@@ -33,10 +39,8 @@ def graphs(board: Any, tiny: bool) -> None:
     from benchmarks.gpu.checks import dense, samples
     from benchmarks.operations import Many
 
-    shapes = (
-        (((12, 8, 4), 8),) if tiny else (((784, 100, 100, 10), 128), ((784, 800, 800, 10), 128))
-    )
-    n_steps = 3 if tiny else 8000
+    shapes = (((6, 5, 3), 4),) if tiny else (((784, 100, 100, 10), 128), ((784, 800, 800, 10), 128))
+    n_steps = 2 if tiny else 8000
     for widths, batch in shapes:
         x, y = samples(widths, 4 * batch)
         many = Many([dense(widths)], x, y, batch, n_steps)
@@ -92,7 +96,7 @@ def _empty_nodes(board: Any) -> None:
 
 
 def _seconds(call: Callable[[], object], wait: Callable[[], object], calls: int) -> float:
-    for _ in range(3):
+    for _ in range(min(calls, 3)):
         call()
     wait()
     began = time.perf_counter()
@@ -105,7 +109,7 @@ def _seconds(call: Callable[[], object], wait: Callable[[], object], calls: int)
 def products(board: Any, tiny: bool) -> None:
     """Our grouped products, tile by tile, against batched cuBLAS in float32."""
     cases = (
-        ((2, 8, 12, 8),) if tiny else ((64, 128, 784, 100), (8, 128, 784, 100), (64, 128, 100, 100))
+        ((2, 4, 6, 8),) if tiny else ((64, 128, 784, 100), (8, 128, 784, 100), (64, 128, 100, 100))
     )
     for n, batch, n_in, n_out in cases:
         theirs = board.made("batched cuBLAS", lambda c=(n, batch, n_in, n_out): _batched(*c)) or {}
@@ -117,7 +121,7 @@ def products(board: Any, tiny: bool) -> None:
                 seconds,
             )
         for tile in ((8, 8, 4, 4, 2),) if tiny else _TILES:
-            for kind, seconds in _grouped(n, batch, n_in, n_out, tile, 2 if tiny else 256).items():
+            for kind, seconds in _grouped(n, batch, n_in, n_out, tile, 1 if tiny else 256).items():
                 what = f"{n} × ({batch}×{n_in}×{n_out}) {kind}: ours, {tile}"
                 _speed(board, what, n * batch * n_in * n_out, seconds)
                 if kind in theirs:
@@ -179,9 +183,9 @@ def persistent_blocks(board: Any, tiny: bool) -> None:
     from benchmarks.operations import Many
 
     widths, batch, counts = (
-        ((12, 8, 8, 4), 8, (2,)) if tiny else ((784, 100, 100, 10), 128, (8, 64, 256))
+        ((6, 5, 3), 4, (2,)) if tiny else ((784, 100, 100, 10), 128, (8, 64, 256))
     )
-    n_steps = 2 if tiny else 64
+    n_steps, n_calls = (1, 1) if tiny else (64, 3)
     x, y = samples(widths, 4 * batch)
     random = np.random.default_rng(1)
     layers = [
@@ -201,10 +205,10 @@ def persistent_blocks(board: Any, tiny: bool) -> None:
             for a, b in zip(found, true, strict=True)
         )
         board.judged(f"{n} persistent blocks: relative error", error, 1e-4, "", at_most=True)
-        persistent = _seconds(lambda b=blocks: b.run(n_steps), lambda: None, 3) / n_steps
+        persistent = _seconds(lambda b=blocks: b.run(n_steps), lambda: None, n_calls) / n_steps
         board.figure(f"{n} persistent blocks", persistent * 1e6, "µs/step")
         many = Many([dense(widths)] * n, x, y, batch, n_steps, optimizer="sgd")
-        launched = _seconds(many.run, lambda: None, 3) / n_steps
+        launched = _seconds(many.run, lambda: None, n_calls) / n_steps
         board.figure(f"{n} by launches", launched * 1e6, "µs/step")
         board.judged(f"{n}: persistent blocks over launches", launched / persistent, 1.3)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.operations import RATE, Call
 
-__all__ = ["stacked"]
+__all__ = ["begun", "loss", "stacked", "step"]
 
-_BETA_1, _BETA_2, _EPSILON, _DECAY = 0.9, 0.999, 1e-8, 0.01
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 def stacked(widths: tuple[int, ...], n: int, batch: int, steps: int) -> Call:
@@ -27,7 +27,7 @@ def stacked(widths: tuple[int, ...], n: int, batch: int, steps: int) -> Call:
     @jax.jit
     def run(state: Any, x: Any, y: Any) -> Any:
         def body(state: Any, i: Any) -> Any:
-            return jax.vmap(_step)(state, x[i % n_batches], y[i % n_batches]), None
+            return jax.vmap(step)(state, x[i % n_batches], y[i % n_batches]), None
 
         return jax.lax.scan(body, state, jnp.arange(steps))[0]
 
@@ -35,7 +35,7 @@ def stacked(widths: tuple[int, ...], n: int, batch: int, steps: int) -> Call:
 
 
 def _start(widths: tuple[int, ...], key: Any) -> Any:
-    """Return parameters, both moments, and the steps done."""
+    """Draw a network's weights, and begin."""
     import jax
     import jax.numpy as jnp
 
@@ -43,11 +43,20 @@ def _start(widths: tuple[int, ...], key: Any) -> Any:
     for n_in, n_out in pairwise(widths):
         key, own = jax.random.split(key)
         layers.append((jax.random.normal(own, (n_in, n_out)) * (2 / n_in) ** 0.5, jnp.zeros(n_out)))
+    return begun(layers)
+
+
+def begun(layers: Any) -> Any:
+    """Return what a training goes on from: weights and biases, both moments, and the steps done."""
+    import jax
+    import jax.numpy as jnp
+
     zeros = jax.tree_util.tree_map(jnp.zeros_like, layers)
     return layers, zeros, zeros, jnp.float32(0)
 
 
-def _loss(layers: Any, x: Any, y: Any) -> Any:
+def loss(layers: Any, x: Any, y: Any) -> Any:
+    """Return the mean cross entropy of relu layers."""
     import jax
     import jax.numpy as jnp
 
@@ -58,22 +67,21 @@ def _loss(layers: Any, x: Any, y: Any) -> Any:
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], 1))
 
 
-def _step(state: Any, x: Any, y: Any) -> Any:
+def step(state: Any, x: Any, y: Any, rate: Any = RATE) -> Any:
+    """Take a step of AdamW, without decay, as ours."""
     import jax
     import jax.numpy as jnp
 
-    layers, first, second, step = state
-    gradient, each = jax.grad(_loss)(layers, x, y), jax.tree_util.tree_map
-    step = step + 1
+    layers, first, second, done = state
+    gradient, each = jax.grad(loss)(layers, x, y), jax.tree_util.tree_map
+    done = done + 1
     first = each(lambda m, g: _BETA_1 * m + (1 - _BETA_1) * g, first, gradient)
     second = each(lambda v, g: _BETA_2 * v + (1 - _BETA_2) * g * g, second, gradient)
-    ahead, size = 1 - _BETA_1**step, 1 - _BETA_2**step
+    ahead, size = 1 - _BETA_1**done, 1 - _BETA_2**done
     layers = each(
-        lambda w, m, v: (
-            w * (1 - RATE * _DECAY) - RATE * (m / ahead) / (jnp.sqrt(v / size) + _EPSILON)
-        ),
+        lambda w, m, v: w - rate * (m / ahead) / (jnp.sqrt(v / size) + _EPSILON),
         layers,
         first,
         second,
     )
-    return layers, first, second, step
+    return layers, first, second, done

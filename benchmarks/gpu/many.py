@@ -24,6 +24,7 @@ def ours(widths: list[tuple[int, ...]], scale: Scale) -> Call:
 
 def equal(board: Board, scale: Scale) -> None:
     """Time equal sub-models, and one after another."""
+    board.made("PyTorch's graphs", torch_peers.need_graphs)
     torch_peers.set_precision(tf32=False)
     name = f"{'-'.join(map(str, scale.small))} at {scale.batch}"
     alone = board.race(
@@ -51,6 +52,7 @@ def equal(board: Board, scale: Scale) -> None:
 
 def unequal(board: Board, scale: Scale) -> None:
     """Time irregular sub-models: the peers' are all padded to the largest."""
+    board.made("PyTorch's graphs", torch_peers.need_graphs)
     torch_peers.set_precision(tf32=False)
     for n in [n for n in _middle_first(scale.counts) if n > 1]:
         widths = irregular(scale.small, scale.spread, n)

@@ -13,12 +13,12 @@ from benchmarks.operations import Many, Operation
 
 __all__ = ["dropconnect"]
 
-_INPUTS = 784
 _TORCH, _PLAIN = "PyTorch, the mask a tensor", "our plain layer"
 
 
 def dropconnect(board: Board, scale: Scale) -> None:
     """Time ours, our plain layer, and PyTorch with the masked weights as a tensor."""
+    board.made("PyTorch's graphs", torch_peers.need_graphs)
     torch_peers.set_precision(tf32=False)
     units, batch = scale.units, scale.batch
     makers = {
@@ -40,15 +40,16 @@ def dropconnect(board: Board, scale: Scale) -> None:
 def _layer(scale: Scale, rate: float) -> Call:
     """Make a call of the layer's own operations; the gradient is a product, and updates nothing."""
     layer = horn.Dense(scale.units, activation="relu", dropconnect=rate)
+    n_inputs, n_classes = scale.small[0], scale.small[-1]
     network = horn.Network(
-        [horn.Dense(scale.units, activation="tanh"), layer, horn.Dense(10)], _INPUTS
+        [horn.Dense(scale.units, activation="tanh"), layer, horn.Dense(n_classes)], n_inputs
     )
 
     def is_own(operation: Operation) -> bool:
         sizes = {operation.n_in, operation.n_out}
         return operation.kernel.startswith(("gemm", "dropconnect")) and sizes == {scale.units}
 
-    x, y = samples((_INPUTS, 10), scale.batch)
+    x, y = samples((n_inputs, n_classes), scale.batch)
     many = Many([network], x, y, scale.batch, scale.steps, clip_norm=1.0)
     return many.only(is_own)
 

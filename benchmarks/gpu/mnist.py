@@ -41,11 +41,13 @@ class _Clock(horn.Callback):
 
 def trainings(board: Board, scale: Scale, folder: Path | None) -> None:
     """Train each, on the GPU, by PyTorch, and on the CPU."""
+    board.made("PyTorch's graphs", torch_peers.need_graphs)
+    torch_peers.set_precision(tf32=False)
     sets = _sets(scale, folder)
     tiny = scale is TINY
-    widths = (sets[0].shape[1], 8, 8, 10) if tiny else _LARGE
+    widths = (sets[0].shape[1], 4, 10) if tiny else _LARGE
     _compared(board, f"MNIST, {'-'.join(map(str, widths))}", widths, sets, scale, None)
-    widths = (sets[0].shape[1], 4, 4, 10) if tiny else _MEMBER
+    widths = (sets[0].shape[1], 3, 10) if tiny else _MEMBER
     title = f"MNIST, {scale.members} members of {'-'.join(map(str, widths))}"
     _compared(board, title, widths, sets, scale, scale.members)
 
@@ -95,14 +97,14 @@ def _ours(
         "batch_size": min(_BATCH, scale.batch),
         "device": device,
     }
-    horn.train(network, x, y, n_rounds=1, steps_per_round=2, **settings)
+    horn.train(network, x, y, n_rounds=1, steps_per_round=1, **settings)
     clock = _Clock()
     result = horn.train(
         network,
         x,
         y,
         n_rounds=scale.epochs,
-        steps_per_round=2 if scale is TINY else None,  # or one pass
+        steps_per_round=1 if scale is TINY else None,  # or one pass
         validation_data=None if members else (test, wanted),
         callbacks=[clock],
         **settings,
@@ -118,7 +120,7 @@ def _sets(scale: Scale, folder: Path | None) -> tuple[Any, ...]:
         from sklearn.datasets import load_digits
 
         x, y = load_digits(return_X_y=True)
-        x, y = x.astype(np.uint8)[:, 26:34], y.astype(np.int64)
+        x, y = x.astype(np.uint8)[:, 26:30], y.astype(np.int64)
         return x[: scale.rows], y[: scale.rows], x[-scale.rows :], y[-scale.rows :]
     if folder is None:
         raise FileNotFoundError("MNIST is needed: --data FOLDER, or set DASK_HORN_DATA")

@@ -55,8 +55,7 @@ class Scale:
     def steps_of(self, relative_cost: float) -> int:
         """Return the steps of a call, fewer where one costs more; 1 is a step of 64 sub-models.
 
-        A multiple of eight, which is what we record together: a library's products in what is
-        recorded beyond the last step are done all the same.
+        A multiple of eight, which is what we record together: single steps begin more slowly.
         """
         return min(self.steps, 8 * max(1, int(32 / max(relative_cost, 1.0))))
 
@@ -101,16 +100,16 @@ QUICK = Scale(
 )
 TINY = Scale(
     name="tiny",
-    counts=(1, 2),
-    small=(12, 8, 8, 4),
-    spread=3,
-    batch=8,
-    steps=2,
+    counts=(2,),
+    small=(6, 5, 3),
+    spread=1,
+    batch=4,
+    steps=1,
     turns=1,
-    singles=(((12, 16, 16, 4), 8),),
-    units=12,
+    singles=(((6, 10, 3), 4),),
+    units=9,
     product=64,
-    rows=16,
+    rows=10,
     epochs=1,
     members=2,
     seconds=600,

@@ -101,7 +101,7 @@ def _environment(scale: Scale) -> dict[str, str]:
     """Return what processes find: JAX takes memory as it needs it, and tiny ones may simulate."""
     variables = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PYTHONUNBUFFERED": "1"}
     if scale is TINY and not has_gpu():
-        variables |= {"NUMBA_ENABLE_CUDASIM": "1", "JAX_PLATFORMS": "cpu"}
+        variables |= {"NUMBA_ENABLE_CUDASIM": "1", "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
     return variables
 
 

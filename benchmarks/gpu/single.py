@@ -38,6 +38,7 @@ def ceilings(board: Board, scale: Scale) -> dict[str, float]:
 
 def networks(board: Board, scale: Scale) -> None:
     """Time each network in each precision."""
+    board.made("PyTorch's graphs", torch_peers.need_graphs)
     at_most = board.made("ceilings", lambda: ceilings(board, scale)) or {}
     for widths, batch in scale.singles:
         steps = _steps(widths, batch, scale)

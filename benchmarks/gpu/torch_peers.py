@@ -12,6 +12,7 @@ import importlib.util
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from benchmarks.operations import RATE, Call
@@ -19,11 +20,14 @@ from benchmarks.torch_steps import dense_model
 
 __all__ = [
     "HOW",
+    "Stepper",
     "device",
     "graphed",
+    "need_graphs",
     "one",
     "set_precision",
     "stacked",
+    "stacked_stepper",
     "stepper",
     "synchronize",
     "trained",
@@ -41,6 +45,12 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def need_graphs() -> None:
+    """Say by an error that there are none here, or no PyTorch."""
+    if device() != "cuda":
+        raise NotImplementedError("PyTorch finds no GPU: it computes on the CPU, without graphs")
 
 
 def synchronize() -> None:
@@ -72,64 +82,95 @@ def _data(widths: Widths, n_batches: int, batch: int, n: int | None = None) -> t
 def _adamw(parameters: Any, rate: Any = RATE) -> Any:
     import torch
 
-    return torch.optim.AdamW(parameters, rate, fused=True, capturable=device() == "cuda")
+    # Without decay, as ours: the kernel is the same.
+    return torch.optim.AdamW(
+        parameters, rate, weight_decay=0.0, fused=True, capturable=device() == "cuda"
+    )
 
 
 class Stepper(NamedTuple):
-    """What trains: ``step(x, y)``, ``scores(x)``, and ``reset()``, which begins anew."""
+    """What trains: ``step(x, y)``, ``scores(x)``, ``reset()``, which begins anew, and its tensors.
+
+    `parameters` are the tensors by name, that of a stacked one with the networks first; whoever
+    sets other initial values copies into them.
+    """
 
     step: Callable[[Any, Any], None]
     scores: Callable[[Any], Any]
     reset: Call
+    parameters: dict[str, Any]
 
 
-def stepper(widths: Widths, n: int | None = None, rate: Any = RATE) -> Stepper:
-    """Return what trains one network, or n stacked ones.
+def stepper(widths: Widths, rate: Any = RATE, *, compiled: bool = False) -> Stepper:
+    """Return what trains one network; if compiled, with CUDA graphs of PyTorch's own making.
 
-    The stacked ones: gradients by ``vmap(grad(…))``, and one optimizer, for AdamW's step is the
-    same for all parameters.
+    Then the model and the loss are compiled, forward and back; the optimizer is one kernel anyway.
     """
     import torch
-    from torch.func import functional_call, grad, vmap
     from torch.nn.functional import cross_entropy
 
     torch.manual_seed(0)
     model = dense_model(widths).to(device())
-    if n is None:
-        optimizer = _adamw(model.parameters(), rate)
+    optimizer = _adamw(model.parameters(), rate)
 
-        def step(x: Any, y: Any) -> None:
-            optimizer.zero_grad(set_to_none=False)
-            cross_entropy(model(x), y).backward()
-            optimizer.step()
+    def loss_of(x: Any, y: Any) -> Any:
+        return cross_entropy(model(x), y)
 
-        def scores(x: Any) -> Any:
-            with torch.no_grad():
-                return model(x)
+    if compiled:
+        # Else what was compiled before of the same lines counts: shapes would become variables.
+        torch.compiler.reset()
+        loss_of = torch.compile(loss_of, mode="reduce-overhead", dynamic=False, fullgraph=True)
 
-        return Stepper(step, scores, _reset(list(model.parameters()), optimizer))
+    def step(x: Any, y: Any) -> None:
+        if compiled:
+            torch.compiler.cudagraph_mark_step_begin()
+        # Gradients are then written, not added to zeros; a graph has them in memory of its own.
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(x, y).backward()
+        optimizer.step()
 
-    members = [dense_model(widths).state_dict() for _ in range(min(n, 64))]
-    own = {
-        name: torch.stack([members[i % len(members)][name] for i in range(n)]).to(device())
-        for name in members[0]
+    def scores(x: Any) -> Any:
+        with torch.no_grad():
+            return model(x)
+
+    parameters = dict(model.named_parameters())
+    return Stepper(step, scores, _reset(list(parameters.values()), optimizer), parameters)
+
+
+def stacked_stepper(widths: Widths, n: int, rate: Any = RATE) -> Stepper:
+    """Return what trains n stacked networks at once.
+
+    Gradients are those of ``vmap(grad(…))``, and there is one optimizer, for AdamW's step is the
+    same for all parameters.
+    """
+    import torch
+    from torch.func import functional_call, grad, stack_module_state, vmap
+    from torch.nn.functional import cross_entropy
+
+    torch.manual_seed(0)
+    members = [dense_model(widths) for _ in range(min(n, 64))]
+    stacks, _ = stack_module_state(members)
+    parameters = {
+        name: stack[torch.arange(n) % len(members)].detach().to(device())
+        for name, stack in stacks.items()
     }
-    optimizer = _adamw(own.values(), rate)
+    model = dense_model(widths).to("meta")  # its values are never asked for
+    optimizer = _adamw(parameters.values(), rate)
 
-    def loss_of(parameters: Any, x: Any, y: Any) -> Any:
-        return cross_entropy(functional_call(model, parameters, (x,)), y)
+    def loss_of(own: Any, x: Any, y: Any) -> Any:
+        return cross_entropy(functional_call(model, own, (x,)), y)
 
     gradients = vmap(grad(loss_of))
 
-    def step_all(x: Any, y: Any) -> None:
-        for name, gradient in gradients(own, x, y).items():
-            own[name].grad = gradient.contiguous()  # as the fused optimizer wants it
+    def step(x: Any, y: Any) -> None:
+        for name, gradient in gradients(parameters, x, y).items():
+            parameters[name].grad = gradient.contiguous()  # as the fused optimizer wants it
         optimizer.step()
 
-    def all_scores(x: Any) -> Any:
-        return vmap(lambda p, x: functional_call(model, p, (x,)), (0, None))(own, x)
+    def scores(x: Any) -> Any:
+        return vmap(lambda own, x: functional_call(model, own, (x,)), (0, None))(parameters, x)
 
-    return Stepper(step_all, all_scores, _reset(list(own.values()), optimizer))
+    return Stepper(step, scores, _reset(list(parameters.values()), optimizer), parameters)
 
 
 def _reset(parameters: list[Any], optimizer: Any) -> Call:
@@ -164,7 +205,18 @@ def graphed(work: Call, warm_up: Call | None = None) -> Call:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         work()
-    return graph.replay
+    return _Recorded(graph, work)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A graph, and the work that it does: no graph keeps alive what it reads and writes."""
+
+    graph: Any
+    work: Call
+
+    def __call__(self) -> None:
+        self.graph.replay()
 
 
 def waited(work: Call, times: int) -> Call:
@@ -182,7 +234,7 @@ def one(widths: Widths, batch: int, how: str, steps: int) -> Call:
     """Make a call of so many steps of one network; `how` is one of `HOW`."""
     n_batches = min(4, steps)
     x, y = _data(widths, n_batches, batch)
-    step = _compiled(widths) if how == "compiled" else stepper(widths).step
+    step = stepper(widths, compiled=how == "compiled").step
 
     def passes() -> None:
         for own, wanted in zip(x, y, strict=True):
@@ -191,31 +243,11 @@ def one(widths: Widths, batch: int, how: str, steps: int) -> Call:
     return waited(graphed(passes) if how == "graph" else passes, steps // n_batches)
 
 
-def _compiled(widths: Widths) -> Callable[[Any, Any], None]:
-    """Return a step whose model and loss are compiled, with CUDA graphs of PyTorch's own making."""
-    import torch
-
-    model = dense_model(widths).to(device())
-    optimizer = _adamw(model.parameters())
-
-    @torch.compile(mode="reduce-overhead")
-    def loss_of(x: Any, y: Any) -> Any:
-        return torch.nn.functional.cross_entropy(model(x), y)
-
-    def step(x: Any, y: Any) -> None:
-        torch.compiler.cudagraph_mark_step_begin()
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(x, y).backward()
-        optimizer.step()
-
-    return step
-
-
 def stacked(widths: Widths, n: int, batch: int, steps: int) -> Call:
     """Make a call of so many steps of n networks at once, in a CUDA graph."""
     n_batches = min(4, steps)
     x, y = _data(widths, n_batches, batch, n)
-    step = stepper(widths, n).step
+    step = stacked_stepper(widths, n).step
 
     def passes() -> None:
         for own, wanted in zip(x, y, strict=True):
@@ -239,7 +271,9 @@ def trained(
     x, test = _standardized(x, test)
     rate = torch.tensor(_RATE, device=device())
     steps = len(x) // batch
-    step, scores, reset = stepper(widths, n, rate)
+    step, scores, reset, _ = (
+        stepper(widths, rate) if n is None else stacked_stepper(widths, n, rate)
+    )
     order = torch.zeros((steps, batch) if n is None else (steps, n, batch), dtype=torch.int64).to(
         device()
     )

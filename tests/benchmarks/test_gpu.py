@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("benchmarks", reason="a source distribution has no benchmarks")
 
-from benchmarks.gpu import checks, sections
+from benchmarks.gpu import checks, jax_peers, sections, torch_peers
 from benchmarks.gpu.board import Board, Row, over, read
 from benchmarks.gpu.scale import FULL, QUICK, TINY
 from benchmarks.operations import Step
@@ -115,7 +115,93 @@ def test_each_operation_is_judged_and_a_wrong_one_found():
             wrong = ran._replace(after=ran.after + np.float32(0.01))
             assert next(iter(checks.errors(wrong, 8, x))) > 1e-4
             judged += 1
-    assert judged == 3
+    assert judged == len(TINY.small) - 1
+
+
+WIDTHS, BATCH, N_STEPS = (12, 9, 7, 4), 8, 8
+PEER_RATE = 1e-2  # so that a few steps move more than rounding does
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """A network's initial values, batches, and the losses with which we train on these."""
+    x, y = checks.samples(WIDTHS, N_STEPS * BATCH)
+    network, rows = checks.dense(WIDTHS), np.arange(N_STEPS * BATCH)
+    start = list(network.parameters.as_dict(network.initial_values(0)).values())
+    losses = Step(network, x, y, BATCH, rows, rate=PEER_RATE).run()
+    assert losses[-1] != pytest.approx(losses[0], rel=0.01)
+    return start, x.reshape(N_STEPS, BATCH, -1), y.reshape(N_STEPS, BATCH), losses
+
+
+def _torch_losses(stepper, x, y):
+    """The loss on each batch, or those of networks one above the other, before its step."""
+    torch = pytest.importorskip("torch")
+    losses = []
+    for own, wanted in zip(x, y, strict=True):
+        own, wanted = (torch.as_tensor(part, device=torch_peers.device()) for part in (own, wanted))
+        z = stepper.scores(own)
+        several = z.reshape(-1, *z.shape[-2:])
+        found = [torch.nn.functional.cross_entropy(z, wanted).item() for z in several]
+        losses.append(found)
+        n = (len(several),) if z.ndim == 3 else ()
+        stepper.step(own.expand(*n, *own.shape), wanted.expand(*n, *wanted.shape))
+    return np.array(losses).T
+
+
+@pytest.mark.parametrize("how", ["eager", pytest.param("compiled", marks=pytest.mark.slow)])
+def test_pytorch_trains_one_network_as_we_do(problem, how):
+    torch = pytest.importorskip("torch")
+    start, x, y, losses = problem
+    stepper = torch_peers.stepper(WIDTHS, PEER_RATE, compiled=how == "compiled")
+    with torch.no_grad():
+        for own, values in zip(stepper.parameters.values(), start, strict=True):
+            own.copy_(torch.from_numpy(values.T.copy()))  # theirs are (out, in)
+    np.testing.assert_allclose(_torch_losses(stepper, x, y), losses[None], rtol=1e-5)
+
+
+def test_pytorch_trains_stacked_networks_as_we_do(problem):
+    torch = pytest.importorskip("torch")
+    start, x, y, losses = problem
+    stepper = torch_peers.stacked_stepper(WIDTHS, 3, PEER_RATE)
+    for own, values in zip(stepper.parameters.values(), start, strict=True):
+        own[1].copy_(torch.from_numpy(values.T.copy()))
+    found = _torch_losses(stepper, x, y)
+    np.testing.assert_allclose(found[1], losses, rtol=1e-5)
+    assert not np.isclose(found[0], losses, rtol=1e-4).any()
+
+
+def test_pytorch_begins_anew_where_it_began(problem):
+    pytest.importorskip("torch")
+    _, x, y, _ = problem
+    for stepper in (torch_peers.stepper(WIDTHS), torch_peers.stacked_stepper(WIDTHS, 2)):
+        first = _torch_losses(stepper, x, y)
+        stepper.reset()
+        np.testing.assert_array_equal(_torch_losses(stepper, x, y), first)
+
+
+def test_pytorch_has_no_graphs_without_a_gpu_and_says_so(board):
+    pytest.importorskip("torch")
+    if torch_peers.device() == "cuda":
+        pytest.skip("here is a GPU")
+    board.made("graphs", torch_peers.need_graphs)
+    assert "finds no GPU" in board.rows[0].note
+    done = []
+    torch_peers.graphed(lambda: done.append(1))()
+    assert done == [1]
+
+
+def test_jax_trains_as_we_do(problem):
+    jax = pytest.importorskip("jax")
+    start, x, y, losses = problem
+    state = jax_peers.begun(list(zip(start[::2], start[1::2], strict=True)))
+    # Of networks one above the other, as they are timed.
+    states = jax.tree_util.tree_map(lambda part: np.stack([part, 2 * part]), state)
+    found, step = [], jax.jit(jax.vmap(jax_peers.step, (0, None, None, None)))
+    for own, wanted in zip(x, y, strict=True):
+        first = jax.tree_util.tree_map(lambda part: part[0], states[0])
+        found.append(jax_peers.loss(first, own, wanted))
+        states = step(states, own, wanted, np.float32(PEER_RATE))
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
 
 
 def _tiny(module, *arguments, timeout=240):
@@ -133,11 +219,9 @@ def _tiny(module, *arguments, timeout=240):
 def test_tiny_form_of_a_section(name, tmp_path):
     _tiny("benchmarks.gpu", "--only", name, "--json", str(tmp_path / "rows.json"))
     rows = [Row(**row) for row in json.loads((tmp_path / "rows.json").read_text())]
-    peers = ("PyTorch", "JAX", "eager", "compiled", "graph", "ceilings", "vmap", "over ", "tf32")
+    peers = ("PyTorch", "JAX", "eager", "compiled", "graph", "ceilings", "vmap", "over ")
     ours = [row for row in rows if not any(peer in row.what for peer in peers)]
     expected = {"GPU"} | {row.what for row in ours if "to 98 %" in row.what}
-    if name == "masks":  # DropConnect has no kernels there yet
-        expected |= {row.what for row in ours if row.note.startswith("MissingKernelError")}
     assert ours
     assert {row.what for row in ours if row.value is None} <= expected
     assert all(row.reached is not False for row in ours if row.section == "checks")
