@@ -17,6 +17,7 @@ from dask_horn.records import add_scores
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.prepare import Given, Settled, new_run_id, prepare_data
 from dask_horn.training.plan.prepare import make_spec as settle
+from dask_horn.training.plan.spec import Devices
 from dask_horn.training.tasks.evaluate import score_blocks
 from dask_horn.training.tasks.states import Whole
 from tests.sequences import CHANNELS, COUNTED, LENGTHS, MASK, STEPS, SUMS, WORDS, N, X, make_model
@@ -100,7 +101,7 @@ def test_scores_of_blocks_add_up_to_that_of_all():
 def test_balanced_weights_count_the_steps_that_count():
     options = TrainingOptions.of(class_weight="balanced")
     data = prepare_data(new_run_id(), _network(), Given(X, WORDS), options, Settled(), None)
-    weights = settle(_network(), data, options, Settled()).class_weights
+    weights = settle(_network(), data, options, Settled(), Devices("cpu", "cpu")).class_weights
     forget(data.run)
     counts = np.unique(WORDS[COUNTED], return_counts=True)[1]
     assert_allclose(weights, COUNTED.sum() / (3 * counts), rtol=1e-6)

@@ -2,7 +2,7 @@
 
 `numba-cuda` takes the place of the target that Numba brings; both are imported as `numba.cuda`.
 With ``NUMBA_ENABLE_CUDASIM=1`` a simulator does: it runs kernels as Python, on machines without a
-GPU, and what is recorded is then done launch by launch.
+GPU, launch by launch.
 """
 
 from __future__ import annotations
@@ -204,13 +204,11 @@ def follow(stream: Any, other: Any) -> None:
 
 
 def recorded(stream: Any, work: Callable[[Any], None]) -> Callable[[], None]:
-    """Return a function that does on the stream what ``work(stream)`` does.
+    """Return a function that does on the stream what ``work(stream)`` does, as a CUDA graph.
 
-    On a GPU as a CUDA graph: captured once, it is launched as a whole. Kernels must be compiled,
-    and arrays on the device.
+    Captured once, it is launched as a whole. Kernels must be loaded, and arrays on the device,
+    which the graph does not keep alive.
     """
-    if SIMULATED:
-        return lambda: work(stream)
     builder = stream.create_graph_builder()
     builder.begin_building()
     try:

@@ -94,8 +94,10 @@ class Feed:
         """Copy windows to the device, one after the other."""
         rows = [window.n_rows for window in windows]
         self.first_rows = [int(first) for first in np.cumsum([0, *rows])]
-        self._put_blocks("samples", [b for w in windows for b in w.samples], resident, stream)
-        self._put_blocks("targets", [b for w in windows for b in w.targets], resident, stream)
+        samples = [block for window in windows for block in window.samples if block.size]
+        targets = [block for window in windows for block in window.targets if block.size]
+        self._put_blocks("samples", samples, resident, stream)
+        self._put_blocks("targets", targets, resident, stream)
 
     def put_steps(self, steps: Sequence[Steps], stream: Any) -> NDArray[np.int64]:
         """Copy the sub-models' steps to the device; return where each one's begin, and the end."""

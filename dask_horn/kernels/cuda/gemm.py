@@ -109,6 +109,7 @@ def _product(
     across, n_threads = tile.across, tile.n_threads
     # Four more, so that what is written turned falls on other banks.
     left_length, right_length = lines + 4, columns + 4
+    left_size, n_own = max(2 * depth * left_length, lines * columns), own_lines * own_columns
     # Of each stage, a thread fetches entries that are so many lines, columns and terms apart.
     n_left, n_right = lines * depth // n_threads, columns * depth // n_threads
     line_step, left_term_step = _steps(n_threads, lines, depth, left_by_lines)
@@ -118,7 +119,7 @@ def _product(
     def product(
         tiles: Any, rows: Any, counters: Any, constants: Any, numbers: Any, arena: Any
     ) -> None:
-        left = cuda.shared.array((2, depth, left_length), float32)
+        left = cuda.shared.array(left_size, float32)
         right = cuda.shared.array((2, depth, right_length), float32)
         total = cuda.local.array((own_lines, own_columns), float32)
         of_left = cuda.local.array(own_lines, float32)
@@ -174,33 +175,39 @@ def _product(
                 left_term, right_term = left_term + depth, right_term + depth
                 from_left, from_right = from_left + left_stride, from_right + right_stride
             if stage > 0:
-                half = (stage - 1) % 2
+                half = (stage + 1) & 1
                 for several in range(0, depth, _UNROLLED):
                     for k in range(_UNROLLED):
                         for p in range(own_lines):
-                            of_left[p] = left[half, several + k, own_line + p]
+                            at = (half * depth + several + k) * left_length + own_line + p
+                            of_left[p] = left[np.uint64(at)]
                         for q in range(own_columns):
                             of_right[q] = right[half, several + k, own_column + q]
                         for p in range(own_lines):
                             for q in range(own_columns):
                                 total[p, q] += of_left[p] * of_right[q]
             if stage < n_stages:
-                half = stage % 2
+                half = stage & 1
                 for e in range(n_left):
                     k = (t % depth if left_by_lines else t // lines) + e * left_term_step
-                    left[half, k, p0 + e * line_step] = next_left[e]
+                    at = (half * depth + k) * left_length + p0 + e * line_step
+                    left[np.uint64(at)] = next_left[e]
                 for e in range(n_right):
                     k = (t % depth if right_by_columns else t // columns) + e * right_term_step
                     right[half, k, q0 + e * column_step] = next_right[e]
             cuda.syncthreads()
 
         known = begin(row, rows[s, min(i + 1, rows.shape[1] - 1)], constants[s], numbers[s, i])
+        # The left factor's memory is free now: out of it, neighbours take neighbouring entries.
         for p in range(own_lines):
-            line = first_line + own_line + p
             for q in range(own_columns):
-                column = first_column + own_column + q
-                if line < n_lines and column < n_columns:
-                    take(known, arena, line * n_columns + column, column, total[p, q])
+                left[np.uint64((own_line + p) * columns + own_column + q)] = total[p, q]
+        cuda.syncthreads()
+        for e in range(n_own):
+            at = t + e * n_threads
+            line, column = first_line + at // columns, first_column + at % columns
+            if line < n_lines and column < n_columns:
+                take(known, arena, line * n_columns + column, column, left[np.uint64(at)])
 
 
 def _steps(n_threads: int, across: int, depth: int, by_terms: bool) -> tuple[int, int]:
