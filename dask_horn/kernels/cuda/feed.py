@@ -86,16 +86,26 @@ class Feed:
         self.arrays: dict[str, Any] = {}
         #: Changes whenever an array has moved.
         self.version = 0
-        #: Where each window begins.
-        self.first_rows: list[int] = []
+        self._rows: list[int | NDArray[np.int32]] = []  # where rows of each window lie; see below
         self._pinned: dict[str, NDArray[Any]] = {}
 
     def put_windows(self, windows: Sequence[Window], resident: ResidentBlocks, stream: Any) -> None:
-        """Copy windows to the device, one after the other."""
-        rows = [window.n_rows for window in windows]
-        self.first_rows = [int(first) for first in np.cumsum([0, *rows])]
-        samples = [block for window in windows for block in window.samples if block.size]
-        targets = [block for window in windows for block in window.targets if block.size]
+        """Copy windows to the device, one after the other; a block that several have, once."""
+        firsts: dict[tuple[_Key, ...], int] = {}
+        samples, targets = [], []
+        n_rows = 0
+        self._rows = []
+        for window in windows:
+            places = []
+            for own in _blocks_of(window):
+                key = tuple(_key(block) for block in own)
+                if key not in firsts:
+                    firsts[key] = n_rows
+                    n_rows += len(own[0])
+                    samples.append(own[0])
+                    targets += own[1:]
+                places.append((firsts[key], len(own[0])))
+            self._rows.append(_rows_at(places))
         self._put_blocks("samples", samples, resident, stream)
         self._put_blocks("targets", targets, resident, stream)
 
@@ -106,7 +116,11 @@ class Feed:
         order = self._host("order", int(first_entries[-1]), np.int32)
         for own, start in zip(steps, first_entries, strict=False):
             place = order[start : start + own.order.size]
-            np.add(own.order, self.first_rows[own.window], out=place, casting="unsafe")
+            rows = self._rows[own.window]
+            if isinstance(rows, int):
+                np.add(own.order, rows, out=place, casting="unsafe")
+            else:
+                np.take(rows, own.order, out=place, mode="clip")  # which checks nothing again
         self._send("order", order, stream)
         starts = [own.starts[:-1] + first for own, first in zip(steps, first_entries, strict=False)]
         self._put("starts", np.concatenate(starts), stream)
@@ -168,6 +182,25 @@ class Feed:
                 return np.empty(0, dtype)
             self._pinned[name] = host = driver.pinned(int(_SPARE * size), dtype)
         return host[:size]
+
+
+def _blocks_of(window: Window) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Yield the blocks that have any rows, samples and the targets that a window has of them."""
+    kinds = [window.samples, window.targets] if window.targets else [window.samples]
+    return (blocks for blocks in zip(*kinds, strict=True) if len(blocks[0]))
+
+
+def _rows_at(places: Sequence[tuple[int, int]]) -> int | NDArray[np.int32]:
+    """Return where the rows of blocks lie that begin at these rows, and have so many.
+
+    The first row where they follow one another, else every row's place.
+    """
+    end = first = places[0][0] if places else 0
+    for start, length in places:
+        if start != end:
+            return np.concatenate([np.arange(a, a + n, dtype=np.int32) for a, n in places])
+        end += length
+    return first
 
 
 def _starts(blocks: Sequence[NDArray[Any]]) -> Iterator[int]:

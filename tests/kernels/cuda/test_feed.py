@@ -36,7 +36,6 @@ def test_windows_lie_one_after_the_other(stream):
     windows = [Window([chunk[5:], chunk[:2]]), Window([]), Window([other])]
     feed = Feed()
     feed.put_windows(windows, ResidentBlocks(1000), stream)
-    assert feed.first_rows == [0, 7, 7, 11]
     expected = np.concatenate([chunk[5:], chunk[:2], other])
     np.testing.assert_array_equal(_samples(feed, 11, stream), expected)
 
@@ -72,6 +71,22 @@ def test_a_block_is_dropped_with_its_chunk(stream):
     gc.collect()
     feed.put_windows([Window([other])], resident, stream)
     assert resident.get(other) is not None
+
+
+def test_blocks_that_windows_share_are_there_once(stream):
+    a, b, c = _chunk(3), _chunk(2, seed=1), _chunk(4, seed=2)
+    windows = [Window([a, b]), Window([c, a]), Window([b, c, a])]
+    feed = Feed()
+    feed.put_windows(windows, ResidentBlocks(0), stream)
+    whole = _samples(feed, 9, stream)
+    np.testing.assert_array_equal(whole, np.concatenate([a, b, c]))
+    for number, window in enumerate(windows):
+        order = np.arange(window.n_rows)[::-1].copy()
+        steps = Steps.without_rates(order, np.array([0, order.size]), window=number)
+        feed.put_steps([steps], stream)
+        driver.wait(stream)
+        rows = feed.arrays["order"].copy_to_host()[: order.size]
+        np.testing.assert_array_equal(whole[rows], np.concatenate(window.samples)[::-1])
 
 
 def test_memory_moves_only_to_grow(stream):
