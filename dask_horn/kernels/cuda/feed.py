@@ -92,7 +92,8 @@ class Feed:
     def put_windows(self, windows: Sequence[Window], resident: ResidentBlocks, stream: Any) -> None:
         """Copy windows to the device, one after the other; a block that several have, once."""
         firsts: dict[tuple[_Key, ...], int] = {}
-        samples, targets = [], []
+        samples: list[NDArray[Any]] = []
+        targets: list[NDArray[Any]] = []
         n_rows = 0
         self._rows = []
         for window in windows:
