@@ -92,14 +92,21 @@ def _resident_blocks() -> ResidentBlocks:
     return ResidentBlocks(driver.resident_bytes())
 
 
-# Feeds of machines that are gone: their memory serves the next ones.
-_idle_feeds: list[Feed] = []
+# Feeds of machines that are gone, and their streams: the memory serves the next machines.
+_idle_feeds: list[tuple[Feed, Any]] = []
 
 
-def _take_feeds(machine: object) -> list[Feed]:
+def _take_feeds(machine: object, stream: Any) -> list[Feed]:
     """Return two feeds for a machine, until it is gone."""
-    feeds = [_idle_feeds.pop() if _idle_feeds else Feed() for _ in range(2)]
-    weakref.finalize(machine, _idle_feeds.extend, list(feeds)).atexit = False
+    feeds = []
+    for _ in range(2):
+        feed = Feed()
+        if _idle_feeds:
+            feed, before = _idle_feeds.pop()
+            driver.wait(before)  # an interrupted run may be using it still
+        feeds.append(feed)
+    given_back = [(feed, stream) for feed in feeds]
+    weakref.finalize(machine, _idle_feeds.extend, given_back).atexit = False
     return feeds
 
 
@@ -149,7 +156,7 @@ class CudaMachine:
             self._work = [_Ready.of(one, self._stream) for one in work]
             has_products = any(isinstance(one, Product) for one in work)
             self._library = Cublas(precision) if has_products else None
-            self._feeds = _take_feeds(self)
+            self._feeds = _take_feeds(self, self._stream)
             self._last: _Run | None = None
             # By feed and number of steps; with the version of the feed.
             self._recorded: dict[tuple[Feed, int], tuple[int, Callable[[], None]]] = {}
