@@ -46,28 +46,21 @@ def _masked(
             arena[out + at] = arena[source + at] * (keep if words[k] >= threshold else drop)
 
 
-@kernel("dropout_forward", _THREADS, _elements)
-def dropout_forward(tiles: Any, rows: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """C (batch, N_OUT) ← A times the mask, 0 or 1 / (1 - rate), rate at CONSTANT.
+def _dropout(name: str, out: int) -> None:
+    @kernel(name, _THREADS, _elements)
+    def dropout(tiles: Any, rows: Any, counters: Any, scalars: Any, arena: Any) -> None:
+        """Write A (batch, N_OUT) times the mask, 0 or 1 / (1 - rate), rate at CONSTANT, to `out`.
 
-    The mask is the CPU's, `dask_horn.kernels.cpu.dropout`.
-    """
-    s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
-    if counters[s, BATCH] == 0:
-        return
-    row, start = rows[s, i], tiles[cuda.blockIdx.x, 2] * ELEMENTS
-    for n in range(t, ELEMENTS // _WORDS, _THREADS):
-        e = start + n // _LANES * _BLOCK + n % _LANES
-        _masked(row, counters[s], scalars[s], arena, row[A], row[C], e)
+        The mask is the CPU's, `dask_horn.kernels.cpu.dropout`.
+        """
+        s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
+        if counters[s, BATCH] == 0:
+            return
+        row, start = rows[s, i], tiles[cuda.blockIdx.x, 2] * ELEMENTS
+        for n in range(t, ELEMENTS // _WORDS, _THREADS):
+            e = start + n // _LANES * _BLOCK + n % _LANES
+            _masked(row, counters[s], scalars[s], arena, row[A], row[out], e)
 
 
-@kernel("dropout_backward", _THREADS, _elements)
-def dropout_backward(tiles: Any, rows: Any, counters: Any, scalars: Any, arena: Any) -> None:
-    """Write A (batch, N_OUT) ← A times the mask."""
-    s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
-    if counters[s, BATCH] == 0:
-        return
-    row, start = rows[s, i], tiles[cuda.blockIdx.x, 2] * ELEMENTS
-    for n in range(t, ELEMENTS // _WORDS, _THREADS):
-        e = start + n // _LANES * _BLOCK + n % _LANES
-        _masked(row, counters[s], scalars[s], arena, row[A], row[A], e)
+_dropout("dropout_forward", C)
+_dropout("dropout_backward", A)
