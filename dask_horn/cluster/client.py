@@ -13,9 +13,10 @@ from dask.delayed import Delayed
 
 from dask_horn.cluster.devices import HOST, none_is_left, state_of, usable
 from dask_horn.cluster.folders import exists, marker, new_folder, remove_folder
+from dask_horn.cluster.local import forget_run
 from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.cluster.waiting import result_of, wait_for_a_worker
-from dask_horn.data import computed_by, forget
+from dask_horn.data import computed_by
 from dask_horn.errors import ScratchError
 from dask_horn.kernels.device import DeviceState, Kernels
 
@@ -173,4 +174,4 @@ class ClusterExecutor:
     def forget(self, run: str) -> None:
         """Drop it on all workers that there are."""
         with contextlib.suppress(Exception):  # the cluster may be what has ended the run
-            self.client.run(forget, run, on_error="ignore")
+            self.client.run(forget_run, run, on_error="ignore")

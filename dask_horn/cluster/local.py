@@ -15,6 +15,7 @@ from dask_horn.cluster.folders import new_folder
 from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.data import computed_by, forget
 from dask_horn.kernels.device import DeviceState, Kernels
+from dask_horn.kernels.device import forget as forget_on_devices
 
 _MODEST = 2**30  # bytes of memory that any machine has
 
@@ -97,7 +98,13 @@ class LocalExecutor:
 
     def forget(self, run: str) -> None:
         """Drop it in this process."""
-        forget(run)
+        forget_run(run)
+
+
+def forget_run(run: str) -> None:
+    """Drop what was decoded for a run in this process, and what its devices keep for it."""
+    forget(run)
+    forget_on_devices(run)
 
 
 def _as_tuple(key: Any) -> tuple[Any, ...]:

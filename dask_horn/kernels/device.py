@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,14 @@ class Scaling(Protocol):
         """Of each feature, (n_features,)."""
 
 
+class BlockName(NamedTuple):
+    """Which rows a block has: as long as the run goes on, they do not change."""
+
+    run: str  #: the run's id
+    start: int  #: its first row in the store
+    stop: int  #: the row behind its last one
+
+
 @dataclass(frozen=True, eq=False)
 class Window:
     """Rows that are in memory together, in blocks.
@@ -59,10 +68,14 @@ class Window:
         Of a dtype that programs gather, C-contiguous.
     targets : sequence of ndarray of float32, (rows, n_targets)
         Of the same blocks; empty where the program reads none.
+    names : sequence of BlockName
+        Of the same blocks, which a machine may then keep for the run; empty where it shall not. Of
+        a block that it holds already, samples and targets are not read: their shapes do.
     """
 
     samples: Sequence[NDArray[Any]]
     targets: Sequence[NDArray[np.float32]] = ()
+    names: Sequence[BlockName] = ()
 
     @property
     def n_rows(self) -> int:
@@ -125,6 +138,9 @@ class Machine(Protocol):
 
         `keys` are the sub-models' 64-bit keys of random masks, by default 0.
         """
+
+    def holds(self, block: BlockName) -> bool:
+        """Tell whether it has a block, so that nobody need read it; until the run ends."""
 
     def stage(self, windows: Sequence[Window]) -> Any:
         """Bring windows where the device reads them: for `run` and `outputs`, as they need it."""
@@ -214,6 +230,9 @@ class Device(Protocol):
     def warm_up(self, kernels: Sequence[str]) -> None:
         """Compile or load these kernels, and what every run needs."""
 
+    def forget(self, run: str) -> None:
+        """Give up what is kept for a run, unless others are just using the device."""
+
     def machine(
         self, programs: Sequence[Program], scaling: Scaling, precision: str = "float32"
     ) -> Machine:
@@ -239,3 +258,10 @@ class Kernels:
 def device(name: str) -> Device:
     """Return a device, its kernels registered; `name` is one of `DEVICES`."""
     return cast(Device, importlib.import_module(_MODULES[name]).DEVICE)
+
+
+def forget(run: str) -> None:
+    """Have the devices that this process has used give up what they keep for a run."""
+    for module in _MODULES.values():
+        if module in sys.modules:
+            sys.modules[module].DEVICE.forget(run)

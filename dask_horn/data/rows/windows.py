@@ -201,6 +201,7 @@ def windows(
     store: SampleStore,
     spans: Iterable[tuple[Block, ...]],
     targets: Targets | None,
+    skips: Callable[[Block], bool] = lambda block: False,
 ) -> Iterator[tuple[DecodedBlock, ...]]:
     """Yield the decoded blocks window by window, reading the next one meanwhile.
 
@@ -214,11 +215,14 @@ def windows(
     spans : iterable of tuple of Block
         The windows, as `window_spans` makes them. Two at most are decoded at a time: the one that
         was yielded and the one that is being read.
+    skips : callable, optional
+        Whether a block need not be read: somebody has it already. By default all are read.
 
     Yields
     ------
     tuple of DecodedBlock
-        The blocks of one window.
+        The blocks of one window. Of one that is skipped only shapes and dtypes are meant: its
+        arrays take no memory.
 
     Raises
     ------
@@ -237,7 +241,10 @@ def windows(
     """
 
     def read(span: tuple[Block, ...]) -> tuple[DecodedBlock, ...]:
-        return tuple(decoded(run, store, block, targets) for block in span)
+        return tuple(
+            _unread(store, block, targets) if skips(block) else decoded(run, store, block, targets)
+            for block in span
+        )
 
     rest = iter(spans)
     first = next(rest, None)
@@ -251,6 +258,15 @@ def windows(
             yield window
             window = ahead.result()
         yield window
+
+
+def _unread(store: SampleStore, block: Block, targets: Targets | None) -> DecodedBlock:
+    """Return a block with the shapes and dtypes of its arrays, and no numbers."""
+    dtype = np.dtype(store.decoded_dtype)
+    x = np.broadcast_to(dtype.type(0), (len(block), store.n_features))
+    if store.y is None or targets is None:
+        return DecodedBlock(x, None)
+    return DecodedBlock(x, np.broadcast_to(np.float32(0), (len(block), targets.n_columns)))
 
 
 def _opened(run: str, location: ArrayLocation) -> zarr.Array[Any]:

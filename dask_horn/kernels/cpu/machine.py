@@ -13,7 +13,7 @@ from dask_horn.kernels import compile, cpu
 from dask_horn.kernels import opcodes as op
 from dask_horn.kernels.cpu.gemm import ROW_MULTIPLE, SLACK
 from dask_horn.kernels.cpu.loop import run_steps
-from dask_horn.kernels.device import Device, DeviceState, Machine, Scaling, Steps, Window
+from dask_horn.kernels.device import BlockName, Device, DeviceState, Machine, Scaling, Steps, Window
 from dask_horn.kernels.program import Operation, Program
 from dask_horn.kernels.random import shuffled
 from dask_horn.kernels.slices import outer_step, put_constant, put_slice, take_slice
@@ -56,6 +56,9 @@ class CpuDevice:
         """Compile or load them, and the functions that Python calls."""
         functions = (run_steps, shuffled, take_slice, put_slice, put_constant, outer_step)
         compile.ready(kernels, functions)
+
+    def forget(self, run: str) -> None:
+        """Nothing is kept."""
 
     def machine(
         self, programs: Sequence[Program], scaling: Scaling, precision: str = "float32"
@@ -123,6 +126,10 @@ class CpuMachine:
             submodel.load(start, key)
             submodel.counters[op.MEAN] = self._mean.ctypes.data
             submodel.counters[op.INVERSE_SCALE] = self._inverse_scale.ctypes.data
+
+    def holds(self, block: BlockName) -> bool:
+        """No: blocks are read where they lie."""
+        return False
 
     def stage(self, windows: Sequence[Window]) -> list[_StagedWindow]:
         """Make the tables of the windows' addresses."""

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import numba
 import numpy as np
@@ -98,7 +97,9 @@ def compiled(function: Callable[..., None], signature: Any) -> Any:
         return cuda.jit(function)
     packages = ("numba-cuda", "cuda-core")
     versions = " ".join(importlib.metadata.version(package) for package in packages)
-    with _configured(CACHE_DIR=str(cache_folder("cuda", versions))):
+    from numba.cuda.core import config  # type: ignore[import-not-found,unused-ignore]
+
+    with _changed(config, CACHE_DIR=str(cache_folder("cuda", versions))):
         # Without link-time optimization: what PTX shows is what runs.
         native = cuda.jit(signature, cache=True, lto=False)(function)
     # Now, and not by a first launch, which may be one that is only recorded.
@@ -113,24 +114,22 @@ def launch(
     if SIMULATED:
         native[n_blocks, n_threads](*arguments)
         return
+    from numba.cuda.core import config
+
     # An output layer is a small grid, and none to be warned of.
-    with _configured(CUDA_LOW_OCCUPANCY_WARNINGS=0):
+    with _changed(config, CUDA_LOW_OCCUPANCY_WARNINGS=0):
         native[n_blocks, n_threads, stream](*arguments)
 
 
 @contextlib.contextmanager
-def _configured(**settings: Any) -> Iterator[None]:
-    """Change settings of the compiler for a while."""
-    from numba.cuda.core import config  # type: ignore[import-not-found,unused-ignore]
-
-    before = {name: getattr(config, name) for name in settings}
-    for name, value in settings.items():
-        setattr(config, name, value)
+def _changed(module: Any, **settings: Any) -> Iterator[None]:
+    """Change settings of a module of Numba's for a while: it has no other way in."""
+    before = {name: getattr(module, name) for name in settings}
+    vars(module).update(settings)
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(config, name, value)
+        vars(module).update(before)
 
 
 def to_ptx(function: Callable[..., None], signature: Any, capability: tuple[int, int]) -> str:
@@ -139,7 +138,7 @@ def to_ptx(function: Callable[..., None], signature: Any, capability: tuple[int,
 
     # What the kernel calls is compiled for the current device: for want of one, for this.
     stand_in = SimpleNamespace(compute_capability=capability)
-    with mock.patch.object(dispatcher, "get_current_device", lambda: stand_in):
+    with _changed(dispatcher, get_current_device=lambda: stand_in):
         ptx, _ = cuda.compile(function, signature, cc=capability, device=False, abi="numba")
     return str(ptx)
 
@@ -171,6 +170,12 @@ def upload(array: NDArray[Any], stream: Any) -> Any:
     found = cuda.device_array(array.shape, array.dtype)
     found.copy_to_device(array, stream=stream)
     return found
+
+
+def enter() -> None:
+    """Have this thread use the GPU: memory can only be given back by one that does."""
+    if not SIMULATED and not state().missing:
+        cuda.current_context()
 
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:

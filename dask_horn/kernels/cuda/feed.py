@@ -6,76 +6,69 @@ where it is for as long as it is large enough, so that what is recorded finds it
 
 from __future__ import annotations
 
-import weakref
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.kernels.cuda import driver
-from dask_horn.kernels.device import Steps, Window
+from dask_horn.kernels.device import BlockName, Steps, Window
 
 _SPARE = 1.25  # memory that is asked for, over what is needed: the next window may be longer
 
-_Key = tuple[int, int, tuple[int, ...]]
-
 
 class ResidentBlocks:
-    """Blocks that are on the device already, for as long as their chunks are in host memory.
+    """Blocks that stay on the device while a run goes on: the newest run's, while there is room.
 
-    A block is known by the memory that it is a view of: decoded chunks are cached, and never
-    change. It is kept when it comes a second time, for it may come no more; and what comes first
-    stays: of samples that are passed through again and again, the least recently used would be the
-    next ones wanted.
+    What comes first stays: of samples that are passed through again and again, the least recently
+    used would be the next ones wanted.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Bytes of all blocks, at most.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._blocks: dict[_Key, Any] = {}  # None where a block has come once
+        self._run: str | None = None
+        self._chosen: set[Hashable] = set()  # those that stay
+        self._arrays: dict[tuple[str, Hashable], Any] = {}
         self._n_bytes = 0
-        # Chunks die in any thread; memory of the device is given back in one that uses it.
-        self._gone: deque[_Key] = deque()
 
-    def get(self, block: NDArray[Any]) -> Any:
-        """Return a block as it lies on the device, flat; None where it does not."""
-        self._forget_gone()
-        return self._blocks.get(_key(block))
+    def choose(self, block: BlockName, n_bytes: int) -> None:
+        """Let a block stay, of which so many bytes come now, if there is room for all of it."""
+        if block.run != self._run:
+            self.clear()
+            self._run = block.run
+        if block not in self._chosen and self._n_bytes + n_bytes <= self.max_bytes:
+            self._chosen.add(block)
+            self._n_bytes += n_bytes
 
-    def takes(self, block: NDArray[Any]) -> bool:
-        """Note that a block has come, and tell whether it is to be kept."""
-        self._forget_gone()
-        owner, key = _owner(block), _key(block)
-        if owner.flags.writeable:  # somebody may write to it
-            return False
-        if key not in self._blocks:
-            self._blocks[key] = None
-            weakref.finalize(owner, self._gone.append, key).atexit = False
-            return False
-        return self._n_bytes + block.nbytes <= self.max_bytes
+    def holds(self, block: BlockName) -> bool:
+        """Tell whether a block's samples and targets are there."""
+        return all((kind, block) in self._arrays for kind in ("samples", "targets"))
 
-    def keep(self, block: NDArray[Any], on_device: Any) -> None:
-        """Keep the copy of a block that has come before."""
-        self._blocks[_key(block)] = on_device
-        self._n_bytes += block.nbytes
+    def get(self, kind: str, block: Hashable) -> Any:
+        """Return a block's samples or targets, flat on the device; None where they are not."""
+        return self._arrays.get((kind, block))
 
-    def _forget_gone(self) -> None:
-        while self._gone:
-            on_device = self._blocks.pop(self._gone.popleft(), None)
-            if on_device is not None:
-                self._n_bytes -= on_device.nbytes
+    def keep(self, kind: str, block: Hashable, array: Any, stream: Any) -> None:
+        """Copy samples or targets that are on the device, if their block stays."""
+        if block in self._chosen:
+            copy = driver.empty(array.size, array.dtype)
+            copy.copy_to_device(array, stream=stream)
+            self._arrays[kind, block] = copy
 
+    def forget(self, run: str) -> None:
+        """Give up what is kept for a run."""
+        if run == self._run:
+            self.clear()
 
-def _owner(block: NDArray[Any]) -> NDArray[Any]:
-    """Return the array whose memory a block is a view of."""
-    while isinstance(block.base, np.ndarray):
-        block = block.base
-    return block
-
-
-def _key(block: NDArray[Any]) -> _Key:
-    return id(_owner(block)), block.ctypes.data, block.shape
+    def clear(self) -> None:
+        """Give up all."""
+        self._chosen, self._arrays, self._n_bytes, self._run = set(), {}, 0, None
 
 
 class Feed:
@@ -91,22 +84,21 @@ class Feed:
 
     def put_windows(self, windows: Sequence[Window], resident: ResidentBlocks, stream: Any) -> None:
         """Copy windows to the device, one after the other; a block that several have, once."""
-        firsts: dict[tuple[_Key, ...], int] = {}
-        samples: list[NDArray[Any]] = []
-        targets: list[NDArray[Any]] = []
-        n_rows = 0
-        self._rows = []
+        samples: dict[Hashable, NDArray[Any]] = {}
+        targets: dict[Hashable, NDArray[Any]] = {}
         for window in windows:
-            places = []
-            for own in _blocks_of(window):
-                key = tuple(_key(block) for block in own)
-                if key not in firsts:
-                    firsts[key] = n_rows
-                    n_rows += len(own[0])
-                    samples.append(own[0])
-                    targets += own[1:]
-                places.append((firsts[key], len(own[0])))
-            self._rows.append(_rows_at(places))
+            names = _names(window)
+            samples.update(zip(names, window.samples, strict=True))
+            targets.update(zip(names, window.targets, strict=False))  # of which there may be none
+        for name, block in samples.items():
+            if isinstance(name, BlockName) and name in targets:
+                resident.choose(name, block.nbytes + targets[name].nbytes)
+        ends = np.cumsum([len(block) for block in samples.values()]).tolist()
+        firsts = dict(zip(samples, [0, *ends], strict=False))
+        self._rows = [
+            _rows_at([(firsts[name], len(samples[name])) for name in names])
+            for names in map(_names, windows)
+        ]
         self._put_blocks("samples", samples, resident, stream)
         self._put_blocks("targets", targets, resident, stream)
 
@@ -151,29 +143,30 @@ class Feed:
             place[: host.size].copy_to_device(host, stream=stream)
 
     def _put_blocks(
-        self, name: str, blocks: Sequence[NDArray[Any]], resident: ResidentBlocks, stream: Any
+        self,
+        kind: str,
+        blocks: Mapping[Hashable, NDArray[Any]],
+        resident: ResidentBlocks,
+        stream: Any,
     ) -> None:
         """Copy blocks side by side: from where they lie on the device, else from the host."""
         if not blocks:
             return
-        dtype = blocks[0].dtype
-        place = self.place(name, sum(block.size for block in blocks), dtype)
-        known = [resident.get(block) for block in blocks]
-        sizes = [block.size for block, own in zip(blocks, known, strict=True) if own is None]
-        host, filled = self._host(name, sum(sizes), dtype), 0
-        for start, block, on_device in zip(_starts(blocks), blocks, known, strict=True):
-            own = place[start : start + block.size]
-            if on_device is not None:
-                own.copy_to_device(on_device, stream=stream)
+        dtype = next(iter(blocks.values())).dtype
+        place = self.place(kind, sum(block.size for block in blocks.values()), dtype)
+        held = {name: resident.get(kind, name) for name in blocks}
+        n_read = sum(block.size for name, block in blocks.items() if held[name] is None)
+        start, host = 0, self._host(kind, n_read, dtype)
+        for name, block in blocks.items():
+            own, start = place[start : start + block.size], start + block.size
+            if held[name] is not None:
+                own.copy_to_device(held[name], stream=stream)
                 continue
-            copy = host[filled : filled + block.size]
-            copy[:] = block.ravel()
-            filled += block.size
-            own.copy_to_device(copy, stream=stream)
-            if resident.takes(block):
-                kept = driver.empty(block.size, dtype)
-                kept.copy_to_device(own, stream=stream)
-                resident.keep(block, kept)
+            assert block.strides != (0, 0), "what a machine holds stays there until the run ends"
+            read, host = host[: block.size], host[block.size :]
+            read[:] = block.ravel()
+            own.copy_to_device(read, stream=stream)
+            resident.keep(kind, name, own, stream)
 
     def _host(self, name: str, size: int, dtype: Any) -> NDArray[Any]:
         """Return pinned memory of this size; the device has read what was there before."""
@@ -185,10 +178,12 @@ class Feed:
         return host[:size]
 
 
-def _blocks_of(window: Window) -> Iterator[tuple[NDArray[Any], ...]]:
-    """Yield the blocks that have any rows, samples and the targets that a window has of them."""
+def _names(window: Window) -> Sequence[Hashable]:
+    """Return a name for each block: its own, or one that only these very arrays have."""
+    if window.names:
+        return window.names
     kinds = [window.samples, window.targets] if window.targets else [window.samples]
-    return (blocks for blocks in zip(*kinds, strict=True) if len(blocks[0]))
+    return [tuple(map(id, arrays)) for arrays in zip(*kinds, strict=True)]
 
 
 def _rows_at(places: Sequence[tuple[int, int]]) -> int | NDArray[np.int32]:
@@ -202,10 +197,3 @@ def _rows_at(places: Sequence[tuple[int, int]]) -> int | NDArray[np.int32]:
             return np.concatenate([np.arange(a, a + n, dtype=np.int32) for a, n in places])
         end += length
     return first
-
-
-def _starts(blocks: Sequence[NDArray[Any]]) -> Iterator[int]:
-    start = 0
-    for block in blocks:
-        yield start
-        start += block.size

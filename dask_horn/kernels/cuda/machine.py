@@ -20,6 +20,7 @@ from dask_horn.kernels.cuda.library import Cublas, Product, missing_library
 from dask_horn.kernels.cuda.lowering import WORK_SIZES, Launch, Programs, fused, lowered, offered
 from dask_horn.kernels.device import (
     PRECISIONS,
+    BlockName,
     Device,
     DeviceState,
     Machine,
@@ -76,6 +77,18 @@ class CudaDevice:
             if set(kernel.serves) <= set(kernels):
                 kernel.native()
 
+    def forget(self, run: str) -> None:
+        """Free the memory in this thread, unless another one is using the device.
+
+        What stays then goes when the next run's first blocks come.
+        """
+        if driver.lock.acquire(blocking=False):
+            try:
+                driver.enter()
+                _resident_blocks().forget(run)
+            finally:
+                driver.lock.release()
+
     def machine(
         self, programs: Sequence[Program], scaling: Scaling, precision: str = "float32"
     ) -> Machine:
@@ -98,12 +111,11 @@ _idle_feeds: list[tuple[Feed, Any]] = []
 
 def _take_feeds(machine: object, stream: Any) -> list[Feed]:
     """Return two feeds for a machine, until it is gone."""
+    while len(_idle_feeds) < 2:
+        _idle_feeds.append((Feed(), stream))
     feeds = []
-    for _ in range(2):
-        feed = Feed()
-        if _idle_feeds:
-            feed, before = _idle_feeds.pop()
-            driver.wait(before)  # an interrupted run may be using it still
+    for feed, before in (_idle_feeds.pop(), _idle_feeds.pop()):
+        driver.wait(before)  # an interrupted run may be using it still
         feeds.append(feed)
     given_back = [(feed, stream) for feed in feeds]
     weakref.finalize(machine, _idle_feeds.extend, given_back).atexit = False
@@ -207,6 +219,10 @@ class CudaMachine:
                 first = int(base) + offset
                 values = np.ascontiguousarray(values, np.float32)
                 arena[first : first + values.size].copy_to_device(values, stream=self._stream)
+
+    def holds(self, block: BlockName) -> bool:
+        """Tell whether it is among the blocks that stay on the device."""
+        return _resident_blocks().holds(block)
 
     def stage(self, windows: Sequence[Window]) -> Feed:
         """Copy windows to the device, on a stream of their own: others may be trained on."""

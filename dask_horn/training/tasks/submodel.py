@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
-from dask_horn.kernels.device import Device, Machine, Pending, Steps, Window
+from dask_horn.kernels.device import BlockName, Device, Machine, Pending, Steps, Window
 from dask_horn.kernels.device import device as device_of
 from dask_horn.kernels.program import Program
 from dask_horn.kernels.random import shuffled
@@ -195,7 +195,9 @@ def _take_steps(spec: RunSpec, machine: Machine, trainings: Sequence[_Training])
     steps_to_come = [one.steps(place[one.which.group]) for one in trainings]
     with contextlib.ExitStack() as stack:
         # Closed at once, also by an error: threads are reading the next windows.
-        readers = [stack.enter_context(contextlib.closing(_read(one))) for one in longest.values()]
+        readers = [
+            stack.enter_context(contextlib.closing(_read(one, machine))) for one in longest.values()
+        ]
         begun: tuple[list[Steps], Pending] | None = None
         for windows_now in itertools.zip_longest(*readers, fillvalue=Window([])):
             staged = machine.stage(windows_now)  # while the steps before are being taken
@@ -213,14 +215,25 @@ def _note(trainings: Sequence[_Training], begun: tuple[list[Steps], Pending] | N
             one.note(taken, found)
 
 
-def _read(training: _Training) -> Generator[Window, None, None]:
-    """Read the windows that a training needs."""
+def _read(training: _Training, machine: Machine) -> Generator[Window, None, None]:
+    """Read the windows that a training needs, but for blocks that the machine holds."""
     spec = training.spec
-    spans = (blocks for blocks, _ in _plan(spec, training.rates.size, training.which))
-    for decoded in windows(spec.run, spec.samples, spans, spec.targets):
+    plan = _plan(spec, training.rates.size, training.which)
+    spans, to_read = itertools.tee(blocks for blocks, _ in plan)
+
+    def name(block: Block) -> BlockName:
+        return BlockName(spec.run, block.start, block.stop)
+
+    def held(block: Block) -> bool:
+        return machine.holds(name(block))
+
+    for span, read in zip(
+        spans, windows(spec.run, spec.samples, to_read, spec.targets, held), strict=True
+    ):
         yield Window(
-            samples=[block.x for block in decoded],
-            targets=[block.y for block in decoded if block.y is not None],
+            samples=[block.x for block in read],
+            targets=[block.y for block in read if block.y is not None],
+            names=[name(block) for block in span],
         )
 
 

@@ -155,6 +155,14 @@ def test_errors_while_reading_ahead_surface(tmp_path):
     forget("run")
 
 
+def test_what_somebody_has_is_not_read(store):
+    first, second = Block(0, 30), Block(30, 60)
+    [(skipped, read)] = windows("run", store, [(first, second)], TARGETS, lambda b: b == first)
+    assert (skipped.x.shape, skipped.y.shape) == ((30, 3), (30, 1))
+    assert (skipped.x.dtype, skipped.y.dtype) == (read.x.dtype, read.y.dtype)
+    np.testing.assert_array_equal(read.x, X[30:60])
+
+
 def test_no_blocks_no_windows(store):
     assert list(windows("run", store, [], TARGETS)) == []
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
 
 from dask_horn.kernels.cuda import driver
 from dask_horn.kernels.cuda.feed import Feed, ResidentBlocks
-from dask_horn.kernels.device import Steps, Window
+from dask_horn.kernels.device import BlockName, Steps, Window
 
 pytestmark = pytest.mark.gpu
+
+
+def _chunk(n_rows, seed=0):
+    return np.random.default_rng(seed).integers(255, size=(n_rows, 3)).astype(np.uint8)
+
+
+def _targets(n_rows):
+    return np.arange(n_rows, dtype=np.float32)[:, None]
+
+
+def _named(*blocks, run="run"):
+    """A window of blocks that have names: by their lengths."""
+    names = [BlockName(run, 0, len(block)) for block in blocks]
+    return Window(blocks, [_targets(len(block)) for block in blocks], names)
+
+
+def _unread(block):
+    """What is passed in place of a block that nobody needs to read."""
+    return np.broadcast_to(block.dtype.type(0), block.shape)
 
 
 @pytest.fixture
@@ -40,37 +57,42 @@ def test_windows_lie_one_after_the_other(stream):
     np.testing.assert_array_equal(_samples(feed, 11, stream), expected)
 
 
-def test_a_block_that_comes_again_and_again_stays_on_the_device(stream):
-    chunk, resident, feed = _chunk(10), ResidentBlocks(100), Feed()
-    stays = []
-    for blocks in ([chunk[:6]], [chunk[:6], chunk[6:]], [chunk[6:], chunk[:6]]):
-        feed.put_windows([Window(blocks)], resident, stream)
-        expected = np.concatenate(blocks)
-        np.testing.assert_array_equal(_samples(feed, len(expected), stream), expected)
-        stays.append([resident.get(block) is not None for block in (chunk[:6], chunk[6:])])
-    assert stays == [[False, False], [True, False], [True, True]]
-    assert resident.get(chunk[1:7]) is None
+def test_a_block_is_sent_once_in_a_run(stream):
+    first, second, resident, feed = _chunk(6), _chunk(4, seed=1), ResidentBlocks(100), Feed()
+    feed.put_windows([_named(first, second)], resident, stream)
+    assert all(resident.holds(BlockName("run", 0, n)) for n in (6, 4))
+    assert not resident.holds(BlockName("run", 0, 5))
+    names = [BlockName("run", 0, 4), BlockName("run", 0, 6)]
+    targets = [_unread(_targets(4)), _unread(_targets(6))]
+    feed.put_windows([Window([_unread(second), _unread(first)], targets, names)], resident, stream)
+    expected = np.concatenate([second, first])
+    np.testing.assert_array_equal(_samples(feed, 10, stream), expected)
+    found = feed.arrays["targets"].copy_to_host()[:10]
+    np.testing.assert_array_equal(found, [*range(4), *range(6)])
 
 
-def test_what_may_change_and_what_does_not_fit_is_not_kept(stream):
-    resident, feed = ResidentBlocks(20), Feed()
-    writable, large, small = np.zeros((2, 3), np.uint8), _chunk(7), _chunk(6)
+def test_what_comes_first_stays_while_there_is_room_and_nobody_has_a_new_run(stream):
+    resident, feed = ResidentBlocks(6 * 7 + 5), Feed()  # samples and targets of six rows
+
+    def held(run):
+        return [resident.holds(BlockName(run, 0, n)) for n in (6, 5, 1)]
+
     for _ in range(2):
-        feed.put_windows([Window([writable, large, small])], resident, stream)
-    kept = [resident.get(block) is not None for block in (writable, large, small)]
-    assert kept == [False, False, True]
+        feed.put_windows([_named(_chunk(6), _chunk(5), _chunk(1))], resident, stream)
+        assert held("run") == [True, False, False]
+    feed.put_windows([_named(_chunk(5), run="another")], resident, stream)
+    assert held("run") == [False, False, False]
+    assert held("another") == [False, True, False]
+    resident.forget("run")
+    assert held("another")[1]
+    resident.forget("another")
+    assert not held("another")[1]
 
 
-def test_a_block_is_dropped_with_its_chunk(stream):
-    resident, chunk, other, feed = ResidentBlocks(20), _chunk(6), _chunk(5, seed=1), Feed()
-    for _ in range(2):
-        feed.put_windows([Window([chunk])], resident, stream)
-        feed.put_windows([Window([other])], resident, stream)
-    assert resident.get(other) is None  # there was no room
-    del chunk
-    gc.collect()
-    feed.put_windows([Window([other])], resident, stream)
-    assert resident.get(other) is not None
+def test_what_has_no_name_is_not_kept(stream):
+    resident, feed = ResidentBlocks(1000), Feed()
+    feed.put_windows([Window([_chunk(6)], [_targets(6)])], resident, stream)
+    assert resident.get("samples", BlockName("run", 0, 6)) is None
 
 
 def test_blocks_that_windows_share_are_there_once(stream):

@@ -7,7 +7,9 @@ import pytest
 from distributed import Client, LocalCluster
 
 import dask_horn as horn
+from dask_horn.data.rows import windows
 from dask_horn.errors import DivergedError
+from dask_horn.kernels.cuda.machine import _resident_blocks
 from dask_horn.kernels.device import device
 
 RNG = np.random.default_rng(0)
@@ -24,10 +26,10 @@ CASES = {
 NETWORKS = {"joined": NETWORK, "ensemble": MASKED}
 
 
-def _train(name="joined", **settings):
+def _train(name="joined", network=None, **settings):
     settings = {**CASES[name], "batch_size": 8, "learning_rate": 0.1, **settings}
-    data = {"X": X, "y": Y, "validation_data": (X, Y)}
-    return horn.train(NETWORKS[name], **data, steps_per_round=2, **settings)
+    settings = {"validation_data": (X, Y), "steps_per_round": 2, **settings}
+    return horn.train(network or NETWORKS[name], X, Y, **settings)
 
 
 @pytest.mark.gpu
@@ -43,6 +45,38 @@ def test_a_training_is_the_cpus_but_for_rounding(name):
     for own, other in zip(found.history, expected.history, strict=True):
         assert own.loss == pytest.approx(other.loss, rel=tolerance)
         assert own.validation_loss == pytest.approx(other.validation_loss, rel=tolerance)
+
+
+@pytest.mark.gpu
+def test_samples_that_fit_are_read_once_in_a_run(monkeypatch):
+    """However little the host keeps of them; and they are given up with the run."""
+    monkeypatch.setattr(windows._decoded, "max_bytes", 0)
+    read = []
+
+    def counting(run, store, block, targets):
+        read.append(block)
+        return decoded(run, store, block, targets)
+
+    decoded = windows.decoded
+    monkeypatch.setattr(windows, "decoded", counting)
+    result = _train(device="cuda", validation_data=None)
+    assert len(read) == len(set(read)) > 0
+    assert not _resident_blocks()._arrays
+    monkeypatch.undo()
+    expected = _train(device="cuda")
+    np.testing.assert_array_equal(result.model.parameters, expected.model.parameters)
+
+
+@pytest.mark.gpu
+def test_draws_of_masks_begin_with_what_the_gpu_computes():
+    model = _train("ensemble", device="cpu").model.members[0]
+    layers = [horn.Dense(4, activation="tanh"), *model.network.layers]
+    network = horn.Network(layers, 5)
+    deeper = _train("ensemble", network=network, device="cpu").model.members[0]
+    for own in (model, deeper):
+        expected = own.predict_proba(X, inference="sample", seed=0)
+        found = own.on("cuda").predict_proba(X, inference="sample", seed=0)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.gpu
