@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import from_dtype
 
+from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cuda.columns import CAPACITY, ORDER, TAKEN
 from dask_horn.kernels.cuda.compile import kernel
 from dask_horn.kernels.cuda.driver import cuda
@@ -27,42 +29,24 @@ def _samples(operation: Operation, batch_size: int) -> tuple[int, int]:
     return ceil_div(batch_size, GATHERED), 1
 
 
-def _gather_short(dtype: str) -> None:
-    @kernel(f"gather_{dtype}", _THREADS, _samples, samples=from_dtype(np.dtype(dtype)))
-    def gather(
-        tiles: Any,
-        rows: Any,
-        counters: Any,
-        arena: Any,
-        order: Any,
-        samples: Any,
-        mean_high: Any,
-        mean_low: Any,
-        inverse_scale: Any,
-    ) -> None:
-        """Write A (capacity, N_IN) ← (x - mean) / scale of the samples that `order` names.
+@inlined
+def _short(x: Any, scaling: Any, j: Any) -> Any:
+    """Return (x - mean) / scale of feature j in float32, with the mean in two parts.
 
-        The mean is two numbers, for a large offset must not eat the float32's digits: the first
-        difference is exact where digits cancel.
-        """
-        s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
-        batch, first = counters[s, BATCH], tiles[cuda.blockIdx.x, 2] * GATHERED
-        if batch == 0:
-            return
-        width, out = rows[s, i, N_IN], rows[s, i, A]
-        for r in range(first, min(first + GATHERED, counters[s, CAPACITY])):
-            if r < batch:
-                start = order[counters[s, ORDER] + r] * width
-                for j in range(t, width, _THREADS):
-                    distance = np.float32(samples[start + j]) - mean_high[j]
-                    value = (distance - mean_low[j]) * inverse_scale[j]
-                    arena[out + r * width + j] = value
-            else:
-                for j in range(t, width, _THREADS):
-                    arena[out + r * width + j] = _ZERO
+    A large offset must not eat the digits: the first difference is exact where digits cancel.
+    """
+    _, _, mean_high, mean_low, inverse_scale = scaling
+    return (np.float32(x) - mean_high[j] - mean_low[j]) * inverse_scale[j]
 
 
-def _gather_long(dtype: str) -> None:
+@inlined
+def _long(x: Any, scaling: Any, j: Any) -> Any:
+    """Return it by way of float64."""
+    mean, inverse, _, _, _ = scaling
+    return np.float32((np.float64(x) - mean[j]) * inverse[j])
+
+
+def _gather(dtype: str, standardized: Callable[..., Any]) -> None:
     @kernel(f"gather_{dtype}", _THREADS, _samples, samples=from_dtype(np.dtype(dtype)))
     def gather(
         tiles: Any,
@@ -73,28 +57,34 @@ def _gather_long(dtype: str) -> None:
         samples: Any,
         mean: Any,
         inverse: Any,
+        mean_high: Any,
+        mean_low: Any,
+        inverse_scale: Any,
     ) -> None:
-        """Write A (capacity, N_IN) ← (x - mean) / scale likewise, in float64."""
+        """Write A (capacity, N_IN) ← (x - mean) / scale of the samples that `order` names.
+
+        And zeros for those that the batch has not.
+        """
         s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
         batch, first = counters[s, BATCH], tiles[cuda.blockIdx.x, 2] * GATHERED
         if batch == 0:
             return
+        scaling = mean, inverse, mean_high, mean_low, inverse_scale
         width, out = rows[s, i, N_IN], rows[s, i, A]
         for r in range(first, min(first + GATHERED, counters[s, CAPACITY])):
             if r < batch:
                 start = order[counters[s, ORDER] + r] * width
                 for j in range(t, width, _THREADS):
-                    value = (np.float64(samples[start + j]) - mean[j]) * inverse[j]
-                    arena[out + r * width + j] = np.float32(value)
+                    arena[out + r * width + j] = standardized(samples[start + j], scaling, j)
             else:
                 for j in range(t, width, _THREADS):
                     arena[out + r * width + j] = _ZERO
 
 
 for _dtype in _SHORT_DTYPES:
-    _gather_short(_dtype)
+    _gather(_dtype, _short)
 for _dtype in _LONG_DTYPES:
-    _gather_long(_dtype)
+    _gather(_dtype, _long)
 
 
 @kernel("gather_targets", _THREADS, _samples)

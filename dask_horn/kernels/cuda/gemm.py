@@ -99,33 +99,88 @@ def _products(name: str, kind: _Kind, finish: _Finish, *, serves: Sequence[str])
         _product(f"{name}:{tile_name}", kind, tile, finish, serves)
 
 
+class _Side(NamedTuple):
+    """One of the factors, as a thread sees it: a few of each tile's entries, always the same.
+
+    Its tiles lie in shared memory turned, (2, depth, length): those of two stages, term by term.
+    """
+
+    size: int  #: of the shared memory
+    length: int  #: of a term's entries there
+    n_entries: int  #: of a tile that a thread fetches
+    begin: Callable[..., Any]
+    fetch: Callable[..., None]
+    put: Callable[..., None]
+
+
+def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
+    """Make the parts of a product that are for a factor whose tiles have `extent` lines or columns.
+
+    `by_terms` tells whether neighbours in memory are terms of one of them: else they are the same
+    term of neighbouring ones. A warp fetches neighbours.
+    """
+    n_entries = extent * depth // n_threads
+    length = extent + 4  # four more, so that what is written turned falls on other banks
+    # How far a thread's entries are apart, across the terms and along them.
+    step, term_step = (n_threads // depth, 0) if by_terms else (0, n_threads // extent)
+
+    @inlined
+    def begin(t: Any, offset: Any, first: Any, extent_of_all: Any, n_terms: Any) -> Any:
+        """Return what `fetch` and `put` go by: (own, own term), and of the arena (place, …)."""
+        if by_terms:
+            own, term, line_length, term_length = t // depth, t % depth, n_terms, 1
+        else:
+            own, term, line_length, term_length = t % extent, t // extent, 1, extent_of_all
+        place = offset + (first + own) * line_length + term * term_length
+        hop = step * line_length + term_step * term_length
+        return own, term, place, hop, depth * term_length, extent_of_all - first - own
+
+    @inlined
+    def fetch(into: Any, arena: Any, stage: Any, at: Any, n_terms: Any) -> None:
+        """Read a stage's entries: zeros where the factor has ended."""
+        _, term, place, hop, stride, n_left = at
+        terms_left, start = n_terms - term - stage * depth, place + stage * stride
+        for e in range(n_entries):
+            inside = e * step < n_left and e * term_step < terms_left
+            into[e] = arena[start + e * hop] if inside else _ZERO
+
+    @inlined
+    def put(shared: Any, stage: Any, at: Any, entries: Any) -> None:
+        """Leave them to the other threads."""
+        own, term = at[0], at[1]
+        for e in range(n_entries):
+            line = (stage & 1) * depth + term + e * term_step
+            shared[np.uint64(line * length + own + e * step)] = entries[e]
+
+    return _Side(2 * depth * length, length, n_entries, begin, fetch, put)
+
+
 def _product(
     name: str, kind: _Kind, tile: ProductTile, finish: _Finish, serves: Sequence[str]
 ) -> None:
     begin, take = finish
-    shape, left_by_lines, right_by_columns = kind.shape, kind.left_by_lines, kind.right_by_columns
-    lines, columns, depth = tile.lines, tile.columns, tile.depth
+    shape, depth, across, n_threads = kind.shape, tile.depth, tile.across, tile.n_threads
+    lines, columns = tile.lines, tile.columns
     own_lines, own_columns = tile.own_lines, tile.own_columns
-    across, n_threads = tile.across, tile.n_threads
-    # Four more, so that what is written turned falls on other banks.
-    left_length, right_length = lines + 4, columns + 4
-    left_size, n_own = max(2 * depth * left_length, lines * columns), own_lines * own_columns
-    # Of each stage, a thread fetches entries that are so many lines, columns and terms apart.
-    n_left, n_right = lines * depth // n_threads, columns * depth // n_threads
-    line_step, left_term_step = _steps(n_threads, lines, depth, left_by_lines)
-    column_step, right_term_step = _steps(n_threads, columns, depth, right_by_columns)
+    left_side = _side(lines, depth, n_threads, kind.left_by_lines)
+    right_side = _side(columns, depth, n_threads, kind.right_by_columns)
+    begin_left, fetch_left, put_left = left_side.begin, left_side.fetch, left_side.put
+    begin_right, fetch_right, put_right = right_side.begin, right_side.fetch, right_side.put
+    n_left, n_right = left_side.n_entries, right_side.n_entries
+    left_size, right_size = max(left_side.size, lines * columns), right_side.size
+    multiply = _multiplying(tile, left_side.length, right_side.length)
 
     @kernel(name, n_threads, kind.tiling(tile), serves=serves)
     def product(
         tiles: Any, rows: Any, counters: Any, constants: Any, numbers: Any, arena: Any
     ) -> None:
         left = cuda.shared.array(left_size, float32)
-        right = cuda.shared.array((2, depth, right_length), float32)
+        right = cuda.shared.array(right_size, float32)
         total = cuda.local.array((own_lines, own_columns), float32)
-        of_left = cuda.local.array(own_lines, float32)
-        of_right = cuda.local.array(own_columns, float32)
         next_left = cuda.local.array(n_left, float32)
         next_right = cuda.local.array(n_right, float32)
+        of_left = cuda.local.array(own_lines, float32)
+        of_right = cuda.local.array(own_columns, float32)
 
         block: Any = cuda.blockIdx.x
         t: Any = np.uint32(cuda.threadIdx.x)  # never negative: its indices need not wrap
@@ -141,60 +196,19 @@ def _product(
             for q in range(own_columns):
                 total[p, q] = _ZERO
 
-        # The first entries that this thread fetches, and how far apart the next are in memory.
-        if left_by_lines:
-            p0, left_term, line_length, term_length = t // depth, t % depth, n_terms, 1
-        else:
-            p0, left_term, line_length, term_length = t % lines, t // lines, 1, n_lines
-        line = first_line + p0
-        from_left = row[A] + line * line_length + left_term * term_length
-        left_hop = line_step * line_length + left_term_step * term_length
-        left_stride = depth * term_length
-        if right_by_columns:
-            q0, right_term, column_length, term_length = t // depth, t % depth, n_terms, 1
-        else:
-            q0, right_term, column_length, term_length = t % columns, t // columns, 1, n_columns
-        column = first_column + q0
-        from_right = row[B] + column * column_length + right_term * term_length
-        right_hop = column_step * column_length + right_term_step * term_length
-        right_stride = depth * term_length
-
+        at_left = begin_left(t, row[A], first_line, n_lines, n_terms)
+        at_right = begin_right(t, row[B], first_column, n_columns, n_terms)
         n_stages = (n_terms + depth - 1) // depth
         for stage in range(n_stages + 1):
             # What the next stage multiplies is fetched while this one multiplies.
             if stage < n_stages:
-                left_terms, right_terms = n_terms - left_term, n_terms - right_term
-                for e in range(n_left):
-                    inside = line + e * line_step < n_lines and e * left_term_step < left_terms
-                    next_left[e] = arena[from_left + e * left_hop] if inside else _ZERO
-                for e in range(n_right):
-                    inside = (
-                        column + e * column_step < n_columns and e * right_term_step < right_terms
-                    )
-                    next_right[e] = arena[from_right + e * right_hop] if inside else _ZERO
-                left_term, right_term = left_term + depth, right_term + depth
-                from_left, from_right = from_left + left_stride, from_right + right_stride
+                fetch_left(next_left, arena, stage, at_left, n_terms)
+                fetch_right(next_right, arena, stage, at_right, n_terms)
             if stage > 0:
-                half = (stage + 1) & 1
-                for several in range(0, depth, _UNROLLED):
-                    for k in range(_UNROLLED):
-                        for p in range(own_lines):
-                            at = (half * depth + several + k) * left_length + own_line + p
-                            of_left[p] = left[np.uint64(at)]
-                        for q in range(own_columns):
-                            of_right[q] = right[half, several + k, own_column + q]
-                        for p in range(own_lines):
-                            for q in range(own_columns):
-                                total[p, q] += of_left[p] * of_right[q]
+                multiply(total, left, right, stage - 1, own_line, own_column, of_left, of_right)
             if stage < n_stages:
-                half = stage & 1
-                for e in range(n_left):
-                    k = (t % depth if left_by_lines else t // lines) + e * left_term_step
-                    at = (half * depth + k) * left_length + p0 + e * line_step
-                    left[np.uint64(at)] = next_left[e]
-                for e in range(n_right):
-                    k = (t % depth if right_by_columns else t // columns) + e * right_term_step
-                    right[half, k, q0 + e * column_step] = next_right[e]
+                put_left(left, stage, at_left, next_left)
+                put_right(right, stage, at_right, next_right)
             cuda.syncthreads()
 
         known = begin(row, rows[s, min(i + 1, rows.shape[1] - 1)], constants[s], numbers[s, i])
@@ -203,16 +217,35 @@ def _product(
             for q in range(own_columns):
                 left[np.uint64((own_line + p) * columns + own_column + q)] = total[p, q]
         cuda.syncthreads()
-        for e in range(n_own):
+        for e in range(own_lines * own_columns):
             at = t + e * n_threads
             line, column = first_line + at // columns, first_column + at % columns
             if line < n_lines and column < n_columns:
                 take(known, arena, line * n_columns + column, column, left[np.uint64(at)])
 
 
-def _steps(n_threads: int, across: int, depth: int, by_terms: bool) -> tuple[int, int]:
-    """Return how far apart a thread's entries are, across the terms and along them."""
-    return (n_threads // depth, 0) if by_terms else (0, n_threads // across)
+def _multiplying(tile: ProductTile, left_length: int, right_length: int) -> Callable[..., None]:
+    """Return what adds a stage's products to a thread's sums."""
+    depth, own_lines, own_columns = tile.depth, tile.own_lines, tile.own_columns
+
+    @inlined
+    def multiply(
+        total: Any, left: Any, right: Any, stage: Any, own_line: Any, own_column: Any,
+        of_left: Any, of_right: Any,
+    ) -> None:  # fmt: skip
+        first = (stage & 1) * depth
+        for several in range(0, depth, _UNROLLED):
+            for k in range(_UNROLLED):
+                term = first + several + k
+                for p in range(own_lines):
+                    of_left[p] = left[np.uint64(term * left_length + own_line + p)]
+                for q in range(own_columns):
+                    of_right[q] = right[np.uint64(term * right_length + own_column + q)]
+                for p in range(own_lines):
+                    for q in range(own_columns):
+                        total[p, q] += of_left[p] * of_right[q]
+
+    return multiply
 
 
 @inlined

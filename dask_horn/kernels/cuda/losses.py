@@ -34,27 +34,32 @@ def _rows(operation: Operation, batch_size: int) -> tuple[int, int]:
 
 
 @inlined
-def _sum_of_lanes(buffer: Any, own: Any, lane: Any, value: Any) -> Any:
-    """Add up what the lanes of a row have; all of them get the sum."""
-    cuda.syncthreads()
-    buffer[own, lane] = value
-    cuda.syncthreads()
-    total = buffer[own, 0]
-    for k in range(1, LANES):
-        total += buffer[own, k]
-    return total
+def _add(a: Any, b: Any) -> Any:
+    return a + b
 
 
 @inlined
-def _top_of_lanes(buffer: Any, own: Any, lane: Any, value: Any) -> Any:
-    """Find the largest of what the lanes of a row have, likewise."""
-    cuda.syncthreads()
-    buffer[own, lane] = value
-    cuda.syncthreads()
-    top = buffer[own, 0]
-    for k in range(1, LANES):
-        top = max(top, buffer[own, k])
-    return top
+def _larger(a: Any, b: Any) -> Any:
+    return max(a, b)
+
+
+def _over_lanes(combine: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what combines the values that the lanes of a row have; all of them get the result."""
+
+    @inlined
+    def over_lanes(buffer: Any, own: Any, lane: Any, value: Any) -> Any:
+        cuda.syncthreads()
+        buffer[own, lane] = value
+        cuda.syncthreads()
+        total = buffer[own, 0]
+        for k in range(1, LANES):
+            total = combine(total, buffer[own, k])
+        return total
+
+    return over_lanes
+
+
+_sum_of_lanes, _top_of_lanes = _over_lanes(_add), _over_lanes(_larger)
 
 
 @inlined

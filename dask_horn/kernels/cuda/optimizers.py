@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba import float64
 
+from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cuda.compile import Tiling, kernel
 from dask_horn.kernels.cuda.driver import cuda
 from dask_horn.kernels.cuda.lowering import WORK_SIZES, Programs, Work, lowers, together
@@ -73,25 +74,34 @@ for _name, _rule in RULES.items():
     lowers(_name)(together)
 
 
+@inlined
+def _norm(arena: Any, start: Any, stop: Any, t: Any, sums: Any) -> Any:
+    """Return to a block's first thread the norm of a run; squares are added up in float64."""
+    total = 0.0
+    for e in range(start + t, stop, _THREADS):
+        total += np.float64(arena[e]) * arena[e]
+    sums[t] = total
+    cuda.syncthreads()
+    total = 0.0
+    if t == 0:
+        for k in range(_THREADS):
+            total += sums[k]
+    return math.sqrt(total)
+
+
 @kernel("clip:norms", _THREADS, _runs(NORM_ELEMENTS), serves=("clip",))
 def _clip_norms(tiles: Any, rows: Any, counters: Any, arena: Any) -> None:
-    """WORK ← the norms of runs of the gradient A (N_OUT,), whose squares are added in float64."""
+    """WORK ← the norms of runs of the gradient A (N_OUT,)."""
     s, i, t = tiles[cuda.blockIdx.x, 0], tiles[cuda.blockIdx.x, 1], cuda.threadIdx.x
     if counters[s, BATCH] == 0:
         return
     sums = cuda.shared.array(_THREADS, float64)
     run, gradient = tiles[cuda.blockIdx.x, 2], rows[s, i, A]
-    start, size = run * NORM_ELEMENTS, rows[s, i, N_OUT]
-    total = 0.0
-    for e in range(start + t, min(start + NORM_ELEMENTS, size), _THREADS):
-        total += np.float64(arena[gradient + e]) * arena[gradient + e]
-    sums[t] = total
-    cuda.syncthreads()
+    start = run * NORM_ELEMENTS
+    stop = min(start + NORM_ELEMENTS, rows[s, i, N_OUT])
+    norm = _norm(arena, gradient + start, gradient + stop, t, sums)
     if t == 0:
-        total = 0.0
-        for k in range(_THREADS):
-            total += sums[k]
-        arena[rows[s, i, WORK] + run] = np.float32(math.sqrt(total))
+        arena[rows[s, i, WORK] + run] = np.float32(norm)
 
 
 @kernel("clip:bound", _THREADS, serves=("clip",))
@@ -102,17 +112,9 @@ def _clip_bound(tiles: Any, rows: Any, counters: Any, scalars: Any, arena: Any) 
         return
     sums = cuda.shared.array(_THREADS, float64)
     norms, n_runs = rows[s, i, WORK], (rows[s, i, N_OUT] + NORM_ELEMENTS - 1) // NORM_ELEMENTS
-    total = 0.0
-    for run in range(t, n_runs, _THREADS):
-        total += np.float64(arena[norms + run]) * arena[norms + run]
-    sums[t] = total
-    cuda.syncthreads()
+    norm = _norm(arena, norms, norms + n_runs, t, sums)
     if t == 0:
-        total = 0.0
-        for k in range(_THREADS):
-            total += sums[k]
         bound = scalars[s, rows[s, i, CONSTANT]]
-        norm = math.sqrt(total)
         scalars[s, CLIP] = bound / norm if norm > bound else 1.0
 
 
