@@ -20,7 +20,7 @@ def draw_keys(
     row: Any, counters: Any, first_tile: Any, tile_step: Any, n: Any, last: Any, t: Any,
     n_threads: Any, keys: Any, place: Any,
 ) -> None:  # fmt: skip
-    """Draw the keys of n tiles, this one and every so-manieth from there on, for every digit.
+    """Draw the keys of n tiles, the first and those `tile_step` further on, for every digit.
 
     The threads of a block do it together, into ``keys[place …]``: a tile's digits, from `last` on,
     lie side by side.
@@ -47,7 +47,7 @@ def _key(keys: Any, at: Any) -> Any:
 def draw_words(
     words: Any, n: Any, number: Any, step: Any, kept: Any, last: Any, keys: Any, at: Any
 ) -> None:
-    """Draw n words of a tile: the one of this number, and every so-manieth from there on.
+    """Draw n words of a tile: the one of this number, and those `step` further on.
 
     The tile's keys lie at ``keys[at …]``.
     """
