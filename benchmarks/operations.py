@@ -266,7 +266,7 @@ def set_product_tile(tile: tuple[int, int, int, int, int]) -> None:
     PRODUCT_TILES["square"] = own = ProductTile(*tile)
     for kind in (gemm._FORWARD, gemm._INPUT, gemm._WEIGHT):
         name = f"gemm_{kind.name}"
-        gemm._product(f"{name}:square", kind, own, gemm._KEEPING, (name,))
+        gemm._product(f"{name}:square", kind, own, gemm._STORED, (name,))
 
 
 def has_avx512() -> bool:

@@ -24,14 +24,14 @@ MOMENTUM, RATE = np.float32(0.9), np.float32(1e-2)
 N_IN, N_OUT, WEIGHT, BIAS, V_WEIGHT, V_BIAS, OUT, GRADIENT = range(8)
 _TILE, _DEPTH, _OWN = (8, 4, 2) if config.ENABLE_CUDASIM else (64, 16, 4)
 _ACROSS = _TILE // _OWN
-_LINE = _TILE + 4  # so that what is written turned falls on other banks
+_LINE = _TILE + 4  # so that what is written transposed falls on other banks
 N_THREADS = _ACROSS * _ACROSS
 _ZERO = np.float32(0)
 
 Layers = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
-def _product(left_by_lines: bool, right_by_columns: bool, finish: Callable[..., None]) -> Any:
+def _product(left_by_rows: bool, right_by_columns: bool, finish: Callable[..., None]) -> Any:
     """Make what multiplies two matrices and takes each entry of the result."""
 
     @cuda.jit(device=True)
@@ -49,7 +49,7 @@ def _product(left_by_lines: bool, right_by_columns: bool, finish: Callable[..., 
                         total[p, q] = _ZERO
                 for start in range(0, n_terms, _DEPTH):
                     for e in range(t, _TILE * _DEPTH, N_THREADS):
-                        if left_by_lines:
+                        if left_by_rows:
                             p, k = e // _DEPTH, e % _DEPTH
                             place = (first_line + p) * n_terms + start + k
                         else:

@@ -151,8 +151,8 @@ _PARAMETERS = {
     ),
     "device": (
         _one_of(KNOWN_DEVICES),
-        'Device to train on. "auto" chooses one when the fit starts: another than the CPU if any '
-        "worker can use one; `history_.device` says which.",
+        'Device to train on. "auto" is settled when the fit starts: a GPU if any worker has one, '
+        "else the CPU. `history_.device` says which.",
     ),
     "precision": (
         _one_of(PRECISIONS),

@@ -65,9 +65,10 @@ def target() -> tuple[str, str, str]:
 
 @functools.cache
 def cache_folder(device: str = "cpu", versions: str = "") -> Path:
-    """Folder of a device's machine code: named by the kernels' sources, numba's version, the CPU.
+    """Folder of a device's machine code, named by all that the code depends on.
 
-    And by the versions of what else makes that code.
+    That is the kernels' sources, the processor, and the versions of numba and of the packages
+    in `versions`.
 
     It lies in ``NUMBA_CACHE_DIR`` where that is set (on a cluster whose home folders are shared,
     set it to a local disk), else in the user's cache folder.

@@ -13,11 +13,11 @@ from dask_horn.program.layers import Context
 class Masks:
     """A step's masks of one layer, for the rows that use them.
 
-    Such a row has the masks' stream, and behind its own constant how many of 256 are kept: devices
-    that draw masks wherever they are used must know, and the others read what was drawn.
+    Such a row has the masks' stream, and behind its own constant how many of 256 weights are kept:
+    with these a device draws masks as it uses them. Other devices read masks drawn before.
     """
 
-    offset: int  # where they lie; nowhere in particular, where none are kept
+    offset: int  # of masks drawn before; 0 where the device draws them as it uses them
     stream: int
     kept: float  # of KEEP_STEPS
 
@@ -35,7 +35,7 @@ def draw_masks(
     user: Operation,
     rows: int = 1,
 ) -> Masks:
-    """Draw a step's masks of this shape, unless their `user` does, the operation that reads them.
+    """Draw a step's masks of this shape, unless the operation `user`, which applies them, does.
 
     One for each sample of the batch, `rows` for each where so many are asked for, or one for all,
     as the layer has it.
@@ -76,6 +76,6 @@ def keep_of_mask(
 
 
 def keeping(shape: tuple[int, int], *, first: int = 0) -> Operation:
-    """Return the operation that writes what one mask keeps of a matrix of this shape."""
+    """Return the operation that applies one mask to a matrix of this shape."""
     n_in, n_out = shape
     return Operation("dropconnect_keep", n_in, n_out, sizes=(first,))

@@ -47,7 +47,7 @@ class _StateMatrix:
 
     @property
     def mask_offset(self) -> int:
-        """Where the masks lie; anywhere where there are none."""
+        """Offset of the masks; 0 where there are none."""
         return 0 if self.mask is None else self.mask.offset
 
     @property

@@ -37,22 +37,22 @@ _UNROLLED = 4  # terms that are multiplied without a test in between: compilers 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the three products: result (lines, columns), sums of so many terms.
+    """One of the three products: result (height, width), sums of so many terms.
 
     Attributes
     ----------
     name : str
         As `Product.of` takes it.
     shape : callable
-        ``shape(n_rows, n_in, n_out)`` is (lines, columns, terms); n_rows counts the batch's.
-    left_by_lines, right_by_columns : bool
-        Whether neighbours in memory are terms of one line of the left factor, and of one column of
-        the right one; else they are neighbouring lines, and columns.
+        ``shape(n_rows, n_in, n_out)`` is (height, width, terms); n_rows counts the batch's.
+    left_by_rows, right_by_columns : bool
+        Whether neighbours in memory are terms of one row of the left factor, and of one column of
+        the right one; else they are neighbouring rows, and columns.
     """
 
     name: str
     shape: Callable[..., Any]
-    left_by_lines: bool
+    left_by_rows: bool
     right_by_columns: bool
 
     def tiling(self, tile: ProductTile) -> Tiling:
@@ -60,8 +60,8 @@ class _Kind:
 
         def tiling(operation: Operation, batch_size: int) -> tuple[int, int]:
             n_rows = batch_size * operation.rows
-            lines, columns, _ = self.shape(n_rows, operation.n_in, operation.n_out)
-            return ceil_div(lines, tile.lines), ceil_div(columns, tile.columns)
+            height, width, _ = self.shape(n_rows, operation.n_in, operation.n_out)
+            return ceil_div(height, tile.rows), ceil_div(width, tile.columns)
 
         return tiling
 
@@ -81,28 +81,28 @@ def _weight_shape(n_rows: Any, n_in: Any, n_out: Any) -> Any:
     return n_in, n_out, n_rows
 
 
-_FORWARD = _Kind("forward", _forward_shape, left_by_lines=True, right_by_columns=False)
-_INPUT = _Kind("input", _input_shape, left_by_lines=True, right_by_columns=True)
-_WEIGHT = _Kind("weight", _weight_shape, left_by_lines=False, right_by_columns=False)
+_FORWARD = _Kind("forward", _forward_shape, left_by_rows=True, right_by_columns=False)
+_INPUT = _Kind("input", _input_shape, left_by_rows=True, right_by_columns=True)
+_WEIGHT = _Kind("weight", _weight_shape, left_by_rows=False, right_by_columns=False)
 
 
-class _Finish(NamedTuple):
+class _Epilogue(NamedTuple):
     """What is done with the entries of a product."""
 
     begin: Callable[..., Any]  #: ``(row, next_row, constants, numbers)``: what `take` must know
     take: Callable[..., None]  #: ``(known, arena, place, column, entry)``, place in the result
 
 
-def _products(name: str, kind: _Kind, finish: _Finish, *, serves: Sequence[str]) -> None:
-    """Register kernels, one for each tile, that compute a product and finish its entries."""
+def _products(name: str, kind: _Kind, epilogue: _Epilogue, *, serves: Sequence[str]) -> None:
+    """Register kernels, one for each tile, that compute a product and do its epilogue."""
     for tile_name, tile in PRODUCT_TILES.items():
-        _product(f"{name}:{tile_name}", kind, tile, finish, serves)
+        _product(f"{name}:{tile_name}", kind, tile, epilogue, serves)
 
 
 class _Side(NamedTuple):
     """One of the factors, as a thread sees it: a few of each tile's entries, always the same.
 
-    Its tiles lie in shared memory turned, (2, depth, length): those of two stages, term by term.
+    Its tiles lie in shared memory transposed, (2, depth, length): two stages of them, by terms.
     """
 
     size: int  #: of the shared memory
@@ -114,13 +114,13 @@ class _Side(NamedTuple):
 
 
 def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
-    """Make the parts of a product that are for a factor whose tiles have `extent` lines or columns.
+    """Make the parts of a product that are for a factor whose tiles have `extent` rows or columns.
 
     `by_terms` tells whether neighbours in memory are terms of one of them: else they are the same
     term of neighbouring ones. A warp fetches neighbours.
     """
     n_entries = extent * depth // n_threads
-    length = extent + 4  # four more, so that what is written turned falls on other banks
+    length = extent + 4  # four more, so that what is written transposed falls on other banks
     # How far a thread's entries are apart, across the terms and along them.
     step, term_step = (n_threads // depth, 0) if by_terms else (0, n_threads // extent)
 
@@ -128,11 +128,11 @@ def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
     def begin(t: Any, offset: Any, first: Any, extent_of_all: Any, n_terms: Any) -> Any:
         """Return what `fetch` and `put` go by: (own, own term), and of the arena (place, …)."""
         if by_terms:
-            own, term, line_length, term_length = t // depth, t % depth, n_terms, 1
+            own, term, row_length, term_length = t // depth, t % depth, n_terms, 1
         else:
-            own, term, line_length, term_length = t % extent, t // extent, 1, extent_of_all
-        place = offset + (first + own) * line_length + term * term_length
-        hop = step * line_length + term_step * term_length
+            own, term, row_length, term_length = t % extent, t // extent, 1, extent_of_all
+        place = offset + (first + own) * row_length + term * term_length
+        hop = step * row_length + term_step * term_length
         return own, term, place, hop, depth * term_length, extent_of_all - first - own
 
     @inlined
@@ -149,25 +149,25 @@ def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
         """Leave them to the other threads."""
         own, term = at[0], at[1]
         for e in range(n_entries):
-            line = (stage & 1) * depth + term + e * term_step
-            shared[np.uint64(line * length + own + e * step)] = entries[e]
+            own_term = (stage & 1) * depth + term + e * term_step
+            shared[np.uint64(own_term * length + own + e * step)] = entries[e]
 
     return _Side(2 * depth * length, length, n_entries, begin, fetch, put)
 
 
 def _product(
-    name: str, kind: _Kind, tile: ProductTile, finish: _Finish, serves: Sequence[str]
+    name: str, kind: _Kind, tile: ProductTile, epilogue: _Epilogue, serves: Sequence[str]
 ) -> None:
-    begin, take = finish
+    begin, take = epilogue
     shape, depth, across, n_threads = kind.shape, tile.depth, tile.across, tile.n_threads
-    lines, columns = tile.lines, tile.columns
-    own_lines, own_columns = tile.own_lines, tile.own_columns
-    left_side = _side(lines, depth, n_threads, kind.left_by_lines)
-    right_side = _side(columns, depth, n_threads, kind.right_by_columns)
+    tile_rows, tile_columns = tile.rows, tile.columns
+    own_rows, own_columns = tile.own_rows, tile.own_columns
+    left_side = _side(tile_rows, depth, n_threads, kind.left_by_rows)
+    right_side = _side(tile_columns, depth, n_threads, kind.right_by_columns)
     begin_left, fetch_left, put_left = left_side.begin, left_side.fetch, left_side.put
     begin_right, fetch_right, put_right = right_side.begin, right_side.fetch, right_side.put
     n_left, n_right = left_side.n_entries, right_side.n_entries
-    left_size, right_size = max(left_side.size, lines * columns), right_side.size
+    left_size, right_size = max(left_side.size, tile_rows * tile_columns), right_side.size
     multiply = _multiplying(tile, left_side.length, right_side.length)
 
     @kernel(name, n_threads, kind.tiling(tile), serves=serves)
@@ -176,10 +176,10 @@ def _product(
     ) -> None:
         left = cuda.shared.array(left_size, float32)
         right = cuda.shared.array(right_size, float32)
-        total = cuda.local.array((own_lines, own_columns), float32)
+        total = cuda.local.array((own_rows, own_columns), float32)
         next_left = cuda.local.array(n_left, float32)
         next_right = cuda.local.array(n_right, float32)
-        of_left = cuda.local.array(own_lines, float32)
+        of_left = cuda.local.array(own_rows, float32)
         of_right = cuda.local.array(own_columns, float32)
 
         block: Any = cuda.blockIdx.x
@@ -189,15 +189,15 @@ def _product(
             return
         row = rows[s, i]
         n_rows = counters[s, CAPACITY] * row[ROWS]
-        n_lines, n_columns, n_terms = shape(n_rows, row[N_IN], row[N_OUT])
-        first_line, first_column = tiles[block, 2] * lines, tiles[block, 3] * columns
-        own_line, own_column = (t // across) * own_lines, (t % across) * own_columns
-        for p in range(own_lines):
+        height, width, n_terms = shape(n_rows, row[N_IN], row[N_OUT])
+        first_row, first_column = tiles[block, 2] * tile_rows, tiles[block, 3] * tile_columns
+        own_row, own_column = (t // across) * own_rows, (t % across) * own_columns
+        for p in range(own_rows):
             for q in range(own_columns):
                 total[p, q] = _ZERO
 
-        at_left = begin_left(t, row[A], first_line, n_lines, n_terms)
-        at_right = begin_right(t, row[B], first_column, n_columns, n_terms)
+        at_left = begin_left(t, row[A], first_row, height, n_terms)
+        at_right = begin_right(t, row[B], first_column, width, n_terms)
         n_stages = (n_terms + depth - 1) // depth
         for stage in range(n_stages + 1):
             # What the next stage multiplies is fetched while this one multiplies.
@@ -205,7 +205,7 @@ def _product(
                 fetch_left(next_left, arena, stage, at_left, n_terms)
                 fetch_right(next_right, arena, stage, at_right, n_terms)
             if stage > 0:
-                multiply(total, left, right, stage - 1, own_line, own_column, of_left, of_right)
+                multiply(total, left, right, stage - 1, own_row, own_column, of_left, of_right)
             if stage < n_stages:
                 put_left(left, stage, at_left, next_left)
                 put_right(right, stage, at_right, next_right)
@@ -213,35 +213,35 @@ def _product(
 
         known = begin(row, rows[s, min(i + 1, rows.shape[1] - 1)], constants[s], numbers[s, i])
         # The left factor's memory is free now: out of it, neighbours take neighbouring entries.
-        for p in range(own_lines):
+        for p in range(own_rows):
             for q in range(own_columns):
-                left[np.uint64((own_line + p) * columns + own_column + q)] = total[p, q]
+                left[np.uint64((own_row + p) * tile_columns + own_column + q)] = total[p, q]
         cuda.syncthreads()
-        for e in range(own_lines * own_columns):
+        for e in range(own_rows * own_columns):
             at = t + e * n_threads
-            line, column = first_line + at // columns, first_column + at % columns
-            if line < n_lines and column < n_columns:
-                take(known, arena, line * n_columns + column, column, left[np.uint64(at)])
+            r, c = first_row + at // tile_columns, first_column + at % tile_columns
+            if r < height and c < width:
+                take(known, arena, r * width + c, c, left[np.uint64(at)])
 
 
 def _multiplying(tile: ProductTile, left_length: int, right_length: int) -> Callable[..., None]:
     """Return what adds a stage's products to a thread's sums."""
-    depth, own_lines, own_columns = tile.depth, tile.own_lines, tile.own_columns
+    depth, own_rows, own_columns = tile.depth, tile.own_rows, tile.own_columns
 
     @inlined
     def multiply(
-        total: Any, left: Any, right: Any, stage: Any, own_line: Any, own_column: Any,
+        total: Any, left: Any, right: Any, stage: Any, own_row: Any, own_column: Any,
         of_left: Any, of_right: Any,
     ) -> None:  # fmt: skip
         first = (stage & 1) * depth
         for several in range(0, depth, _UNROLLED):
             for k in range(_UNROLLED):
                 term = first + several + k
-                for p in range(own_lines):
-                    of_left[p] = left[np.uint64(term * left_length + own_line + p)]
+                for p in range(own_rows):
+                    of_left[p] = left[np.uint64(term * left_length + own_row + p)]
                 for q in range(own_columns):
                     of_right[q] = right[np.uint64(term * right_length + own_column + q)]
-                for p in range(own_lines):
+                for p in range(own_rows):
                     for q in range(own_columns):
                         total[p, q] += of_left[p] * of_right[q]
 
@@ -258,7 +258,7 @@ def _keep(out: Any, arena: Any, place: Any, column: Any, z: Any) -> None:
     arena[out + place] = z
 
 
-_KEEPING = _Finish(_where, _keep)
+_STORED = _Epilogue(_where, _keep)
 
 
 @inlined
@@ -266,7 +266,7 @@ def _activating(row: Any, next_row: Any, constants: Any, numbers: Any) -> Any:
     return constants[next_row[CONSTANT]], next_row[A], next_row[B], next_row[C]
 
 
-def _activated(name: str) -> _Finish:
+def _activated(name: str) -> _Epilogue:
     """Do the activation's pass forward, which is the next row."""
     function, beside = ACTIVATIONS[name][0], name in NEEDS_INPUT
 
@@ -278,10 +278,10 @@ def _activated(name: str) -> _Finish:
             arena[total + place] = value
         arena[out + place] = function(value)
 
-    return _Finish(_activating, take)
+    return _Epilogue(_activating, take)
 
 
-def _updated(rule: Rule) -> _Finish:
+def _updated(rule: Rule) -> _Epilogue:
     """Move an entry of the weight at C by an entry of its gradient."""
     move, numbers_of = rule.move, NUMBERS_OF[rule.n_constants]
 
@@ -301,12 +301,12 @@ def _updated(rule: Rule) -> _Finish:
         w, m, v = weight + place, first + place, second + place
         arena[w], arena[m], arena[v] = move(own, arena[w], g, arena[m], arena[v])
 
-    return _Finish(begin, {1: with_one, 2: with_two}[rule.n_states])
+    return _Epilogue(begin, {1: with_one, 2: with_two}[rule.n_states])
 
 
-_products("gemm_forward", _FORWARD, _KEEPING, serves=("gemm_forward",))
-_products("gemm_input", _INPUT, _KEEPING, serves=("gemm_input",))
-_products("gemm_weight", _WEIGHT, _KEEPING, serves=("gemm_weight",))
+_products("gemm_forward", _FORWARD, _STORED, serves=("gemm_forward",))
+_products("gemm_input", _INPUT, _STORED, serves=("gemm_input",))
+_products("gemm_weight", _WEIGHT, _STORED, serves=("gemm_weight",))
 for _name in ACTIVATIONS:
     _products(
         f"gemm_forward_{_name}",

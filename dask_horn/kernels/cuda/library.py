@@ -40,25 +40,25 @@ def is_large(operation: Operation, batch_size: int) -> bool:
 class Product:
     """One product of one sub-model, ``C = A B``, as a library that counts by columns takes it.
 
-    There it is ``C.T = B.T A.T``: so `left` is B, and the result's shape is turned.
+    There it is ``C.T = B.T A.T``: so `left` is B, and the result is transposed.
 
     Attributes
     ----------
     left, right, out : int
         Offsets from the whole arena.
-    left_turned, right_turned : bool
-        Whether a factor is turned once more.
+    left_transposed, right_transposed : bool
+        Whether a factor is transposed once more.
     shape : tuple of int
-        Lines and columns of the result by columns, and terms of each sum.
+        Rows and columns of the transposed result, and terms of each sum.
     left_length, right_length : int
-        Lengths of the factors' lines in memory.
+        Leading dimensions: how far a factor's columns are apart in memory.
     """
 
     left: int
     right: int
     out: int
-    left_turned: bool
-    right_turned: bool
+    left_transposed: bool
+    right_transposed: bool
     shape: tuple[int, int, int]
     left_length: int
     right_length: int
@@ -140,7 +140,8 @@ class Cublas:
         cublas.set_stream(self._handle, driver.handle_of(stream))
         cublas.set_workspace(self._handle, driver.address_of(self._work), _WORK_BYTES)
         cublas.gemm_ex(
-            self._handle, int(product.left_turned), int(product.right_turned), *product.shape,
+            self._handle,
+            int(product.left_transposed), int(product.right_transposed), *product.shape,
             self._one.ctypes.data,
             start + 4 * product.left, _FLOAT32, product.left_length,
             start + 4 * product.right, _FLOAT32, product.right_length,

@@ -17,18 +17,18 @@ class ProductTile:
 
     Attributes
     ----------
-    lines, columns : int
+    rows, columns : int
         Of the result.
     depth : int
         Terms of its sums that are in shared memory together.
-    own_lines, own_columns : int
+    own_rows, own_columns : int
         What each thread adds up, in registers.
     """
 
-    lines: int
+    rows: int
     columns: int
     depth: int
-    own_lines: int
+    own_rows: int
     own_columns: int
 
     @property
@@ -39,7 +39,7 @@ class ProductTile:
     @property
     def n_threads(self) -> int:
         """Threads of a block."""
-        return self.lines // self.own_lines * self.across
+        return self.rows // self.own_rows * self.across
 
 
 #: Tiles of products by name: for results as narrow as an output layer's, and for all others.

@@ -113,8 +113,8 @@ class TrainingOptions:
         Seed of all randomness.
     device : {"cpu", "cuda", "auto"}, default "cpu"
         What the sub-models are trained on. On a cluster, the workers that have the device train
-        there, and all others merge. "auto" is settled when the run starts: another device than the
-        CPU if any worker can use one. The same run gives other bits on another device.
+        there, and all others merge. "auto" is settled when the run starts: a GPU if any worker has
+        one, else the CPU. The same run gives other bits on another device.
     precision : {"float32", "tf32", "bf16"}, default "float32"
         How a GPU multiplies large matrices in training: "tf32" and "bf16" round the factors, to 10
         and 7 binary digits, for speed. Sums, parameters and all else are of float32.

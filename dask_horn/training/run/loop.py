@@ -139,7 +139,7 @@ def run(
         data = prepare_data(run_id, network, given, options, settled, folder)
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
-        smallest_room(spec, executor)  # which raises an error where that is too little
+        smallest_room(spec, executor)  # raises an error if it is too little
         kept = None
         if checkpoint is not None:
             kept = Checkpoint.at(checkpoint)

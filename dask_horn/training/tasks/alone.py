@@ -11,7 +11,7 @@ _in_use: dict[str, threading.Lock] = {}
 
 
 def alone_on(device: Device) -> contextlib.AbstractContextManager[object]:
-    """Have the device to oneself in this process, for as long as a task needs its memory.
+    """Hold the device alone in this process while a task needs its memory.
 
     Each task is as large as the memory allows: two at once, on a worker of several threads, would
     be too large together. The host's own memory is planned for by Dask.

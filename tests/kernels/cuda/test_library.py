@@ -37,16 +37,18 @@ class NumpyLibrary:
 
 
 def do_product(memory, product):
-    n_lines, n_columns, n_terms = product.shape
+    n_rows, n_columns, n_terms = product.shape
 
-    def factor(start, length, turned, lines, columns):
-        stored = (columns, lines) if turned else (lines, columns)
+    def factor(start, length, transposed, rows, columns):
+        stored = (columns, rows) if transposed else (rows, columns)
         assert length == stored[0], "whole columns follow each other"
         matrix = memory[start : start + stored[0] * stored[1]].reshape(stored, order="F")
-        return matrix.T if turned else matrix
+        return matrix.T if transposed else matrix
 
-    left = factor(product.left, product.left_length, product.left_turned, n_lines, n_terms)
-    right = factor(product.right, product.right_length, product.right_turned, n_terms, n_columns)
+    left = factor(product.left, product.left_length, product.left_transposed, n_rows, n_terms)
+    right = factor(
+        product.right, product.right_length, product.right_transposed, n_terms, n_columns
+    )
     out = (left @ right).ravel(order="F")
     memory[product.out : product.out + out.size] = out
 
