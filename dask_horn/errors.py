@@ -42,6 +42,14 @@ class ScratchError(HornError):
     """The workers have no shared folder for data and states."""
 
 
+class SchedulerLostError(HornError):
+    """The cluster's scheduler is gone, or has given the run's tasks up."""
+
+
+class WaitTimeoutError(HornError, TimeoutError):
+    """Nothing has moved on the cluster for as long as `timeout` allows."""
+
+
 class WorkerLostError(HornError):
     """A task lost its worker more often than Dask allows."""
 

@@ -13,6 +13,7 @@ from dask_horn.cluster.executor import Executor
 from dask_horn.cluster.folders import remove_folder
 from dask_horn.cluster.local import LocalExecutor
 from dask_horn.cluster.placement import Placement, Seat, spread
+from dask_horn.cluster.telling import here
 
 __all__ = [
     "HOST",
@@ -22,6 +23,7 @@ __all__ = [
     "Placement",
     "Seat",
     "current_executor",
+    "here",
     "reasons",
     "remove_folder",
     "spread",

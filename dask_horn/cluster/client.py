@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
+import logging
 import tempfile
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -14,37 +18,120 @@ from dask.delayed import Delayed
 from dask_horn.cluster.devices import HOST, none_is_left, state_of, usable
 from dask_horn.cluster.folders import exists, marker, new_folder, remove_folder
 from dask_horn.cluster.local import forget_run
+from dask_horn.cluster.losses import Losses
 from dask_horn.cluster.placement import Placement, Seat, spread
-from dask_horn.cluster.waiting import result_of, wait_for_a_worker
+from dask_horn.cluster.telling import TOPIC, stamped
+from dask_horn.cluster.watch import Watch, done_within, in_words, lost_scheduler
 from dask_horn.data import computed_by
-from dask_horn.errors import ScratchError
+from dask_horn.errors import HornError, ScratchError, WorkerLostError
 from dask_horn.kernels.device import DeviceState, Kernels
+from dask_horn.records import Event
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, WorkerPlugin
+
+_TRIES = 5  # to reach all workers, or to have samples looked at, while workers are dying
+
+logger = logging.getLogger("dask_horn")
 
 
 class ClusterExecutor:
-    """Submits to the cluster of a `distributed.Client`, and keeps the futures."""
+    """Submits to the cluster of a `distributed.Client`, and keeps the futures.
+
+    Parameters
+    ----------
+    client : Client
+    run : str, optional
+        The run's id; empty for what is no run.
+    hear : callable, optional
+        Is told of each event: waits, and what is lost.
+    timeout : float, optional
+        Seconds without any sign of progress, after which a wait ends in vain.
+    """
 
     cuts_lineage = True
     rounds_ahead = 3
 
-    def __init__(self, client: Client) -> None:
+    def __init__(
+        self,
+        client: Client,
+        run: str = "",
+        hear: Callable[[Event], None] = lambda event: None,
+        timeout: float | None = None,
+    ) -> None:
         self.client = client
+        self.watch = Watch(client, run, hear, timeout)
+        self._losses = Losses(client, run, hear)
         self._pending: list[Future] = []
+        self._plugins: list[WorkerPlugin] = []
         self._states: dict[str, dict[str, DeviceState]] = {}  # by device, then by worker
         self._restricted: tuple[str, tuple[str, ...]] | None = None  # device, and who has it
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the cluster."""
-        return computed_by(self.client.get)
+        return computed_by(self._get)
+
+    def _get(self, graph: Any, keys: Any, **arguments: Any) -> Any:
+        """Compute a graph as `Client.get` does; again where workers were lost too often."""
+        for attempt in itertools.count(1):
+            try:
+                return self._computed(graph, keys, arguments)
+            except WorkerLostError as error:
+                if attempt == _TRIES:
+                    raise
+                logger.warning("%s. It is done again", error)
+
+    def _computed(self, graph: Any, keys: Any, arguments: Mapping[str, Any]) -> Any:
+        what = "the samples"
+        with self._naming_losses(what):
+            futures = self.client.get(graph, keys, sync=False, **arguments)
+            gathering = asyncio.run_coroutine_threadsafe(
+                self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
+            )
+            try:
+                self.watch.until(lambda seconds: _finished(gathering, seconds), what)
+                return gathering.result()
+            finally:
+                gathering.cancel()
+
+    def prepare(self) -> None:
+        """Have workers tell what happens on them, those that join later too."""
+        from dask_horn.cluster.setup import WorkerTells
+
+        self._register(WorkerTells(), "the workers' answer")
 
     def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""
         from dask_horn.cluster.setup import WorkerSetup
 
-        self.client.register_plugin(WorkerSetup(kernels))
+        self._register(WorkerSetup(kernels), "the workers' kernels")
+
+    def _register(self, plugin: WorkerPlugin, what: str) -> None:
+        self._plugins.append(plugin)
+        self._ask(lambda: self.client.register_plugin(plugin), what)
+
+    def recover(self) -> None:
+        """Wait until the scheduler is there again; set up what a new one does not know.
+
+        Raises
+        ------
+        SchedulerLostError
+            If the client has given it up.
+        """
+
+        def connected(seconds: float) -> bool:
+            if self.client.status == "connecting":
+                time.sleep(min(seconds, 0.5))
+            return bool(self.client.status != "connecting")
+
+        self.cancel()
+        self.watch.until(connected, "the scheduler")
+        if self.client.status != "running":
+            raise lost_scheduler(self.client, ConnectionError(f"client is {self.client.status}"))
+        self.watch.for_a_worker()
+        plugins, self._plugins = self._plugins, []
+        for plugin in plugins:
+            self._register(plugin, "the workers' set-up")
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
         """Submit the tasks together, to be done before any that is submitted later.
@@ -52,7 +139,10 @@ class ClusterExecutor:
         Else what is submitted within a minute is one lot to Dask, and a round's report may wait
         for the next round's training.
         """
-        futures = self.client.compute(list(tasks), optimize_graph=False, fifo_timeout="0s")
+        with self._naming_losses("a task"), warnings.catch_warnings():
+            # Parameters travel in a graph only where nothing else would do.
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            futures = self.client.compute(list(tasks), optimize_graph=False, fifo_timeout="0s")
         self._pending = [future for future in self._pending if not future.done()]
         self._pending.extend(futures)
         return tuple(futures)
@@ -61,23 +151,37 @@ class ClusterExecutor:
         self, handles: Sequence[Any], count: int, timeout: float | None = None
     ) -> tuple[list[Any], list[Any]]:
         """Wait until so many futures are done, in vain or not: what failed is told by `result`."""
-        from distributed import wait
-
         deadline = None if timeout is None else time.monotonic() + timeout
+        enough = min(count, len(handles))
+
+        def over(seconds: float) -> bool:
+            left = seconds if deadline is None else min(seconds, deadline - time.monotonic())
+            _some_done(handles, enough, max(0.0, left))
+            late = deadline is not None and time.monotonic() >= deadline
+            n_done = sum(1 for handle in handles if handle.done())
+            return late or n_done >= enough
+
+        self.watch.until(over, "trainings", self._check_devices)
         done = [handle for handle in handles if handle.done()]
-        while len(done) < min(count, len(handles)):
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            pending = [handle for handle in handles if not handle.done()]
-            try:
-                wait(pending, timeout=left, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                break
-            done = [handle for handle in handles if handle.done()]
         return done, [handle for handle in handles if handle not in done]
 
     def result(self, handle: Any) -> Any:
-        """Wait for a future; say so where there is no worker to do it."""
-        return result_of(self.client, handle, self._check_devices)
+        """Wait for a future, with a word where that takes long."""
+        what = in_words(handle.key, self.watch.run)
+        with self._naming_losses(what):
+            self.watch.until(
+                lambda seconds: done_within(handle, seconds), what, self._check_devices
+            )
+            return handle.result()
+
+    def usual(self, seconds: float) -> None:
+        """Note how long trainings take: what takes much longer is told."""
+        self.watch.usual = seconds
+
+    def tell(self, event: Event) -> None:
+        """Tell an event to whoever follows the scheduler's topic."""
+        with contextlib.suppress(OSError):  # a lost scheduler is told by what waits for it
+            self.client.log_event(TOPIC, stamped(event))
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Let go of the futures that are not done: the scheduler forgets what nobody wants.
@@ -93,12 +197,12 @@ class ClusterExecutor:
 
     def device_states(self, device: str) -> dict[str, DeviceState]:
         """Ask the workers that have not been asked yet."""
-        wait_for_a_worker(self.client)
+        self.watch.for_a_worker()
         known = self._states.setdefault(device, {})
-        workers = sorted(self._workers())
+        workers = sorted(self.watch.workers())
         new = [worker for worker in workers if worker not in known]
         if new:
-            said = self.client.run(state_of, device, workers=new, on_error="return")
+            said = self._on_workers(state_of, device, workers=new)
             for worker, state in said.items():
                 failed = isinstance(state, BaseException)
                 known[worker] = DeviceState(device, "", missing=repr(state)) if failed else state
@@ -106,9 +210,10 @@ class ClusterExecutor:
 
     def placement(self, n_groups: int, device: str) -> Placement:
         """Spread the groups over the workers there are now that have the device, in fixed order."""
+        workers = self.watch.workers()
+        self._losses.look(workers)
         if device == HOST:
-            workers = sorted(self._workers())
-            return spread([Seat(worker) for worker in workers] or [Seat()], n_groups)
+            return spread([Seat(worker) for worker in sorted(workers)] or [Seat()], n_groups)
         states = self.device_states(device)
         found = usable(states)
         if not found:
@@ -125,18 +230,8 @@ class ClusterExecutor:
         """
         if self._restricted is not None:
             device, among = self._restricted
-            if not set(among) & set(self._workers()):
+            if not set(among) & set(self.watch.workers()):
                 raise none_is_left(device, {})
-
-    def _workers(self) -> dict[str, Any]:
-        """Return what the scheduler knows of each worker there is now, by address.
-
-        Not by `Client.scheduler_info`: the client asks for itself every few seconds, without the
-        workers, and where the two answers cross that one is returned.
-        """
-        said = self.client.sync(self.client.scheduler.identity, n_workers=-1)
-        workers: dict[str, Any] = said["workers"]
-        return workers
 
     def scratch(self, location: str | None) -> str:
         """Make a new folder under `location`, Dask's temporary directory, or the system's."""
@@ -151,19 +246,27 @@ class ClusterExecutor:
 
     def check_visible(self, location: str, argument: str) -> None:
         """Write a marker and let every worker look for it."""
-        wait_for_a_worker(self.client)
-        with marker(location) as file:
-            seen = self.client.run(exists, file)
-        blind = [worker for worker, sees in seen.items() if not sees]
+        blind = self._blind(location)
         if blind:
             raise ScratchError(
-                f"{argument}={location!r} is not a folder that all workers share ({blind[0]} does "
+                f"{argument}={location!r} is not a folder that all workers share ({blind} does "
                 f"not see it); pass {argument}= a folder or URL that every worker can reach"
             )
 
+    def is_visible(self, location: str) -> bool:
+        """Whether every worker there is now sees a folder."""
+        return not self._blind(location)
+
+    def _blind(self, location: str) -> str:
+        """Return a worker that does not see what this process writes to a folder; else nothing."""
+        self.watch.for_a_worker()
+        with marker(location) as file:
+            seen = self._on_workers(exists, file)
+        return next((worker for worker, sees in seen.items() if sees is False), "")
+
     def check_memory(self, needed: int) -> None:
         """Compare with the smallest worker's limit."""
-        workers = self._workers().values()
+        workers = self.watch.workers().values()
         limits = [worker["memory_limit"] for worker in workers if worker["memory_limit"]]
         if limits and min(limits) < needed:
             raise ValueError(
@@ -175,3 +278,73 @@ class ClusterExecutor:
         """Drop it on all workers that there are."""
         with contextlib.suppress(Exception):  # the cluster may be what has ended the run
             self.client.run(forget_run, run, on_error="ignore")
+
+    def _on_workers(
+        self, function: Callable[..., Any], *arguments: Any, workers: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Call a function on the workers; of one that dies meanwhile its error is the answer."""
+        answers: dict[str, Any] = self._ask(
+            lambda: self.client.run(function, *arguments, workers=workers, on_error="return"),
+            "the workers' answer",
+        )
+        return answers
+
+    def _ask(self, call: Callable[[], Any], what: str) -> Any:
+        """Ask all workers something; once more if one has died over it."""
+        for attempt in range(_TRIES):
+            try:
+                return self.watch.ask(call, what)
+            except OSError as error:
+                if self.client.status != "running" or attempt == _TRIES - 1:
+                    raise lost_scheduler(self.client, error) from error
+                time.sleep(0.5)
+            except ModuleNotFoundError as error:
+                raise HornError(
+                    f"a worker has no package {error.name!r}; install dask_horn and all that it "
+                    "needs on every worker"
+                ) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextlib.contextmanager
+    def _naming_losses(self, what: str) -> Iterator[None]:
+        """Say what it means for the run that a worker or the scheduler is lost."""
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        try:
+            yield
+        except HornError:
+            raise
+        except KilledWorker as error:
+            raise WorkerLostError(
+                f"{what} has lost its worker more often than Dask allows, the last time "
+                f"{error.last_worker.address}{self._losses.others()}; look for what ends the "
+                "workers, such as memory, in their logs"
+            ) from error
+        except FutureCancelledError as error:
+            raise lost_scheduler(self.client, error) from error
+        except (OSError, RuntimeError) as error:
+            if self.client.status == "running":  # then it is the task's own
+                raise
+            raise lost_scheduler(self.client, error) from error
+
+
+def _finished(call: Any, seconds: float) -> bool:
+    """Whether a call is done within so long, without raising what it has raised."""
+    from concurrent.futures import wait
+
+    return bool(wait([call], seconds).done)
+
+
+def _some_done(handles: Sequence[Any], enough: int, seconds: float) -> None:
+    """Wait until so many futures are done, but no longer than that."""
+    from distributed import wait
+
+    deadline = time.monotonic() + seconds
+    while sum(handle.done() for handle in handles) < enough:
+        pending = [handle for handle in handles if not handle.done()]
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            wait(pending, timeout=left, return_when="FIRST_COMPLETED")

@@ -10,6 +10,7 @@ from dask.delayed import Delayed
 
 from dask_horn.cluster.placement import Placement
 from dask_horn.kernels.device import DeviceState, Kernels
+from dask_horn.records import Event
 
 
 class Executor(Protocol):
@@ -20,6 +21,18 @@ class Executor(Protocol):
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Have the Dask collections of users computed here too, for the time of a run."""
+
+    def prepare(self) -> None:
+        """Have whatever does the tasks tell what happens there."""
+
+    def recover(self) -> None:
+        """Be ready for tasks again after an error that was the cluster's.
+
+        Raises
+        ------
+        SchedulerLostError
+            If that cannot be.
+        """
 
     def warm_up(self, kernels: Kernels) -> None:
         """Have `kernels` compiled or loaded on every worker, and on those that join later.
@@ -37,6 +50,12 @@ class Executor(Protocol):
 
     def result(self, handle: Any) -> Any:
         """Wait for a task's result and fetch it."""
+
+    def usual(self, seconds: float) -> None:
+        """Note how long trainings take: what takes much longer may be told."""
+
+    def tell(self, event: Event) -> None:
+        """Tell an event to whoever watches from elsewhere."""
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Forget what is submitted and not done, but for the handles in `keep`."""
@@ -58,6 +77,9 @@ class Executor(Protocol):
 
     def check_visible(self, location: str, argument: str) -> None:
         """Raise ScratchError unless every worker sees the folder at `location`."""
+
+    def is_visible(self, location: str) -> bool:
+        """Whether every worker there is now sees a folder."""
 
     def check_memory(self, needed: int) -> None:
         """Raise ValueError if a worker has less memory than that many bytes."""

@@ -16,6 +16,7 @@ from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.data import computed_by, forget
 from dask_horn.kernels.device import DeviceState, Kernels
 from dask_horn.kernels.device import forget as forget_on_devices
+from dask_horn.records import Event
 
 _MODEST = 2**30  # bytes of memory that any machine has
 
@@ -40,6 +41,12 @@ class LocalExecutor:
         """Compute collections on the same scheduler."""
         return computed_by(self._scheduler)
 
+    def prepare(self) -> None:
+        """Nothing: nobody is told."""
+
+    def recover(self) -> None:
+        """Nothing: there is no cluster to be lost."""
+
     def warm_up(self, kernels: Kernels) -> None:
         """Nothing: the first task that needs a kernel gets it ready."""
 
@@ -60,6 +67,12 @@ class LocalExecutor:
     def result(self, handle: Any) -> Any:
         """Return what was computed."""
         return handle.compute(scheduler="sync", optimize_graph=False)
+
+    def usual(self, seconds: float) -> None:
+        """Nothing: nothing is waited for."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing: nobody watches from elsewhere."""
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Do nothing: nothing waits."""
@@ -83,6 +96,10 @@ class LocalExecutor:
 
     def check_visible(self, location: str, argument: str) -> None:
         """Every folder is visible: all work is done on this machine."""
+
+    def is_visible(self, location: str) -> bool:
+        """Return True: all work is done on this machine."""
+        return True
 
     def check_memory(self, needed: int) -> None:
         """Compare with what this machine has, or leaves to this process."""

@@ -1,14 +1,27 @@
-"""How a worker is prepared for training tasks."""
+"""How a worker is prepared for a run's tasks."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import Any
 
 from distributed import WorkerPlugin
 
 from dask_horn.cluster.devices import HOST, state_of
+from dask_horn.cluster.telling import listen_on
 from dask_horn.kernels.device import Kernels
+from dask_horn.records import doing
+
+
+class WorkerTells(WorkerPlugin):  # type: ignore[misc]
+    """Has a worker tell what happens on it, and what it is doing."""
+
+    name = "dask-horn-tells"
+
+    def setup(self, worker: Any) -> None:
+        """Run on the worker."""
+        listen_on(worker)
 
 
 class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
@@ -25,8 +38,15 @@ class WorkerSetup(WorkerPlugin):  # type: ignore[misc]
         # Registering the same again is no work.
         self.name = f"dask-horn-{zlib.crc32(repr(self.kernels).encode()):08x}"
 
-    def setup(self, worker: Any) -> None:
-        """Run on the worker, which may be one without the device."""
+    async def setup(self, worker: Any) -> None:
+        """Run on the worker, which may be one without the device.
+
+        In a thread, for the worker's own goes on sending heartbeats.
+        """
+        await asyncio.to_thread(self._warm_up)
+
+    def _warm_up(self) -> None:
         device = self.kernels.device
         if device == HOST or not state_of(device).missing:
-            self.kernels.warm_up()
+            with doing("compiling kernels, or loading them"):
+                self.kernels.warm_up()

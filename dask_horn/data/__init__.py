@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dask_horn.data.intake.held_out import held_out_targets
 from dask_horn.data.intake.sources import in_memory
-from dask_horn.data.intake.spool import spool, spool_split
+from dask_horn.data.intake.spool import spool, spool_split, stays_in_place
 from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
 from dask_horn.data.rows.windows import (
     decoded,
@@ -53,6 +53,7 @@ __all__ = [
     "same_layout",
     "spool",
     "spool_split",
+    "stays_in_place",
     "survey",
     "window_spans",
     "windows",

@@ -5,21 +5,42 @@ Numbers and dataclasses only, so that a process without numba, zarr or dask can 
 
 from __future__ import annotations
 
-from dask_horn.records.events import Callback, CallbackList, RunStart
+from dask_horn.records.activity import Activity, beat, doing
+from dask_horn.records.callbacks import Callback, CallbackList, RunStart
+from dask_horn.records.events import (
+    Event,
+    ReadRetried,
+    RoundMerged,
+    SubmodelProgress,
+    TaskLost,
+    Waiting,
+)
 from dask_horn.records.history import History
 from dask_horn.records.rounds import RoundRecord, RoundReport
 from dask_horn.records.score import Score, add_scores
 from dask_horn.records.submodel import SubmodelId, SubmodelReport
+from dask_horn.records.telling import set_teller, tell
 
 __all__ = [
+    "Activity",
     "Callback",
     "CallbackList",
+    "Event",
     "History",
+    "ReadRetried",
+    "RoundMerged",
     "RoundRecord",
     "RoundReport",
     "RunStart",
     "Score",
     "SubmodelId",
+    "SubmodelProgress",
     "SubmodelReport",
+    "TaskLost",
+    "Waiting",
     "add_scores",
+    "beat",
+    "doing",
+    "set_teller",
+    "tell",
 ]

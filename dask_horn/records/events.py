@@ -1,100 +1,149 @@
-"""Events of a run, and the interface of those who listen."""
+"""Events of a run, for those who watch it.
+
+Nothing here decides anything: what the history and the merge need comes back through the graph,
+and a record that gets lost on its way is not missed. Each travels as plain values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 from dask_horn.records.rounds import RoundRecord
 
+_KINDS: dict[str, type[Event]] = {}
 
-@dataclass(frozen=True)
-class RunStart:
-    """A run is about to train.
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happens within a run, often on a worker.
 
     Attributes
     ----------
     run : str
-        The run's id, which is in the keys of its tasks.
-    first_round : int
-        Rounds that are done already: more than 0 where a checkpoint is resumed.
-    n_rounds : int
-        Rounds in all.
-    model : callable
-        Fetches the `Model`, or `Ensemble`, as the last round that is done has left it, from the
-        workers: ask only where it is needed.
-    device, scoring_device : str
-        What the sub-models are trained on, and what parents are scored on.
+        The run's id.
+    worker : str
+        Address of the worker that tells it, or that it happened to; empty without a cluster. Filled
+        in where it is told.
+    time : float
+        When it was told there, in seconds since 1970; filled in likewise.
     """
 
     run: str
-    first_round: int
-    n_rounds: int
-    model: Callable[[], Any]
-    device: str = "cpu"
-    scoring_device: str = "cpu"
+    worker: str = ""
+    time: float = 0.0
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__name__
+        _KINDS[cls.kind] = cls
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, which say of what kind it is."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Event:
+        """Rebuild what `to_dict` has made."""
+        values = dict(values)
+        kind = _KINDS[values.pop("kind")]
+        return kind(**values)
 
 
-class Callback:
-    """Listens to a run; override what you want to hear.
+@dataclass(frozen=True, kw_only=True)
+class SubmodelProgress(Event):
+    """A training gets on: told between two windows of samples, at most about twice a second.
 
-    `on_round_end` may raise `StopIteration` to end the run after the round that is done.
-
-    Examples
-    --------
-    >>> class PrintLoss(Callback):
-    ...     def on_round_end(self, record):
-    ...         print(record.round, record.loss)
+    Attributes
+    ----------
+    round, group, submodel : int
+        Counted from 0.
+    steps, n_steps : int
+        Optimizer steps that are done, and all of this round.
+    loss : float
+        Mean training loss since the last of these records.
+    seconds : float
+        Since the training began.
     """
 
-    def on_run_start(self, event: RunStart) -> None:
-        """Hear that everything is settled and training begins."""
-
-    def on_round_end(self, record: RoundRecord) -> None:
-        """Hear that a round is merged, and scored where there are validation rows."""
-
-    def on_run_end(self, result: Any) -> None:
-        """Hear that the run is done; `result` is the `TrainingResult` that `train` returns."""
-
-    def on_run_failed(self, error: BaseException) -> None:
-        """Hear that the run ends by an error, or by Ctrl-C."""
+    round: int
+    group: int
+    submodel: int
+    steps: int
+    n_steps: int
+    loss: float
+    seconds: float
 
 
-class CallbackList(Callback):
-    """Passes every event on to several callbacks, in their order."""
+@dataclass(frozen=True, kw_only=True)
+class RoundMerged(Event):
+    """A round is merged.
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
-        for callback in callbacks:
-            if not isinstance(callback, Callback):
-                raise TypeError(
-                    f"callbacks must be instances of dask_horn.Callback, got {callback!r}"
-                )
-        self._callbacks = tuple(callbacks)
+    Attributes
+    ----------
+    record : RoundRecord
+        What is known of it, with each sub-model's worker and seconds.
+    """
 
-    def on_run_start(self, event: RunStart) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_run_start(event))
+    record: RoundRecord
 
-    def on_round_end(self, record: RoundRecord) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_round_end(record))
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**super().to_dict(), "record": self.record.to_dict()}
 
-    def on_run_end(self, result: Any) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_run_end(result))
 
-    def on_run_failed(self, error: BaseException) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_run_failed(error))
+@dataclass(frozen=True, kw_only=True)
+class TaskLost(Event):
+    """A task was lost with its worker: it is done again elsewhere.
 
-    def _tell(self, tell: Callable[[Callback], None]) -> None:
-        """Tell all of them, even where one of them asks to stop."""
-        stop = None
-        for callback in self._callbacks:
-            try:
-                tell(callback)
-            except StopIteration as asked:
-                stop = asked
-        if stop is not None:
-            raise stop
+    Attributes
+    ----------
+    stage : str
+        Such as "train".
+    place : tuple
+        What follows the stage in the task's key: the round, counted from 0, then often the group
+        and the sub-model.
+    """
+
+    stage: str
+    place: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRetried(Event):
+    """A chunk of the samples could not be read, and is tried again; told once for each array.
+
+    Attributes
+    ----------
+    what : str
+        The array, its store, and the rows.
+    error : str
+        What came.
+    """
+
+    what: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting(Event):
+    """The run waits, longer than it should.
+
+    Attributes
+    ----------
+    what : str
+        What is awaited, such as "round 3".
+    seconds : float
+        For how long.
+    reason : str
+        Why, as far as it is known, and what would help.
+    """
+
+    what: str
+    seconds: float
+    reason: str
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        return f"Waiting for {self.what} for {self.seconds:.0f} s: {self.reason}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, overload
 
-from dask_horn.records.rounds import RoundRecord
+from dask_horn.records.rounds import TABLES, RoundRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,12 +72,12 @@ class History(Sequence[RoundRecord]):
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Plain values, for JSON or a data frame."""
-        return [asdict(record) for record in self._records]
+        return [record.to_dict() for record in self._records]
 
     def to_csv(self) -> str:
-        """Write a line per round; each sub-model's own losses are left out."""
+        """Write a line per round; what each sub-model has of its own is left out."""
         text = io.StringIO()
-        names = [field.name for field in fields(RoundRecord) if field.name != "losses"]
+        names = [field.name for field in fields(RoundRecord) if field.name not in TABLES]
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([getattr(record, name) for name in names] for record in self._records)

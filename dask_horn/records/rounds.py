@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dask_horn.records.score import Score
 from dask_horn.records.submodel import SubmodelReport
+
+TABLES = ("losses", "workers", "submodel_seconds")  #: of a record: by group and sub-model
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class RoundRecord:
         counted.
     late : int
         Sub-models that had not arrived when the round was merged.
+    workers : tuple of tuple of str
+        Who trained each of the sub-models in `losses`; empty text without a cluster.
+    submodel_seconds : tuple of tuple of float
+        How long each of their trainings took.
     """
 
     round: int
@@ -77,6 +83,8 @@ class RoundRecord:
     bytes_to_workers: int
     bytes_from_workers: int
     late: int = 0
+    workers: tuple[tuple[str, ...], ...] = ()
+    submodel_seconds: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def of(cls, report: RoundReport, seconds: float) -> RoundRecord:
@@ -84,14 +92,19 @@ class RoundRecord:
         submodels = report.submodels
         samples = sum(one.samples for one in submodels)
         groups = sorted({one.group for one in submodels})
+
+        def by_group(name: str) -> tuple[tuple[Any, ...], ...]:
+            return tuple(
+                tuple(getattr(one, name) for one in submodels if one.group == group)
+                for group in groups
+            )
+
         return cls(
             round=report.round + 1,
             n_groups=report.n_groups,
             n_submodels=report.n_submodels,
             loss=sum(one.loss * one.samples for one in submodels) / samples,
-            losses=tuple(
-                tuple(one.loss for one in submodels if one.group == group) for group in groups
-            ),
+            losses=by_group("loss"),
             validation_loss=report.score.loss if report.score else None,
             validation_score=report.score.score if report.score else None,
             seconds=seconds,
@@ -100,7 +113,13 @@ class RoundRecord:
             bytes_to_workers=sum(one.bytes_to_worker for one in submodels),
             bytes_from_workers=sum(one.bytes_from_worker for one in submodels),
             late=report.n_groups * report.n_submodels - len(submodels),
+            workers=by_group("worker"),
+            submodel_seconds=by_group("seconds"),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RoundRecord:
@@ -108,5 +127,5 @@ class RoundRecord:
 
         Records of version 0.1 do not say how many groups there were: as many as have losses.
         """
-        losses = tuple(tuple(group) for group in values["losses"])
-        return cls(**{"n_groups": len(losses), **values, "losses": losses})
+        tables = {name: tuple(map(tuple, values[name])) for name in TABLES if name in values}
+        return cls(**{"n_groups": len(tables["losses"]), **values, **tables})

@@ -30,6 +30,8 @@ class SubmodelReport:
     bytes_to_worker, bytes_from_worker : int
         Size of the slice and of the delta, where they travel between workers; 0 where the part of
         the parent stays on the worker that trains it.
+    worker : str
+        Address of the worker that trained it; empty without a cluster.
     """
 
     group: int
@@ -39,3 +41,4 @@ class SubmodelReport:
     seconds: float
     bytes_to_worker: int
     bytes_from_worker: int
+    worker: str = ""

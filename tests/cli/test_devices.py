@@ -31,7 +31,7 @@ def test_a_model_and_devices_are_told_together(data, tmp_path):
 
 @pytest.mark.cluster
 def test_devices_of_a_running_clusters_workers_are_listed(fake):
-    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, processes=False, dashboard_address=":0") as cluster:
         told = done("info", "--devices", "--scheduler", cluster.scheduler_address).output
         workers = list(cluster.scheduler.workers)
     assert [line for line in told.splitlines() if line[0] != " "] == sorted(workers)

@@ -25,7 +25,7 @@ def test_a_silent_scheduler_is_told(data, tmp_path, monkeypatch):
 @pytest.mark.cluster
 def test_a_running_cluster_is_joined_and_left_running(data, tmp_path):
     samples, model = data(classes), tmp_path / "m.zarr"
-    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
         joined = ["--scheduler", cluster.scheduler_address]
         done("train", samples, "--out", model, *QUICK[:-2], *joined)
         done("predict", model, samples, "--out", tmp_path / "p.zarr", *joined)

@@ -27,7 +27,7 @@ class _Client:
         assert n_workers == -1  # all of them
         return {"workers": {worker: {} for worker in reversed(self.workers)}}
 
-    def sync(self, function, **arguments):
+    def sync(self, function, callback_timeout, **arguments):
         return function(**arguments)
 
 

@@ -25,7 +25,7 @@ def _behind_the_gate(number):
 @pytest.fixture
 def client():
     GATE.clear()
-    with Client(processes=False, n_workers=1, threads_per_worker=4, dashboard_address=None) as it:
+    with Client(processes=False, n_workers=1, threads_per_worker=4, dashboard_address=":0") as it:
         yield it
         GATE.set()
 

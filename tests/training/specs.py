@@ -81,5 +81,5 @@ def settled(network, x, y=None, **settings):
     """What `train` settles before it begins."""
     options, executor = TrainingOptions.of(**settings), LocalExecutor("sync")
     with executor.scheduling():
-        data = prepare_data(new_run_id(), network, Given(x, y), options, Settled(), None)
+        data = prepare_data(new_run_id(), network, Given(x, y), options, Settled())
     return settle(network, data, options, Settled(), Devices())

@@ -100,7 +100,7 @@ def test_scores_of_blocks_add_up_to_that_of_all():
 
 def test_balanced_weights_count_the_steps_that_count():
     options = TrainingOptions.of(class_weight="balanced")
-    data = prepare_data(new_run_id(), _network(), Given(X, WORDS), options, Settled(), None)
+    data = prepare_data(new_run_id(), _network(), Given(X, WORDS), options, Settled())
     weights = settle(_network(), data, options, Settled(), Devices("cpu", "cpu")).class_weights
     forget(data.run)
     counts = np.unique(WORDS[COUNTED], return_counts=True)[1]

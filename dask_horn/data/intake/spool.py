@@ -146,6 +146,17 @@ def spool_split(
     return _write(source, scratch, train), _write(source, scratch, held)
 
 
+def stays_in_place(X: Any, y: Any) -> bool:
+    """Whether samples and targets are in Zarr already, and `spool` writes nothing.
+
+    Examples
+    --------
+    >>> stays_in_place(zarr.zeros(3), None), stays_in_place(zarr.zeros(3), [0, 1, 2])
+    (True, False)
+    """
+    return isinstance(X, zarr.Array) and isinstance(y, zarr.Array | None)
+
+
 def _new_group(scratch: str | None) -> tuple[zarr.Group, str | Store]:
     """Make a group in a folder, or in memory; return it with the location that names it."""
     if scratch is None:
@@ -163,7 +174,7 @@ def _new_group(scratch: str | None) -> tuple[zarr.Group, str | Store]:
 
 def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None) -> SampleStore:
     """Write what is not in Zarr yet, and describe the store."""
-    if isinstance(source.X, zarr.Array) and isinstance(source.y, zarr.Array | None):
+    if stays_in_place(source.X, source.y):
         y = None if source.y is None else ArrayLocation.of(source.y)
         return SampleStore.of(ArrayLocation.of(source.X), y, form=source.form)
     group, store = _new_group(scratch)

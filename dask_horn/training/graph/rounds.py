@@ -49,7 +49,7 @@ from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks
 
 def shared_spec(spec: RunSpec) -> Delayed:
     """Make the spec a task of its own: sent to each worker once, not with every task."""
-    return delayed(spec, name=f"run-{spec.run}", traverse=False)
+    return delayed(spec, name=f"run-{spec.keys}", traverse=False)
 
 
 def begin(
@@ -96,7 +96,7 @@ class Graphs:
         starts = [
             tasks.call(
                 initial_parent,
-                (f"start-{self.spec.run}", member),
+                (f"start-{self.spec.keys}", member),
                 (common, member),
                 near=self.homes(member, 0),
             )
@@ -137,7 +137,7 @@ class Graphs:
         for member, parent in enumerate(parents):
             home = self.homes(member, 0)
             stages = JoinedStages(tasks, self.spec, common, 0, member, self.homes, home)
-            whole = stages.whole(parent, (f"whole-{self.spec.run}", number, member))
+            whole = stages.whole(parent, (f"whole-{self.spec.keys}", number, member))
             found.append(stages.predicting(whole, f"whole-{number}"))
         return tasks.delayed(*found)
 

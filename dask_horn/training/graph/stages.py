@@ -71,7 +71,7 @@ class Stages(ABC):
 
     def key(self, stage: str, *place: int | str) -> tuple[Any, ...]:
         """Return the key of a task of this round."""
-        return (f"{stage}-{self.spec.run}", self.round, *place)
+        return (f"{stage}-{self.spec.keys}", self.round, *place)
 
     def whole(self, parent: Parent, key: tuple[Any, ...]) -> TaskRef:
         """Put a parent together, unless it is."""
@@ -84,7 +84,7 @@ class Stages(ABC):
         """Measure what a parent predicts with besides its parameters, if anything."""
         if not self.spec.network.statistics:
             return whole
-        key = (f"statistics-{self.spec.run}", stage, self.member)
+        key = (f"statistics-{self.spec.keys}", stage, self.member)
         return self.tasks.call(
             measure_population,
             key,

@@ -76,7 +76,7 @@ class Trainings:
         return trained
 
     def _key(self, stage: str, which: SubmodelId) -> Key:
-        return (f"{stage}-{self.spec.run}", *which)
+        return (f"{stage}-{self.spec.keys}", *which)
 
     def _alone(self, start: Start) -> TaskRef:
         """Train one sub-model, softly near its seat where any worker has the device."""

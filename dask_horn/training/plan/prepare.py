@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -28,6 +28,7 @@ from dask_horn.data import (
     row_blocks,
     spool,
     spool_split,
+    stays_in_place,
     survey,
 )
 from dask_horn.data.values.targets import class_codes
@@ -118,9 +119,11 @@ def prepare_data(
     given: Given,
     options: TrainingOptions,
     settled: Settled,
-    scratch: str | None,
+    scratch: Callable[[], str | None] = lambda: None,
 ) -> TrainingData:
     """Bring all samples into Zarr and survey the training rows.
+
+    `scratch` makes the folder for samples that are not in Zarr; without one they go into memory.
 
     What is decoded on the way stays in the workers' caches under the run's id, also where this
     fails: the caller has it forgotten.
@@ -145,12 +148,12 @@ def prepare_data(
     elif hold and in_memory(X):
         samples, validation = spool_split(
             X, y, target_kind=kind, validation_fraction=options.validation_fraction,
-            scratch=scratch, seed=options.random_state, classes=classes, form=form,
+            scratch=scratch(), seed=options.random_state, classes=classes, form=form,
         )  # fmt: skip
     else:
         samples = spool(
-            X, y, target_kind=kind, scratch=scratch, seed=options.random_state, classes=classes,
-            form=form,
+            X, y, target_kind=kind, scratch=_folder_for(X, y, scratch), seed=options.random_state,
+            classes=classes, form=form,
         )  # fmt: skip
     blocks = _row_blocks(samples, options)
     if hold and validation is None:
@@ -253,13 +256,22 @@ def _opened(location: Any, form: SampleForm) -> SampleStore:
     return replace(samples, form=form)
 
 
+def _folder_for(X: Any, y: Any, scratch: Callable[[], str | None]) -> str | None:
+    """Return where what is not in Zarr is to be written; Zarr arrays stay where they are."""
+    return None if stays_in_place(X, y) else scratch()
+
+
 def _all_rows(store: SampleStore) -> tuple[Block, ...]:
     """Cut all rows of a store into blocks."""
     return row_blocks(store.n_samples, store.chunk_rows, 1)
 
 
 def _validation_store(
-    run: str, validation_data: Any, targets: Targets, scratch: str | None, form: SampleForm
+    run: str,
+    validation_data: Any,
+    targets: Targets,
+    scratch: Callable[[], str | None],
+    form: SampleForm,
 ) -> SampleStore:
     """Bring validation samples into Zarr; their targets must be like those of the training rows."""
     located = is_location(validation_data)
@@ -275,8 +287,8 @@ def _validation_store(
             store = _opened(validation_data, form)
         else:
             store = spool(
-                X, y, target_kind=targets.kind, scratch=scratch, classes=targets.classes,
-                shuffle=False, form=form,
+                X, y, target_kind=targets.kind, scratch=_folder_for(X, y, scratch),
+                classes=targets.classes, shuffle=False, form=form,
             )  # fmt: skip
         targets.check_shape((store.n_samples, *(store.y_shape or ())))
         if located or not in_memory(X):  # else they were looked at on their way

@@ -137,6 +137,9 @@ class RunSpec:
         What sub-models are trained on, and what parents are scored and measured on.
     precision : str
         Of large products in training.
+    attempt : int
+        How often the run has gone back to its last cut. Its tasks' keys differ by that, for the
+        cluster may still know those before.
     """
 
     run: str
@@ -160,6 +163,12 @@ class RunSpec:
     device: str
     scoring_device: str
     precision: str
+    attempt: int = 0
+
+    @property
+    def keys(self) -> str:
+        """What the keys of the run's tasks have in common."""
+        return f"{self.run}-{self.attempt}" if self.attempt else self.run
 
     @property
     def n_parents(self) -> int:

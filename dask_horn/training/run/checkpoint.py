@@ -5,6 +5,7 @@
     rounds/00012/momentum one array for each parent
     rounds/00012/history.json
     best/00007            parents of the best round, with early stopping
+    scratch/              samples that are not in Zarr, while a run goes on
     latest.json           names the last round that is written whole; replaced last
 
 Nothing is renamed but that small pointer, and object stores replace it in one step, so an
@@ -24,6 +25,7 @@ import fsspec
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
+from dask_horn.training.run.scratch import NAME
 
 # What a run.json of an earlier version does not say: all runs were so.
 _ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu", "precision": "float32"}
@@ -49,6 +51,24 @@ class Checkpoint:
         text = os.fspath(location)
         return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
 
+    def check_free(self) -> None:
+        """Look whether something else is there, before any work is done.
+
+        Raises
+        ------
+        FileExistsError
+            If there is.
+        """
+        filesystem, path = fsspec.url_to_fs(self.location)
+        if filesystem.exists(f"{path}/run.json") or not filesystem.exists(path):
+            return
+        # What lies in the scratch folder is of runs that were ended before they began.
+        names = {name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False)}
+        if names - {NAME}:
+            raise FileExistsError(
+                f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
+            )
+
     def begin(self, identity: dict[str, Any]) -> None:
         """Note what the run is; where a run is already, it must be the same one.
 
@@ -59,12 +79,9 @@ class Checkpoint:
         FileExistsError
             If something else is at the location.
         """
+        self.check_free()
         filesystem, path = fsspec.url_to_fs(self.location)
         if not filesystem.exists(f"{path}/run.json"):
-            if filesystem.exists(path) and filesystem.ls(path):
-                raise FileExistsError(
-                    f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
-                )
             filesystem.makedirs(path, exist_ok=True)
             self._replace("run.json", identity)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dask_horn.cluster import Executor, Placement, Seat
@@ -10,6 +10,7 @@ from dask_horn.training.graph.parent import rotated
 from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -23,22 +24,27 @@ class RunContext:
     executor : Executor
     shared : handle
         Of the spec, which all tasks take from there.
-    scratch : str or None
-        A folder that all workers see, where the executor needs one.
+    scratch : Scratch
+        A folder that all workers see, where one is needed.
     """
 
     spec: RunSpec
     options: TrainingOptions
     executor: Executor
     shared: Any
-    scratch: str | None
+    scratch: Scratch
 
     @classmethod
     def begin(
-        cls, spec: RunSpec, options: TrainingOptions, executor: Executor, scratch: str | None
+        cls, spec: RunSpec, options: TrainingOptions, executor: Executor, scratch: Scratch
     ) -> RunContext:
         """Send the spec to where the tasks will be done: once, not with every round's graph."""
         return cls(spec, options, executor, executor.submit(shared_spec(spec))[0], scratch)
+
+    def again(self) -> RunContext:
+        """Return the run for another attempt, whose tasks the cluster does not know."""
+        spec = replace(self.spec, attempt=self.spec.attempt + 1)
+        return RunContext.begin(spec, self.options, self.executor, self.scratch)
 
     @property
     def graphs(self) -> Graphs:

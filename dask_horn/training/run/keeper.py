@@ -18,7 +18,7 @@ from dask_horn.training.graph.saving import load_graph, save_graph, spill_graph
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.run.checkpoint import Checkpoint
 from dask_horn.training.run.context import RunContext
-from dask_horn.training.tasks.states import Whole
+from dask_horn.training.tasks.states import Part, Whole
 from dask_horn.training.tasks.storage import Saved, models_of, part_name, spill_state
 
 
@@ -33,14 +33,33 @@ class Best:
     score : float
     parents : tuple of Parent or None
         Handles of its parents, where they are kept in this process.
-    saved : Saved or None
-        Where they are saved, else.
+    saved : Saved, Held or None
+        Where they are saved, or the parents themselves, else.
     """
 
     round: int
     score: float
     parents: Parents | None = None
-    saved: Saved | None = None
+    saved: Saved | Held | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Parents that this process holds, where the workers share no folder.
+
+    Attributes
+    ----------
+    round : int
+        Rounds that they have been through.
+    states : tuple of tuple of Whole or Part
+        Of each parent, its parts, or itself.
+    divided : bool
+        Whether these are parts.
+    """
+
+    round: int
+    states: tuple[tuple[Whole | Part, ...], ...]
+    divided: bool = False
 
 
 class Keeper:
@@ -51,12 +70,18 @@ class Keeper:
     run : RunContext
     checkpoint : Checkpoint or None
         Where the user wants them; None keeps what the run itself needs.
+    initial : Model or None
+        What a new run starts from; None draws it.
     """
 
-    def __init__(self, run: RunContext, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, run: RunContext, checkpoint: Checkpoint | None, initial: Model | None
+    ) -> None:
         self.run = run
         self.checkpoint = checkpoint
+        self.initial = initial
         self.best: Best | None = None
+        self.cut: Saved | Held | None = None  # the last: what the run can go back to
         self._spilled: dict[str, str] = {}  # what lies in the scratch folder, by its name
         self._numbers = itertools.count()  # of the times that parents are put together
 
@@ -71,25 +96,48 @@ class Keeper:
         for record in history:
             location = self.checkpoint.best_location(record.round)
             self.note_best(record, Saved(location, record.round))
-        return self.load(Saved(self.checkpoint.round_location(rounds), rounds)), history
+        self.cut = Saved(self.checkpoint.round_location(rounds), rounds)
+        return self.load(self.cut), history
 
-    def start(self, initial: Model | None) -> Parents:
+    def start(self) -> Parents:
         """Return the parents of a new run: drawn, or a model to go on from."""
         run = self.run
-        if initial is None:
+        if self.initial is None:
             return begin(run.executor, run.graphs.start())[0]
         n_states = MERGE_RULES[run.spec.merge_rule].n_states
-        start = Whole.start(initial.parameters, n_states)
-        if run.scratch is not None:  # parameters reach the workers through a store
-            location = spill_state(f"{run.scratch}/initial", part_name(0, 0), start)
-            return self.load(Saved(location, 0, n_parts=1))
-        lazy = delayed(start, name=f"start-{run.spec.run}")
-        return begin(run.executor, (Parent((lazy,)),))[0]
+        start = Whole.start(self.initial.parameters, n_states)
+        folder = run.scratch.folder_if_shared()
+        if folder is None:
+            return self.load(Held(0, ((start,),)))
+        # Parameters reach the workers through a store.
+        location = spill_state(f"{folder}/initial", part_name(0, 0), start)
+        return self.load(Saved(location, 0, n_parts=1))
 
-    def load(self, saved: Saved) -> Parents:
+    def go_back(self, run: RunContext) -> Parents:
+        """Return the parents of the last cut, for another attempt of the run."""
+        self.run = run
+        return self.start() if self.cut is None else self.load(self.cut)
+
+    def load(self, saved: Saved | Held) -> Parents:
         """Read saved parents: what comes after depends on nothing before."""
+        if isinstance(saved, Held):
+            return begin(self.run.executor, self._lazy(saved))[0]
         placement = self.run.seats_of_parts(saved.round) if saved.divided else self.run.homes
         return begin(self.run.executor, load_graph(self.run.graphs, saved, placement))[0]
+
+    def _lazy(self, held: Held) -> Parents:
+        """Return held parents as lazy objects, which the scheduler will hold too."""
+        stage = f"load-{self.run.spec.keys}"
+        return tuple(
+            Parent(
+                tuple(
+                    delayed(state, name=(stage, held.round, member, m), traverse=False)
+                    for m, state in enumerate(states)
+                ),
+                held.divided,
+            )
+            for member, states in enumerate(held.states)
+        )
 
     # ------------------------------------------------------------------------ between rounds
 
@@ -111,13 +159,14 @@ class Keeper:
                 return parents
             if self.best is not None and self.best.saved is None:
                 self.keep_best(parents)  # Ctrl-C came while it was being saved
-            saved = self._save_whole(self.checkpoint.round_location(rounds), rounds, parents)
+            self.cut = self._save_whole(self.checkpoint.round_location(rounds), rounds, parents)
             self.checkpoint.commit(rounds, history, self.best.round if self.best else None)
         elif cuts_lineage:
-            saved = self._spill("rounds", rounds, parents)
+            self.cut = self._spill("rounds", rounds, parents)
         else:
             return parents  # nobody would read it
-        return self.load(saved) if cuts_lineage and rounds < self.run.options.n_rounds else parents
+        goes_on = cuts_lineage and rounds < self.run.options.n_rounds
+        return self.load(self.cut) if goes_on else parents
 
     def _save_whole(self, location: str, rounds: int, parents: Parents) -> Saved:
         """Have a worker write whole parents; wait until they are there."""
@@ -125,10 +174,14 @@ class Keeper:
         self.run.executor.result(self.run.executor.submit(task)[0])
         return Saved(location, rounds)
 
-    def _spill(self, name: str, rounds: int, parents: Parents) -> Saved:
-        """Store parents in the scratch folder, instead of those before."""
+    def _spill(self, name: str, rounds: int, parents: Parents) -> Saved | Held:
+        """Store parents in the scratch folder, instead of those before; or hold them here."""
         run, divided = self.run, parents[0].divided
-        saved = Saved(f"{run.scratch}/{name}-{rounds:05d}", rounds, len(parents[0].parts), divided)
+        folder = run.scratch.folder_if_shared()
+        if folder is None:
+            states = tuple(tuple(map(run.executor.result, one.parts)) for one in parents)
+            return Held(rounds, states, divided)
+        saved = Saved(f"{folder}/{name}-{rounds:05d}", rounds, len(parents[0].parts), divided)
         placement = run.seats_of_parts(rounds) if divided else run.homes
         for written in run.executor.submit(*spill_graph(run.graphs, saved, parents, placement)):
             run.executor.result(written)
@@ -157,7 +210,7 @@ class Keeper:
         assert self.best is not None, "a best round was noted"
         if self.checkpoint is not None:
             location = self.checkpoint.best_location(self.best.round)
-            saved = self._save_whole(location, self.best.round, parents)
+            saved: Saved | Held = self._save_whole(location, self.best.round, parents)
         elif self.run.executor.cuts_lineage:
             saved = self._spill("best", self.best.round, parents)
         else:

@@ -6,13 +6,14 @@ import atexit
 import dataclasses
 import os
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from dask.delayed import Delayed
 
-from dask_horn.cluster import Executor, Seat, current_executor, remove_folder, spread
+from dask_horn.checks import checked_number
+from dask_horn.cluster import Seat, current_executor, spread
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
@@ -30,6 +31,7 @@ from dask_horn.training.run.devices import settled_devices, smallest_room
 from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
 from dask_horn.training.run.rounds import Rounds
+from dask_horn.training.run.scratch import Scratch
 
 
 def train(
@@ -42,6 +44,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
     scratch: str | None = None,
+    timeout: float | None = None,
     **settings: Any,
 ) -> TrainingResult:
     """Train a network by dividing it among workers, round after round.
@@ -68,8 +71,13 @@ def train(
     initial : Model, optional
         Model to continue from: its parameters, standardizer and classes are kept.
     scratch : str, optional
-        Folder or URL that all workers share, for samples that are not in Zarr and for parents
-        between rounds. By default Dask's temporary directory, if the workers share it.
+        Folder or URL that all workers share, for samples that are not in Zarr and, without a
+        checkpoint, for parents between rounds. By default a folder in the checkpoint, else Dask's
+        temporary directory if the workers share it. Where they share none, parents pass through
+        this process.
+    timeout : float, optional
+        Seconds in which nothing moves on the cluster, after which the run ends with an error. By
+        default it waits for as long as it takes, and says what it waits for.
     **settings
         The attributes of `TrainingOptions`, such as ``n_groups=4, n_submodels=4, n_rounds=30``.
 
@@ -84,9 +92,11 @@ def train(
         If an argument is wrong; before any training.
     DivergedError
         If a loss is no longer finite; its ``model`` is the last good one.
-    ChunkReadError, ScratchError, WorkerLostError
-        If a chunk cannot be read, the workers share no folder, or keep getting lost, or all that
-        have the device are.
+    ChunkReadError, ScratchError
+        If a chunk cannot be read, or samples are not in Zarr and the workers share no folder.
+    WorkerLostError, SchedulerLostError, WaitTimeoutError
+        If workers keep getting lost, or all that have the device are; if the scheduler is; or if
+        nothing moves for `timeout` seconds. The checkpoint is kept.
 
     Examples
     --------
@@ -112,6 +122,7 @@ def train(
         callbacks=callbacks,
         initial=initial,
         scratch=scratch,
+        timeout=timeout,
     )
 
 
@@ -125,32 +136,38 @@ def run(
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
     scratch: str | None = None,
+    timeout: float | None = None,
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`."""
     check_divisible(network, options.most_submodels)  # told before any data are read
-    executor = current_executor()
+    if timeout is not None:
+        checked_number("timeout", timeout, above=0)
+    kept = None if checkpoint is None else Checkpoint.at(checkpoint)
+    if kept is not None:
+        kept.check_free()
+    run_id, listeners = new_run_id(), CallbackList(callbacks)
+    executor = current_executor(run_id, listeners.on_event, timeout)
     devices = settled_devices(executor, options.device, network, options.precision)
     if initial is not None:  # all of its units may be connected: no partition suits it for long
         options = dataclasses.replace(options, redraw=True)
-    listeners = CallbackList(callbacks)
-    with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
-        run_id = new_run_id()
+    with executor.scheduling(), ExitStack() as stack:
+        room = Scratch(executor, scratch, None if kept is None else kept.location)
+        stack.callback(room.remove)
+        executor.prepare()
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
-        data = prepare_data(run_id, network, given, options, settled, folder)
+        data = prepare_data(run_id, network, given, options, settled, room.folder)
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
         smallest_room(spec, executor)  # raises an error if it is too little
-        kept = None
-        if checkpoint is not None:
-            kept = Checkpoint.at(checkpoint)
+        if kept is not None:
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
         for kernels in kernels_of(spec):
             executor.warm_up(kernels)
-        context = RunContext.begin(spec, options, executor, folder)
-        rounds = Rounds(context, Keeper(context, kept), GlobalBarrier(), listeners)
+        context = RunContext.begin(spec, options, executor, room)
+        rounds = Rounds(context, Keeper(context, kept, initial), GlobalBarrier(), listeners)
         try:
-            return rounds.train(initial)
+            return rounds.train()
         except BaseException as error:
             executor.cancel()
             listeners.on_run_failed(error)
@@ -184,13 +201,12 @@ def training_graph(
     check_divisible(network, options.most_submodels)
     executor = current_executor()
     devices = settled_devices(executor, options.device, network, options.precision)
-    folder = executor.scratch(scratch)
-    if folder is not None:
-        atexit.register(remove_folder, folder)  # the graph reads from it, whenever it is computed
+    room = Scratch(executor, scratch, None)
+    atexit.register(room.remove)  # the graph reads from it, whenever it is computed
     run_id = new_run_id()
     with executor.scheduling(), ExitStack() as stack:
         stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
-        data = prepare_data(run_id, network, Given(X, y), options, Settled(), folder)
+        data = prepare_data(run_id, network, Given(X, y), options, Settled(), room.folder)
     spec = make_spec(network, data, options, Settled(), devices)
     anywhere = spread([Seat(device=spec.device, memory=smallest_room(spec, executor))], 1)
     graphs = Graphs(spec, shared_spec(spec), anywhere)
@@ -233,14 +249,3 @@ def _identity(
     del settings["checkpoint_every"]  # changes nothing in the result
     start = None if initial is None else zlib.crc32(initial.parameters.tobytes())
     return {"network": spec.network.to_json(), **settings, "data": digest, "initial": start}
-
-
-@contextmanager
-def _scratch_folder(executor: Executor, location: str | None) -> Iterator[str | None]:
-    """Make a scratch folder for the time of a run."""
-    folder = executor.scratch(location)
-    try:
-        yield folder
-    finally:
-        if folder is not None:
-            remove_folder(folder)

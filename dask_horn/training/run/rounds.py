@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.errors import DivergedError
+from dask_horn.errors import DivergedError, SchedulerLostError, WorkerLostError
 from dask_horn.model import Ensemble, Model
-from dask_horn.records import Callback, History, RoundRecord, RoundReport, RunStart
+from dask_horn.records import Callback, History, RoundMerged, RoundRecord, RoundReport, RunStart
 from dask_horn.training.graph.parent import Parents
 from dask_horn.training.graph.rounds import begin
 from dask_horn.training.run.barrier import Barrier
 from dask_horn.training.run.context import RunContext
 from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
+
+_LIVES = 4  # how often the run may fail in a row, without a round saved in between
+
+logger = logging.getLogger("dask_horn")
 
 
 @dataclass(frozen=True)
@@ -50,22 +55,24 @@ class Rounds:
         self.listeners = listeners
         self.history = History((), run.spec.device, run.spec.scoring_device)
         self.done: Parents = ()  # the last that are known to be good
+        self._told = 0  # rounds that listeners have heard of
+        self._ends: int | None = None  # the round after which one of them asked to stop
         self._before = 0.0
 
-    def train(self, initial: Model | None) -> TrainingResult:
+    def train(self) -> TrainingResult:
         """Do all rounds; return the model."""
         resumed = self.keeper.resume()
         if resumed is None:
-            self.done = self.keeper.start(initial)
+            self.done = self.keeper.start()
         else:
             self.done, self.history = resumed
-        first, n_rounds = len(self.history), self.run.options.n_rounds
-        spec = self.run.spec
+        self._told = first = len(self.history)
+        n_rounds, spec = self.run.options.n_rounds, self.run.spec
         event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
         self.listeners.on_run_start(event)
         self._before = time.perf_counter()
         try:
-            stopped = self._do_rounds(first)
+            result = self._finished()
         except DivergedError as error:
             error.model = self._model()
             error.history = self.history
@@ -73,17 +80,43 @@ class Rounds:
         except KeyboardInterrupt:
             self._stop()
             raise
-        if stopped:
-            self._stop()
-        result = self._result()
         self.listeners.on_run_end(result)
         return result
+
+    def _finished(self) -> TrainingResult:
+        """Do the rounds that are left, from the last cut on again where the cluster was lost."""
+        lives, lost = _LIVES, False
+        while True:
+            before = self._cut
+            try:
+                if lost:
+                    self._go_back()
+                if self._do_rounds(len(self.history)):
+                    self._stop()
+                return self._result()
+            except (WorkerLostError, SchedulerLostError) as error:
+                lives, lost = _LIVES if self._cut > before else lives - 1, True
+                if not lives:
+                    raise
+                logger.warning("%s. The run goes on from round %d", error, self._cut + 1)
+
+    @property
+    def _cut(self) -> int:
+        """Rounds that are done and saved."""
+        return 0 if self.keeper.cut is None else self.keeper.cut.round
+
+    def _go_back(self) -> None:
+        """Begin again after the last cut."""
+        self.run.executor.recover()
+        self.run = self.run.again()
+        self.done = self.keeper.go_back(self.run)
+        self.history = self.history[: self._cut]
 
     def _do_rounds(self, first: int) -> bool:
         """Do the rounds from the first on; return whether there is a reason to stop early."""
         waiting: deque[_Submitted] = deque()
         parents, n_rounds = self.done, self.run.options.n_rounds
-        next_round, stop = first, self.keeper.has_stalled(first)
+        next_round, stop = first, first == self._ends or self.keeper.has_stalled(first)
         while not stop and (waiting or next_round < n_rounds):
             while next_round < n_rounds and self._may_submit(waiting):
                 waiting.append(self._submit(next_round, parents))
@@ -123,11 +156,20 @@ class Rounds:
             self.keeper.keep_best(self.done)
         if self.keeper.is_cut(record.round):
             self.done = self.keeper.save(self.done, self.history)
+        return self._tell(record) or self.keeper.has_stalled(record.round)
+
+    def _tell(self, record: RoundRecord) -> bool:
+        """Tell that a round is done, unless that was told before; return whether to stop."""
+        self.run.executor.usual(max(map(max, record.submodel_seconds)))
+        if record.round <= self._told:  # the run has gone back: it comes to the same bits again
+            return record.round == self._ends
+        self._told = record.round
+        self.run.executor.tell(RoundMerged(run=self.run.spec.run, record=record))
         try:
             self.listeners.on_round_end(record)
         except StopIteration:
-            return True
-        return self.keeper.has_stalled(record.round)
+            self._ends = record.round
+        return record.round == self._ends
 
     def _stop(self) -> None:
         """Give up the rounds that are submitted, and save the last one that is done."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.cluster import here
 from dask_horn.data import Block, decoded_row_bytes, window_spans, windows
 from dask_horn.errors import DivergedError
 from dask_horn.kernels.device import BlockName, Device, Machine, Pending, Steps, Window
@@ -21,11 +22,13 @@ from dask_horn.kernels.random import shuffled
 from dask_horn.partition import Partition
 from dask_horn.program import submodel_scales, training_program
 from dask_horn.randomness import Purpose, key
-from dask_horn.records import SubmodelId, SubmodelReport
+from dask_horn.records import SubmodelId, SubmodelProgress, SubmodelReport, beat, tell
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts, count_rows
 from dask_horn.training.tasks.alone import alone_on
 from dask_horn.training.tasks.division import partition_of, steps_of
+
+_TELL_EVERY = 0.5  # seconds: more often nobody could look
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +43,10 @@ class Trained:
 
     def counted(self, bytes_to_worker: int, bytes_from_worker: int) -> Trained:
         """Return the same with the bytes that travelled in its report."""
-        counts = {"bytes_to_worker": bytes_to_worker, "bytes_from_worker": bytes_from_worker}
-        return Trained(self.delta, replace(self.report, **counts))
+        report = replace(
+            self.report, bytes_to_worker=bytes_to_worker, bytes_from_worker=bytes_from_worker
+        )
+        return Trained(self.delta, report)
 
 
 def train_submodels(
@@ -100,6 +105,10 @@ class _Training:
         Of the steps that are done, by window.
     samples : int
         Seen so far.
+    told : int
+        Of the losses, those of how many windows have been told.
+    began, told_at : float
+        When it began and when it last told how it gets on, in seconds.
     """
 
     spec: RunSpec
@@ -108,6 +117,9 @@ class _Training:
     rates: NDArray[np.float64]
     losses: list[NDArray[np.float64]] = field(default_factory=list)
     samples: int = 0
+    told: int = 0
+    began: float = field(default_factory=time.perf_counter)
+    told_at: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def plan(cls, spec: RunSpec, which: SubmodelId) -> _Training:
@@ -154,6 +166,25 @@ class _Training:
         self.samples += int(steps.starts[-1])
         if losses.size and not math.isfinite(losses[-1]):
             raise self._diverged(f"the loss was {losses[-1]}")
+        beat()
+        now = time.perf_counter()
+        if losses.size and now - self.told_at >= _TELL_EVERY:
+            tell(self._progress(now))
+            self.told, self.told_at = len(self.losses), now
+
+    def _progress(self, now: float) -> SubmodelProgress:
+        """Tell how far it is."""
+        round, group, submodel = self.which
+        return SubmodelProgress(
+            run=self.spec.run,
+            round=round,
+            group=group,
+            submodel=submodel,
+            steps=sum(losses.size for losses in self.losses),
+            n_steps=self.rates.size,
+            loss=float(np.concatenate(self.losses[self.told :]).mean()),
+            seconds=now - self.began,
+        )
 
     def finished(self, delta: NDArray[np.float32], seconds: float) -> Trained:
         """Return what it has become."""
@@ -169,6 +200,7 @@ class _Training:
             seconds=seconds,
             bytes_to_worker=delta.nbytes,
             bytes_from_worker=delta.nbytes,
+            worker=here(),
         )
         return Trained(delta, report)
 

@@ -56,7 +56,7 @@ def test_each_is_trained_once_wherever_it_runs(trained, redraw):
     assert here.history.column("late") == [2, 2, 2]
     assert here.history.column("n_groups") == [3, 3, 3]
     assert [len(losses) for losses in here.history.column("losses")] == [2, 2, 2]
-    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as it:
+    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0") as it:
         it.register_plugin(CountTrainings())
         there = _train(redraw=redraw)
         done = it.cluster.scheduler.plugins[CountTrainings.name].done

@@ -1,0 +1,108 @@
+"""The interface of those who listen to a run in the process that has started it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dask_horn.records.events import Event
+from dask_horn.records.rounds import RoundRecord
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run is about to train.
+
+    Attributes
+    ----------
+    run : str
+        The run's id, which is in the keys of its tasks.
+    first_round : int
+        Rounds that are done already: more than 0 where a checkpoint is resumed.
+    n_rounds : int
+        Rounds in all.
+    model : callable
+        Fetches the `Model`, or `Ensemble`, as the last round that is done has left it, from the
+        workers: ask only where it is needed.
+    device, scoring_device : str
+        What the sub-models are trained on, and what parents are scored on.
+    """
+
+    run: str
+    first_round: int
+    n_rounds: int
+    model: Callable[[], Any]
+    device: str = "cpu"
+    scoring_device: str = "cpu"
+
+
+class Callback:
+    """Listens to a run; override what you want to hear.
+
+    `on_round_end` may raise `StopIteration` to end the run after the round that is done.
+
+    Examples
+    --------
+    >>> class PrintLoss(Callback):
+    ...     def on_round_end(self, record):
+    ...         print(record.round, record.loss)
+    """
+
+    def on_run_start(self, event: RunStart) -> None:
+        """Hear that everything is settled and training begins."""
+
+    def on_round_end(self, record: RoundRecord) -> None:
+        """Hear that a round is merged, and scored where there are validation rows."""
+
+    def on_event(self, event: Event) -> None:
+        """Hear that the run waits longer than it should, or has lost a worker, or reads again."""
+
+    def on_run_end(self, result: Any) -> None:
+        """Hear that the run is done; `result` is the `TrainingResult` that `train` returns."""
+
+    def on_run_failed(self, error: BaseException) -> None:
+        """Hear that the run ends by an error, or by Ctrl-C."""
+
+
+class CallbackList(Callback):
+    """Passes every event on to several callbacks, in their order."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    f"callbacks must be instances of dask_horn.Callback, got {callback!r}"
+                )
+        self._callbacks = tuple(callbacks)
+
+    def on_run_start(self, event: RunStart) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_run_start(event))
+
+    def on_round_end(self, record: RoundRecord) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_round_end(record))
+
+    def on_event(self, event: Event) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_event(event))
+
+    def on_run_end(self, result: Any) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_run_end(result))
+
+    def on_run_failed(self, error: BaseException) -> None:
+        """Pass it on."""
+        self._tell(lambda callback: callback.on_run_failed(error))
+
+    def _tell(self, tell: Callable[[Callback], None]) -> None:
+        """Tell all of them, even where one of them asks to stop."""
+        stop = None
+        for callback in self._callbacks:
+            try:
+                tell(callback)
+            except StopIteration as asked:
+                stop = asked
+        if stop is not None:
+            raise stop
