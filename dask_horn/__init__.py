@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from dask_horn.errors import DivergedError as DivergedError
     from dask_horn.errors import HornError as HornError
     from dask_horn.errors import ModelFormatError as ModelFormatError
+    from dask_horn.errors import SchedulerLostError as SchedulerLostError
     from dask_horn.errors import ScratchError as ScratchError
+    from dask_horn.errors import WaitTimeoutError as WaitTimeoutError
     from dask_horn.errors import WorkerLostError as WorkerLostError
     from dask_horn.estimators import HornClassifier as HornClassifier
     from dask_horn.estimators import HornRegressor as HornRegressor
@@ -42,7 +44,9 @@ _HOMES = {
         "DivergedError",
         "HornError",
         "ModelFormatError",
+        "SchedulerLostError",
         "ScratchError",
+        "WaitTimeoutError",
         "WorkerLostError",
     ),
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),

@@ -11,7 +11,7 @@ import click
 
 from dask_horn.cli.command import Command, gather, integers, option
 from dask_horn.cli.network import NetworkOptions, network_options
-from dask_horn.cli.workers import scheduler_option, workers_option
+from dask_horn.cli.workers import scheduler_option, timeout_option, workers_option
 
 if TYPE_CHECKING:
     from dask_horn.data import SampleStore
@@ -53,6 +53,12 @@ _FILES = (
         help="Save the run's state here; the same command then resumes it.",
     ),
     _file(
+        "--scratch",
+        metavar="FOLDER",
+        help="Folder or URL that all workers share, for what a run without a checkpoint keeps "
+        "between rounds. By default Dask's temporary directory, if they share it.",
+    ),
+    _file(
         "--history",
         metavar="FILE.csv",
         help="Write one line per round: losses, score, seconds, bytes.",
@@ -73,6 +79,8 @@ class Files:
         Path or URL of the samples to score on.
     checkpoint : str or None
         Path or URL of the folder.
+    scratch : str or None
+        Path or URL of a folder for the run's own files.
     history : str or None
         Path of the table of rounds.
     overwrite : bool
@@ -82,6 +90,7 @@ class Files:
     out: str
     validation_data: str | None
     checkpoint: str | None
+    scratch: str | None
     history: str | None
     overwrite: bool
 
@@ -194,6 +203,7 @@ class Files:
 )
 @scheduler_option
 @workers_option
+@timeout_option
 def train(
     data: str,
     files: Files,
@@ -201,6 +211,7 @@ def train(
     n_submodels: tuple[int, ...],
     scheduler: str | None,
     workers: int | None,
+    timeout: float | None,
     **settings: Any,
 ) -> None:
     """Train a network on DATA.zarr, a Zarr group with arrays X and y.
@@ -235,6 +246,8 @@ def train(
             data,
             validation_data=files.validation_data,
             checkpoint=files.checkpoint,
+            scratch=files.scratch,
+            timeout=timeout,
             **settings,
         )
     result.model.save(files.out, overwrite=files.overwrite)

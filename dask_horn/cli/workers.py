@@ -37,6 +37,14 @@ workers_option: Callable[..., Any] = _cluster(
     "but no more than can work at once. With 0, work in this process.",
 )
 
+timeout_option: Callable[..., Any] = _cluster(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="End the run if nothing moves on the cluster for so long; by default wait, and say what "
+    "for.",
+)
+
 
 @contextlib.contextmanager
 def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Iterator[Client | None]:

@@ -10,6 +10,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import wait as wait_for_calls
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -21,7 +23,7 @@ from dask_horn.cluster.local import forget_run
 from dask_horn.cluster.losses import Losses
 from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.cluster.telling import TOPIC, stamped
-from dask_horn.cluster.watch import Watch, done_within, in_words, lost_scheduler
+from dask_horn.cluster.watch import Watch, done_within, in_words
 from dask_horn.data import computed_by
 from dask_horn.errors import HornError, ScratchError, WorkerLostError
 from dask_horn.kernels.device import DeviceState, Kernels
@@ -127,7 +129,7 @@ class ClusterExecutor:
         self.cancel()
         self.watch.until(connected, "the scheduler")
         if self.client.status != "running":
-            raise lost_scheduler(self.client, ConnectionError(f"client is {self.client.status}"))
+            raise self.watch.lost_scheduler(ConnectionError(f"client is {self.client.status}"))
         self.watch.for_a_worker()
         plugins, self._plugins = self._plugins, []
         for plugin in plugins:
@@ -296,7 +298,7 @@ class ClusterExecutor:
                 return self.watch.ask(call, what)
             except OSError as error:
                 if self.client.status != "running" or attempt == _TRIES - 1:
-                    raise lost_scheduler(self.client, error) from error
+                    raise self.watch.lost_scheduler(error) from error
                 time.sleep(0.5)
             except ModuleNotFoundError as error:
                 raise HornError(
@@ -309,7 +311,6 @@ class ClusterExecutor:
     def _naming_losses(self, what: str) -> Iterator[None]:
         """Say what it means for the run that a worker or the scheduler is lost."""
         from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
 
         try:
             yield
@@ -321,19 +322,17 @@ class ClusterExecutor:
                 f"{error.last_worker.address}{self._losses.others()}; look for what ends the "
                 "workers, such as memory, in their logs"
             ) from error
-        except FutureCancelledError as error:
-            raise lost_scheduler(self.client, error) from error
+        except CancelledError as error:
+            raise self.watch.lost_scheduler(error) from error
         except (OSError, RuntimeError) as error:
             if self.client.status == "running":  # then it is the task's own
                 raise
-            raise lost_scheduler(self.client, error) from error
+            raise self.watch.lost_scheduler(error) from error
 
 
 def _finished(call: Any, seconds: float) -> bool:
     """Whether a call is done within so long, without raising what it has raised."""
-    from concurrent.futures import wait
-
-    return bool(wait([call], seconds).done)
+    return bool(wait_for_calls([call], seconds).done)
 
 
 def _some_done(handles: Sequence[Any], enough: int, seconds: float) -> None:

@@ -7,11 +7,13 @@ While nothing is wrong nothing is told, however long it takes.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from concurrent.futures import Future as CallFuture
 from concurrent.futures import wait as wait_for_calls
 from dataclasses import dataclass, field
@@ -98,6 +100,9 @@ class Watch:
     _heard: dict[str, tuple[float, float]] = field(default_factory=dict)  # by worker: its last
     # heartbeat, by the scheduler's clock, and when that was first seen, by ours
 
+    def __post_init__(self) -> None:
+        self.address = self.client.scheduler.address  # a client that is closed has none
+
     def until(
         self,
         done: Callable[[float], bool],
@@ -155,25 +160,38 @@ class Watch:
             If the scheduler does not answer.
         """
         try:
-            said = self.client.sync(
-                self.client.scheduler.identity, n_workers=-1, callback_timeout=10 * _ANSWER
-            )
+            said = self._scheduler_says("identity", 10 * _ANSWER, n_workers=-1)
         except (OSError, RuntimeError) as error:  # a time-out too
-            raise lost_scheduler(self.client, error) from error
+            raise self.lost_scheduler(error) from error
         workers: dict[str, Any] = said["workers"]
         return workers
 
     def look(self) -> _Look | None:
         """Look at the cluster; return None if the scheduler does not answer."""
-        scheduler = self.client.scheduler
         try:
-            said = self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=_ANSWER)
-            processing = self.client.sync(scheduler.processing, callback_timeout=_ANSWER)
+            said = self._scheduler_says("identity", _ANSWER, n_workers=-1)
+            processing = self._scheduler_says("processing", _ANSWER)
         except (OSError, RuntimeError):
             return None
         look = _Look(said["workers"], {w: tuple(keys) for w, keys in processing.items()})
         self._note(look)
         return look
+
+    def _scheduler_says(self, question: str, seconds: float, **arguments: Any) -> Any:
+        """Ask the scheduler something, and wait so long for its answer."""
+        if self.client.scheduler is None:
+            raise ConnectionError("the client is closed")
+        question_of = getattr(self.client.scheduler, question)
+        return self.client.sync(question_of, callback_timeout=seconds, **arguments)
+
+    def lost_scheduler(self, error: BaseException) -> SchedulerLostError:
+        """Return the error for a scheduler that does not answer, or knows nothing of the run."""
+        why = (str(error).splitlines() or [""])[0].rstrip(".")
+        return SchedulerLostError(
+            f"the scheduler at {self.address} is gone, or has given up this run's tasks "
+            f"({type(error).__name__}: {why}); start the run again, which goes on from its "
+            "checkpoint if it has one"
+        )
 
     def _note(self, look: _Look) -> None:
         """Remember since when each task and each heartbeat has been seen."""
@@ -190,13 +208,11 @@ class Watch:
     def reasons(self, look: _Look | None) -> Iterator[Reason]:
         """Yield what keeps the run waiting, as far as it can be seen."""
         if look is None:
-            address = self.client.scheduler.address
-            yield Reason("scheduler", f"the scheduler at {address} does not answer")
+            yield Reason("scheduler", f"the scheduler at {self.address} does not answer")
             return
         working = [one for one in look.workers.values() if one["status"] == "running"]
         if not look.workers:
-            address = self.client.scheduler.address
-            yield Reason("none", f"the cluster at {address} has no workers; start some")
+            yield Reason("none", f"the cluster at {self.address} has no workers; start some")
         elif not working:
             yield _paused(look.workers)
         yield from self._silent(look)
@@ -283,24 +299,11 @@ def _nothing() -> None:
 def done_within(future: Any, seconds: float) -> bool:
     """Whether a future is done, in vain or not, within so long."""
     from distributed import wait
-    from distributed.client import FutureCancelledError
 
-    try:
+    with contextlib.suppress(TimeoutError, CancelledError):
         wait([future], timeout=seconds)
-    except TimeoutError:
-        return False
-    except FutureCancelledError:
-        return True
-    return True
-
-
-def lost_scheduler(client: Client, error: BaseException) -> SchedulerLostError:
-    """Return the error for a scheduler that does not answer, or knows nothing of the run."""
-    return SchedulerLostError(
-        f"the scheduler at {client.scheduler.address} is gone, or has given up this run's tasks "
-        f"({type(error).__name__}: {error}); start the run again, which goes on from its "
-        "checkpoint if it has one"
-    )
+    done: bool = future.done()
+    return done
 
 
 def belongs(key: Any, run: str) -> bool:
@@ -311,11 +314,12 @@ def belongs(key: Any, run: str) -> bool:
 def in_words(key: Any, run: str) -> str:
     """Say what a task of a run is: its stage and its place."""
     stage, place = stage_of(key, run)
-    if not place:
-        return stage
-    round, rest = place[0], ", ".join(map(str, place[1:]))
-    where = f"round {round + 1}" if isinstance(round, int) else str(round)
-    return f"{stage} ({where}{': ' if rest else ''}{rest})"
+    words = [stage]
+    if place and isinstance(place[0], int):
+        words.append(f"of round {place[0] + 1}")
+    if stage == "train":
+        words.append("(group {}, sub-model {})".format(*place[1:]))
+    return " ".join(words)
 
 
 def stage_of(key: Any, run: str) -> tuple[str, tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dask_horn.records import Callback, RoundRecord, RunStart
+from dask_horn.records import Callback, Event, RoundRecord, RunStart, Waiting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +58,11 @@ class ProgressBar(Callback):
         if self._view is not None:
             self._view.move(record.round, [*_numbers(record), self._clock.left(record)])
 
+    def on_event(self, event: Event) -> None:
+        """Show what the run waits for; the log has the whole sentence."""
+        if self._view is not None and isinstance(event, Waiting):
+            self._view.wait(f"waiting for {event.what}, {_in_words(event.seconds)}")
+
     def on_run_end(self, result: TrainingResult) -> None:
         """Stop, and leave the finished bar."""
         self._stop()
@@ -80,6 +85,9 @@ class _View(Protocol):
 
     def move(self, done: int, words: list[str]) -> None:
         """Show that one more round is done, and its numbers."""
+
+    def wait(self, words: str) -> None:
+        """Show that the round takes long."""
 
     def stop(self) -> None:
         """Stop showing."""
@@ -108,6 +116,9 @@ class _Bar:
     def move(self, done: int, words: list[str]) -> None:
         self._progress.update(self._task, completed=done, words="  ".join(words))
 
+    def wait(self, words: str) -> None:
+        self._progress.update(self._task, words=words)
+
     def stop(self) -> None:
         self._progress.stop()
 
@@ -117,19 +128,24 @@ class _NotebookBar:
 
     def __init__(self) -> None:
         self._total = 1
+        self._done = 0
         self._handle: Any = None
 
     def start(self, done: int, total: int) -> None:
         from IPython.display import HTML, display
 
-        self._total = total
+        self._total, self._done = total, done
         self._handle = display(HTML(self._html(done, [])), display_id=True)
 
     def move(self, done: int, words: list[str]) -> None:
         from IPython.display import HTML
 
+        self._done = done
         if self._handle is not None:
             self._handle.update(HTML(self._html(done, words)))
+
+    def wait(self, words: str) -> None:
+        self.move(self._done, [words])
 
     def stop(self) -> None:
         """Leave the last state in the notebook."""
@@ -155,6 +171,9 @@ class _Lines:
         if done % every == 0 or done == self._total:
             line = f"round {done} of {self._total}: {', '.join(words)}"
             self._console.out(line, highlight=False)
+
+    def wait(self, words: str) -> None:
+        """Nothing: the sentence is in the log already."""
 
     def stop(self) -> None:
         """Leave the lines."""

@@ -99,6 +99,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     validation_fraction: float = TrainingOptions.validation_fraction
     n_iter_no_change: int = TrainingOptions.n_iter_no_change
     checkpoint: str | None = None
+    scratch: str | None = None
+    timeout: float | None = None
     verbose: bool = False
     random_state: int | np.random.RandomState | None = None
     device: str = TrainingOptions.device
@@ -130,6 +132,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 checkpoint=self.checkpoint,
                 callbacks=callbacks,
                 initial=initial,
+                scratch=self.scratch,
+                timeout=self.timeout,
             )
             self._keep(result.model, result.history, options.random_state)
         return self
@@ -153,6 +157,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 task.settled if before is None else _settled("model_", before, network),
                 callbacks=self._progress(),
                 initial=before,
+                scratch=self.scratch,
+                timeout=self.timeout,
             )
             record = dataclasses.replace(result.history[0], round=done + 1)
             records, new = [*getattr(self, "history_", ()), record], result.history

@@ -144,6 +144,16 @@ _PARAMETERS = {
         "Path or URL of a folder to save the run's state in. `fit` resumes a run of the same "
         "settings that it finds there. Needs an integer `random_state`.",
     ),
+    "scratch": (
+        "str or None",
+        "Folder or URL that all workers of a cluster share, for samples that are not in Zarr. None "
+        "takes a folder in `checkpoint`, else Dask's temporary directory.",
+    ),
+    "timeout": (
+        "float or None",
+        "Seconds in which nothing moves on the cluster, after which fitting ends with an error. "
+        "None waits for as long as it takes.",
+    ),
     "verbose": ("bool", "Whether to show a progress bar."),
     "random_state": (
         "int, RandomState or None",

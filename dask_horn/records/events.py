@@ -146,4 +146,4 @@ class Waiting(Event):
 
     def __str__(self) -> str:
         """Return it as a sentence."""
-        return f"Waiting for {self.what} for {self.seconds:.0f} s: {self.reason}"
+        return f"Still waiting for {self.what} after {self.seconds:.0f} s: {self.reason}"

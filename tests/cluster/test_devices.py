@@ -16,6 +16,8 @@ class _Client:
         self.states = states
         self.asked = []
 
+    address = "fake://"
+
     @property
     def scheduler(self):
         return self

@@ -19,6 +19,8 @@ class _Client:
     def __init__(self, n_workers: int) -> None:
         self.workers = [f"tcp://{number:03d}" for number in range(n_workers)]
 
+    address = "fake://"
+
     @property
     def scheduler(self) -> _Client:
         return self

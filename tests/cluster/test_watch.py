@@ -1,0 +1,221 @@
+"""Waiting for a cluster: what keeps a run waiting is told, and a wait may have an end."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import dask
+import pytest
+from distributed import Client, LocalCluster
+from distributed.core import Status
+
+from dask_horn.cluster import ClusterExecutor, watch
+from dask_horn.data.store.tasks import call, compute
+from dask_horn.errors import HornError, SchedulerLostError, WaitTimeoutError
+from dask_horn.records import beat, doing
+
+RUN = "0badcafe"
+TRAIN = "train of round 3 (group 0, sub-model 1)"
+GATE = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    """What takes seconds takes tenths of them, but for heartbeats, which come once a second."""
+    for name in ("_SLICE", "_PATIENCE", "_SLOW", "_SHORT"):
+        monkeypatch.setattr(watch, name, getattr(watch, name) / 50)
+    monkeypatch.setattr(watch, "_SILENT", 4)
+    GATE.clear()
+    yield
+    GATE.set()
+
+
+@contextmanager
+def cluster(n_workers=1, processes=False):
+    settings = {"threads_per_worker": 2, "dashboard_address": ":0", "silence_logs": 50}
+    with (
+        LocalCluster(n_workers=n_workers, processes=processes, **settings) as own,
+        Client(own) as client,
+    ):
+        yield client
+        GATE.set()
+
+
+class Ear:
+    """Hears events, and does something at the first of them."""
+
+    def __init__(self, then=lambda: None):
+        self.events = []
+        self._then = then
+
+    def __call__(self, event):
+        self.events.append(event)
+        if len(self.events) == 1:
+            self._then()
+
+    @property
+    def reasons(self):
+        return [event.reason for event in self.events]
+
+
+def _task(function, *arguments, key=("train-" + RUN, 2, 0, 1)):
+    return dask.delayed(function)(*arguments, dask_key_name=key)
+
+
+def _through_the_gate():
+    assert GATE.wait(60)
+    return "done"
+
+
+def _reading():
+    with doing("reading rows 0 to 9 of array X in here"):
+        return _through_the_gate()
+
+
+def _set_status(status, dask_worker):
+    dask_worker.status = Status[status]
+
+
+def _beating(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        beat()
+        time.sleep(0.05)
+    return "done"
+
+
+def test_a_cluster_without_workers(caplog):
+    with cluster(n_workers=0) as client:
+        ear = Ear(then=lambda: client.cluster.scale(1))
+        executor = ClusterExecutor(client, RUN, ear)
+        with caplog.at_level(logging.WARNING, "dask_horn"):
+            (handle,) = executor.submit(_task(str, 5))
+            assert executor.result(handle) == "5"
+        address = client.scheduler.address
+    assert f"the cluster at {address} has no workers; start some" in ear.reasons[0]
+    assert (ear.events[0].run, ear.events[0].what) == (RUN, TRAIN)
+    assert f"Still waiting for {TRAIN} after " in caplog.text
+
+
+def test_a_cluster_that_adapts_from_nothing_is_asked_for_a_worker():
+    with cluster(n_workers=0) as client:
+        client.cluster.adapt(minimum=0, maximum=1, interval="100ms")
+        executor = ClusterExecutor(client)
+        executor.check_memory(1)
+        assert executor.is_visible(os.getcwd())
+
+
+def test_workers_that_are_paused():
+    unmonitored = dask.config.set({"distributed.worker.memory.pause": False})
+    with unmonitored, cluster() as client:
+        client.run(_set_status, "paused")
+        ear = Ear(then=lambda: client.run(_set_status, "running"))
+        executor = ClusterExecutor(client, RUN, ear)
+        (handle,) = executor.submit(_task(str, 5))
+        assert executor.result(handle) == "5"
+    assert "all 1 workers are paused, for they are short of memory, one at " in ear.reasons[0]
+
+
+def test_a_chunk_that_takes_long():
+    with cluster() as client:
+        ear = Ear(then=GATE.set)
+        executor = ClusterExecutor(client, RUN, ear)
+        executor.prepare()
+        (handle,) = executor.submit(_task(_reading))
+        assert executor.result(handle) == "done"
+        (address,) = client.cluster.scheduler.workers
+    assert f"{address} has been reading rows 0 to 9 of array X in here for " in ear.reasons[0]
+
+
+def test_a_training_that_takes_five_times_the_last_rounds():
+    with cluster() as client:
+        ear = Ear(then=GATE.set)
+        executor = ClusterExecutor(client, RUN, ear)
+        executor.usual(0.05)
+        (handle,) = executor.submit(_task(_through_the_gate))
+        assert executor.result(handle) == "done"
+    assert f"{TRAIN} has been with " in ear.reasons[0]
+
+
+@pytest.mark.cluster
+def test_a_worker_that_is_stopped():
+    with cluster(n_workers=2, processes=True) as client:
+        pids = client.run(os.getpid)
+        stopped = min(pids)
+        ear = Ear(then=lambda: os.kill(pids[stopped], signal.SIGCONT))
+        executor = ClusterExecutor(client, RUN, ear, timeout=60)
+        os.kill(pids[stopped], signal.SIGSTOP)
+        assert executor.is_visible(os.getcwd())  # asks all workers
+    assert f"{stopped} has sent no heartbeat for " in ear.reasons[0]
+
+
+def test_while_nothing_is_wrong_nothing_is_told():
+    with cluster() as client:
+        ear = Ear()
+        executor = ClusterExecutor(client, RUN, ear)
+        executor.prepare()
+        (handle,) = executor.submit(_task(_beating, 2))
+        assert executor.result(handle) == "done"
+    assert not ear.events
+
+
+def test_the_same_is_told_again_at_growing_intervals():
+    with cluster(n_workers=0) as client:
+        ear = Ear()
+        executor = ClusterExecutor(client, RUN, ear)
+        (handle,) = executor.submit(_task(str, 5))
+        threading.Timer(4, client.cluster.scale, [1]).start()
+        executor.result(handle)
+    times = [event.seconds for event in ear.events]
+    assert len(times) >= 3
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps == sorted(gaps)
+
+
+def test_a_wait_may_have_an_end():
+    with cluster() as client:
+        executor = ClusterExecutor(client, RUN, timeout=1)
+        (handle,) = executor.submit(_task(_through_the_gate))
+        with pytest.raises(WaitTimeoutError, match=r"timeout=1 seconds, .* waited for train"):
+            executor.result(handle)
+        GATE.set()
+
+
+def test_what_gets_on_has_no_end():
+    with cluster() as client:
+        executor = ClusterExecutor(client, RUN, timeout=1)
+        executor.prepare()
+        (handle,) = executor.submit(_task(_beating, 3))
+        assert executor.result(handle) == "done"
+
+
+def test_the_end_is_for_samples_too():
+    with cluster(n_workers=0) as client:
+        executor = ClusterExecutor(client, RUN, timeout=1)
+        told = pytest.raises(WaitTimeoutError, match=r"the samples: .* has no workers")
+        with executor.scheduling(), told:
+            compute(call(str, 5, key=("survey-" + RUN, 0)))
+
+
+def test_a_scheduler_that_is_gone():
+    with cluster() as client:
+        executor = ClusterExecutor(client, RUN)
+        (handle,) = executor.submit(_task(_through_the_gate))
+        client.cluster.close()
+        with pytest.raises(SchedulerLostError, match="is gone, or has given up this run's tasks"):
+            executor.result(handle)
+        GATE.set()
+
+
+def test_a_worker_without_the_package():
+    def missing():
+        raise ModuleNotFoundError("No module named 'dask_horn'", name="dask_horn")
+
+    with cluster() as client, pytest.raises(HornError, match="no package 'dask_horn'; install"):
+        ClusterExecutor(client)._ask(missing, "the workers' answer")
