@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
-import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
-from concurrent.futures import wait as wait_for_calls
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -19,22 +14,20 @@ from dask.delayed import Delayed
 
 from dask_horn.cluster.devices import HOST, none_is_left, state_of, usable
 from dask_horn.cluster.folders import exists, marker, new_folder, remove_folder
+from dask_horn.cluster.keys import in_words
 from dask_horn.cluster.local import forget_run
 from dask_horn.cluster.losses import Losses
 from dask_horn.cluster.placement import Placement, Seat, spread
+from dask_horn.cluster.reach import Reach
 from dask_horn.cluster.telling import TOPIC, stamped
-from dask_horn.cluster.watch import Watch, done_within, in_words
+from dask_horn.cluster.watch import Watch, done_within
 from dask_horn.data import computed_by
-from dask_horn.errors import HornError, ScratchError, WorkerLostError
+from dask_horn.errors import ScratchError
 from dask_horn.kernels.device import DeviceState, Kernels
 from dask_horn.records import Event
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, WorkerPlugin
-
-_TRIES = 5  # to reach all workers, or to have samples looked at, while workers are dying
-
-logger = logging.getLogger("dask_horn")
+    from distributed import Client, Future
 
 
 class ClusterExecutor:
@@ -64,76 +57,31 @@ class ClusterExecutor:
         self.client = client
         self.watch = Watch(client, run, hear, timeout)
         self._losses = Losses(client, run, hear)
+        self._reach = Reach(client, self.watch, self._losses)
         self._pending: list[Future] = []
-        self._plugins: list[WorkerPlugin] = []
         self._states: dict[str, dict[str, DeviceState]] = {}  # by device, then by worker
         self._restricted: tuple[str, tuple[str, ...]] | None = None  # device, and who has it
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the cluster."""
-        return computed_by(self._get)
-
-    def _get(self, graph: Any, keys: Any, **arguments: Any) -> Any:
-        """Compute a graph as `Client.get` does; again where workers were lost too often."""
-        for attempt in itertools.count(1):
-            try:
-                return self._computed(graph, keys, arguments)
-            except WorkerLostError as error:
-                if attempt == _TRIES:
-                    raise
-                logger.warning("%s. It is done again", error)
-
-    def _computed(self, graph: Any, keys: Any, arguments: Mapping[str, Any]) -> Any:
-        what = "the samples"
-        with self._naming_losses(what):
-            futures = self.client.get(graph, keys, sync=False, **arguments)
-            gathering = asyncio.run_coroutine_threadsafe(
-                self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
-            )
-            try:
-                self.watch.until(lambda seconds: _finished(gathering, seconds), what)
-                return gathering.result()
-            finally:
-                gathering.cancel()
+        return computed_by(self._reach.compute)
 
     def prepare(self) -> None:
         """Have workers tell what happens on them, those that join later too."""
         from dask_horn.cluster.setup import WorkerTells
 
-        self._register(WorkerTells(), "the workers' answer")
+        self._reach.register(WorkerTells(), "the workers' answer")
 
     def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""
         from dask_horn.cluster.setup import WorkerSetup
 
-        self._register(WorkerSetup(kernels), "the workers' kernels")
-
-    def _register(self, plugin: WorkerPlugin, what: str) -> None:
-        self._plugins.append(plugin)
-        self._ask(lambda: self.client.register_plugin(plugin), what)
+        self._reach.register(WorkerSetup(kernels), "the workers' kernels")
 
     def recover(self) -> None:
-        """Wait until the scheduler is there again; set up what a new one does not know.
-
-        Raises
-        ------
-        SchedulerLostError
-            If the client has given it up.
-        """
-
-        def connected(seconds: float) -> bool:
-            if self.client.status == "connecting":
-                time.sleep(min(seconds, 0.5))
-            return bool(self.client.status != "connecting")
-
+        """Let go of all tasks; wait until the scheduler is there, and set it up if it is new."""
         self.cancel()
-        self.watch.until(connected, "the scheduler")
-        if self.client.status != "running":
-            raise self.watch.lost_scheduler(ConnectionError(f"client is {self.client.status}"))
-        self.watch.for_a_worker()
-        plugins, self._plugins = self._plugins, []
-        for plugin in plugins:
-            self._register(plugin, "the workers' set-up")
+        self._reach.recover()
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
         """Submit the tasks together, to be done before any that is submitted later.
@@ -141,7 +89,7 @@ class ClusterExecutor:
         Else what is submitted within a minute is one lot to Dask, and a round's report may wait
         for the next round's training.
         """
-        with self._naming_losses("a task"), warnings.catch_warnings():
+        with self._reach.naming_losses("a task"), warnings.catch_warnings():
             # Parameters travel in a graph only where nothing else would do.
             warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
             futures = self.client.compute(list(tasks), optimize_graph=False, fifo_timeout="0s")
@@ -163,22 +111,25 @@ class ClusterExecutor:
             n_done = sum(1 for handle in handles if handle.done())
             return late or n_done >= enough
 
-        self.watch.until(over, "trainings", self._check_devices)
+        self.watch.until(over, "trainings", self._check_devices, for_a_task=True)
         done = [handle for handle in handles if handle.done()]
         return done, [handle for handle in handles if handle not in done]
 
     def result(self, handle: Any) -> Any:
         """Wait for a future, with a word where that takes long."""
         what = in_words(handle.key, self.watch.run)
-        with self._naming_losses(what):
+        with self._reach.naming_losses(what):
             self.watch.until(
-                lambda seconds: done_within(handle, seconds), what, self._check_devices
+                lambda seconds: done_within(handle, seconds),
+                what,
+                self._check_devices,
+                for_a_task=True,
             )
             return handle.result()
 
     def usual(self, seconds: float) -> None:
         """Note how long trainings take: what takes much longer is told."""
-        self.watch.usual = seconds
+        self.watch.sight.usual = seconds
 
     def tell(self, event: Event) -> None:
         """Tell an event to whoever follows the scheduler's topic."""
@@ -204,7 +155,7 @@ class ClusterExecutor:
         workers = sorted(self.watch.workers())
         new = [worker for worker in workers if worker not in known]
         if new:
-            said = self._on_workers(state_of, device, workers=new)
+            said = self._reach.on_workers(state_of, device, workers=new)
             for worker, state in said.items():
                 failed = isinstance(state, BaseException)
                 known[worker] = DeviceState(device, "", missing=repr(state)) if failed else state
@@ -263,7 +214,7 @@ class ClusterExecutor:
         """Return a worker that does not see what this process writes to a folder; else nothing."""
         self.watch.for_a_worker()
         with marker(location) as file:
-            seen = self._on_workers(exists, file)
+            seen = self._reach.on_workers(exists, file)
         return next((worker for worker, sees in seen.items() if sees is False), "")
 
     def check_memory(self, needed: int) -> None:
@@ -280,59 +231,6 @@ class ClusterExecutor:
         """Drop it on all workers that there are."""
         with contextlib.suppress(Exception):  # the cluster may be what has ended the run
             self.client.run(forget_run, run, on_error="ignore")
-
-    def _on_workers(
-        self, function: Callable[..., Any], *arguments: Any, workers: list[str] | None = None
-    ) -> dict[str, Any]:
-        """Call a function on the workers; of one that dies meanwhile its error is the answer."""
-        answers: dict[str, Any] = self._ask(
-            lambda: self.client.run(function, *arguments, workers=workers, on_error="return"),
-            "the workers' answer",
-        )
-        return answers
-
-    def _ask(self, call: Callable[[], Any], what: str) -> Any:
-        """Ask all workers something; once more if one has died over it."""
-        for attempt in range(_TRIES):
-            try:
-                return self.watch.ask(call, what)
-            except OSError as error:
-                if self.client.status != "running" or attempt == _TRIES - 1:
-                    raise self.watch.lost_scheduler(error) from error
-                time.sleep(0.5)
-            except ModuleNotFoundError as error:
-                raise HornError(
-                    f"a worker has no package {error.name!r}; install dask_horn and all that it "
-                    "needs on every worker"
-                ) from error
-        raise AssertionError("the last attempt returns or raises")
-
-    @contextlib.contextmanager
-    def _naming_losses(self, what: str) -> Iterator[None]:
-        """Say what it means for the run that a worker or the scheduler is lost."""
-        from distributed import KilledWorker
-
-        try:
-            yield
-        except HornError:
-            raise
-        except KilledWorker as error:
-            raise WorkerLostError(
-                f"{what} has lost its worker more often than Dask allows, the last time "
-                f"{error.last_worker.address}{self._losses.others()}; look for what ends the "
-                "workers, such as memory, in their logs"
-            ) from error
-        except CancelledError as error:
-            raise self.watch.lost_scheduler(error) from error
-        except (OSError, RuntimeError) as error:
-            if self.client.status == "running":  # then it is the task's own
-                raise
-            raise self.watch.lost_scheduler(error) from error
-
-
-def _finished(call: Any, seconds: float) -> bool:
-    """Whether a call is done within so long, without raising what it has raised."""
-    return bool(wait_for_calls([call], seconds).done)
 
 
 def _some_done(handles: Sequence[Any], enough: int, seconds: float) -> None:

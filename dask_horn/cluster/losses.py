@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from dask_horn.cluster.keys import belongs, stage_of
 from dask_horn.cluster.telling import TOPIC, stamped
-from dask_horn.cluster.watch import belongs, stage_of
 from dask_horn.records import Event, TaskLost
 
 if TYPE_CHECKING:

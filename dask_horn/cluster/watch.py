@@ -8,20 +8,17 @@ While nothing is wrong nothing is told, however long it takes.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as CallFuture
 from concurrent.futures import wait as wait_for_calls
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dask.utils import format_bytes
-
-from dask_horn.cluster.telling import METRIC
+from dask_horn.cluster.sight import Look, Reason, Sight
 from dask_horn.errors import SchedulerLostError, WaitTimeoutError
 from dask_horn.records import Event, Waiting
 
@@ -33,45 +30,9 @@ T = TypeVar("T")
 _SLICE = 5.0  # seconds from look to look
 _PATIENCE = 15.0  # seconds of waiting before anything is said
 _LONGEST_SILENCE = 600.0  # seconds until something is said again
-_SLOW = 10.0  # seconds that a worker may read a chunk, or compile, before that is said
-_SILENT = 15.0  # seconds without a heartbeat before that is said
-_OFTEN = 5  # times the last round's longest training, before a training takes long
-_SHORT = 30.0  # seconds that any task may take
 _ANSWER = 5.0  # seconds in which a scheduler answers
 
 logger = logging.getLogger("dask_horn")
-
-
-class Reason(NamedTuple):
-    """Why a wait takes long."""
-
-    kind: str
-    words: str
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What was seen of the cluster.
-
-    Attributes
-    ----------
-    workers : mapping
-        What the scheduler knows of each, by address.
-    processing : mapping
-        The keys of the tasks that each of them is given.
-    """
-
-    workers: Mapping[str, Any]
-    processing: Mapping[str, tuple[Any, ...]]
-
-    @property
-    def signs(self) -> tuple[Any, ...]:
-        """What differs as soon as anything gets on."""
-        beats = tuple(
-            (address, worker["metrics"].get(METRIC, {}).get("beats"))
-            for address, worker in sorted(self.workers.items())
-        )
-        return beats, frozenset(itertools.chain.from_iterable(self.processing.values()))
 
 
 @dataclass(eq=False)
@@ -87,20 +48,15 @@ class Watch:
         Is told of each event.
     timeout : float or None
         Seconds without any sign of progress, after which a wait ends in vain.
-    usual : float
-        How long the last round's longest training took, in seconds; infinite before that is known.
     """
 
     client: Client
     run: str = ""
     hear: Callable[[Event], None] = lambda event: None
     timeout: float | None = None
-    usual: float = float("inf")
-    _since: dict[Any, float] = field(default_factory=dict)  # by task: when it was first seen
-    _heard: dict[str, tuple[float, float]] = field(default_factory=dict)  # by worker: its last
-    # heartbeat, by the scheduler's clock, and when that was first seen, by ours
 
     def __post_init__(self) -> None:
+        self.sight = Sight(self.run)
         self.address = self.client.scheduler.address  # a client that is closed has none
 
     def until(
@@ -108,17 +64,19 @@ class Watch:
         done: Callable[[float], bool],
         what: str,
         check: Callable[[], None] = lambda: None,
+        for_a_task: bool = False,
     ) -> None:
         """Wait until ``done(seconds)`` is true, which itself waits so long at most.
 
-        `what` is awaited, in words; `check` is called after each slice, and may raise an error.
+        `what` is awaited, in words, and may be one of the run's tasks. `check` is called after each
+        slice, and may raise an error.
 
         Raises
         ------
         WaitTimeoutError
             If nothing has moved for so long as the timeout allows.
         """
-        wait = _Wait(self, what)
+        wait = _Wait(self, what, for_a_task)
         while not done(wait.slice()):
             wait.go_on()
             check()
@@ -166,15 +124,15 @@ class Watch:
         workers: dict[str, Any] = said["workers"]
         return workers
 
-    def look(self) -> _Look | None:
+    def look(self) -> Look | None:
         """Look at the cluster; return None if the scheduler does not answer."""
         try:
             said = self._scheduler_says("identity", _ANSWER, n_workers=-1)
             processing = self._scheduler_says("processing", _ANSWER)
         except (OSError, RuntimeError):
             return None
-        look = _Look(said["workers"], {w: tuple(keys) for w, keys in processing.items()})
-        self._note(look)
+        look = Look(said["workers"], {w: tuple(keys) for w, keys in processing.items()})
+        self.sight.note(look)
         return look
 
     def _scheduler_says(self, question: str, seconds: float, **arguments: Any) -> Any:
@@ -193,62 +151,12 @@ class Watch:
             "checkpoint if it has one"
         )
 
-    def _note(self, look: _Look) -> None:
-        """Remember since when each task and each heartbeat has been seen."""
-        now = time.monotonic()
-        keys = itertools.chain.from_iterable(look.processing.values())
-        self._since = {key: self._since.get(key, now) for key in keys}
-        self._heard = {
-            address: before
-            if (before := self._heard.get(address)) and before[0] == worker["last_seen"]
-            else (worker["last_seen"], now)
-            for address, worker in look.workers.items()
-        }
-
-    def reasons(self, look: _Look | None) -> Iterator[Reason]:
-        """Yield what keeps the run waiting, as far as it can be seen."""
-        if look is None:
-            yield Reason("scheduler", f"the scheduler at {self.address} does not answer")
-            return
-        working = [one for one in look.workers.values() if one["status"] == "running"]
-        if not look.workers:
-            yield Reason("none", f"the cluster at {self.address} has no workers; start some")
-        elif not working:
-            yield _paused(look.workers)
-        yield from self._silent(look)
-        yield from _slow(look)
-        yield from self._long(look)
-
-    def _silent(self, look: _Look) -> Iterator[Reason]:
-        now = time.monotonic()
-        for address, (_, since) in self._heard.items():
-            if now - since >= _SILENT:
-                yield Reason(
-                    f"silent {address}",
-                    f"{address} has sent no heartbeat for {now - since:.0f} s; it may be stopped, "
-                    "or its machine overloaded",
-                )
-
-    def _long(self, look: _Look) -> Iterator[Reason]:
-        """Yield the tasks that take much longer than trainings usually do."""
-        now, most = time.monotonic(), max(_SHORT, _OFTEN * self.usual)
-        for address, keys in look.processing.items():
-            for key in keys:
-                seconds = now - self._since[key]
-                if seconds > most and belongs(key, self.run):
-                    yield Reason(
-                        f"long {key}",
-                        f"{in_words(key, self.run)} has been with {address} for {seconds:.0f} s, "
-                        f"where the last round's longest training took {self.usual:.2g} s",
-                    )
-                    return  # one stands for all
-
 
 class _Wait:
     """One wait: since when, what was told of it, and when something moved last."""
 
-    def __init__(self, watch: Watch, what: str) -> None:
-        self.watch, self.what = watch, what
+    def __init__(self, watch: Watch, what: str, for_a_task: bool) -> None:
+        self.watch, self.what, self.for_a_task = watch, what, for_a_task
         self.began = self.moved = time.monotonic()
         self.signs: Any = None
         self.told: tuple[str, ...] = ()
@@ -264,7 +172,10 @@ class _Wait:
     def go_on(self) -> None:
         """Look at the cluster; tell what is wrong, and end the wait where it has been too long."""
         look = self.watch.look()
-        reasons = list(self.watch.reasons(look))
+        if look is None:
+            reasons = [Reason("scheduler", f"the scheduler at {self.watch.address} is silent")]
+        else:
+            reasons = list(self.watch.sight.reasons(look, self.for_a_task))
         now = time.monotonic()
         if look is not None and look.signs != self.signs:
             self.signs, self.moved = look.signs, now
@@ -304,50 +215,3 @@ def done_within(future: Any, seconds: float) -> bool:
         wait([future], timeout=seconds)
     done: bool = future.done()
     return done
-
-
-def belongs(key: Any, run: str) -> bool:
-    """Whether a task is one of a run's."""
-    return bool(run) and isinstance(key, tuple) and f"-{run}" in str(key[0])
-
-
-def in_words(key: Any, run: str) -> str:
-    """Say what a task of a run is: its stage and its place."""
-    stage, place = stage_of(key, run)
-    words = [stage]
-    if place and isinstance(place[0], int):
-        words.append(f"of round {place[0] + 1}")
-    if stage == "train":
-        words.append("(group {}, sub-model {})".format(*place[1:]))
-    return " ".join(words)
-
-
-def stage_of(key: Any, run: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the stage of a run's task, and its place."""
-    name, *place = key if isinstance(key, tuple) else (key,)
-    return str(name).partition(f"-{run}")[0], tuple(place)
-
-
-def _paused(workers: Mapping[str, Any]) -> Reason:
-    most = max(workers.values(), key=lambda one: one["metrics"].get("memory", 0))
-    used, limit = most["metrics"].get("memory", 0), most["memory_limit"]
-    full = f", one at {format_bytes(used)} of {format_bytes(limit)}" if limit else ""
-    return Reason(
-        "paused",
-        f"all {len(workers)} workers are paused, for they are short of memory{full}; give them "
-        "more, or start others",
-    )
-
-
-def _slow(look: _Look) -> Iterator[Reason]:
-    """Yield what workers say that they have been doing for long."""
-    said = {
-        address: activity
-        for address, worker in look.workers.items()
-        if (activity := worker["metrics"].get(METRIC)) and activity["seconds"] >= _SLOW
-    }
-    if said:
-        address = max(said, key=lambda one: said[one]["seconds"])
-        what, seconds = said[address]["what"], said[address]["seconds"]
-        others = f", and {len(said) - 1} more workers are as slow" if len(said) > 1 else ""
-        yield Reason(f"slow {what}", f"{address} has been {what} for {seconds:.0f} s{others}")
