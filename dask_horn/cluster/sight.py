@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from dask.utils import format_bytes
@@ -19,7 +20,7 @@ from dask_horn.cluster.telling import METRIC
 
 _SLOW = 10.0  # seconds that a worker may read a chunk, or compile, before that is said
 _SILENT = 15.0  # seconds without a heartbeat before that is said
-_IDLE = 15.0  # seconds in which no worker is given any of the run's tasks before that is said
+_IDLE = 15.0  # seconds in which no worker is at a task of the run before that is said
 _OFTEN = 5  # times the last round's longest training, before a task takes long
 _SHORT = 30.0  # seconds that any task may take
 
@@ -47,9 +48,13 @@ class Look:
     processing: Mapping[str, tuple[Any, ...]]
 
     @property
-    def keys(self) -> frozenset[Any]:
-        """The keys of all tasks that workers are given."""
-        return frozenset(itertools.chain.from_iterable(self.processing.values()))
+    def doing(self) -> dict[str, list[tuple[Any, float]]]:
+        """By worker: the keys of the tasks that it is at, and for how many seconds."""
+        return {
+            address: [(_hashable(key), seconds) for key, seconds in said["tasks"]]
+            for address, worker in self.workers.items()
+            if (said := worker["metrics"].get(METRIC))
+        }
 
     @property
     def signs(self) -> tuple[Any, ...]:
@@ -58,7 +63,7 @@ class Look:
             (address, worker["metrics"].get(METRIC, {}).get("beats"))
             for address, worker in sorted(self.workers.items())
         )
-        return beats, self.keys
+        return beats, frozenset(itertools.chain.from_iterable(self.processing.values()))
 
 
 @dataclass(eq=False)
@@ -75,22 +80,20 @@ class Sight:
 
     run: str
     usual: float = float("inf")
-    _since: dict[Any, float] = field(default_factory=dict)  # by task: when it was first seen
     # By worker: its last heartbeat, by the scheduler's clock, and when that was first seen here.
     _heard: dict[str, tuple[float, float]] = field(default_factory=dict)
     _idle_since: float | None = None
 
     def note(self, look: Look) -> None:
-        """Remember since when each task and each heartbeat has been seen."""
+        """Remember since when each heartbeat has been seen, and no task of the run."""
         now = time.monotonic()
-        self._since = {key: self._since.get(key, now) for key in look.keys}
         self._heard = {
             address: before
             if (before := self._heard.get(address)) and before[0] == worker["last_seen"]
             else (worker["last_seen"], now)
             for address, worker in look.workers.items()
         }
-        if any(belongs(key, self.run) for key in look.keys):
+        if any(True for _ in self._own(look)):
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = now
@@ -118,26 +121,34 @@ class Sight:
                     "or its machine overloaded",
                 )
 
+    def _own(self, look: Look) -> Iterator[tuple[str, Any, float]]:
+        """Yield worker, key and seconds of each task of the run that is being done."""
+        for address, tasks in look.doing.items():
+            for key, seconds in tasks:
+                if belongs(key, self.run):
+                    yield address, key, seconds
+
     def _long(self, look: Look) -> Iterator[Reason]:
-        """Yield one of the tasks that take much longer than trainings usually do."""
-        now, most = time.monotonic(), max(_SHORT, _OFTEN * self.usual)
-        for address, keys in look.processing.items():
-            for key in keys:
-                seconds = now - self._since[key]
-                if seconds > most and belongs(key, self.run):
-                    yield Reason(
-                        f"long {key}",
-                        f"{in_words(key, self.run)} has been with {address} for {seconds:.0f} s, "
-                        f"where the last round's longest training took {self.usual:.2g} s",
-                    )
-                    return
+        """Yield the task that takes the longest, if that is much longer than trainings do."""
+        address, key, seconds = max(self._own(look), key=itemgetter(2), default=("", (), 0.0))
+        if seconds > max(_SHORT, _OFTEN * self.usual):
+            yield Reason(
+                f"long {key}",
+                f"{address} has been at {in_words(key, self.run)} for {seconds:.0f} s, where the "
+                f"last round's longest training took {self.usual:.2g} s",
+            )
 
     def _idle(self) -> Iterator[Reason]:
         if self._idle_since is not None and time.monotonic() - self._idle_since >= _IDLE:
             yield Reason(
                 "idle",
-                "no worker is given any of this run's tasks; they may be busy with other work",
+                "no worker is at a task of this run; they may be busy with other work",
             )
+
+
+def _hashable(key: Any) -> Any:
+    """Return a key as Dask has it: on its way a tuple may have become a list."""
+    return tuple(map(_hashable, key)) if isinstance(key, list | tuple) else key
 
 
 def _paused(workers: Mapping[str, Any]) -> Reason:

@@ -11,16 +11,31 @@ from typing import Any
 from dask_horn.records import Activity, Event, set_teller
 
 TOPIC = "dask-horn"  #: of all events, of all runs
-METRIC = "dask_horn"  #: what the process is doing, beside Dask's own metrics of a worker
+METRIC = "dask_horn"  #: what a worker is doing, beside Dask's own metrics of it
+
+_TASKS = 8  # that a worker says it is doing, at most
 
 _workers: weakref.WeakSet[Any] = weakref.WeakSet()  # of this process: one, but in tests
 
 
 def listen_on(worker: Any) -> None:
-    """Pass on what is told in a worker's process, and what it is doing with each heartbeat."""
+    """Pass on what is told in a worker's process; send what it is doing with each heartbeat."""
     _workers.add(worker)
-    worker.metrics[METRIC] = lambda worker: Activity.now().to_dict()
+    worker.metrics[METRIC] = _doings_of
     set_teller(_pass_on)
+
+
+def _doings_of(worker: Any) -> dict[str, Any]:
+    """Return the process' activity, and for how long the worker has been at which tasks."""
+    from distributed.metrics import time as now  # the clock of a task's start
+
+    tasks = {
+        key: now() - (task.start_time or now())
+        for key in tuple(worker.active_keys)
+        if (task := worker.state.tasks.get(key)) is not None
+    }
+    longest = sorted(tasks.items(), key=lambda one: -one[1])[:_TASKS]
+    return {**Activity.now().to_dict(), "tasks": longest}
 
 
 def here() -> str:

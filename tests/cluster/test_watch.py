@@ -29,10 +29,13 @@ GATE = threading.Event()
 def hurried(monkeypatch):
     """What takes seconds takes tenths of them, but for heartbeats, which come once a second."""
     for room, name in [
-        (watch, "_SLICE"), (watch, "_PATIENCE"), (sight, "_SLOW"), (sight, "_SHORT"),
-        (sight, "_IDLE"),
-    ]:  # fmt: skip
+        (watch, "_SLICE"),
+        (watch, "_PATIENCE"),
+        (sight, "_SLOW"),
+        (sight, "_SHORT"),
+    ]:
         monkeypatch.setattr(room, name, getattr(room, name) / 50)
+    monkeypatch.setattr(sight, "_IDLE", 4)
     monkeypatch.setattr(sight, "_SILENT", 4)
     GATE.clear()
     yield
@@ -139,10 +142,11 @@ def test_a_training_that_takes_five_times_the_last_rounds():
     with cluster() as client:
         ear = Ear(then=GATE.set)
         executor = ClusterExecutor(client, RUN, ear)
+        executor.prepare()
         executor.usual(0.05)
         (handle,) = executor.submit(_task(_through_the_gate))
         assert executor.result(handle) == "done"
-    assert f"{TRAIN} has been with " in ear.reasons[0]
+    assert f"has been at {TRAIN} for " in ear.reasons[0]
 
 
 @pytest.mark.cluster
@@ -162,6 +166,7 @@ def test_workers_that_are_busy_with_other_work():
         others = [client.submit(_through_the_gate, key=f"other-{i}") for i in range(8)]
         ear = Ear(then=GATE.set)
         executor = ClusterExecutor(client, RUN, ear)
+        executor.prepare()
         wait_until_busy(client)
         (handle,) = executor.submit(_task(str, 5))
         assert executor.result(handle) == "5"
