@@ -172,5 +172,5 @@ def _slow(look: Look) -> Iterator[Reason]:
     if said:
         address = max(said, key=lambda one: said[one]["seconds"])
         what, seconds = said[address]["what"], said[address]["seconds"]
-        others = f", and {len(said) - 1} more workers are as slow" if len(said) > 1 else ""
-        yield Reason(f"slow {what}", f"{address} has been {what} for {seconds:.0f} s{others}")
+        also = f" (and {len(said) - 1} more at something as long)" if len(said) > 1 else ""
+        yield Reason(f"slow {what}", f"{address} has been {what} for {seconds:.0f} s{also}")
