@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dask_horn.errors import HornError as HornError
     from dask_horn.errors import ModelFormatError as ModelFormatError
     from dask_horn.errors import ScratchError as ScratchError
+    from dask_horn.errors import StoreError as StoreError
     from dask_horn.errors import WorkerLostError as WorkerLostError
     from dask_horn.estimators import HornClassifier as HornClassifier
     from dask_horn.estimators import HornRegressor as HornRegressor
@@ -43,6 +44,7 @@ _HOMES = {
         "HornError",
         "ModelFormatError",
         "ScratchError",
+        "StoreError",
         "WorkerLostError",
     ),
     "dask_horn.estimators": ("HornClassifier", "HornRegressor"),

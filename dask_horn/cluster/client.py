@@ -152,8 +152,8 @@ class ClusterExecutor:
     def check_visible(self, location: str, argument: str) -> None:
         """Write a marker and let every worker look for it."""
         wait_for_a_worker(self.client)
-        with marker(location) as file:
-            seen = self.client.run(exists, file)
+        with marker(location, argument) as file:
+            seen = self.client.run(exists, file, argument)
         blind = [worker for worker, sees in seen.items() if not sees]
         if blind:
             raise ScratchError(

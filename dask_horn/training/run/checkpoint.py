@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
-
+from dask_horn.data.store.storing import filesystem_at, make_folder, storing
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
@@ -58,16 +57,13 @@ class Checkpoint:
             If the checkpoint belongs to a run with another network, settings or data.
         FileExistsError
             If something else is at the location.
+        StoreError
+            If it cannot be read, or a new one not written.
         """
-        filesystem, path = fsspec.url_to_fs(self.location)
-        if not filesystem.exists(f"{path}/run.json"):
-            if filesystem.exists(path) and filesystem.ls(path):
-                raise FileExistsError(
-                    f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
-                )
-            filesystem.makedirs(path, exist_ok=True)
-            self._replace("run.json", identity)
-            return
+        with storing("checkpoint", self.location):
+            if self._is_new():
+                self._replace("run.json", identity)
+                return
         before = self._identity()
         # As JSON knows them: tuples have become lists.
         now = json.loads(json.dumps(identity))
@@ -84,6 +80,18 @@ class Checkpoint:
                 "choose another path, or delete it"
             )
 
+    def _is_new(self) -> bool:
+        """Whether no run has begun at the location; its folder is made."""
+        filesystem, path = filesystem_at(self.location)
+        if filesystem.exists(f"{path}/run.json"):
+            return False
+        if filesystem.exists(path) and filesystem.ls(path):
+            raise FileExistsError(
+                f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
+            )
+        make_folder(filesystem, path)
+        return True
+
     def _identity(self) -> dict[str, Any]:
         """Read what the run is."""
         noted = self._read("run.json")
@@ -93,9 +101,10 @@ class Checkpoint:
 
     def latest(self) -> tuple[int, History] | None:
         """Find the last whole checkpoint: rounds done, and the history so far."""
-        filesystem, path = fsspec.url_to_fs(self.location)
-        if not filesystem.exists(f"{path}/latest.json"):
-            return None
+        with storing("checkpoint", self.location, "read"):
+            filesystem, path = filesystem_at(self.location)
+            if not filesystem.exists(f"{path}/latest.json"):
+                return None
         rounds = int(self._read("latest.json")["rounds"])
         kept = self._read(f"{self._round(rounds)}/history.json")
         records = [RoundRecord.from_dict(record) for record in kept["records"]]
@@ -120,23 +129,24 @@ class Checkpoint:
             "scoring_device": history.scoring_device,
             "records": history.to_dicts(),
         }
-        self._replace(f"{self._round(rounds)}/history.json", kept)
-        self._replace("latest.json", {"rounds": rounds})
-        # Later ones may be there too: of a run that was cut short while it wrote them.
-        done = [number for number in self._numbers("rounds") if int(number) <= rounds]
-        self._prune("rounds", done[-_KEPT:])
-        self._prune("best", [f"{best:05d}"] if best else [])
+        with storing("checkpoint", self.location):
+            self._replace(f"{self._round(rounds)}/history.json", kept)
+            self._replace("latest.json", {"rounds": rounds})
+            # Later ones may be there too: of a run that was cut short while it wrote them.
+            done = [number for number in self._numbers("rounds") if int(number) <= rounds]
+            self._prune("rounds", done[-_KEPT:])
+            self._prune("best", [f"{best:05d}"] if best else [])
 
     def _numbers(self, folder: str) -> list[str]:
         """Return the names of the rounds that a folder holds, in order."""
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        filesystem, path = filesystem_at(f"{self.location}/{folder}")
         if not filesystem.exists(path):
             return []
         return sorted(name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False))
 
     def _prune(self, folder: str, kept: Sequence[str]) -> None:
         """Remove all rounds of a folder but those to be kept."""
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        filesystem, path = filesystem_at(f"{self.location}/{folder}")
         for name in self._numbers(folder):
             if name not in kept:
                 filesystem.rm(f"{path}/{name}", recursive=True)
@@ -146,9 +156,11 @@ class Checkpoint:
         return f"rounds/{rounds:05d}"
 
     def _read(self, name: str) -> Any:
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        with storing("checkpoint", self.location, "read"):
+            filesystem, path = filesystem_at(f"{self.location}/{name}")
+            content = filesystem.cat_file(path)
         try:
-            return json.loads(filesystem.cat_file(path))
+            return json.loads(content)
         except ValueError as error:
             raise ModelFormatError(
                 f"checkpoint={self.location!r} is damaged: {name} is no JSON ({error})"
@@ -156,6 +168,6 @@ class Checkpoint:
 
     def _replace(self, name: str, content: dict[str, Any]) -> None:
         """Write a small object in one step: whoever reads sees the old or the new."""
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        filesystem, path = filesystem_at(f"{self.location}/{name}")
         with filesystem.transaction, filesystem.open(path, "wb") as file:
             file.write(json.dumps(content, indent=1).encode())
