@@ -168,8 +168,7 @@ def _what(error: BaseException, kind: FaultKind) -> str:
     if isinstance(error, socket.gaierror):  # its numbers are not those of other errors
         return "unknown host"
     if isinstance(number, int):
-        words: str = os.strerror(number)
-        return words
+        return os.strerror(number)
     if kind is FaultKind.PASSING and type(error) is OSError:
         return plain_text(error)
-    return kind.value
+    return str(kind.value)

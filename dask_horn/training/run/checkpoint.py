@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.data.store.storing import filesystem_at, make_folder, storing
+from dask_horn.data.store.storing import check_writable, filesystem_at, make_folder, storing
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
@@ -47,6 +47,11 @@ class Checkpoint:
         """Checkpoints at a path, made absolute since workers have other folders, or a URL."""
         text = os.fspath(location)
         return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
+
+    def check_writable(self) -> None:
+        """Be refused, with StoreError, before the samples are looked at."""
+        with storing("checkpoint", self.location):
+            check_writable(self.location)
 
     def begin(self, identity: dict[str, Any]) -> None:
         """Note what the run is; where a run is already, it must be the same one.

@@ -84,9 +84,9 @@ def train(
         If an argument is wrong; before any training.
     DivergedError
         If a loss is no longer finite; its ``model`` is the last good one.
-    ChunkReadError, ScratchError, WorkerLostError
-        If a chunk cannot be read, the workers share no folder, or keep getting lost, or all that
-        have the device are.
+    ChunkReadError, StoreError, ScratchError, WorkerLostError
+        If a chunk cannot be read, a store refuses to be read or written, the workers share no
+        folder, or keep getting lost, or all that have the device are.
 
     Examples
     --------
@@ -133,6 +133,9 @@ def run(
     if initial is not None:  # all of its units may be connected: no partition suits it for long
         options = dataclasses.replace(options, redraw=True)
     listeners = CallbackList(callbacks)
+    kept = None if checkpoint is None else Checkpoint.at(checkpoint)
+    if kept is not None:
+        kept.check_writable()
     with _scratch_folder(executor, scratch) as folder, executor.scheduling(), ExitStack() as stack:
         run_id = new_run_id()
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
@@ -140,9 +143,7 @@ def run(
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
         smallest_room(spec, executor)  # raises an error if it is too little
-        kept = None
-        if checkpoint is not None:
-            kept = Checkpoint.at(checkpoint)
+        if kept is not None:
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
         for kernels in kernels_of(spec):
