@@ -39,6 +39,7 @@ def new_folder(base: str) -> str:
     ScratchError
         If it cannot be written.
     """
+    base = os.fspath(base)  # a Path, of a user's scratch=
     is_path = "://" not in base
     if is_path:
         base = str(Path(base).absolute())
@@ -48,11 +49,12 @@ def new_folder(base: str) -> str:
             folder = f"{base.rstrip('/')}/{_prefix()}{os.getpid()}-{secrets.token_hex(4)}"
             filesystem, path = filesystem_at(folder)
             make_folder(filesystem, path)
-            lock = _locked(Path(folder)) if is_path else None
-            # Before it had its lock, another run may have taken it for one that is left.
-            if not is_path or os.path.isdir(folder):
-                _own[folder] = os.getpid(), lock
-                return folder
+            # Before it has its lock, another run may take it for one that is left.
+            with contextlib.suppress(Timeout):
+                lock = _locked(Path(folder)) if is_path else None
+                if not is_path or os.path.isdir(folder):
+                    _own[folder] = os.getpid(), lock
+                    return folder
 
 
 def remove_folder(location: str) -> None:
@@ -86,11 +88,13 @@ def _prefix() -> str:
 
 
 def _locked(folder: Path) -> FileLock | None:
-    """Lock a new folder, where its file system has locks."""
+    """Lock a new folder, where its file system has locks; raise Timeout if another run has."""
     lock = FileLock(folder / _LOCK, thread_local=False)
     try:
         lock.acquire(blocking=False)
-    except (OSError, NotImplementedError, Timeout):
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError):
         # Without the file, no other run thinks of it.
         (folder / _LOCK).unlink(missing_ok=True)
         return None
