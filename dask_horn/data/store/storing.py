@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of
 from dask_horn.errors import HornError, ScratchError, StoreError, raise_alone
@@ -107,16 +108,22 @@ def check_writable(location: str) -> None:
     OSError
         Or whatever the store raises; `storing` tells it.
     """
-    if "://" in location or "::" in location:
-        filesystem, path = filesystem_at(location)
-        probe = f"{path}/.seen-{secrets.token_hex(4)}"
-        filesystem.pipe_file(probe, b"")
-        filesystem.rm_file(probe)
+    filesystem, path = filesystem_at(location)
+    if isinstance(filesystem, LocalFileSystem):
+        _check_disk(Path(path))
         return
-    here = Path(location).absolute()
-    while not here.exists():
-        here = here.parent
-    if here.is_file() and here == Path(location).absolute():
-        here.open("ab").close()
-    else:
-        tempfile.TemporaryFile(dir=here).close()
+    while os.path.isabs(path) and not filesystem.exists(path):
+        path = path.rpartition("/")[0]
+    probe = f"{path}/.seen-{secrets.token_hex(4)}"
+    filesystem.pipe_file(probe, b"")
+    filesystem.rm_file(probe)
+
+
+def _check_disk(path: Path) -> None:
+    """Open a file that is there; else one without a name, where the path would begin."""
+    if path.is_file():
+        path.open("ab").close()
+        return
+    while not path.exists():
+        path = path.parent
+    tempfile.TemporaryFile(dir=path).close()

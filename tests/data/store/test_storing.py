@@ -65,8 +65,8 @@ def test_whoever_waits_for_an_os_error_gets_one():
 
 
 def test_a_probe_leaves_nothing(tmp_path):
-    for place in (tmp_path / "new" / "model.zarr", tmp_path):
-        check_writable(str(place))
+    for place in (f"{tmp_path}/new/model.zarr", str(tmp_path), f"file://{tmp_path}/new/model.zarr"):
+        check_writable(place)
     (tmp_path / "file").write_text("text")
     check_writable(str(tmp_path / "file"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
