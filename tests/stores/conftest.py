@@ -13,14 +13,6 @@ from dask_horn.data.store import retrying
 from tests.stores.web import Web
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "/stores/" in str(item.path):
-            item.add_marker("stores")
-            # zarr leaves the sessions of its file systems to the end of the process.
-            item.add_marker(pytest.mark.filterwarnings("ignore:Unclosed c:ResourceWarning"))
-
-
 @pytest.fixture(scope="session")
 def samples():
     generator = np.random.default_rng(0)

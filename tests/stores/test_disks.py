@@ -11,6 +11,8 @@ import pytest
 
 import dask_horn as horn
 
+pytestmark = pytest.mark.stores
+
 SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 3, "steps_per_round": 5}
 SETTINGS["checkpoint_every"] = 1
 

@@ -10,6 +10,12 @@ import pytest
 import dask_horn as horn
 from tests.stores.web import CUT
 
+pytestmark = [
+    pytest.mark.stores,
+    # zarr leaves the sessions of its file systems to the end of the process.
+    pytest.mark.filterwarnings("ignore:Unclosed c:ResourceWarning"),
+]
+
 SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 2, "steps_per_round": 5}
 CHUNK = "/samples.zarr/X/c/2/0"
 

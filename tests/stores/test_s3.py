@@ -10,6 +10,12 @@ import pytest
 
 import dask_horn as horn
 
+pytestmark = [
+    pytest.mark.stores,
+    # zarr leaves the sessions of its file systems to the end of the process.
+    pytest.mark.filterwarnings("ignore:Unclosed c:ResourceWarning"),
+]
+
 SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 4, "steps_per_round": 5}
 SETTINGS["checkpoint_every"] = 1
 
