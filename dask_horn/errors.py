@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+
+# Of packages that are wherever this one is: their errors travel to every process.
+_EVERYWHERE = {"builtins", "dask_horn", "numcodecs", "numpy", "zarr"}
 
 
 class HornError(Exception):
@@ -38,8 +41,12 @@ class ModelFormatError(HornError, ValueError):
     """A store is not a model, or is damaged, or was written by a later version."""
 
 
-class ScratchError(HornError):
-    """The workers have no shared folder for data and states."""
+class StoreError(HornError, OSError):
+    """A store refuses to be read or written. The message names it, and what would do."""
+
+
+class ScratchError(StoreError):
+    """The workers have no shared folder for data and states, or it cannot be written."""
 
 
 class SchedulerLostError(HornError):
@@ -64,3 +71,26 @@ def naming(argument: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument}: {error}") from None
+
+
+def raise_alone(error: HornError, cause: BaseException) -> NoReturn:
+    """Raise an error from a cause that every process can unpickle.
+
+    Dask takes an error to the client with all that it was raised from. Where that is an error of
+    another library that does not travel, or that the client has not, nothing of the kind arrives.
+    """
+    try:
+        raise error from _portable(cause)
+    finally:
+        error.__context__ = None
+
+
+def _portable(cause: BaseException) -> BaseException:
+    """Return an error, or where it does not travel its words, with its traceback."""
+    link: BaseException | None = cause
+    while link is not None:
+        if type(link).__module__.partition(".")[0] not in _EVERYWHERE:
+            words = f"{type(cause).__module__}.{type(cause).__name__}: {cause}"
+            return RuntimeError(words).with_traceback(cause.__traceback__)
+        link = link.__cause__ or link.__context__
+    return cause

@@ -22,7 +22,7 @@ from dask_horn.cluster.reach import Reach
 from dask_horn.cluster.telling import TOPIC, stamped
 from dask_horn.cluster.watch import Watch, done_within
 from dask_horn.data import computed_by
-from dask_horn.errors import ScratchError
+from dask_horn.errors import ScratchError, StoreError
 from dask_horn.kernels.device import DeviceState, Kernels
 from dask_horn.records import Event
 
@@ -199,7 +199,7 @@ class ClusterExecutor:
 
     def check_visible(self, location: str, argument: str) -> None:
         """Write a marker and let every worker look for it."""
-        blind = self._blind(location)
+        blind = self._blind(location, argument)
         if blind:
             raise ScratchError(
                 f"{argument}={location!r} is not a folder that all workers share ({blind} does "
@@ -208,13 +208,16 @@ class ClusterExecutor:
 
     def is_visible(self, location: str) -> bool:
         """Whether every worker there is now sees a folder."""
-        return not self._blind(location)
+        return not self._blind(location, "scratch")
 
-    def _blind(self, location: str) -> str:
+    def _blind(self, location: str, argument: str) -> str:
         """Return a worker that does not see what this process writes to a folder; else nothing."""
         self.watch.for_a_worker()
-        with marker(location) as file:
-            seen = self._reach.on_workers(exists, file)
+        with marker(location, argument) as file:
+            seen = self._reach.on_workers(exists, file, argument)
+        for answer in seen.values():
+            if isinstance(answer, StoreError):  # any other error is that of a worker that has died
+                raise answer
         return next((worker for worker, sees in seen.items() if sees is False), "")
 
     def check_memory(self, needed: int) -> None:

@@ -23,7 +23,7 @@ from dask_horn.model.devices import check_usable
 from dask_horn.model.parts import ModelParts
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
-from dask_horn.model.store import create_group, read, write_ensemble, write_model
+from dask_horn.model.store import new_group, read, write_ensemble, write_model
 from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
 
@@ -175,8 +175,11 @@ class Model(ModelParts, Predictor):
         ------
         FileExistsError
             If something else exists there, or a model and `overwrite` is False.
+        StoreError
+            If the location cannot be written.
         """
-        self.write_to(create_group(location, overwrite))
+        with new_group(location, overwrite) as group:
+            self.write_to(group)
 
     def write_to(self, group: zarr.Group) -> None:
         """Write the model into an empty Zarr group."""
@@ -267,7 +270,8 @@ class Ensemble(Predictor):
 
     def save(self, location: str, overwrite: bool = False) -> None:
         """Save all members in one Zarr group; parameters as for `Model.save`."""
-        self.write_to(create_group(location, overwrite))
+        with new_group(location, overwrite) as group:
+            self.write_to(group)
 
     def write_to(self, group: zarr.Group) -> None:
         """Write all members into an empty Zarr group."""
@@ -288,6 +292,8 @@ def load(location: str) -> Model | Ensemble:
         If nothing exists there.
     ModelFormatError
         If it is not a model, or is damaged, or was written by a later version.
+    StoreError
+        If the location cannot be reached, or refuses to be read.
     """
     stored = read(location)
     members = tuple(Model(**vars(parts)) for parts in stored.members)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer, Targets
 from dask_horn.data.store.locations import foreign_content
-from dask_horn.errors import ModelFormatError
+from dask_horn.data.store.storing import check_writable, storing
+from dask_horn.errors import ModelFormatError, StoreError
 from dask_horn.model.calibration import check_temperature
 from dask_horn.model.parts import ModelParts
 from dask_horn.network import Network, ParameterTable
@@ -36,10 +38,13 @@ class StoredModels(NamedTuple):
     temperature: float = 1.0
 
 
-def create_group(location: str, overwrite: bool) -> zarr.Group:
-    """Create an empty group for a model; errors as `check_free`."""
-    check_free(location, overwrite)
-    return zarr.open_group(os.fspath(location), mode="w")
+@contextmanager
+def new_group(location: str, overwrite: bool) -> Iterator[zarr.Group]:
+    """Create an empty group, into which a model is then written; errors as `check_free`."""
+    location = os.fspath(location)
+    _check_replaceable(location, overwrite)
+    with storing("", location):
+        yield zarr.open_group(location, mode="w")
 
 
 def check_free(location: str, overwrite: bool) -> None:
@@ -49,15 +54,26 @@ def check_free(location: str, overwrite: bool) -> None:
     ------
     FileExistsError
         If something exists there that may not be replaced.
+    StoreError
+        If the location cannot be read or written.
     """
     location = os.fspath(location)
+    _check_replaceable(location, overwrite)
+    with storing("", location):
+        check_writable(location)
+
+
+def _check_replaceable(location: str, overwrite: bool) -> None:
     try:
-        present = zarr.open_group(location, mode="r")
+        with storing("", location, "read"):
+            present = zarr.open_group(location, mode="r")
     except FileNotFoundError:
         if foreign_content(location):
             raise FileExistsError(
                 f"{location} exists and is not a model; choose another path"
             ) from None
+    except StoreError:
+        raise
     except (ValueError, KeyError, OSError) as error:
         raise FileExistsError(
             f"{location} exists and cannot be read ({error}); delete it or choose another path"
@@ -125,7 +141,10 @@ def read(location: str) -> StoredModels:
     """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
     location = os.fspath(location)
     try:
-        group = zarr.open_group(location, mode="r")
+        with storing("The model at", location, "read"):
+            group = zarr.open_group(location, mode="r")
+    except StoreError:
+        raise
     except FileNotFoundError as error:
         if "://" not in location and os.path.exists(location):
             raise ModelFormatError(f"{location} is not a model: it is not a Zarr group") from error
@@ -133,8 +152,9 @@ def read(location: str) -> StoredModels:
     except (ValueError, KeyError, OSError) as error:
         raise ModelFormatError(f"{location} is a damaged model: {error}") from error
     try:
-        return _read_group(group, location)
-    except ModelFormatError:
+        with storing("The model at", location, "read"):
+            return _read_group(group, location)
+    except (ModelFormatError, StoreError):
         raise
     except Exception as error:  # whatever a damaged file makes zarr or numpy raise
         raise ModelFormatError(

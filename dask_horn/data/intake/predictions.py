@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dask_horn.data.intake.stored import stored_rows
 from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
+from dask_horn.data.store.storing import storing
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.arrays import plain_labels
@@ -136,6 +138,8 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
         If there is something at `location` that is no predictions.
     ValueError
         If the labels are neither numbers nor text.
+    StoreError
+        If the location cannot be written.
     ChunkReadError
         If the samples that are predicted on cannot be read.
 
@@ -154,13 +158,16 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
     dtype = predicted.dtype if predicted.dtype.kind in "biuf" else np.dtype("U")
     store = plain_location(location)
     group = _predictions_group(store)
-    group.attrs[_MARK] = {"format": _FORMAT, "whole": False}
-    array = create_rows(group, "y", predicted.shape, dtype)
+    writing = partial(storing, "out", store)
+    with writing():
+        group.attrs[_MARK] = {"format": _FORMAT, "whole": False}
+        array = create_rows(group, "y", predicted.shape, dtype)
     if lazy:
-        write_dask_rows(ArrayLocation(store, "y"), predicted, plain_labels)
+        write_dask_rows(ArrayLocation(store, "y"), predicted, plain_labels, writing)
     else:
-        write_rows(array, predicted)
-    group.attrs[_MARK] = {"format": _FORMAT, "whole": True}
+        write_rows(array, predicted, writing=writing)
+    with writing():
+        group.attrs[_MARK] = {"format": _FORMAT, "whole": True}
 
 
 def _answer(
@@ -179,7 +186,8 @@ def _answer(
 def _predictions_group(store: str | Store) -> zarr.Group:
     """Create the group; replace only what is predictions itself."""
     try:
-        present = zarr.open_group(store=store, mode="r")
+        with storing("out", store, "read"):
+            present = zarr.open_group(store=store, mode="r")
     except FileNotFoundError:
         free = not foreign_content(store)
     else:
@@ -188,4 +196,5 @@ def _predictions_group(store: str | Store) -> zarr.Group:
         raise FileExistsError(
             f"{store} exists and holds no predictions of dask_horn; choose another path for out"
         )
-    return zarr.open_group(store=store, mode="w")
+    with storing("out", store):
+        return zarr.open_group(store=store, mode="w")

@@ -158,7 +158,8 @@ def _with_codes(
     if isinstance(y, zarr.Array):
         if known is not None and not form.pads_targets:
             for start in range(0, y.shape[0], y.chunks[0]):
-                codes_of(known, y[start : start + y.chunks[0]])
+                stop = min(start + y.chunks[0], y.shape[0])
+                codes_of(known, read_rows(y, ArrayLocation.of(y), start, stop))
         return y, None
     if not is_lazy(y):
         if known is None:

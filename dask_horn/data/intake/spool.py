@@ -21,6 +21,7 @@ from dask_horn.checks import checked_number
 from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
+from dask_horn.data.store.storing import storing
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.form import FEATURES, SampleForm
@@ -164,8 +165,11 @@ def _new_group(scratch: str | None) -> tuple[zarr.Group, str | Store]:
         return zarr.create_group(store=store), store
     store = plain_location(f"{scratch.rstrip('/')}/samples-{uuid.uuid4().hex[:12]}.zarr")
     try:
-        return zarr.open_group(store=store, mode="w-"), store
-    except (OSError, ValueError, ImportError) as error:
+        with storing("scratch", scratch):
+            return zarr.open_group(store=store, mode="w-"), store
+    except (OSError, ValueError) as error:
+        if isinstance(error, ScratchError):
+            raise
         raise ScratchError(
             f"scratch={scratch!r} cannot be written ({error}); pass a folder or URL that this "
             "process and all workers can write."
@@ -192,11 +196,13 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
             steps = source.form.target_steps
             convert, dtype = partial(block_codes, steps, classes), np.dtype(np.int32)
             shape = shape[: 1 if steps is None else 2]
-        array = create_rows(group, name, shape, dtype, compress=not location.in_process)
+        writing = partial(storing, "scratch", scratch)
+        with writing():
+            array = create_rows(group, name, shape, dtype, compress=not location.in_process)
         if lazy:
-            write_dask_rows(location, rows, convert)
+            write_dask_rows(location, rows, convert, writing)
         else:
-            write_rows(array, rows, order)
+            write_rows(array, rows, order, writing)
         return location
 
     x = place("X", source.X)

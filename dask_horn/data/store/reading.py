@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import zarr
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from zarr.abc.buffer import NDBuffer
 from zarr.buffer import cpu
 
+from dask_horn.data.store.faults import Fault, FaultKind, fault_of, plain_text
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.errors import ChunkReadError
+from dask_horn.data.store.retrying import GivenUp, persistently
+from dask_horn.data.store.storing import remedy
+from dask_horn.errors import ChunkReadError, raise_alone
 from dask_horn.rounding import ceil_div
 
 # Smaller chunks are read several at a time: a call into Zarr costs nearly a millisecond.
@@ -62,12 +65,21 @@ def open_rows(location: ArrayLocation) -> zarr.Array[Any]:
         If this process does not find it: a worker may not see the client's folders.
     """
     try:
-        return location.open()
-    except Exception as error:
-        raise ChunkReadError(
-            f"The {location} cannot be opened in this process ({_reason(error)}); put it where "
-            "all workers can read it."
-        ) from error
+        return persistently(
+            location.open, lambda: f"The {location} could not be opened", location.key
+        )
+    except GivenUp as given_up:
+        fault = fault_of(given_up.fault)
+        # Not what would do for a chunk: an array that is missing was there when the run began.
+        seen = fault.kind in (FaultKind.MISSING, FaultKind.OTHER)
+        cure = "put it where all workers can read it" if seen else remedy(fault)
+        raise_alone(
+            ChunkReadError(
+                f"The {location} cannot be opened in this process "
+                f"({_reason(given_up, fault)}); {cure}."
+            ),
+            given_up.fault,
+        )
 
 
 def read_rows(
@@ -93,20 +105,44 @@ def read_rows(
     Raises
     ------
     ChunkReadError
-        If they cannot be read or decoded; names the array, the chunk and the store.
+        If they cannot be read or decoded, several times where that may help; names the array, the
+        chunk, the store, and how often it was tried.
     """
-    out = None
-    if _is_one_chunk(array, start, stop):
-        out = _Rows.empty((stop - start, *array.shape[1:]), array.dtype)
-    try:
+
+    def attempt() -> NDArray[Any]:
+        out = None  # what a try has begun to fill is not taken for the next
+        if _is_one_chunk(array, start, stop):
+            out = _Rows.empty((stop - start, *array.shape[1:]), array.dtype)
         return np.asarray(array.get_basic_selection(slice(start, stop), out=out))
-    except Exception as error:
-        chunk = _broken_chunk(array, start, stop)
-        where = f"rows {start} to {stop - 1}" if chunk is None else _chunk_name(array, chunk)
-        remedy = "try again" if chunk is None else "write it anew, or leave those rows out"
-        raise ChunkReadError(
-            f"The {location} cannot be read at {where} ({_reason(error)}); {remedy}."
-        ) from error
+
+    def failed() -> str:
+        return f"The {location} could not be read at rows {start} to {stop - 1}"
+
+    # All reads of rows pass here, so this is where to say what the process reads at the moment.
+    try:
+        return persistently(attempt, failed, location.key)
+    except GivenUp as given_up:
+        _raise_unread(array, location, start, stop, given_up)
+
+
+def _raise_unread(
+    array: zarr.Array[Any], location: ArrayLocation, start: int, stop: int, given_up: GivenUp
+) -> NoReturn:
+    """Raise the error that names array, chunk and store."""
+    fault = fault_of(given_up.fault)
+    chunk = _broken_chunk(array, start, stop)
+    where = f"rows {start} to {stop - 1}" if chunk is None else _chunk_name(array, chunk)
+    if chunk is None:
+        cure = "try again"
+    elif fault.kind in (FaultKind.MISSING, FaultKind.OTHER):
+        cure = "write it anew, or leave those rows out"
+    else:
+        cure = remedy(fault)
+    reason = _reason(given_up, fault)
+    raise_alone(
+        ChunkReadError(f"The {location} cannot be read at {where} ({reason}); {cure}."),
+        given_up.fault,
+    )
 
 
 def _is_one_chunk(array: zarr.Array[Any], start: int, stop: int) -> bool:
@@ -138,6 +174,7 @@ def _chunk_name(array: zarr.Array[Any], chunk: tuple[int, ...]) -> str:
     return f"chunk {array.metadata.encode_chunk_key(chunk)}, rows {first} to {last}"
 
 
-def _reason(error: Exception) -> str:
-    """Return an error in one line without a full stop."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+def _reason(given_up: GivenUp, fault: Fault) -> str:
+    """Return in a few words what failed, and how often."""
+    what = plain_text(given_up.fault) if fault.kind is FaultKind.MISSING else fault.what
+    return what if given_up.tries == 1 else f"{what}; tried {given_up.tries} times"

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from dask_horn.checks import checked_integer
 from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.reading import reading_rows
+from dask_horn.data.store.storing import storing
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import check_plain_values
 from dask_horn.data.store.writing import (
@@ -97,7 +99,8 @@ class SampleStore:
             If they hold no samples, samples that are not numeric, encoded values, or
             another number of targets.
         """
-        x_array = x.open()
+        with storing("The", x, "read"):
+            x_array = x.open()
         check_sample_shape(x_array.shape, np.dtype(x_array.dtype), f"The {x}")
         check_plain_values(x_array, x)
         shape: tuple[int, ...] = tuple(int(length) for length in x_array.shape[1:])
@@ -114,7 +117,8 @@ class SampleStore:
         return store if y is None else store._with_targets(y, classes)
 
     def _with_targets(self, y: ArrayLocation, classes: NDArray[Any] | None) -> SampleStore:
-        array = y.open()
+        with storing("The", y, "read"):
+            array = y.open()
         if array.ndim not in (1, 2, 3):
             raise ValueError(
                 f"The {y} has shape {array.shape}; store one target, or one row of targets, "
@@ -198,6 +202,8 @@ def open_samples(
         If ``X``, or ``y`` where it is required, is missing; if there are no samples or they
         are not numeric; if the numbers of samples and targets differ; if the values are
         encoded as xarray does and need decoding first.
+    StoreError
+        If the store cannot be reached, or refuses to be read.
 
     Examples
     --------
@@ -214,7 +220,9 @@ def open_samples(
     store, prefix = plain_location(named), group.path
 
     def place(name: str) -> ArrayLocation | None:
-        if not isinstance(group.get(name), zarr.Array):
+        with storing("The samples at", store, "read"):
+            found = group.get(name)
+        if not isinstance(found, zarr.Array):
             return None
         return ArrayLocation(store, f"{prefix}/{name}".lstrip("/"), storage_options)
 
@@ -270,6 +278,8 @@ def write_samples(
     ValueError
         If the samples are not numeric, there are none, the number of targets differs, or the
         targets are neither numbers nor text.
+    StoreError
+        If the location cannot be written.
 
     Examples
     --------
@@ -301,13 +311,18 @@ def _source(array: Any, name: str) -> Any:
 
 
 def _write_array(group: zarr.Group, place: ArrayLocation, source: Any, chunk_bytes: int) -> None:
+    writing = partial(storing, "", place.store)
     if not is_lazy(source):
         dtype = np.dtype("U") if source.dtype.kind in "TU" else source.dtype
-        write_rows(create_rows(group, place.path, source.shape, dtype, chunk_bytes), source)
+        with writing():
+            target = create_rows(group, place.path, source.shape, dtype, chunk_bytes)
+        write_rows(target, source, writing=writing)
         return
     dtype = source.dtype if source.dtype.kind in "biuf" else np.dtype("U")
-    create_rows(group, place.path, source.shape, dtype, chunk_bytes)
-    write_dask_rows(place, source, as_samples if place.path == "X" else _plain_block)
+    with writing():
+        create_rows(group, place.path, source.shape, dtype, chunk_bytes)
+    convert = as_samples if place.path == "X" else _plain_block
+    write_dask_rows(place, source, convert, writing)
 
 
 def _plain_block(block: Any) -> NDArray[Any]:
@@ -320,7 +335,8 @@ def _open_group(location: Any, storage_options: Mapping[str, Any] | None) -> zar
     store = plain_location(location)
     options = dict(storage_options) if storage_options else None
     try:
-        return zarr.open_group(store=store, mode="r", storage_options=options)
+        with storing("The samples at", store, "read"):
+            return zarr.open_group(store=store, mode="r", storage_options=options)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"There is no Zarr group at {store}; pass the path or URL of a group that holds "
@@ -334,7 +350,8 @@ def _create_group(
     store = plain_location(location)
     options = dict(storage_options) if storage_options else None
     try:
-        zarr.open_group(store=store, mode="r", storage_options=options)
+        with storing("", store, "read"):
+            zarr.open_group(store=store, mode="r", storage_options=options)
         there = "a Zarr group"
     except FileNotFoundError:
         there = foreign_content(store)
@@ -344,4 +361,5 @@ def _create_group(
         if there == "a Zarr group":
             remedy += " or pass overwrite=True"
         raise FileExistsError(f"There is {there} at {store}; {remedy}.")
-    return zarr.open_group(store=store, mode="w", storage_options=options)
+    with storing("", store):
+        return zarr.open_group(store=store, mode="w", storage_options=options)

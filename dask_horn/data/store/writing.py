@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 from typing import Any
 
@@ -22,6 +23,9 @@ from dask_horn.data.store.tasks import call, compute
 
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
+
+# Makes the context in which something is written, which tells what the store refuses.
+Writing = Callable[[], AbstractContextManager[None]]
 
 # Blocks that travel to this process at once where only it can write the store.
 _BLOCKS_AT_ONCE = 16
@@ -75,7 +79,10 @@ def create_rows(
 
 
 def write_rows(
-    target: zarr.Array[Any], source: Any, order: NDArray[np.int64] | None = None
+    target: zarr.Array[Any],
+    source: Any,
+    order: NDArray[np.int64] | None = None,
+    writing: Writing = nullcontext,
 ) -> None:
     """Write rows that can be sliced: a NumPy array, a memory map or a Zarr array.
 
@@ -87,17 +94,22 @@ def write_rows(
         Read chunk by chunk, so that it need not fit into memory.
     order : numpy.ndarray of int, optional
         Which row of ``source`` to write at each place; None keeps their order.
+    writing : callable, optional
+        Makes the context in which to write, but not to read, such as a partial `storing`.
     """
     rows = target.chunks[0]
     for start in range(0, target.shape[0], rows):
         stop = min(start + rows, target.shape[0])
-        target[start:stop] = np.asarray(
-            source[start:stop] if order is None else source[order[start:stop]]
-        )
+        some = np.asarray(source[start:stop] if order is None else source[order[start:stop]])
+        with writing():
+            target[start:stop] = some
 
 
 def write_dask_rows(
-    location: ArrayLocation, array: Any, convert: Callable[[Any], NDArray[Any]] = np.asarray
+    location: ArrayLocation,
+    array: Any,
+    convert: Callable[[Any], NDArray[Any]] = np.asarray,
+    writing: Writing = nullcontext,
 ) -> None:
     """Write a Dask array chunk by chunk, where its chunks are computed.
 
@@ -110,28 +122,35 @@ def write_dask_rows(
         Rows on axis 0, with known chunk lengths.
     convert : callable, default numpy.asarray
         Applied to each block before it is written.
+    writing : callable, optional
+        As for `write_rows`; it travels to the workers.
     """
     blocks, starts = _aligned_blocks(array, location.open().chunks[0])
     if location.in_process:
         for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
             some = slice(first, first + _BLOCKS_AT_ONCE)
             for start, block in zip(starts[some], compute(*blocks[some]), strict=True):
-                _write_block(location, start, convert, block)
+                _write_block(location, start, convert, writing, block)
         return
     name = f"spool-{uuid.uuid4().hex[:12]}"
     compute(
         *(
-            call(_write_block, location, start, convert, block, key=(name, i))
+            call(_write_block, location, start, convert, writing, block, key=(name, i))
             for i, (start, block) in enumerate(zip(starts, blocks, strict=True))
         )
     )
 
 
 def _write_block(
-    location: ArrayLocation, start: int, convert: Callable[[Any], NDArray[Any]], block: Any
+    location: ArrayLocation,
+    start: int,
+    convert: Callable[[Any], NDArray[Any]],
+    writing: Writing,
+    block: Any,
 ) -> None:
     rows = convert(block)
-    location.open("r+")[start : start + len(rows)] = rows
+    with writing():
+        location.open("r+")[start : start + len(rows)] = rows
 
 
 def _aligned_blocks(array: Any, chunk_rows: int) -> tuple[list[Any], list[int]]:

@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
-
+from dask_horn.data.store.storing import check_writable, filesystem_at, make_folder, storing
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
@@ -52,22 +51,18 @@ class Checkpoint:
         return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
 
     def check_free(self) -> None:
-        """Look whether something else is there, before any work is done.
+        """Look whether something else is there, or nothing can be, before any work is done.
 
         Raises
         ------
         FileExistsError
-            If there is.
+            If something else is there.
+        StoreError
+            If it cannot be written.
         """
-        filesystem, path = fsspec.url_to_fs(self.location)
-        if filesystem.exists(f"{path}/run.json") or not filesystem.exists(path):
-            return
-        # What lies in the scratch folder is of runs that were ended before they began.
-        names = {name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False)}
-        if names - {NAME}:
-            raise FileExistsError(
-                f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
-            )
+        with storing("checkpoint", self.location):
+            self._is_new()
+            check_writable(self.location)
 
     def begin(self, identity: dict[str, Any]) -> None:
         """Note what the run is; where a run is already, it must be the same one.
@@ -78,13 +73,14 @@ class Checkpoint:
             If the checkpoint belongs to a run with another network, settings or data.
         FileExistsError
             If something else is at the location.
+        StoreError
+            If it cannot be read, or a new one not written.
         """
-        self.check_free()
-        filesystem, path = fsspec.url_to_fs(self.location)
-        if not filesystem.exists(f"{path}/run.json"):
-            filesystem.makedirs(path, exist_ok=True)
-            self._replace("run.json", identity)
-            return
+        with storing("checkpoint", self.location):
+            if self._is_new():
+                make_folder(*filesystem_at(self.location))
+                self._replace("run.json", identity)
+                return
         before = self._identity()
         # As JSON knows them: tuples have become lists.
         now = json.loads(json.dumps(identity))
@@ -101,6 +97,20 @@ class Checkpoint:
                 "choose another path, or delete it"
             )
 
+    def _is_new(self) -> bool:
+        """Whether no run has begun at the location."""
+        filesystem, path = filesystem_at(self.location)
+        if filesystem.exists(f"{path}/run.json"):
+            return False
+        if filesystem.exists(path):
+            # What lies in the scratch folder is of runs that were ended before they began.
+            names = {name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False)}
+            if names - {NAME}:
+                raise FileExistsError(
+                    f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
+                )
+        return True
+
     def _identity(self) -> dict[str, Any]:
         """Read what the run is."""
         noted = self._read("run.json")
@@ -110,9 +120,10 @@ class Checkpoint:
 
     def latest(self) -> tuple[int, History] | None:
         """Find the last whole checkpoint: rounds done, and the history so far."""
-        filesystem, path = fsspec.url_to_fs(self.location)
-        if not filesystem.exists(f"{path}/latest.json"):
-            return None
+        with storing("checkpoint", self.location, "read"):
+            filesystem, path = filesystem_at(self.location)
+            if not filesystem.exists(f"{path}/latest.json"):
+                return None
         rounds = int(self._read("latest.json")["rounds"])
         kept = self._read(f"{self._round(rounds)}/history.json")
         records = [RoundRecord.from_dict(record) for record in kept["records"]]
@@ -137,23 +148,24 @@ class Checkpoint:
             "scoring_device": history.scoring_device,
             "records": history.to_dicts(),
         }
-        self._replace(f"{self._round(rounds)}/history.json", kept)
-        self._replace("latest.json", {"rounds": rounds})
-        # Later ones may be there too: of a run that was cut short while it wrote them.
-        done = [number for number in self._numbers("rounds") if int(number) <= rounds]
-        self._prune("rounds", done[-_KEPT:])
-        self._prune("best", [f"{best:05d}"] if best else [])
+        with storing("checkpoint", self.location):
+            self._replace(f"{self._round(rounds)}/history.json", kept)
+            self._replace("latest.json", {"rounds": rounds})
+            # Later ones may be there too: of a run that was cut short while it wrote them.
+            done = [number for number in self._numbers("rounds") if int(number) <= rounds]
+            self._prune("rounds", done[-_KEPT:])
+            self._prune("best", [f"{best:05d}"] if best else [])
 
     def _numbers(self, folder: str) -> list[str]:
         """Return the names of the rounds that a folder holds, in order."""
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        filesystem, path = filesystem_at(f"{self.location}/{folder}")
         if not filesystem.exists(path):
             return []
         return sorted(name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False))
 
     def _prune(self, folder: str, kept: Sequence[str]) -> None:
         """Remove all rounds of a folder but those to be kept."""
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{folder}")
+        filesystem, path = filesystem_at(f"{self.location}/{folder}")
         for name in self._numbers(folder):
             if name not in kept:
                 filesystem.rm(f"{path}/{name}", recursive=True)
@@ -163,9 +175,11 @@ class Checkpoint:
         return f"rounds/{rounds:05d}"
 
     def _read(self, name: str) -> Any:
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        with storing("checkpoint", self.location, "read"):
+            filesystem, path = filesystem_at(f"{self.location}/{name}")
+            content = filesystem.cat_file(path)
         try:
-            return json.loads(filesystem.cat_file(path))
+            return json.loads(content)
         except ValueError as error:
             raise ModelFormatError(
                 f"checkpoint={self.location!r} is damaged: {name} is no JSON ({error})"
@@ -173,6 +187,6 @@ class Checkpoint:
 
     def _replace(self, name: str, content: dict[str, Any]) -> None:
         """Write a small object in one step: whoever reads sees the old or the new."""
-        filesystem, path = fsspec.url_to_fs(f"{self.location}/{name}")
+        filesystem, path = filesystem_at(f"{self.location}/{name}")
         with filesystem.transaction, filesystem.open(path, "wb") as file:
             file.write(json.dumps(content, indent=1).encode())

@@ -92,8 +92,9 @@ def train(
         If an argument is wrong; before any training.
     DivergedError
         If a loss is no longer finite; its ``model`` is the last good one.
-    ChunkReadError, ScratchError
-        If a chunk cannot be read, or samples are not in Zarr and the workers share no folder.
+    ChunkReadError, StoreError, ScratchError
+        If a chunk cannot be read, a store refuses to be read or written, or samples are not in
+        Zarr and the workers share no folder.
     WorkerLostError, SchedulerLostError, WaitTimeoutError
         If workers keep getting lost, or all that have the device are; if the scheduler is; or if
         nothing moves for `timeout` seconds. The checkpoint is kept.

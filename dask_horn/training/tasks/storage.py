@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 import zarr
 
+from dask_horn.data.store.storing import filesystem_at, make_folder, storing
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
@@ -57,21 +57,23 @@ def models_of(spec: RunSpec, parents: Sequence[Whole]) -> Model | Ensemble:
 def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
     """Write the parents of a round to a new group; return its location."""
     model = models_of(spec, parents)
-    group = zarr.open_group(location, mode="w")
-    model.write_to(group.create_group("model"))
-    for member, parent in enumerate(parents):
-        for number, state in enumerate(parent.states):
-            group.create_array(f"{_state_name(number)}/{member}", data=state)
+    with storing("checkpoint", location):
+        group = zarr.open_group(location, mode="w")
+        model.write_to(group.create_group("model"))
+        for member, parent in enumerate(parents):
+            for number, state in enumerate(parent.states):
+                group.create_array(f"{_state_name(number)}/{member}", data=state)
     return location
 
 
 def spill_state(location: str, name: str, state: Whole | Part) -> str:
     """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
-    filesystem, path = fsspec.url_to_fs(location)
-    filesystem.makedirs(path, exist_ok=True)
-    with filesystem.open(f"{path}/{name}.npy", "wb") as file:
-        for vector in (state.parameters, *state.states):
-            np.save(file, vector)
+    with storing("scratch", location):
+        filesystem, path = filesystem_at(location)
+        make_folder(filesystem, path)
+        with filesystem.open(f"{path}/{name}.npy", "wb") as file:
+            for vector in (state.parameters, *state.states):
+                np.save(file, vector)
     return location
 
 
@@ -85,9 +87,10 @@ def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole
     n_states = MERGE_RULES[spec.merge_rule].n_states
     if not saved.n_parts:
         return _load_parent(saved, member, n_states)
-    filesystem, path = fsspec.url_to_fs(saved.location)
-    with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
-        parameters, *states = (np.load(file) for _ in range(1 + n_states))
+    with storing("scratch", saved.location, "read"):
+        filesystem, path = filesystem_at(saved.location)
+        with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
+            parameters, *states = (np.load(file) for _ in range(1 + n_states))
     if saved.divided:
         return Part(parameters, saved.round, tuple(states))
     return Whole(saved.round, parameters, tuple(states))
@@ -97,14 +100,13 @@ def _load_parent(saved: Saved, member: int, n_states: int) -> Whole:
     """Read one parent that `save_parents` has written."""
     found = load(f"{saved.location}/model")
     model = found.members[member] if isinstance(found, Ensemble) else found
-    states = (
-        zarr.open_array(f"{saved.location}/{_state_name(number)}/{member}", mode="r")[...]
-        for number in range(n_states)
-    )
+    states = (f"{saved.location}/{_state_name(number)}/{member}" for number in range(n_states))
+    with storing("checkpoint", saved.location, "read"):
+        read = tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
     return Whole(
         saved.round,
         model.parameters,
-        tuple(np.asarray(state) for state in states),
+        read,
         statistics=model.statistics if model.statistics.size else None,
     )
 

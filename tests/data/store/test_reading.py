@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import shutil
 
@@ -11,6 +12,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from dask_horn.data import open_samples
+from dask_horn.data.store import retrying
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.errors import ChunkReadError
@@ -47,18 +49,58 @@ def test_broken_chunk_is_named(tmp_path, layout, key, rows):
     assert len(_read(store, 3, 20)) == 17
 
 
-def test_fault_that_passes_names_the_rows(tmp_path, monkeypatch):
-    store, failures = _store(tmp_path / "a.zarr"), [OSError("busy.")]
-    read = zarr.Array.get_basic_selection
+@pytest.fixture
+def flaky(monkeypatch):
+    """Returns a list: reads fail with the errors in it, the last first."""
+    failures, read = [], zarr.Array.get_basic_selection
 
-    def flaky(self, *arguments, **named):
+    def failing(self, *arguments, **named):
         if failures:
             raise failures.pop()
         return read(self, *arguments, **named)
 
-    monkeypatch.setattr(zarr.Array, "get_basic_selection", flaky)
-    with pytest.raises(ChunkReadError, match=r"at rows 0 to 9 \(OSError: busy\); try again"):
+    monkeypatch.setattr(zarr.Array, "get_basic_selection", failing)
+    monkeypatch.setattr(retrying, "PAUSES", (0.001, 0.001, 0.001))
+    monkeypatch.setattr(retrying, "_told", set())
+    return failures
+
+
+@pytest.mark.parametrize(
+    ("failures", "left"),
+    [
+        ([OSError("busy.")], "3 times at most"),
+        ([TimeoutError(), ConnectionResetError(), OSError(errno.EIO, "x")], "3 times at most"),
+        ([RuntimeError("cut short")], "once"),
+    ],
+    ids=str,
+)
+def test_what_fails_and_then_comes_is_told_once(tmp_path, flaky, caplog, failures, left):
+    store = _store(tmp_path / "a.zarr", chunks=(10, 6))
+    for start in (0, 10):
+        flaky.extend(failures)
+        assert _read(store, start, start + 10).shape == (10, 6)
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "dask_horn"]
+    assert told.startswith(f"The array X in {tmp_path}/a.zarr could not be read at rows 0 to 9 (")
+    assert told.endswith(f"; trying again, {left}")
+
+
+@pytest.mark.parametrize(
+    ("failures", "words"),
+    [
+        ([OSError("busy.")] * 4, r"\(OSError: busy; tried 4 times\); try again"),
+        ([RuntimeError("torn")] * 2, r"\(RuntimeError: torn; tried 2 times\); try again"),
+        ([PermissionError(13, "x")], r"\(Permission denied\); try again"),
+    ],
+    ids=str,
+)
+def test_what_fails_too_often_names_the_rows(tmp_path, flaky, failures, words):
+    store = _store(tmp_path / "a.zarr", chunks=(10, 6))
+    flaky.extend(failures)
+    with pytest.raises(
+        ChunkReadError, match=rf"array X in .* cannot be read at rows 0 to 9 {words}"
+    ):
         _read(store, 0, 10)
+    assert flaky == []
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<f4", ">f4"])

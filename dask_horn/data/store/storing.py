@@ -1,0 +1,129 @@
+"""What a store refuses, told in one sentence: what came, where, and what would do."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from dask_horn.data.store.faults import Fault, FaultKind, fault_of
+from dask_horn.errors import HornError, ScratchError, StoreError, raise_alone
+
+Verb = Literal["read", "written"]
+
+_REMEDIES = {
+    FaultKind.NO_CREDENTIALS: "give this process and all workers credentials for it",
+    FaultKind.FORBIDDEN: "give this process and all workers the right to {verb} it",
+    FaultKind.MISSING: "create it first, or correct the name",
+    FaultKind.READ_ONLY: "choose a place that can be written, such as a shared folder or a bucket",
+    FaultKind.FULL: "make room there, or choose another place",
+    FaultKind.NOT_INSTALLED: "install it, for all workers too",
+    FaultKind.PASSING: "see that it can be reached from this process and all workers, "
+    "and try again",
+}
+
+# Of what is told by an error of its own.
+_ERRORS = {"scratch": ScratchError}
+
+
+@contextmanager
+def storing(argument: str, location: object, verb: Verb = "written") -> Iterator[None]:
+    """Tell in one sentence what a store refuses.
+
+    Parameters
+    ----------
+    argument : str
+        The argument that names the place, such as ``"checkpoint"``; or words that come before the
+        location, such as ``"The samples at"``.
+    location : object
+        Path, URL or store.
+    verb : {"read", "written"}, default "written"
+        What is done there. That something to be read is not there passes as it is.
+
+    Raises
+    ------
+    StoreError
+        Without an error of another library in its chain: that may be one which another process
+        cannot unpickle.
+
+    Examples
+    --------
+    >>> with storing("checkpoint", "/data"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    dask_horn.errors.StoreError: checkpoint='/data' cannot be written (No space left on device); \
+make room there, or choose another place
+    """
+    try:
+        yield
+    except (HornError, FileExistsError):
+        raise
+    except Exception as error:
+        fault = fault_of(error)
+        absent = FaultKind.READ_ONLY, FaultKind.MISSING
+        if fault.kind is FaultKind.OTHER or (verb == "read" and fault.kind in absent):
+            raise
+        place = f"{argument}={location!r}" if argument.isidentifier() else f"{argument} {location}"
+        told = f"{place.strip()} cannot be {verb} ({fault.what}); {remedy(fault, verb)}"
+        raise_alone(_ERRORS.get(argument, StoreError)(told), error)
+
+
+def remedy(fault: Fault, verb: Verb = "read") -> str:
+    """Return what would do."""
+    return _REMEDIES[fault.kind].format(verb="read" if verb == "read" else "write")
+
+
+def filesystem_at(location: str) -> tuple[Any, str]:
+    """Return the file system of a path or URL, and the path on it.
+
+    It looks anew each time: others, such as workers, write there too.
+    """
+    filesystem, path = fsspec.url_to_fs(location, use_listings_cache=False)
+    return filesystem, path
+
+
+def make_folder(filesystem: Any, path: str) -> None:
+    """Make a folder, and those above it, where there are folders.
+
+    Paths in object stores begin with their bucket: those need none, and s3fs would create a bucket
+    whose name is mistyped.
+    """
+    if os.path.isabs(path):
+        filesystem.makedirs(path, exist_ok=True)
+
+
+def check_writable(location: str) -> None:
+    """Write a little beside what is there and take it away, to be refused before any work.
+
+    Raises
+    ------
+    OSError
+        Or whatever the store raises; `storing` tells it.
+    """
+    filesystem, path = filesystem_at(location)
+    if isinstance(filesystem, LocalFileSystem):
+        _check_disk(Path(path))
+        return
+    while os.path.isabs(path) and not filesystem.exists(path):
+        path = path.rpartition("/")[0]
+    probe = f"{path}/.seen-{secrets.token_hex(4)}"
+    filesystem.pipe_file(probe, b"")
+    filesystem.rm_file(probe)
+
+
+def _check_disk(path: Path) -> None:
+    """Open a file that is there; else one without a name, where the path would begin."""
+    if path.is_file():
+        path.open("ab").close()
+        return
+    while not path.exists():
+        path = path.parent
+    tempfile.TemporaryFile(dir=path).close()
