@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +21,17 @@ from dask_horn.cluster.local import forget_run
 from dask_horn.cluster.losses import Losses
 from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.cluster.reach import Reach
-from dask_horn.cluster.telling import TOPIC, stamped
+from dask_horn.cluster.telling import NOTICES, TOPIC, stamped
 from dask_horn.cluster.watch import Watch, done_within
 from dask_horn.data import computed_by
 from dask_horn.errors import ScratchError, StoreError
 from dask_horn.kernels.device import DeviceState, Kernels
-from dask_horn.records import Event
+from dask_horn.records import Event, ReadRetried
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+logger = logging.getLogger("dask_horn")
 
 
 class ClusterExecutor:
@@ -59,7 +63,9 @@ class ClusterExecutor:
         self._losses = Losses(client, run, hear)
         self._reach = Reach(client, self.watch, self._losses)
         self._pending: list[Future] = []
+        self._notices: deque[Any] = deque()  # that Dask's thread leaves for this one
         self._states: dict[str, dict[str, DeviceState]] = {}  # by device, then by worker
+        self._retried = False
         self._restricted: tuple[str, tuple[str, ...]] | None = None  # device, and who has it
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
@@ -71,6 +77,7 @@ class ClusterExecutor:
         from dask_horn.cluster.setup import WorkerTells
 
         self._reach.register(WorkerTells(), "the workers' answer")
+        self.client.subscribe_topic(NOTICES, self._notices.append)
 
     def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""
@@ -125,7 +132,18 @@ class ClusterExecutor:
                 self._check_devices,
                 for_a_task=True,
             )
-            return handle.result()
+            result = handle.result()
+        self._pass_on_notices()
+        return result
+
+    def _pass_on_notices(self) -> None:
+        """Tell what workers have noticed: once, whatever number of them has."""
+        while self._notices:
+            event = Event.from_dict(self._notices.popleft()[1])
+            if isinstance(event, ReadRetried) and not self._retried:
+                self._retried = True
+                logger.warning("%s (on %s)", event.message, event.worker)
+            self.watch.hear(event)
 
     def usual(self, seconds: float) -> None:
         """Note how long trainings take: what takes much longer is told."""

@@ -8,9 +8,10 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from dask_horn.records import Activity, Event, set_teller
+from dask_horn.records import Activity, Event, ReadRetried, set_teller
 
 TOPIC = "dask-horn"  #: of all events, of all runs
+NOTICES = "dask-horn-notices"  #: of the few that clients listen to
 METRIC = "dask_horn"  #: what a worker is doing, beside Dask's own metrics of it
 
 _TASKS = 8  # that a worker says it is doing, at most
@@ -53,7 +54,8 @@ def _pass_on(event: Event) -> None:
     # A thread that reads ahead belongs to no task; a closed worker passes nothing on.
     worker = _own_worker() or next((one for one in _workers if one.status.name == "running"), None)
     if worker is not None:
-        worker.log_event(TOPIC, stamped(event, worker.address))
+        topics = [TOPIC, NOTICES] if isinstance(event, ReadRetried) else [TOPIC]
+        worker.log_event(topics, stamped(event, worker.address))
 
 
 def _own_worker() -> Any:

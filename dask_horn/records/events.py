@@ -21,7 +21,7 @@ class Event:
     Attributes
     ----------
     run : str
-        The run's id.
+        The run's id; empty where it is not known.
     worker : str
         Address of the worker that tells it, or that it happened to; empty without a cluster. Filled
         in where it is told.
@@ -29,7 +29,7 @@ class Event:
         When it was told there, in seconds since 1970; filled in likewise.
     """
 
-    run: str
+    run: str = ""
     worker: str = ""
     time: float = 0.0
 
@@ -112,18 +112,15 @@ class TaskLost(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadRetried(Event):
-    """A chunk of the samples could not be read, and is tried again; told once for each array.
+    """Samples could not be read, and are tried again; told once of each array by each process.
 
     Attributes
     ----------
-    what : str
-        The array, its store, and the rows.
-    error : str
-        What came.
+    message : str
+        A sentence: the array, its store, the rows, what came.
     """
 
-    what: str
-    error: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from distributed.core import Status
 from dask_horn.cluster import ClusterExecutor, sight, watch
 from dask_horn.data.store.tasks import call, compute
 from dask_horn.errors import HornError, SchedulerLostError, WaitTimeoutError
-from dask_horn.records import beat, doing
+from dask_horn.records import ReadRetried, beat, doing, tell
 
 RUN = "0badcafe"
 TRAIN = "train of round 3 (group 0, sub-model 1)"
@@ -243,3 +243,23 @@ def test_a_worker_without_the_package():
 
     with cluster() as client, pytest.raises(HornError, match="no package 'dask_horn'; install"):
         ClusterExecutor(client)._reach._ask(missing, "the workers' answer")
+
+
+def test_what_a_worker_has_noticed_is_told_by_the_client(caplog):
+    message = "The array X in here could not be read at rows 0 to 9 (503); trying again"
+    with cluster() as client, caplog.at_level(logging.WARNING, "dask_horn"):
+        ear = Ear()
+        executor = ClusterExecutor(client, RUN, ear)
+        executor.prepare()
+        (handle,) = executor.submit(_task(_notice, message))
+        executor.result(handle)
+        deadline = time.monotonic() + 30
+        while not ear.events and time.monotonic() < deadline:
+            executor.result(handle)
+        (address,) = client.cluster.scheduler.workers
+    assert [(event.message, event.worker) for event in ear.events] == [(message, address)]
+    assert f"{message} (on {address})" in caplog.messages
+
+
+def _notice(message):
+    tell(ReadRetried(message=message))

@@ -16,6 +16,7 @@ from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.retrying import GivenUp, persistently
 from dask_horn.data.store.storing import remedy
 from dask_horn.errors import ChunkReadError, raise_alone
+from dask_horn.records import doing
 from dask_horn.rounding import ceil_div
 
 # Smaller chunks are read several at a time: a call into Zarr costs nearly a millisecond.
@@ -118,9 +119,9 @@ def read_rows(
     def failed() -> str:
         return f"The {location} could not be read at rows {start} to {stop - 1}"
 
-    # All reads of rows pass here, so this is where to say what the process reads at the moment.
     try:
-        return persistently(attempt, failed, location.key)
+        with doing(f"reading rows {start} to {stop - 1} of {location}"):
+            return persistently(attempt, failed, location.key)
     except GivenUp as given_up:
         _raise_unread(array, location, start, stop, given_up)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dask_horn.data.store.faults import FaultKind, fault_of
+from dask_horn.records import ReadRetried, tell
 
 # Seconds before the second try, the third, and so on. s3fs waits a little itself between its own.
 PAUSES = (0.1, 0.5, 2.0)
@@ -72,17 +73,13 @@ def persistently(attempt: Callable[[], _Result], what: Callable[[], str], key: s
     raise AssertionError("the tries have an end")
 
 
-def tell(message: str) -> None:
-    """Tell of a store what is no error yet, in the process that reads it."""
-    logging.getLogger("dask_horn").warning(message)
-
-
 def _tell_once(key: str, message: str) -> None:
     with _told_lock:
         if key in _told:
             return
         _told.add(key)
-    tell(message)
+    logging.getLogger("dask_horn").warning(message)
+    tell(ReadRetried(message=message))
 
 
 def _times(number: int) -> str:
