@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -98,6 +98,28 @@ def make_folder(filesystem: Any, path: str) -> None:
     """
     if os.path.isabs(path):
         filesystem.makedirs(path, exist_ok=True)
+
+
+@contextmanager
+def replacing(location: str) -> Iterator[IO[bytes]]:
+    """Write a file in one step: whoever reads sees the old or the new, and never a part.
+
+    Object stores do so anyway. On a disk it is written beside its place, on the same disk, and
+    then given its name.
+    """
+    filesystem, path = filesystem_at(location)
+    if not isinstance(filesystem, LocalFileSystem):
+        with filesystem.open(path, "wb") as file:
+            yield file
+        return
+    beside = f"{path}.{secrets.token_hex(4)}"
+    try:
+        with open(beside, "wb") as file:
+            yield file
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
 
 
 def check_writable(location: str) -> None:

@@ -1,26 +1,32 @@
 """Checkpoints: parents on disk between rounds, and the pointer to the last whole one.
 
     run.json              what the run is: a later run that differs is refused
-    rounds/00012/model    the parent, or all members, as a saved model
-    rounds/00012/momentum one array for each parent
-    rounds/00012/history.json
-    best/00007            parents of the best round, with early stopping
+    rounds/00012-3f9a1c07/model     the parent, or all members, as a saved model
+    rounds/00012-3f9a1c07/momentum  one array for each parent
+    rounds/00012-3f9a1c07/history.json
+    best/00007-5e20b6d1   parents of the best round, with early stopping
     scratch/              samples that are not in Zarr, while a run goes on
-    latest.json           names the last round that is written whole; replaced last
+    latest.json           names the folders of the last round that is whole; replaced last
 
-Nothing is renamed but that small pointer, and object stores replace it in one step, so an
-interrupted write never harms the last good checkpoint.
+Only that small pointer is ever replaced, in one step, and no folder is written to twice, so nothing
+harms the last good checkpoint: neither a write that is interrupted, nor one that is done again.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.data.store.storing import check_writable, filesystem_at, make_folder, storing
+from dask_horn.data.store.storing import (
+    check_writable,
+    filesystem_at,
+    make_folder,
+    replacing,
+    storing,
+)
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
@@ -29,7 +35,27 @@ from dask_horn.training.run.scratch import NAME
 # What a run.json of an earlier version does not say: all runs were so.
 _ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu", "precision": "float32"}
 
-_KEPT = 2  # checkpoints: the last, and the one before it
+
+@dataclass(frozen=True)
+class Latest:
+    """The last whole checkpoint.
+
+    Attributes
+    ----------
+    rounds : int
+        Rounds done.
+    history : History
+        Their records.
+    location : str
+        Where the parents are.
+    best : str
+        Where those of the best round are; empty without early stopping.
+    """
+
+    rounds: int
+    history: History
+    location: str
+    best: str
 
 
 @dataclass(frozen=True)
@@ -118,61 +144,63 @@ class Checkpoint:
             noted |= {"beta_1": noted["momentum"], "momentum": TrainingOptions.momentum}
         return {**_ONCE, **noted}
 
-    def latest(self) -> tuple[int, History] | None:
-        """Find the last whole checkpoint: rounds done, and the history so far."""
+    def latest(self) -> Latest | None:
+        """Find the last whole checkpoint."""
+        pointer = self._pointer()
+        if pointer is None:
+            return None
+        rounds = int(pointer["rounds"])
+        folder = pointer.get("folder", f"rounds/{rounds:05d}")  # version 0.1 had no other
+        kept = self._read(f"{folder}/history.json")
+        records = [RoundRecord.from_dict(record) for record in kept["records"]]
+        history = History(records, kept.get("device", "cpu"), kept.get("scoring_device"))
+        best = pointer.get("best")
+        return Latest(
+            rounds, history, f"{self.location}/{folder}", f"{self.location}/{best}" if best else ""
+        )
+
+    def _pointer(self) -> Any:
+        """Read what names the last whole checkpoint; None where there is none yet."""
         with storing("checkpoint", self.location, "read"):
             filesystem, path = filesystem_at(self.location)
-            if not filesystem.exists(f"{path}/latest.json"):
-                return None
-        rounds = int(self._read("latest.json")["rounds"])
-        kept = self._read(f"{self._round(rounds)}/history.json")
-        records = [RoundRecord.from_dict(record) for record in kept["records"]]
-        return rounds, History(records, kept.get("device", "cpu"), kept.get("scoring_device"))
+            found = filesystem.exists(f"{path}/latest.json")
+        return self._read("latest.json") if found else None
 
     def round_location(self, rounds: int) -> str:
-        """Where the parents after that many rounds are, or go."""
-        return f"{self.location}/{self._round(rounds)}"
+        """How the folder of the parents after that many rounds begins."""
+        return f"{self.location}/rounds/{rounds:05d}"
 
     def best_location(self, rounds: int) -> str:
-        """Where the parents of a round that is the best so far are, or go."""
+        """How the folder of the parents of a round that is the best so far begins."""
         return f"{self.location}/best/{rounds:05d}"
 
-    def commit(self, rounds: int, history: History, best: int | None = None) -> None:
-        """Point at the parents that `save_parents` has written for that many rounds.
+    def commit(self, rounds: int, location: str, history: History, best: str = "") -> None:
+        """Point at the parents after that many rounds, which `save_parents` has written.
 
-        `best` is the best of them, if that is wanted: all other bests are removed, now that no
-        run can go on from before.
+        `best` is the folder of the best of them, if that is wanted: all other bests are removed,
+        now that no run can go on from before.
         """
         kept = {
             "device": history.device,
             "scoring_device": history.scoring_device,
             "records": history.to_dicts(),
         }
+        before = self._pointer() or {}
+        folder, best = (place.removeprefix(f"{self.location}/") for place in (location, best))
         with storing("checkpoint", self.location):
-            self._replace(f"{self._round(rounds)}/history.json", kept)
-            self._replace("latest.json", {"rounds": rounds})
-            # Later ones may be there too: of a run that was cut short while it wrote them.
-            done = [number for number in self._numbers("rounds") if int(number) <= rounds]
-            self._prune("rounds", done[-_KEPT:])
-            self._prune("best", [f"{best:05d}"] if best else [])
+            self._replace(f"{folder}/history.json", kept)
+            self._replace("latest.json", {"rounds": rounds, "folder": folder, "best": best})
+            # Others may be there too, of tasks that were done twice or cut short.
+            self._prune("rounds", {folder, before.get("folder")})
+            self._prune("best", {best})
 
-    def _numbers(self, folder: str) -> list[str]:
-        """Return the names of the rounds that a folder holds, in order."""
+    def _prune(self, folder: str, kept: Collection[str | None]) -> None:
+        """Remove all that a folder holds but those to be kept, which are named with it."""
         filesystem, path = filesystem_at(f"{self.location}/{folder}")
-        if not filesystem.exists(path):
-            return []
-        return sorted(name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False))
-
-    def _prune(self, folder: str, kept: Sequence[str]) -> None:
-        """Remove all rounds of a folder but those to be kept."""
-        filesystem, path = filesystem_at(f"{self.location}/{folder}")
-        for name in self._numbers(folder):
-            if name not in kept:
+        for entry in filesystem.ls(path, False) if filesystem.exists(path) else ():
+            name = entry.rstrip("/").rpartition("/")[2]
+            if f"{folder}/{name}" not in kept:
                 filesystem.rm(f"{path}/{name}", recursive=True)
-
-    @staticmethod
-    def _round(rounds: int) -> str:
-        return f"rounds/{rounds:05d}"
 
     def _read(self, name: str) -> Any:
         with storing("checkpoint", self.location, "read"):
@@ -186,7 +214,6 @@ class Checkpoint:
             ) from error
 
     def _replace(self, name: str, content: dict[str, Any]) -> None:
-        """Write a small object in one step: whoever reads sees the old or the new."""
-        filesystem, path = filesystem_at(f"{self.location}/{name}")
-        with filesystem.transaction, filesystem.open(path, "wb") as file:
+        """Write a small object in one step."""
+        with replacing(f"{self.location}/{name}") as file:
             file.write(json.dumps(content, indent=1).encode())

@@ -92,12 +92,11 @@ class Keeper:
         found = self.checkpoint.latest() if self.checkpoint else None
         if found is None or self.checkpoint is None:
             return None
-        rounds, history = found
-        for record in history:
-            location = self.checkpoint.best_location(record.round)
+        for record in found.history:
+            location = found.best or self.checkpoint.best_location(record.round)
             self.note_best(record, Saved(location, record.round))
-        self.cut = Saved(self.checkpoint.round_location(rounds), rounds)
-        return self.load(self.cut), history
+        self.cut = Saved(found.location, found.rounds)
+        return self.load(self.cut), found.history
 
     def start(self) -> Parents:
         """Return the parents of a new run: drawn, or a model to go on from."""
@@ -155,12 +154,15 @@ class Keeper:
             return parents
         if self.checkpoint is not None:
             latest = self.checkpoint.latest()
-            if latest is not None and latest[0] == rounds:
+            if latest is not None and latest.rounds == rounds:
                 return parents
             if self.best is not None and self.best.saved is None:
                 self.keep_best(parents)  # Ctrl-C came while it was being saved
             self.cut = self._save_whole(self.checkpoint.round_location(rounds), rounds, parents)
-            self.checkpoint.commit(rounds, history, self.best.round if self.best else None)
+            best = self.best.saved if self.best else None
+            self.checkpoint.commit(
+                rounds, self.cut.location, history, best.location if isinstance(best, Saved) else ""
+            )
         elif cuts_lineage:
             self.cut = self._spill("rounds", rounds, parents)
         else:
@@ -171,8 +173,7 @@ class Keeper:
     def _save_whole(self, location: str, rounds: int, parents: Parents) -> Saved:
         """Have a worker write whole parents; wait until they are there."""
         task = save_graph(self.run.graphs, location, self._wholes(parents))
-        self.run.executor.result(self.run.executor.submit(task)[0])
-        return Saved(location, rounds)
+        return Saved(self.run.executor.result(self.run.executor.submit(task)[0]), rounds)
 
     def _spill(self, name: str, rounds: int, parents: Parents) -> Saved | Held:
         """Store parents in the scratch folder, instead of those before; or hold them here."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import zarr
 
-from dask_horn.data.store.storing import filesystem_at, make_folder, storing
+from dask_horn.data.store.storing import filesystem_at, make_folder, replacing, storing
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
@@ -55,9 +56,15 @@ def models_of(spec: RunSpec, parents: Sequence[Whole]) -> Model | Ensemble:
 
 
 def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
-    """Write the parents of a round to a new group; return its location."""
+    """Write the parents of a round to a new group; return where it is.
+
+    Its name begins with `location` and ends as no other's does. Dask may do this task again, also
+    after what it has written is part of a checkpoint: on another worker, or on one that was stopped
+    and goes on.
+    """
     model = models_of(spec, parents)
     with storing("checkpoint", location):
+        location = f"{location}-{secrets.token_hex(4)}"
         group = zarr.open_group(location, mode="w")
         model.write_to(group.create_group("model"))
         for member, parent in enumerate(parents):
@@ -69,9 +76,8 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
 def spill_state(location: str, name: str, state: Whole | Part) -> str:
     """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
     with storing("scratch", location):
-        filesystem, path = filesystem_at(location)
-        make_folder(filesystem, path)
-        with filesystem.open(f"{path}/{name}.npy", "wb") as file:
+        make_folder(*filesystem_at(location))
+        with replacing(f"{location}/{name}.npy") as file:
             for vector in (state.parameters, *state.states):
                 np.save(file, vector)
     return location
