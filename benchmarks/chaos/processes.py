@@ -19,7 +19,7 @@ class Process:
     """A Python module that runs as a process of its own; its log is appended to."""
 
     def __init__(self, log: Path, module: str, *arguments: str) -> None:
-        self.log, self.born = log, time.time()
+        self.log = log
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -33,6 +33,15 @@ class Process:
     def is_alive(self) -> bool:
         """Whether it runs, or is stopped."""
         return self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """What it has ended with: minus a signal's number, if one killed it."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Wait until it ends; return its code."""
+        return self._process.wait()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to all of its group, if it is there still."""
@@ -51,7 +60,7 @@ class Worker(Process):
 
     def __init__(self, folder: Path, address: str, number: int) -> None:
         self.name = f"worker-{number}"
-        self.continues: float | None = None  # when, if it is stopped
+        self.continues_at: float | None = None  # seconds since the epoch, while it is stopped
         super().__init__(
             folder / f"{self.name}.log",
             "distributed.cli.dask_worker",
@@ -63,35 +72,38 @@ class Worker(Process):
             "--no-dashboard",
         )
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether it has been stopped, and not continued yet."""
-        return self.continues is not None
-
     def stop(self, seconds: float) -> None:
         """Stop it for that long."""
         self.send(signal.SIGSTOP)
-        self.continues = time.time() + seconds
+        self.continues_at = time.time() + seconds
 
     def go_on(self) -> None:
         """Continue it."""
         self.send(signal.SIGCONT)
-        self.continues = None
+        self.continues_at = None
 
 
 class Cluster:
-    """A scheduler that can be started again at its address, and workers that come and go."""
+    """A scheduler that can be started again at its address, and workers that come and go.
+
+    Parameters
+    ----------
+    folder : Path
+        For logs, and for what workers put on disk.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._port = folder, _free_port()
         self.address = f"tcp://{HOST}:{self._port}"
-        self.scheduler = self._start_scheduler()
-        self.workers: list[Worker] = []
-        self._started = 0
+        self.workers: list[Worker] = []  # the oldest first
+        self._n_started = 0
+        self._others: list[Process] = []
+        self.start_scheduler()
 
-    def _start_scheduler(self) -> Process:
-        return Process(
+    def start_scheduler(self) -> None:
+        """Start a scheduler, where the one before it was."""
+        self.scheduler = Process(
             self.folder / "scheduler.log",
             "distributed.cli.dask_scheduler",
             *("--host", HOST),
@@ -99,36 +111,32 @@ class Cluster:
             "--no-dashboard",
         )
 
-    def restart_scheduler(self) -> None:
-        """Start a new scheduler where the old one was."""
-        self.scheduler.kill()
-        self.scheduler = self._start_scheduler()
-
     def add_worker(self) -> Worker:
         """Start one worker more."""
-        self._started += 1
-        self.workers.append(Worker(self.folder, self.address, self._started))
+        self._n_started += 1
+        self.workers.append(Worker(self.folder, self.address, self._n_started))
         return self.workers[-1]
 
-    def bury(self) -> list[Worker]:
-        """Take out workers that have ended; return them."""
-        dead = [worker for worker in self.workers if not worker.is_alive]
+    def retire(self, worker: Worker) -> None:
+        """Have the scheduler send a worker away, without waiting until it has."""
+        log = self.folder / "retired.log"
+        self._others.append(Process(log, "benchmarks.chaos.retire", self.address, worker.name))
+
+    def bury(self) -> None:
+        """Forget workers that have ended."""
         self.workers = [worker for worker in self.workers if worker.is_alive]
-        return dead
 
     def close(self) -> None:
         """Kill all."""
-        for process in (*self.workers, self.scheduler):
+        for process in (*self._others, *self.workers, self.scheduler):
             process.kill()
 
 
 @contextlib.contextmanager
-def cluster_of(n_workers: int, folder: Path) -> Iterator[Cluster]:
-    """Start a cluster of processes, which ends with the block."""
+def started(folder: Path) -> Iterator[Cluster]:
+    """Start a cluster without workers yet, which ends with the block."""
     cluster = Cluster(folder)
     try:
-        for _ in range(n_workers):
-            cluster.add_worker()
         yield cluster
     finally:
         cluster.close()

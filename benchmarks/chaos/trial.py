@@ -1,0 +1,82 @@
+"""One trial: a training without faults, the same with them, and whether the bits are the same."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos.faults import draw
+from benchmarks.chaos.processes import Process, started
+from benchmarks.chaos.run import Chaos, Hit
+from benchmarks.chaos.training import Folder, Settings
+
+_ROUNDS_PER_FAULT = 4  # so many rounds have time for all faults to come
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came out.
+
+    Attributes
+    ----------
+    seed : int
+    n_rounds : int
+    hits : tuple of Hit
+        The faults in their order.
+    n_starts : int
+        Of the client.
+    differing : tuple of str
+        What differs from the training without faults: parameters, losses, scores.
+    seconds, without : float
+        How long the training took with faults, and without them on threads.
+    """
+
+    seed: int
+    n_rounds: int
+    hits: tuple[Hit, ...]
+    n_starts: int
+    differing: tuple[str, ...]
+    seconds: float
+    without: float
+
+
+def tried(folder: Path, n_faults: int, seed: int, patience: float) -> Trial:
+    """Make a trial, with all that it writes in a folder."""
+    settings = Settings(n_rounds=_ROUNDS_PER_FAULT * n_faults)
+    calm, wild = Folder(folder / "calm"), Folder(folder / "wild")
+    for one in (calm, wild):
+        one.prepare(settings)
+    began = time.perf_counter()
+    _train_calmly(calm)
+    without = time.perf_counter() - began
+    with started(folder / "cluster") as cluster:
+        chaos = Chaos(wild, cluster, draw(n_faults, seed), patience)
+        try:
+            chaos.run()
+        finally:
+            chaos.close()
+    seconds = time.perf_counter() - began - without
+    return Trial(
+        seed,
+        settings.n_rounds,
+        tuple(chaos.hits),
+        chaos.n_starts,
+        tuple(_differing(calm, wild)),
+        seconds,
+        without,
+    )
+
+
+def _train_calmly(folder: Folder) -> None:
+    """Train without faults, and without a cluster: on threads of one process."""
+    log = folder.path / "client.log"
+    if Process(log, "benchmarks.chaos.training", str(folder.path)).wait():
+        raise RuntimeError(f"the training without faults failed: {log.read_text()[-2000:]}")
+
+
+def _differing(one: Folder, other: Folder) -> list[str]:
+    """Name what differs in the results of two trainings, in any bit."""
+    expected, found = one.outcome(), other.outcome()
+    return [name for name in expected if expected[name].tobytes() != found[name].tobytes()]
