@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.chaos.faults import draw
 from benchmarks.chaos.processes import Process, started
 from benchmarks.chaos.run import Chaos, Hit
 from benchmarks.chaos.training import Folder, Settings
+
+PATIENCE = 120.0  #: seconds
 
 _ROUNDS_PER_FAULT = 4  # so many rounds have time for all faults to come
 
@@ -41,9 +42,19 @@ class Trial:
     seconds: float
     without: float
 
+    @property
+    def verdict(self) -> str:
+        """Whether the bits are the same, in words."""
+        if self.differing:
+            return f"Other bits, of {' and '.join(self.differing)}"
+        return "The same bits, of parameters, losses and scores"
 
-def tried(folder: Path, n_faults: int, seed: int, patience: float) -> Trial:
-    """Make a trial, with all that it writes in a folder."""
+
+def tried(folder: Path, n_faults: int, seed: int, patience: float = PATIENCE) -> Trial:
+    """Make a trial, with all that it writes in a folder.
+
+    `patience` is how many seconds may pass without any progress before it is a hang.
+    """
     settings = Settings(n_rounds=_ROUNDS_PER_FAULT * n_faults)
     calm, wild = Folder(folder / "calm"), Folder(folder / "wild")
     for one in (calm, wild):
