@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from benchmarks.benchmark import QUICK
-from benchmarks.chaos.run import HangError
+from benchmarks.chaos.run import TrialError
 from benchmarks.chaos.table import BENCHMARK, LONG, SHORT, plain
 from benchmarks.chaos.trial import tried
 from benchmarks.report import RESULTS
@@ -34,7 +34,7 @@ def main(faults: int, seed: int, short: bool, only: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
         trial = tried(folder, faults, seed)
-    except HangError as error:
+    except TrialError as error:
         click.secho(f"{error}\nAll logs are in {folder}", fg="red")
         sys.exit(1)
     options = f" --faults {faults} --seed {seed}" if not full else ""

@@ -17,7 +17,7 @@ KINDS = {
 
 N_WORKERS = 3  #: at the start
 _FEWEST, _MOST = 2, 4
-_LONGEST_PAUSE, _LONGEST_OUTAGE = 6.0, 3.0  # seconds
+_LONGEST_PAUSE, _LONGEST_OUTAGE = 9.0, 3.0  # seconds; a long pause has the worker given up
 _SET_UP = 3.0  # seconds that it takes, about
 _ROUND = 0.4  # seconds, likewise
 _AT_ONCE = 0.25  # share of the faults that do not wait until the one before is overcome

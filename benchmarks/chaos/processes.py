@@ -9,20 +9,39 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 HOST = "127.0.0.1"
 
+#: Seconds without a word after which the scheduler gives a worker up: 300, unless told otherwise.
+TTL = 5
+
+_DEFAULT: Mapping[str, str] = {}
+_ALONE = 300  # seconds after which a cluster ends whose benchmark was killed
+
 
 class Process:
-    """A Python module that runs as a process of its own; its log is appended to."""
+    """A Python module that runs as a process of its own; its log is appended to.
 
-    def __init__(self, log: Path, module: str, *arguments: str) -> None:
+    Parameters
+    ----------
+    log : Path
+    module : str
+    *arguments : str
+        Of its command line.
+    configuration : mapping, optional
+        Of Dask, by the names of environment variables.
+    """
+
+    def __init__(
+        self, log: Path, module: str, *arguments: str, configuration: Mapping[str, str] = _DEFAULT
+    ) -> None:
         self.log = log
         with log.open("ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
+                env={**os.environ, **configuration},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -61,6 +80,7 @@ class Worker(Process):
     def __init__(self, folder: Path, address: str, number: int) -> None:
         self.name = f"worker-{number}"
         self.continues_at: float | None = None  # seconds since the epoch, while it is stopped
+        self.leaves = False  # whether it is on its way out
         super().__init__(
             folder / f"{self.name}.log",
             "distributed.cli.dask_worker",
@@ -68,6 +88,7 @@ class Worker(Process):
             *("--name", self.name),
             *("--nthreads", "1"),
             *("--local-directory", str(folder / "workers")),
+            *("--death-timeout", str(_ALONE)),
             "--no-nanny",
             "--no-dashboard",
         )
@@ -108,7 +129,9 @@ class Cluster:
             "distributed.cli.dask_scheduler",
             *("--host", HOST),
             *("--port", str(self._port)),
+            *("--idle-timeout", str(_ALONE)),
             "--no-dashboard",
+            configuration={"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{TTL}s"},
         )
 
     def add_worker(self) -> Worker:

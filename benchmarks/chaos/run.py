@@ -15,15 +15,15 @@ from benchmarks.chaos.processes import Cluster, Process
 from benchmarks.chaos.supervisor import Supervisor
 from benchmarks.chaos.training import WHERE, Folder, Told
 
-_TICK = 0.02  # seconds
+_TICK = 0.05  # seconds
 _STARTS = 10  # of the client in a row without a round between them, before it is given up
 
 #: The last line of a traceback: the error's name without its modules.
 _ERROR = re.compile(r"^(?:\w+\.)*([A-Z]\w+)(?:: .*)?$", re.MULTILINE)
 
 
-class HangError(RuntimeError):
-    """Nothing goes on any more."""
+class TrialError(RuntimeError):
+    """The run hangs, or is over too early."""
 
 
 @dataclass
@@ -100,10 +100,10 @@ class Chaos:
 
         Raises
         ------
-        HangError
-            If nothing goes on any more, or not all faults have come.
+        TrialError
+            If nothing goes on any more, or the run is over before all faults have come.
         """
-        while not self._is_done():
+        while self._client.is_alive or not self._is_done():
             time.sleep(_TICK)
             self._supervisor.tend()
             if not self._client.is_alive and not self._is_done():
@@ -111,10 +111,9 @@ class Chaos:
             if self._left and time.time() >= self._due(self._left[0]):
                 self._make(self._left.pop(0))
             if time.time() > self._progress_at + self._patience:
-                raise HangError(f"no progress for {self._patience:g} s: {self._where()}")
-        self._client.wait()
+                raise TrialError(f"no progress for {self._patience:g} s: {self._where()}")
         if self._left:
-            raise HangError(f"the run was over before the last {len(self._left)} faults came")
+            raise TrialError(f"the run was over before the last {len(self._left)} faults came")
 
     def close(self) -> None:
         """Kill the client, if it is there still."""
@@ -139,6 +138,7 @@ class Chaos:
         for hit in self.hits:
             if hit.seconds is None and hit.time < done.time:
                 hit.seconds = done.time - hit.time
+                click.echo(f"     round {done.round} is done {hit.seconds:.1f} s later")
 
     def _due(self, fault: Fault) -> float:
         """When a fault is to come: never, as long as what it comes after has not happened."""
@@ -161,7 +161,7 @@ class Chaos:
         """Note by which error the client has ended, unless it was killed, and start it again."""
         self._n_fruitless += 1
         if self._n_fruitless == _STARTS:
-            raise HangError(f"{_STARTS} starts of the client led to no round: {self._where()}")
+            raise TrialError(f"{_STARTS} starts of the client led to no round: {self._where()}")
         if self._client.code != -signal.SIGKILL:
             found = _ERROR.findall(self._client.log.read_text())
             error = found[-1] if found else f"code {self._client.code}"

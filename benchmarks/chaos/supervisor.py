@@ -63,22 +63,20 @@ class Supervisor:
         """Have a fault come; return what it hits."""
         return self._make[fault.kind](fault)
 
-    def _pick(self, fault: Fault, among: list[Worker]) -> Worker:
+    def _pick(self, fault: Fault) -> Worker:
+        """Return the worker that a fault hits: none that is stopped or leaves, if there are any."""
+        workers = self._cluster.workers
+        sound = [one for one in workers if one.continues_at is None and not one.leaves]
+        among = sound or workers
         return among[int(fault.which * len(among))]
 
-    def _pick_running(self, fault: Fault) -> Worker:
-        """Return a worker that is not stopped, if there is one."""
-        workers = self._cluster.workers
-        running = [worker for worker in workers if worker.continues_at is None]
-        return self._pick(fault, running or workers)
-
     def _kill(self, fault: Fault) -> str:
-        worker = self._pick(fault, self._cluster.workers)
+        worker = self._pick(fault)
         worker.kill()
         return worker.name
 
     def _pause(self, fault: Fault) -> str:
-        worker = self._pick_running(fault)
+        worker = self._pick(fault)
         worker.stop(fault.seconds)
         return f"{worker.name}, {fault.seconds:.1f} s"
 
@@ -87,7 +85,8 @@ class Supervisor:
         return self._cluster.add_worker().name
 
     def _leave(self, fault: Fault) -> str:
-        worker = self._pick_running(fault)
+        worker = self._pick(fault)
+        worker.leaves = True
         self._n_wanted -= 1
         if fault.retires and self._scheduler_at is None:
             self._cluster.retire(worker)
