@@ -103,7 +103,7 @@ class Chaos:
         TrialError
             If nothing goes on any more, or the run is over before all faults have come.
         """
-        while self._client.is_alive or not self._is_done():
+        while not self._is_done() or self._client.is_alive:
             time.sleep(_TICK)
             self._supervisor.tend()
             if not self._client.is_alive and not self._is_done():
