@@ -51,6 +51,7 @@ def test_the_record_is_still_told():
 
 @pytest.mark.chaos
 def test_a_training_under_faults_ends_with_the_same_bits(tmp_path):
-    trial = tried(tmp_path, SHORT, seed=0)
+    # A worker dies in the first set-up, and the scheduler in the second.
+    trial = tried(tmp_path, SHORT, seed=14)
     assert trial.differing == ()
     assert len(trial.hits) == SHORT
