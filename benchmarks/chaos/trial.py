@@ -13,7 +13,8 @@ from benchmarks.chaos.training import Folder, Settings
 
 PATIENCE = 120.0  #: seconds
 
-_ROUNDS_PER_FAULT = 4  # so many rounds have time for all faults to come
+# Rounds of the training: enough for all faults to come before it is over.
+_AT_LEAST, _PER_FAULT = 8, 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def tried(folder: Path, n_faults: int, seed: int, patience: float = PATIENCE) ->
 
     `patience` is how many seconds may pass without any progress before it is a hang.
     """
-    settings = Settings(n_rounds=_ROUNDS_PER_FAULT * n_faults)
+    settings = Settings(n_rounds=_AT_LEAST + _PER_FAULT * n_faults)
     calm, wild = Folder(folder / "calm"), Folder(folder / "wild")
     for one in (calm, wild):
         one.prepare(settings)
