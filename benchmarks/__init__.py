@@ -16,5 +16,5 @@ several workers), `defaults` (beside scikit-learn), `mnist`.
 Dask and Zarr: `overhead`, `utilization`, `reading`, `growth`, and `scale_model`, which says what
 10,000 workers would do. Starting: `startup`. And `house` counts the code.
 
-On a GPU: `gpu`, a folder with a command of its own.
+On a GPU: `gpu`, and under faults: `chaos`, folders with commands of their own.
 """

@@ -57,6 +57,10 @@ class Benchmark:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         measured = self.measure(folder, full)
         command = f"python -m benchmarks.{self.name} --data FOLDER{' --full' if full else ''}"
+        self.keep(measured, command, full)
+
+    def keep(self, measured: Measured, command: str, full: bool) -> None:
+        """Keep what a command has measured, with where and when."""
         path = self._records(full)
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = {"setting": setting(command), "measured": measured}
