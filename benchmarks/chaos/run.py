@@ -40,7 +40,7 @@ class Hit:
     round : int
         In which round, from 1; 0 where the client was setting up the run.
     errors : list of str
-        By which the client ended before the next round was done.
+        By which the client ended before the next fault came.
     seconds : float or None
         Until the next round was done; None where none was.
     """
@@ -166,7 +166,7 @@ class Chaos:
             found = _ERROR.findall(self._client.log.read_text())
             error = found[-1] if found else f"code {self._client.code}"
             click.echo(f"     the client ended by {error}")
-            for hit in [hit for hit in self.hits if hit.seconds is None] or self.hits[-1:]:
+            for hit in self.hits[-1:]:  # the rounds since may have been on their way before
                 hit.errors.append(error)
                 hit.seconds = None
         self._supervisor.start_client()

@@ -44,7 +44,7 @@ def render(measured: Measured, plots: Path) -> str:
             f"{len(hits)} faults, drawn from seed {measured['seed']}, hit a training of two groups "
             f"of four sub-models, {measured['n_rounds']} rounds, on two to four worker processes. "
             f"**{measured['verdict']}**, compared with a training on threads without faults. The "
-            f"client was started {measured['n_starts']} times, each time on from its checkpoint. "
+            f"client was started {measured['n_starts']} times, and went on from its checkpoint. "
             f"It took {measured['seconds']:.0f} s, and the other {measured['without']:.0f} s. "
             "*s to a round*: until the next round was done, the median and the longest.",
             markdown_table(_KINDS_HEADER, [_kind_row(kind, hits) for kind in KINDS]),

@@ -146,7 +146,6 @@ def train(folder: Folder, address: str | None) -> None:
             n_groups=2,
             n_submodels=4,
             checkpoint=folder.path / "checkpoint",
-            scratch=str(folder.path / "scratch"),
             callbacks=[teller],
             **{field.name: getattr(settings, field.name) for field in fields(settings)},
         )
