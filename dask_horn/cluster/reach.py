@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask_horn.cluster.losses import Losses
 from dask_horn.cluster.watch import Watch
-from dask_horn.errors import HornError, SchedulerLostError, WorkerLostError
+from dask_horn.errors import HornError, SchedulerLostError, WaitTimeoutError, WorkerLostError
 
 if TYPE_CHECKING:
     from distributed import Client, WorkerPlugin
@@ -131,11 +131,18 @@ class Reach:
     def naming_losses(self, what: str) -> Iterator[None]:
         """Say what it means for the run that a worker or the scheduler is lost over `what`."""
         from distributed import KilledWorker
+        from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
         try:
             yield
         except HornError:
             raise
+        except (NoWorkerError, NoValidWorkerError) as error:
+            raise WaitTimeoutError(
+                f"no worker that may do {what} has come within the {error.timeout:g} seconds that "
+                "the cluster's setting distributed.scheduler.no-workers-timeout allows; start "
+                "workers, then start the run again, which goes on from its checkpoint"
+            ) from error
         except KilledWorker as error:
             raise WorkerLostError(
                 f"{what} has lost its worker more often than Dask allows, the last time "

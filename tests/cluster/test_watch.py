@@ -227,6 +227,15 @@ def test_the_end_is_for_samples_too():
             compute(call(str, 5, key=("survey-" + RUN, 0)))
 
 
+def test_the_clusters_own_limit_of_waiting():
+    limit = dask.config.set({"distributed.scheduler.no-workers-timeout": "1s"})
+    with limit, cluster(n_workers=0) as client:
+        executor = ClusterExecutor(client, RUN)
+        (handle,) = executor.submit(_task(str, 5))
+        with pytest.raises(WaitTimeoutError, match=r"within the 1 seconds .* no-workers-timeout"):
+            executor.result(handle)
+
+
 def test_a_scheduler_that_is_gone():
     with cluster() as client:
         executor = ClusterExecutor(client, RUN)
