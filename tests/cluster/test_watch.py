@@ -232,7 +232,7 @@ def test_the_clusters_own_limit_of_waiting():
     with limit, cluster(n_workers=0) as client:
         executor = ClusterExecutor(client, RUN)
         (handle,) = executor.submit(_task(str, 5))
-        with pytest.raises(WaitTimeoutError, match=r"within the 1 seconds .* no-workers-timeout"):
+        with pytest.raises(WaitTimeoutError, match=r"within the 1 seconds .*no-workers-timeout"):
             executor.result(handle)
 
 
