@@ -51,6 +51,7 @@ class Rounds:
         self.history = History((), run.spec.device, run.spec.scoring_device)
         self.done: Parents = ()  # the last that are known to be good
         self._before = 0.0
+        self._asked: str | None = None  # to stop, by whom
 
     def train(self, initial: Model | None) -> TrainingResult:
         """Do all rounds; return the model."""
@@ -125,7 +126,8 @@ class Rounds:
             self.done = self.keeper.save(self.done, self.history)
         try:
             self.listeners.on_round_end(record)
-        except StopIteration:
+        except StopIteration as asked:
+            self._asked = str(asked) or "a callback asked to stop"
             return True
         return self.keeper.has_stalled(record.round)
 
@@ -142,8 +144,12 @@ class Rounds:
 
     def _result(self) -> TrainingResult:
         """Fetch the parents as a model: the best, with early stopping, else the last."""
-        best = self.keeper.best
+        best, rounds = self.keeper.best, len(self.history)
         parents = self.keeper.best_parents() or self.done
+        is_complete = rounds == self.run.options.n_rounds or self.keeper.has_stalled(rounds)
         return TrainingResult(
-            self.keeper.model(parents), self.history, best.round if best else None
+            self.keeper.model(parents),
+            self.history,
+            best.round if best else None,
+            None if is_complete else self._asked,
         )
