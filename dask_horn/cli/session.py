@@ -1,4 +1,4 @@
-"""A training run that a person watches: its progress, and how Ctrl-C stops it."""
+"""A training run that a person or a queue watches: its progress, and how signals stop it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from dask_horn.cli.command import Interrupted
 from dask_horn.diagnostics import ProgressBar
-from dask_horn.records import Callback, RoundRecord, RunStart
-from dask_horn.training import TrainingResult, train
+from dask_horn.records import RoundRecord, RunStart
+from dask_horn.training import QUEUE_SIGNALS, StopOnSignal, TrainingResult, train
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from dask_horn.network import Network
 
+_SIGNALS = (signal.SIGINT, *QUEUE_SIGNALS)
 _PREPARING = "Reading the samples and loading kernels (the first run compiles them) …"
-_STOPPING = "\nStopping after this round; press Ctrl-C again to stop at once.\n"
+_STOPPING = "\nStopping after this round; press Ctrl-C {}to stop at once.\n"
 
 
 def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult:
@@ -29,9 +31,9 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
 
     Raises
     ------
-    KeyboardInterrupt
-        On Ctrl-C, with a message that says how to resume. The first Ctrl-C lets the current round
-        finish.
+    Interrupted
+        On Ctrl-C, SIGTERM or SIGUSR1, with a message that says how to resume. The first one lets
+        the current round finish; a second Ctrl-C does not.
     """
     console = Console(stderr=True)
     status = console.status(_PREPARING)
@@ -41,61 +43,72 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     else:
         console.out(_PREPARING, highlight=False)
     try:
-        with _interrupts_to(watch):
+        with _interrupting():
             result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
-            if watch.asked_to_stop:
-                raise KeyboardInterrupt
+            if result.stopped is not None and watch.received is not None:
+                raise Interrupted(watch.received)
         return result
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(watch.farewell(arguments.get("checkpoint"))) from None
+    except KeyboardInterrupt as stop:
+        number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
+        farewell = watch.farewell(number, arguments.get("checkpoint"))
+        raise Interrupted(number, farewell) from None
     finally:
         status.stop()
 
 
-class _Watch(Callback):
+class _Watch(StopOnSignal):
     """Ends the status line when training begins, counts rounds, and stops the run if asked."""
 
     def __init__(self, status: Status) -> None:
+        super().__init__(*_SIGNALS)
         self.rounds = 0
-        self.asked_to_stop = False
-        self._training = False
         self._status = status
 
     def on_run_start(self, event: RunStart) -> None:
         self.rounds = event.first_round
-        self._training = True
         self._status.stop()
+        if _in_main_thread():
+            super().on_run_start(event)
 
     def on_round_end(self, record: RoundRecord) -> None:
         self.rounds = record.round
-        if self.asked_to_stop:
-            raise StopIteration
+        super().on_round_end(record)
 
-    def on_interrupt(self, *_: Any) -> None:
-        """Note Ctrl-C: an exception in mid-round may leave Dask's client stuck."""
-        if self.asked_to_stop or not self._training:
-            raise KeyboardInterrupt
-        self.asked_to_stop = True
-        os.write(2, _STOPPING.encode())  # nothing else may be called here safely
+    def on_signal(self, number: int, frame: Any) -> None:
+        is_first = self.received is None
+        super().on_signal(number, frame)
+        if is_first:
+            words = _STOPPING.format("again " if number == signal.SIGINT else "")
+            os.write(2, words.encode())  # nothing else may be called here safely
 
-    def farewell(self, checkpoint: str | None) -> str:
-        """Return the message for a run that the user has stopped."""
+    def farewell(self, number: signal.Signals, checkpoint: str | None) -> str:
+        """Return the message for a run that was stopped."""
+        by = "" if number == signal.SIGINT else f" by {number.name}"
         if not self.rounds:
-            return "Stopped before the first round ended"
-        done = f"Stopped after round {self.rounds}"
+            return f"Stopped{by} before the first round ended"
+        done = f"Stopped{by} after round {self.rounds}"
         if checkpoint is None:
             return f"{done}; nothing was saved, use --checkpoint to be able to resume"
         return f"{done}; run the same command to resume from the checkpoint"
 
 
+def _interrupt(number: int, frame: Any) -> None:
+    raise Interrupted(signal.Signals(number))
+
+
 @contextlib.contextmanager
-def _interrupts_to(watch: _Watch) -> Iterator[None]:
-    """Pass Ctrl-C on to `watch`, if this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupting() -> Iterator[None]:
+    """Have all signals raise `Interrupted`, if this is the main thread."""
+    if not _in_main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, watch.on_interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

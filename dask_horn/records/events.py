@@ -39,8 +39,8 @@ class RunStart:
 class Callback:
     """Listens to a run; override what you want to hear.
 
-    `on_round_end` may raise `StopIteration` to end the run after the round that is done; its message
-    is then `TrainingResult.stopped`.
+    `on_round_end` may raise `StopIteration` to end the run after the round that is done;
+    `TrainingResult.stopped` is then its message.
 
     Examples
     --------

@@ -111,8 +111,8 @@ class StopOnSignal(Callback):
 class StopFile(Callback):
     """Ends a run after the round that is being done when a file is touched; it is saved first.
 
-    For runs that no signal reaches: ``touch stop`` on any machine that shares the file's folder with
-    this process ends the run as `StopOnSignal` does. Workers need not see it. A network file
+    For runs that no signal reaches: ``touch stop`` on any machine that shares the file's folder
+    with this process ends the run as `StopOnSignal` does. Workers need not see it. A network file
     system may show the file with a delay of up to a minute.
 
     A file that is there already when this object is made was meant for an earlier run: it ends none
