@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -33,7 +32,9 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     ------
     Interrupted
         On Ctrl-C, SIGTERM or SIGUSR1, with a message that says how to resume. The first one lets
-        the current round finish; a second Ctrl-C does not.
+        the current round finish; a second Ctrl-C does not. Before training begins Ctrl-C and
+        SIGTERM end the session at once, SIGUSR1 after the first round: a job with little time gets
+        on by a round each time.
     """
     console = Console(stderr=True)
     status = console.status(_PREPARING)
@@ -43,7 +44,7 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     else:
         console.out(_PREPARING, highlight=False)
     try:
-        with _interrupting():
+        with watch if _in_main_thread() else contextlib.nullcontext():
             result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
             if result.stopped is not None and watch.received is not None:
                 raise Interrupted(watch.received)
@@ -62,24 +63,26 @@ class _Watch(StopOnSignal):
     def __init__(self, status: Status) -> None:
         super().__init__(*_SIGNALS)
         self.rounds = 0
+        self._training = False
         self._status = status
 
     def on_run_start(self, event: RunStart) -> None:
         self.rounds = event.first_round
+        self._training = True
         self._status.stop()
-        if _in_main_thread():
-            super().on_run_start(event)
 
     def on_round_end(self, record: RoundRecord) -> None:
         self.rounds = record.round
         super().on_round_end(record)
 
     def on_signal(self, number: int, frame: Any) -> None:
-        is_first = self.received is None
-        super().on_signal(number, frame)
-        if is_first:
+        is_early = not self._training and number in (signal.SIGINT, signal.SIGTERM)
+        if is_early or (self.received is not None and number == signal.SIGINT):
+            raise Interrupted(signal.Signals(number))
+        if self.received is None:
             words = _STOPPING.format("again " if number == signal.SIGINT else "")
             os.write(2, words.encode())  # nothing else may be called here safely
+        super().on_signal(number, frame)
 
     def farewell(self, number: signal.Signals, checkpoint: str | None) -> str:
         """Return the message for a run that was stopped."""
@@ -90,24 +93,6 @@ class _Watch(StopOnSignal):
         if checkpoint is None:
             return f"{done}; nothing was saved, use --checkpoint to be able to resume"
         return f"{done}; run the same command to resume from the checkpoint"
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise Interrupted(signal.Signals(number))
-
-
-@contextlib.contextmanager
-def _interrupting() -> Iterator[None]:
-    """Have all signals raise `Interrupted`, if this is the main thread."""
-    if not _in_main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _in_main_thread() -> bool:

@@ -91,6 +91,17 @@ def test_a_signal_before_training_ends_the_command(data, tmp_path, monkeypatch):
     assert "Stopped by SIGTERM before the first round ended" in stopped.stderr
 
 
+def test_a_job_with_little_time_gets_on_by_a_round(data, tmp_path, monkeypatch):
+    def warned(*arguments, **settings):
+        signal.raise_signal(signal.SIGUSR1)
+        return horn.train(*arguments, **settings)
+
+    monkeypatch.setattr("dask_horn.cli.session.train", warned)
+    arguments = ["train", data(classes), *QUICK, "--rounds", 3, "--checkpoint", tmp_path / "run"]
+    codes = [run(*arguments, "--out", tmp_path / "m.zarr").exit_code for _ in range(3)]
+    assert codes == [138, 138, 0]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_command_leaves_the_handlers_of_before(data, tmp_path, number):
     before = signal.getsignal(number)

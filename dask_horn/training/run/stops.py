@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import Any
+from typing import Any, Self
 
 from dask_horn.records import Callback, RoundRecord, RunStart
 
@@ -23,9 +23,11 @@ class StopOnSignal(Callback):
     checkpoint goes on to the same bits. Ask for the signal early enough: a round and its saving
     must fit in between.
 
-    The signals are handled from the start of the run to its end, then as they were before. Further
-    signals change nothing, as queues may send them twice, but for a second SIGINT (Ctrl-C), which
-    does what it did before the run.
+    The signals are handled from the start of the run to its end, then as they were before. In a
+    ``with`` statement they are handled in all of its block: a signal that comes before the run, as
+    while it waits for workers, ends the run after its first round, and none interrupts the saving
+    of the model. Further signals change nothing, as queues may send them twice, but for a second
+    SIGINT (Ctrl-C), which does what it did before.
 
     Parameters
     ----------
@@ -35,15 +37,15 @@ class StopOnSignal(Callback):
     Attributes
     ----------
     received : signal.Signals or None
-        The first signal that has arrived since the run started. Where it came in the last round the
-        run is complete, and `TrainingResult.stopped` is None.
+        The first signal that has arrived since the run or the ``with`` block began. Where it came
+        in the last round the run is complete, and `TrainingResult.stopped` is None.
 
     Raises
     ------
     ValueError
         If there is no such signal, or if no process may handle it.
     RuntimeError
-        When the run starts outside the main thread, where Python handles no signals.
+        When handling begins outside the main thread, where Python handles no signals.
 
     See Also
     --------
@@ -68,17 +70,21 @@ class StopOnSignal(Callback):
         self.signals = tuple(_checked(number) for number in signals or QUEUE_SIGNALS)
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
+        self._in_block = False
+
+    def __enter__(self) -> Self:
+        self._listen()
+        self._in_block = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._in_block = False
+        self._restore()
 
     def on_run_start(self, event: RunStart) -> None:
         """Handle the signals from now on."""
-        if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                "StopOnSignal works in the main thread only, since Python handles signals there; "
-                "train in the main thread, or use StopFile"
-            )
-        self.received = None
-        for number in self.signals:
-            self._before[number] = signal.signal(number, self.on_signal)
+        if not self._in_block:
+            self._listen()
 
     def on_signal(self, number: int, frame: Any) -> None:
         """Note a signal: an exception in mid-round may leave Dask's client stuck."""
@@ -95,11 +101,23 @@ class StopOnSignal(Callback):
 
     def on_run_end(self, result: Any) -> None:
         """Handle the signals as before the run."""
-        self._restore()
+        if not self._in_block:
+            self._restore()
 
     def on_run_failed(self, error: BaseException) -> None:
         """Handle the signals as before the run."""
-        self._restore()
+        if not self._in_block:
+            self._restore()
+
+    def _listen(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "StopOnSignal works in the main thread only, since Python handles signals there; "
+                "train in the main thread, or use StopFile"
+            )
+        self.received = None
+        for number in self.signals:
+            self._before[number] = signal.signal(number, self.on_signal)
 
     def _restore(self) -> None:
         while self._before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, number):
     assert resumed.stopped is None
     assert stop.received is None
     np.testing.assert_array_equal(resumed.model.parameters, _train(n_groups=2).model.parameters)
+
+
+def test_a_signal_before_the_run_ends_it_after_its_first_round():
+    with horn.StopOnSignal() as stop:
+        signal.raise_signal(signal.SIGUSR1)
+        result = _train(stop)
+        assert len(result.history) == 1 and result.stopped
+        signal.raise_signal(signal.SIGTERM)  # as while the model is saved
+        assert stop.received is signal.SIGUSR1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_signal_in_the_last_round_leaves_a_complete_run():
