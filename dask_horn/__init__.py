@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dask_horn.records import Callback as Callback
     from dask_horn.records import History as History
     from dask_horn.records import RoundRecord as RoundRecord
+    from dask_horn.training import StopFile as StopFile
+    from dask_horn.training import StopOnSignal as StopOnSignal
     from dask_horn.training import TrainingOptions as TrainingOptions
     from dask_horn.training import TrainingResult as TrainingResult
     from dask_horn.training import train as train
@@ -71,7 +73,14 @@ _HOMES = {
     ),
     "dask_horn.partition": ("Partition",),
     "dask_horn.records": ("Callback", "History", "RoundRecord"),
-    "dask_horn.training": ("TrainingOptions", "TrainingResult", "train", "training_graph"),
+    "dask_horn.training": (
+        "StopFile",
+        "StopOnSignal",
+        "TrainingOptions",
+        "TrainingResult",
+        "train",
+        "training_graph",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

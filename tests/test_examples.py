@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ EXAMPLES = {
     "many_models_on_a_gpu.py": ([], "2 members on cuda"),
 }
 NEED_A_GPU = {"many_models_on_a_gpu.py"}  # or the simulator, which they get here
-NEED_A_BATCH_SYSTEM = {"slurm_train.py"}
+NEED_A_BATCH_SYSTEM = {"hpc/interactive.py", "hpc/train.py"}  # tests/hpc runs them
 
 
 def _run(folder: Path, *command: str, simulated: bool = False) -> str:
@@ -54,7 +55,8 @@ def test_example_runs(name, tmp_path):
 
 
 def test_all_examples_are_known():
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} == {
+    examples = ROOT / "examples"
+    assert {path.relative_to(examples).as_posix() for path in examples.rglob("*.py")} == {
         *EXAMPLES,
         *NEED_A_BATCH_SYSTEM,
     }
@@ -75,7 +77,15 @@ def test_python_of_the_readme_runs(tmp_path):
     assert _run(tmp_path, "-c", "\n".join(blocks)) == ""
 
 
-def test_links_of_the_readme_lead_somewhere():
-    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+@pytest.mark.parametrize("page", ["README.md", "docs/hpc.md"])
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     assert links
-    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+    here = (ROOT / page).parent
+    assert [link for link in links if "://" not in link and not (here / link).exists()] == []
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("name", ["slurm", "slurm_gpu", "slurm_array", "pbs", "lsf"])
+def test_batch_scripts_are_bash(name):
+    subprocess.run(["bash", "-n", ROOT / "examples" / "hpc" / f"{name}.sh"], check=True)

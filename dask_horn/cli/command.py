@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ import click
 from dask_horn.errors import HornError
 
 _MISTAKES = (ValueError, TypeError, FileNotFoundError, FileExistsError)
-_MISTAKE, _FAILURE, _INTERRUPTED = 2, 1, 130
+_MISTAKE, _FAILURE = 2, 1
 
 
 class SectionOption(click.Option):
@@ -94,6 +95,14 @@ class OptionError(ValueError):
     """A wrong option; the message already names it."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or another signal that ends a command: the exit code is 128 and its number."""
+
+    def __init__(self, number: signal.Signals, words: str = "") -> None:
+        super().__init__(words)
+        self.signal = number
+
+
 class Group(_WithExamples, click.Group):
     """The main command, which only holds others."""
 
@@ -129,8 +138,9 @@ class Command(_WithExamples):
                 warnings.showwarning = _show_warning
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
+            number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
             click.echo(str(stop) or "Stopped.", err=True)
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(128 + number)
         except HornError as error:  # first, since some of these are ValueErrors too
             self._tell(error, ctx, _FAILURE)
         except _MISTAKES as error:

@@ -1,4 +1,4 @@
-"""A training run that a person watches: its progress, and how Ctrl-C stops it."""
+"""A training run that a person or a queue watches: its progress, and how signals stop it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from dask_horn.cli.command import Interrupted
 from dask_horn.diagnostics import ProgressBar
-from dask_horn.records import Callback, RoundRecord, RunStart
-from dask_horn.training import TrainingResult, train
+from dask_horn.records import RoundRecord, RunStart
+from dask_horn.training import QUEUE_SIGNALS, StopOnSignal, TrainingResult, train
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from dask_horn.network import Network
 
+_SIGNALS = (signal.SIGINT, *QUEUE_SIGNALS)
 _PREPARING = "Reading the samples and loading kernels (the first run compiles them) …"
-_STOPPING = "\nStopping after this round; press Ctrl-C again to stop at once.\n"
+_STOPPING = "\nStopping after this round; press Ctrl-C {}to stop at once.\n"
 
 
 def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult:
@@ -29,9 +30,11 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
 
     Raises
     ------
-    KeyboardInterrupt
-        On Ctrl-C, with a message that says how to resume. The first Ctrl-C lets the current round
-        finish.
+    Interrupted
+        On Ctrl-C, SIGTERM or SIGUSR1, with a message that says how to resume. The first one lets
+        the current round finish; a second Ctrl-C does not. Before training begins Ctrl-C and
+        SIGTERM end the session at once, SIGUSR1 after the first round: a job with little time gets
+        on by a round each time.
     """
     console = Console(stderr=True)
     status = console.status(_PREPARING)
@@ -41,23 +44,25 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     else:
         console.out(_PREPARING, highlight=False)
     try:
-        with _interrupts_to(watch):
+        with watch if _in_main_thread() else contextlib.nullcontext():
             result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
-            if watch.asked_to_stop:
-                raise KeyboardInterrupt
+            if result.stopped is not None and watch.received is not None:
+                raise Interrupted(watch.received)
         return result
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(watch.farewell(arguments.get("checkpoint"))) from None
+    except KeyboardInterrupt as stop:
+        number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
+        farewell = watch.farewell(number, arguments.get("checkpoint"))
+        raise Interrupted(number, farewell) from None
     finally:
         status.stop()
 
 
-class _Watch(Callback):
+class _Watch(StopOnSignal):
     """Ends the status line when training begins, counts rounds, and stops the run if asked."""
 
     def __init__(self, status: Status) -> None:
+        super().__init__(*_SIGNALS)
         self.rounds = 0
-        self.asked_to_stop = False
         self._training = False
         self._status = status
 
@@ -68,34 +73,27 @@ class _Watch(Callback):
 
     def on_round_end(self, record: RoundRecord) -> None:
         self.rounds = record.round
-        if self.asked_to_stop:
-            raise StopIteration
+        super().on_round_end(record)
 
-    def on_interrupt(self, *_: Any) -> None:
-        """Note Ctrl-C: an exception in mid-round may leave Dask's client stuck."""
-        if self.asked_to_stop or not self._training:
-            raise KeyboardInterrupt
-        self.asked_to_stop = True
-        os.write(2, _STOPPING.encode())  # nothing else may be called here safely
+    def on_signal(self, number: int, frame: Any) -> None:
+        is_early = not self._training and number in (signal.SIGINT, signal.SIGTERM)
+        if is_early or (self.received is not None and number == signal.SIGINT):
+            raise Interrupted(signal.Signals(number))
+        if self.received is None:
+            words = _STOPPING.format("again " if number == signal.SIGINT else "")
+            os.write(2, words.encode())  # nothing else may be called here safely
+        super().on_signal(number, frame)
 
-    def farewell(self, checkpoint: str | None) -> str:
-        """Return the message for a run that the user has stopped."""
+    def farewell(self, number: signal.Signals, checkpoint: str | None) -> str:
+        """Return the message for a run that was stopped."""
+        by = "" if number == signal.SIGINT else f" by {number.name}"
         if not self.rounds:
-            return "Stopped before the first round ended"
-        done = f"Stopped after round {self.rounds}"
+            return f"Stopped{by} before the first round ended"
+        done = f"Stopped{by} after round {self.rounds}"
         if checkpoint is None:
             return f"{done}; nothing was saved, use --checkpoint to be able to resume"
         return f"{done}; run the same command to resume from the checkpoint"
 
 
-@contextlib.contextmanager
-def _interrupts_to(watch: _Watch) -> Iterator[None]:
-    """Pass Ctrl-C on to `watch`, if this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, watch.on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

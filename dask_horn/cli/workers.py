@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dask_horn.cli.command import option
+from dask_horn.cli.scheduler_file import address_of
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -26,7 +27,8 @@ _cluster = partial(option, section="Cluster")
 scheduler_option: Callable[..., Any] = _cluster(
     "--scheduler",
     metavar="ADDRESS",
-    help="Address of a running Dask cluster to use, such as tcp://10.0.0.1:8786.",
+    help="Running Dask cluster to use: its address, such as tcp://10.0.0.1:8786, or the path of "
+    "its scheduler file, such as cluster.json, which is waited for.",
 )
 
 workers_option: Callable[..., Any] = _cluster(
@@ -53,7 +55,7 @@ def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Itera
     Parameters
     ----------
     scheduler : str or None
-        Address of a running cluster.
+        Address of a running cluster, or the path of its scheduler file.
     n_workers : int or None
         Processes to start if no address is given; 0 for none. By default one per core, but no
         more than `at_once`.
@@ -81,14 +83,16 @@ def working(scheduler: str | None, n_workers: int | None, at_once: int) -> Itera
 
 
 @contextlib.contextmanager
-def joined(address: str) -> Iterator[Client]:
+def joined(scheduler: str) -> Iterator[Client]:
     """Connect to a running cluster, and leave it running."""
     from distributed import Client
 
+    address = address_of(scheduler)
     try:
         client = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
-        raise ValueError(f"no Dask scheduler answers at --scheduler {address}: {error}") from error
+        where = scheduler if scheduler == address else f"{scheduler} (which says {address})"
+        raise ValueError(f"no Dask scheduler answers at --scheduler {where}: {error}") from error
     with client:
         yield client
 
@@ -98,7 +102,7 @@ def _started(n_workers: int) -> Iterator[Client]:
     """Start processes that end with the command, silently."""
     from distributed import Client, LocalCluster
 
-    with warnings.catch_warnings(), _ignoring_interrupts():
+    with warnings.catch_warnings(), _ignoring_signals():
         # The dashboard's usual port may be taken: it gets another, and its address is printed.
         warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
         cluster: LocalCluster = LocalCluster(
@@ -114,16 +118,21 @@ async def _import_library() -> None:  # Dask waits for no others
 
 
 @contextlib.contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C, in this process for now, and for good in processes that it starts now.
+def _ignoring_signals() -> Iterator[None]:
+    """Ignore what asks for an end, in this process for now, and for good in those it starts now.
 
-    A terminal sends it to all processes; the workers are still needed to save the checkpoint.
+    A terminal sends Ctrl-C to all processes, and a queue its signals; the workers are still needed
+    to save the checkpoint.
     """
+    from dask_horn.training import QUEUE_SIGNALS
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = (signal.SIGINT, *QUEUE_SIGNALS)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -40,7 +40,8 @@ class RunStart:
 class Callback:
     """Listens to a run; override what you want to hear.
 
-    `on_round_end` may raise `StopIteration` to end the run after the round that is done.
+    `on_round_end` may raise `StopIteration` to end the run after the round that is done;
+    `TrainingResult.stopped` is then its message.
 
     Examples
     --------

@@ -6,10 +6,14 @@ from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.prepare import Given, Settled
 from dask_horn.training.run.loop import run, train, training_graph
 from dask_horn.training.run.result import TrainingResult
+from dask_horn.training.run.stops import QUEUE_SIGNALS, StopFile, StopOnSignal
 
 __all__ = [
+    "QUEUE_SIGNALS",
     "Given",
     "Settled",
+    "StopFile",
+    "StopOnSignal",
     "TrainingOptions",
     "TrainingResult",
     "run",

@@ -11,6 +11,7 @@ import pytest
 import zarr
 from distributed import LocalCluster
 
+from dask_horn.cli.scheduler_file import address_of
 from tests.cli.commands import QUICK, ROOT, classes, done, run
 
 
@@ -20,6 +21,50 @@ def test_a_silent_scheduler_is_told(data, tmp_path, monkeypatch):
     result = run("train", data(classes), *arguments)
     assert result.exit_code == 2
     assert "no Dask scheduler answers at --scheduler tcp://127.0.0.1:1" in result.stderr
+
+
+def _train_at(scheduler, data, tmp_path):
+    return run("train", data(classes), "--out", tmp_path / "m.zarr", "--scheduler", scheduler)
+
+
+def test_a_scheduler_file_that_nobody_writes_is_told(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("dask_horn.cli.scheduler_file._WORD_AFTER", 0.1)
+    monkeypatch.setattr("dask_horn.cli.scheduler_file._PATIENCE", 0.5)
+    file = tmp_path / "cluster.json"
+    result = _train_at(file, data, tmp_path)
+    assert result.exit_code == 2
+    assert f"Waiting for a scheduler to write {file} …\n" in result.stderr
+    assert f"--scheduler {file}: no scheduler has written its address there" in result.stderr
+
+
+def test_another_file_is_no_scheduler_file(data, tmp_path):
+    file = tmp_path / "cluster.json"
+    file.write_text("[1, 2]")
+    result = _train_at(file, data, tmp_path)
+    assert result.exit_code == 2
+    assert f"--scheduler {file} must be an address or a file that" in result.stderr
+
+
+def test_a_scheduler_file_of_a_scheduler_that_is_gone_is_told(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("dask_horn.cli.workers._PATIENCE", "100ms")
+    file = tmp_path / "cluster.json"
+    file.write_text('{"address": "tcp://127.0.0.1:1"}')
+    result = _train_at(file, data, tmp_path)
+    assert result.exit_code == 2
+    assert f"--scheduler {file} (which says tcp://127.0.0.1:1)" in result.stderr
+
+
+def test_a_scheduler_file_may_be_read_while_it_is_written(tmp_path, monkeypatch):
+    file = tmp_path / "cluster.json"
+    content = '{"address": "tcp://10.0.0.1:8786", "id": "Scheduler-1"}'
+    steps = ["", content[:9], content]
+
+    def pause(_):
+        file.write_text(steps.pop(0))
+
+    monkeypatch.setattr("dask_horn.cli.scheduler_file.time.sleep", pause)
+    assert address_of(str(file)) == "tcp://10.0.0.1:8786"
+    assert steps == []
 
 
 @pytest.mark.cluster

@@ -58,6 +58,7 @@ class Rounds:
         self._told = 0  # rounds that listeners have heard of
         self._ends: int | None = None  # the round after which one of them asked to stop
         self._before = 0.0
+        self._asked: str | None = None  # to stop, by whom
 
     def train(self) -> TrainingResult:
         """Do all rounds; return the model."""
@@ -167,8 +168,8 @@ class Rounds:
         self.run.executor.tell(RoundMerged(run=self.run.spec.run, record=record))
         try:
             self.listeners.on_round_end(record)
-        except StopIteration:
-            self._ends = record.round
+        except StopIteration as asked:
+            self._asked, self._ends = str(asked) or "a callback asked to stop", record.round
         return record.round == self._ends
 
     def _stop(self) -> None:
@@ -184,8 +185,12 @@ class Rounds:
 
     def _result(self) -> TrainingResult:
         """Fetch the parents as a model: the best, with early stopping, else the last."""
-        best = self.keeper.best
+        best, rounds = self.keeper.best, len(self.history)
         parents = self.keeper.best_parents() or self.done
+        is_complete = rounds == self.run.options.n_rounds or self.keeper.has_stalled(rounds)
         return TrainingResult(
-            self.keeper.model(parents), self.history, best.round if best else None
+            self.keeper.model(parents),
+            self.history,
+            best.round if best else None,
+            None if is_complete else self._asked,
         )
