@@ -81,6 +81,7 @@ class Keeper:
         self.checkpoint = checkpoint
         self.initial = initial
         self.best: Best | None = None
+        self._best_before: Best | None = None
         self.cut: Saved | Held | None = None  # the last: what the run can go back to
         self._spilled: dict[str, str] = {}  # what lies in the scratch folder, by its name
         self._numbers = itertools.count()  # of the times that parents are put together
@@ -115,6 +116,8 @@ class Keeper:
     def go_back(self, run: RunContext) -> Parents:
         """Return the parents of the last cut, for another attempt of the run."""
         self.run = run
+        if self.best is not None and self.best.saved is None:  # lost while it was being saved
+            self.best = self._best_before
         return self.start() if self.cut is None else self.load(self.cut)
 
     def load(self, saved: Saved | Held) -> Parents:
@@ -203,7 +206,7 @@ class Keeper:
             return False
         if not score > (self.best.score if self.best else -math.inf):  # no NaN is ever the best
             return False
-        self.best = Best(record.round, score, saved=saved)
+        self._best_before, self.best = self.best, Best(record.round, score, saved=saved)
         return True
 
     def keep_best(self, parents: Parents) -> None:

@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 import dask_horn as horn
 from dask_horn.cluster.telling import TOPIC
 from dask_horn.records import Event, SubmodelProgress, TaskLost
+from dask_horn.training.run.keeper import Keeper
 
 pytestmark = pytest.mark.cluster
 
@@ -157,3 +158,27 @@ def _tell_always():
 def _events(client, kind):
     events = [Event.from_dict(message) for _, message in client.get_events(TOPIC)]
     return [event for event in events if event.kind == kind]
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_a_best_round_that_is_lost_while_it_is_saved(
+    samples, client, monkeypatch, tmp_path, checkpoint
+):
+    X, y = load_digits(return_X_y=True)
+    settings = {**SETTINGS, "n_rounds": 6, "early_stopping": True, "validation_data": (X, y)}
+    if checkpoint:
+        settings["checkpoint"] = tmp_path / "run"
+    with dask.config.set(scheduler="sync"):
+        expected = horn.train(NETWORK, samples, **{**settings, "checkpoint": None})
+    keep, lost = Keeper.keep_best, []
+
+    def lose(keeper, parents):
+        if keeper.best.round == 5 and not lost:
+            lost.append(keeper.best)
+            raise horn.WorkerLostError("the worker that was to save it")
+        keep(keeper, parents)
+
+    monkeypatch.setattr(Keeper, "keep_best", lose)
+    result = horn.train(NETWORK, samples, **settings)
+    assert lost and result.best_round == expected.best_round
+    assert np.array_equal(result.model.parameters, expected.model.parameters)
