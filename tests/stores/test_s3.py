@@ -65,7 +65,7 @@ def test_a_run_on_workers_in_s3_resumes_to_the_same_bits(network, stored, s3, he
     assert np.array_equal(horn.load(f"{s3}/model.zarr").parameters, here)
     # Those before the last two are removed, though the workers wrote them.
     rounds = s3fs.S3FileSystem(use_listings_cache=False).ls("bucket/run/rounds")
-    assert [place.rpartition("/")[2] for place in rounds] == ["00003", "00004"]
+    assert [place.rpartition("/")[2][:5] for place in rounds] == ["00003", "00004"]
 
 
 def test_a_bucket_that_does_not_exist_is_not_made(network, stored, s3, folder, samples):
