@@ -54,7 +54,7 @@ SlurmdLogFile={folder}/slurmd.log
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmdParameters=config_overrides
-KillWait=20
+KillWait=12
 InactiveLimit=0
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SchedulerParameters=batch_sched_delay=0,sched_interval=1
@@ -174,9 +174,9 @@ class Slurm:
             command, env=self.environment(), check=True, capture_output=True, text=True, timeout=60
         ).stdout
 
-    def jobs(self) -> list[str]:
-        """Ids of the jobs that wait or run."""
-        return self.call("squeue", "--noheader", "--format=%A").split()
+    def jobs(self, name: str) -> list[str]:
+        """Ids of the jobs of a name that wait or run."""
+        return self.call("squeue", "--noheader", "--format=%A", f"--name={name}").split()
 
     def submit(self, script: str, *arguments: object, options: str = "") -> Job:
         """Submit a script of examples/hpc."""
