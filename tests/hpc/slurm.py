@@ -165,7 +165,6 @@ class Slurm:
             "PYTHONPATH": str(ROOT),
             "INTERFACE": "lo",
             "NO_WORKERS_TIMEOUT": "3s",
-            "DASK_TEMPORARY_DIRECTORY": str(self.folder),  # scratch for parents between rounds
         }
 
     def call(self, *command: str) -> str:
