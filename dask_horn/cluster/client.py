@@ -6,7 +6,6 @@ import contextlib
 import logging
 import tempfile
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,9 @@ from dask_horn.records import Event, ReadRetried
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+# Parameters travel in a graph only where nothing else would do.
+_NO_GRAPH_IS_LARGE = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
 
 logger = logging.getLogger("dask_horn")
 
@@ -96,9 +98,7 @@ class ClusterExecutor:
         Else what is submitted within a minute is one lot to Dask, and a round's report may wait
         for the next round's training.
         """
-        with self._reach.naming_losses("a task"), warnings.catch_warnings():
-            # Parameters travel in a graph only where nothing else would do.
-            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        with self._reach.naming_losses("a task"), dask.config.set(_NO_GRAPH_IS_LARGE):
             futures = self.client.compute(list(tasks), optimize_graph=False, fifo_timeout="0s")
         self._pending = [future for future in self._pending if not future.done()]
         self._pending.extend(futures)
