@@ -62,7 +62,7 @@ def test_all_examples_are_known():
     }
 
 
-@pytest.mark.parametrize("name", [*EXAMPLES, *NEED_A_BATCH_SYSTEM])
+@pytest.mark.parametrize("name", [*EXAMPLES, *sorted(NEED_A_BATCH_SYSTEM)])
 def test_examples_may_be_imported_by_workers(name):
     source = (ROOT / "examples" / name).read_text()
     compile(source, name, "exec")
