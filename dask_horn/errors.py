@@ -49,8 +49,16 @@ class ScratchError(StoreError):
     """The workers have no shared folder for data and states, or it cannot be written."""
 
 
+class UnsharedError(ScratchError):
+    """A worker does not see what is in the scratch folder: it may have come later."""
+
+
 class SchedulerLostError(HornError):
     """The cluster's scheduler is gone, or has given the run's tasks up."""
+
+
+class StoppedError(HornError):
+    """A callback has asked to stop while the run waited, and nothing was saved yet."""
 
 
 class WaitTimeoutError(HornError, TimeoutError):

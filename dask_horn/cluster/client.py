@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait as wait_for_calls
 from typing import TYPE_CHECKING, Any
 
 import dask
 from dask.delayed import Delayed
 
-from dask_horn.cluster.devices import HOST, none_is_left, state_of, usable
+from dask_horn.cluster.calls import ClusterCalls
+from dask_horn.cluster.devices import HOST, reasons, state_of, usable
 from dask_horn.cluster.folders import exists, marker, new_folder, remove_folder
-from dask_horn.cluster.keys import in_words
 from dask_horn.cluster.local import forget_run
 from dask_horn.cluster.losses import Losses
+from dask_horn.cluster.notices import Notices
 from dask_horn.cluster.placement import Placement, Seat, spread
-from dask_horn.cluster.reach import Reach
-from dask_horn.cluster.telling import NOTICES, TOPIC, stamped
-from dask_horn.cluster.watch import Watch, done_within
+from dask_horn.cluster.watch import Watch, begun, done_within
 from dask_horn.data import computed_by
-from dask_horn.errors import ScratchError, StoreError
+from dask_horn.errors import ScratchError, StoreError, WorkerLostError
 from dask_horn.kernels.device import DeviceState, Kernels
-from dask_horn.records import Event, ReadRetried
+from dask_horn.records import Event
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 # Parameters travel in a graph only where nothing else would do.
 _NO_GRAPH_IS_LARGE = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
 
-logger = logging.getLogger("dask_horn")
+_PARTING = 5.0  # seconds for the workers to forget a run
+_PLACEMENTS = 8  # that tasks may still be restricted by
 
 
 class ClusterExecutor:
@@ -44,10 +44,10 @@ class ClusterExecutor:
     client : Client
     run : str, optional
         The run's id; empty for what is no run.
-    hear : callable, optional
+    notify : callable, optional
         Is told of each event: waits, and what is lost.
     timeout : float, optional
-        Seconds without any sign of progress, after which a wait ends in vain.
+        Seconds without progress after which a wait gives up.
     """
 
     cuts_lineage = True
@@ -57,40 +57,44 @@ class ClusterExecutor:
         self,
         client: Client,
         run: str = "",
-        hear: Callable[[Event], None] = lambda event: None,
+        notify: Callable[[Event], None] = lambda event: None,
         timeout: float | None = None,
     ) -> None:
         self.client = client
-        self.watch = Watch(client, run, hear, timeout)
-        self._losses = Losses(client, run, hear)
-        self._reach = Reach(client, self.watch, self._losses)
+        self.watch = watch = Watch(client, run, notify, timeout)
+        self._calls = ClusterCalls(client, watch, Losses(watch), Notices(watch))
         self._pending: list[Future] = []
-        self._notices: deque[Any] = deque()  # that Dask's thread leaves for this one
         self._states: dict[str, dict[str, DeviceState]] = {}  # by device, then by worker
-        self._retried = False
-        self._restricted: tuple[str, tuple[str, ...]] | None = None  # device, and who has it
+        # Of the last placements: the workers that have the device.
+        self._restricted: deque[frozenset[str]] = deque(maxlen=_PLACEMENTS)
 
     def scheduling(self) -> contextlib.AbstractContextManager[None]:
         """Compute collections on the cluster."""
-        return computed_by(self._reach.compute)
+        return computed_by(self._calls.compute)
 
     def prepare(self) -> None:
-        """Have workers tell what happens on them, those that join later too."""
-        from dask_horn.cluster.setup import WorkerTells
+        """Have workers report what happens on them, those that join later too."""
+        from dask_horn.cluster.setup import WorkerReports
 
-        self._reach.register(WorkerTells(), "the workers' answer")
-        self.client.subscribe_topic(NOTICES, self._notices.append)
+        self._calls.register(WorkerReports(), "the workers' answer")
+        self._calls.notices.subscribe()
 
     def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""
         from dask_horn.cluster.setup import WorkerSetup
 
-        self._reach.register(WorkerSetup(kernels), "the workers' kernels")
+        self._calls.register(WorkerSetup(kernels), "the workers' kernels")
 
     def recover(self) -> None:
         """Let go of all tasks; wait until the scheduler is there, and set it up if it is new."""
         self.cancel()
-        self._reach.recover()
+        self._restricted.clear()
+        self._calls.recover()
+
+    def hurry(self, seconds: float) -> None:
+        """From now on, for the run is to stop, give up a wait after so long without progress."""
+        self.watch.timeout = min(seconds, self.watch.timeout or seconds)
+        self.watch.may_stop = False
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
         """Submit the tasks together, to be done before any that is submitted later.
@@ -98,7 +102,7 @@ class ClusterExecutor:
         Else what is submitted within a minute is one lot to Dask, and a round's report may wait
         for the next round's training.
         """
-        with self._reach.naming_losses("a task"), dask.config.set(_NO_GRAPH_IS_LARGE):
+        with self._calls.naming_losses("a task"), dask.config.set(_NO_GRAPH_IS_LARGE):
             futures = self.client.compute(list(tasks), optimize_graph=False, fifo_timeout="0s")
         self._pending = [future for future in self._pending if not future.done()]
         self._pending.extend(futures)
@@ -107,52 +111,30 @@ class ClusterExecutor:
     def wait(
         self, handles: Sequence[Any], count: int, timeout: float | None = None
     ) -> tuple[list[Any], list[Any]]:
-        """Wait until so many futures are done, in vain or not: what failed is told by `result`."""
+        """Wait until so many futures are done, failed or not: `result` tells what has failed."""
         deadline = None if timeout is None else time.monotonic() + timeout
         enough = min(count, len(handles))
 
         def over(seconds: float) -> bool:
             left = seconds if deadline is None else min(seconds, deadline - time.monotonic())
-            _some_done(handles, enough, max(0.0, left))
-            late = deadline is not None and time.monotonic() >= deadline
-            n_done = sum(1 for handle in handles if handle.done())
-            return late or n_done >= enough
+            if done_within(self.client, handles, enough, max(0.0, left)):
+                return True
+            self._check_devices()
+            return deadline is not None and time.monotonic() >= deadline
 
-        self.watch.until(over, "trainings", self._check_devices, for_a_task=True)
+        with self._calls.naming_losses("trainings"):
+            self.watch.until(over, "trainings", for_a_task=True)
         done = [handle for handle in handles if handle.done()]
         return done, [handle for handle in handles if handle not in done]
 
     def result(self, handle: Any) -> Any:
         """Wait for a future, with a word where that takes long."""
-        what = in_words(handle.key, self.watch.run)
-        with self._reach.naming_losses(what):
-            self.watch.until(
-                lambda seconds: done_within(handle, seconds),
-                what,
-                self._check_devices,
-                for_a_task=True,
-            )
-            result = handle.result()
-        self._pass_on_notices()
-        return result
+        return self._calls.result(handle, self._check_devices)
 
-    def _pass_on_notices(self) -> None:
-        """Tell what workers have noticed: once, whatever number of them has."""
-        while self._notices:
-            event = Event.from_dict(self._notices.popleft()[1])
-            if isinstance(event, ReadRetried) and not self._retried:
-                self._retried = True
-                logger.warning("%s (on %s)", event.message, event.worker)
-            self.watch.hear(event)
-
-    def usual(self, seconds: float) -> None:
-        """Note how long trainings take: what takes much longer is told."""
-        self.watch.sight.usual = seconds
-
-    def tell(self, event: Event) -> None:
-        """Tell an event to whoever follows the scheduler's topic."""
-        with contextlib.suppress(OSError):  # a lost scheduler is told by what waits for it
-            self.client.log_event(TOPIC, stamped(event))
+    def round_merged(self, event: Event, longest: float) -> None:
+        """Tell that a round is merged, and how long its longest training took, in seconds."""
+        self.watch.diagnosis.longest["train"] = longest
+        self.watch.post(event)
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Let go of the futures that are not done: the scheduler forgets what nobody wants.
@@ -168,12 +150,12 @@ class ClusterExecutor:
 
     def device_states(self, device: str) -> dict[str, DeviceState]:
         """Ask the workers that have not been asked yet."""
-        self.watch.for_a_worker()
+        self._calls.for_a_worker()
         known = self._states.setdefault(device, {})
         workers = sorted(self.watch.workers())
         new = [worker for worker in workers if worker not in known]
         if new:
-            said = self._reach.on_workers(state_of, device, workers=new)
+            said = self._calls.on_workers(state_of, device, workers=new)
             for worker, state in said.items():
                 failed = isinstance(state, BaseException)
                 known[worker] = DeviceState(device, "", missing=repr(state)) if failed else state
@@ -181,28 +163,41 @@ class ClusterExecutor:
 
     def placement(self, n_groups: int, device: str) -> Placement:
         """Spread the groups over the workers there are now that have the device, in fixed order."""
-        workers = self.watch.workers()
-        self._losses.look(workers)
         if device == HOST:
-            return spread([Seat(worker) for worker in sorted(workers)] or [Seat()], n_groups)
-        states = self.device_states(device)
-        found = usable(states)
-        if not found:
-            raise none_is_left(device, states)
+            workers = sorted(self.watch.workers())
+            return spread([Seat(worker) for worker in workers] or [Seat()], n_groups)
+        found = self._having(device)
         among = tuple(found)
-        self._restricted = device, among
+        self._restricted.append(frozenset(among))
         seats = [Seat(worker, device, state.memory, among) for worker, state in found.items()]
         return spread(seats, n_groups)
+
+    def _having(self, device: str) -> dict[str, DeviceState]:
+        """Return the workers that can use a device, of which there is at least one: wait for it."""
+        states = self.device_states(device)
+
+        def there(seconds: float) -> bool:
+            if not usable(states):
+                time.sleep(min(seconds, 0.5))
+                states.update(self.device_states(device))
+            return bool(usable(states))
+
+        def why() -> str:
+            said = reasons(states)
+            return f"no worker is left that can use it{f' ({said})' if said else ''}; start one"
+
+        self.watch.until(there, f"a worker with device={device!r}", because=why)
+        return usable(self.device_states(device)) or self._having(device)
 
     def _check_devices(self) -> None:
         """Raise an error if there is none left of the workers that tasks were restricted to.
 
         Others that have the device may have come, but Dask would leave these tasks waiting.
         """
-        if self._restricted is not None:
-            device, among = self._restricted
-            if not set(among) & set(self.watch.workers()):
-                raise none_is_left(device, {})
+        if self._restricted:
+            workers = self.watch.workers()
+            if not all(among & set(workers) for among in self._restricted):
+                raise WorkerLostError("all workers are gone that had the device for some tasks")
 
     def scratch(self, location: str | None) -> str:
         """Make a new folder under `location`, Dask's temporary directory, or the system's."""
@@ -230,9 +225,8 @@ class ClusterExecutor:
 
     def _blind(self, location: str, argument: str) -> str:
         """Return a worker that does not see what this process writes to a folder; else nothing."""
-        self.watch.for_a_worker()
         with marker(location, argument) as file:
-            seen = self._reach.on_workers(exists, file, argument)
+            seen = self._calls.on_some_workers(exists, file, argument)
         for answer in seen.values():
             if isinstance(answer, StoreError):  # any other error is that of a worker that has died
                 raise answer
@@ -249,20 +243,6 @@ class ClusterExecutor:
             )
 
     def forget(self, run: str) -> None:
-        """Drop it on all workers that there are."""
-        with contextlib.suppress(Exception):  # the cluster may be what has ended the run
-            self.client.run(forget_run, run, on_error="ignore")
-
-
-def _some_done(handles: Sequence[Any], enough: int, seconds: float) -> None:
-    """Wait until so many futures are done, but no longer than that."""
-    from distributed import wait
-
-    deadline = time.monotonic() + seconds
-    while sum(handle.done() for handle in handles) < enough:
-        pending = [handle for handle in handles if not handle.done()]
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return
-        with contextlib.suppress(TimeoutError):
-            wait(pending, timeout=left, return_when="FIRST_COMPLETED")
+        """Drop it on all workers that there are and that answer soon."""
+        forgetting = begun(lambda: self.client.run(forget_run, run, on_error="ignore"))
+        wait_for_calls([forgetting], _PARTING)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def current_executor(
     run: str = "",
-    hear: Callable[[Event], None] = lambda event: None,
+    notify: Callable[[Event], None] = lambda event: None,
     timeout: float | None = None,
 ) -> Executor:
     """Return the current Dask client's cluster, or Dask's scheduler in this process without one.
@@ -30,7 +30,7 @@ def current_executor(
 
     Parameters
     ----------
-    run, hear, timeout
+    run, notify, timeout
         As `ClusterExecutor` takes them; nothing in this process is waited for.
 
     Raises
@@ -47,7 +47,7 @@ def current_executor(
     if distributed is not None:  # where it was never imported there is no client
         with contextlib.suppress(ValueError):
             client = distributed.default_client()
-            return ClusterExecutor(_checked(client), run, hear, timeout)
+            return ClusterExecutor(_checked(client), run, notify, timeout)
     return LocalExecutor("threads")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dask_horn.errors import WorkerLostError
 from dask_horn.kernels.device import DeviceState, device
 
 HOST = "cpu"  #: the device that every worker has: the processor that it runs on
@@ -30,12 +29,3 @@ def reasons(states: Mapping[str, DeviceState]) -> str:
     told = list(dict.fromkeys(state.missing.rstrip(".") for state in states.values()))
     told = [reason for reason in told if reason]
     return "; ".join(told[:_REASONS]) + ("; …" if len(told) > _REASONS else "")
-
-
-def none_is_left(name: str, states: Mapping[str, DeviceState]) -> WorkerLostError:
-    """Return the error for a run that has lost all workers with its device."""
-    said = reasons(states)
-    return WorkerLostError(
-        f"no worker is left that can use device={name!r}{f' ({said})' if said else ''}; start one, "
-        "then start the run again, which goes on from its checkpoint if it has one"
-    )

@@ -51,11 +51,14 @@ class Executor(Protocol):
     def result(self, handle: Any) -> Any:
         """Wait for a task's result and fetch it."""
 
-    def usual(self, seconds: float) -> None:
-        """Note how long trainings take: what takes much longer may be told."""
+    def round_merged(self, event: Event, longest: float) -> None:
+        """Tell whoever watches that a round is merged.
 
-    def tell(self, event: Event) -> None:
-        """Tell an event to whoever watches from elsewhere."""
+        Its longest training took so many seconds: what takes much longer may be told.
+        """
+
+    def hurry(self, seconds: float) -> None:
+        """From now on give up a wait after so long without progress."""
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Forget what is submitted and not done, but for the handles in `keep`."""
@@ -66,10 +69,7 @@ class Executor(Protocol):
     def placement(self, n_groups: int, device: str) -> Placement:
         """Say where the sub-models of the coming round train, and on what device there.
 
-        Raises
-        ------
-        WorkerLostError
-            If no worker can use the device any more.
+        Wait for a worker that can use the device, if there is none.
         """
 
     def scratch(self, location: str | None) -> str | None:

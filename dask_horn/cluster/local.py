@@ -16,7 +16,7 @@ from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.data import computed_by, forget
 from dask_horn.kernels.device import DeviceState, Kernels
 from dask_horn.kernels.device import forget as forget_on_devices
-from dask_horn.records import Event
+from dask_horn.records import Event, forget_beats
 
 _MODEST = 2**30  # bytes of memory that any machine has
 
@@ -68,11 +68,11 @@ class LocalExecutor:
         """Return what was computed."""
         return handle.compute(scheduler="sync", optimize_graph=False)
 
-    def usual(self, seconds: float) -> None:
-        """Nothing: nothing is waited for."""
-
-    def tell(self, event: Event) -> None:
+    def round_merged(self, event: Event, longest: float) -> None:
         """Nothing: nobody watches from elsewhere."""
+
+    def hurry(self, seconds: float) -> None:
+        """Nothing: nothing is waited for."""
 
     def cancel(self, keep: Sequence[Any] = ()) -> None:
         """Do nothing: nothing waits."""
@@ -122,6 +122,7 @@ def forget_run(run: str) -> None:
     """Drop what was decoded for a run in this process, and what its devices keep for it."""
     forget(run)
     forget_on_devices(run)
+    forget_beats(run)
 
 
 def _as_tuple(key: Any) -> tuple[Any, ...]:

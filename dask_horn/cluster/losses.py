@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from dask_horn.cluster.keys import belongs, stage_of
-from dask_horn.cluster.telling import TOPIC, stamped
-from dask_horn.records import Event, TaskLost
+from dask_horn.errors import SchedulerLostError
+from dask_horn.records import TaskLost
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from dask_horn.cluster.watch import Watch
 
 _NAMED = 5  # lost workers that a message names
+_ANSWER = 5.0  # seconds for the scheduler's events
 
 logger = logging.getLogger("dask_horn")
 
@@ -23,30 +25,30 @@ class Losses:
 
     Parameters
     ----------
-    client : Client
-    run : str
-        The run's id.
-    hear : callable
-        Is told of each lost task.
+    watch : Watch
+        Of the run; from now on it tells this which workers there are.
     """
 
-    def __init__(self, client: Client, run: str, hear: Callable[[Event], None]) -> None:
-        self._client, self._run, self._hear = client, run, hear
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
         self._known: set[str] = set()
         self._read = 0.0  # the scheduler's events until then
         self._lost: list[str] = []
+        watch.look_after = self.look
 
     def look(self, workers: Collection[str]) -> None:
         """Look at the workers there are now: if one has gone, ask what has gone with it."""
         gone = self._known - set(workers)
         self._known = set(workers)
-        if gone and self._run:
-            for time, message in self._client.get_events("all"):
+        if not gone or not self._watch.run:
+            return
+        with contextlib.suppress(TimeoutError, SchedulerLostError):
+            for time, message in self._watch.scheduler_says("events", _ANSWER, topic="all"):
                 if time > self._read and message.get("action") == "remove-worker":
                     self._read = time
                     self._tell(message)
 
-    def others(self) -> str:
+    def lost_workers(self) -> str:
         """Name the workers that were lost, for a message."""
         if not self._lost:
             return ""
@@ -54,9 +56,9 @@ class Losses:
         return f" (workers lost so far: {', '.join(self._lost[-_NAMED:])}{more})"
 
     def _tell(self, message: dict[str, Any]) -> None:
-        worker = message["worker"]
+        worker, run = message["worker"], self._watch.run
         keys = {*message["processing-tasks"], *message["lost-computed-tasks"]}
-        own = [key for key in keys if belongs(key, self._run)]
+        own = [key for key in keys if belongs(key, run)]
         if not own:
             return
         self._lost.append(worker)
@@ -66,7 +68,7 @@ class Losses:
             len(own),
         )
         for key in own:
-            stage, place = stage_of(key, self._run)
-            event = TaskLost(run=self._run, worker=worker, stage=stage, place=place)
-            self._hear(event)
-            self._client.log_event(TOPIC, stamped(event))
+            stage, place = stage_of(key, run)
+            event = TaskLost(run=run, worker=worker, stage=stage, place=place)
+            self._watch.post(event)
+            self._watch.notify_of(event)

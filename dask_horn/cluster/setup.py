@@ -14,10 +14,10 @@ from dask_horn.kernels.device import Kernels
 from dask_horn.records import doing
 
 
-class WorkerTells(WorkerPlugin):  # type: ignore[misc]
-    """Has a worker tell what happens on it, and what it is doing."""
+class WorkerReports(WorkerPlugin):  # type: ignore[misc]
+    """Has a worker report what happens on it, and what it is doing."""
 
-    name = "dask-horn-tells"
+    name = "dask-horn-reports"
 
     def setup(self, worker: Any) -> None:
         """Run on the worker."""

@@ -8,9 +8,10 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from dask_horn.records import Activity, Event, ReadRetried, set_teller
+from dask_horn.records import Activity, Event, ReadRetried, SubmodelProgress, set_teller
 
-TOPIC = "dask-horn"  #: of all events, of all runs
+TOPIC = "dask-horn"  #: of the events of all runs
+PROGRESS = "dask-horn-progress"  #: of trainings, so many that they would drive others out
 NOTICES = "dask-horn-notices"  #: of the few that clients listen to
 METRIC = "dask_horn"  #: what a worker is doing, beside Dask's own metrics of it
 
@@ -54,8 +55,13 @@ def _pass_on(event: Event) -> None:
     # A thread that reads ahead belongs to no task; a closed worker passes nothing on.
     worker = _own_worker() or next((one for one in _workers if one.status.name == "running"), None)
     if worker is not None:
-        topics = [TOPIC, NOTICES] if isinstance(event, ReadRetried) else [TOPIC]
-        worker.log_event(topics, stamped(event, worker.address))
+        worker.log_event(_topics_of(event), stamped(event, worker.address))
+
+
+def _topics_of(event: Event) -> list[str]:
+    if isinstance(event, SubmodelProgress):
+        return [PROGRESS]
+    return [TOPIC, NOTICES] if isinstance(event, ReadRetried) else [TOPIC]
 
 
 def _own_worker() -> Any:

@@ -1,25 +1,26 @@
 """Waiting for a cluster, with a word where that takes longer than it should.
 
-Who waits asks for results in short slices, and after each the watch looks at the cluster: whether
-it has workers, which of them work, and at what. What it finds wrong is told at growing intervals.
-While nothing is wrong nothing is told, however long it takes.
+Who waits asks for results in short slices, and after each the watch looks at the cluster. What it
+finds wrong is told at growing intervals. While nothing is wrong nothing is told.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as CallFuture
 from concurrent.futures import wait as wait_for_calls
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dask_horn.cluster.sight import Look, Reason, Sight
-from dask_horn.errors import SchedulerLostError, WaitTimeoutError
+from dask_horn.cluster.diagnosis import Diagnosis, Reason, Snapshot
+from dask_horn.cluster.telling import TOPIC, stamped
+from dask_horn.errors import SchedulerLostError, StoppedError, WaitTimeoutError
 from dask_horn.records import Event, Waiting
 
 if TYPE_CHECKING:
@@ -29,10 +30,20 @@ T = TypeVar("T")
 
 _SLICE = 5.0  # seconds from look to look
 _PATIENCE = 15.0  # seconds of waiting before anything is said
-_LONGEST_SILENCE = 600.0  # seconds until something is said again
+_LONGEST_SILENCE = 600.0  # seconds until the same is said again
+_OVER = 120.0  # seconds after which what was wrong is new again
 _ANSWER = 5.0  # seconds in which a scheduler answers
 
 logger = logging.getLogger("dask_horn")
+
+
+@dataclass
+class _Told:
+    """What was told: when it is due again, after how long the next time, and when it was seen."""
+
+    due: float
+    interval: float
+    seen: float
 
 
 @dataclass(eq=False)
@@ -44,67 +55,73 @@ class Watch:
     client : Client
     run : str
         The run's id; empty for what is no run.
-    hear : callable
-        Is told of each event.
+    notify : callable
+        Is told of each event. What it raises ends the wait; `StopIteration` ends the run.
     timeout : float or None
-        Seconds without any sign of progress, after which a wait ends in vain.
+        Seconds without progress after which a wait gives up.
+    may_stop : bool
+        Whether `notify` may still ask to stop.
+    look_after : callable
+        Is called with the addresses of the workers whenever they are known.
     """
 
     client: Client
     run: str = ""
-    hear: Callable[[Event], None] = lambda event: None
+    notify: Callable[[Event], None] = lambda event: None
     timeout: float | None = None
+    may_stop: bool = True
+    look_after: Callable[[Collection[str]], None] = lambda workers: None
+    _told: dict[str, _Told] = field(default_factory=dict)  # by kind of reason
 
     def __post_init__(self) -> None:
-        self.sight = Sight(self.run)
+        self.diagnosis = Diagnosis(self.run)
         self.address = self.client.scheduler.address  # a client that is closed has none
 
     def until(
         self,
         done: Callable[[float], bool],
         what: str,
-        check: Callable[[], None] = lambda: None,
+        *,
         for_a_task: bool = False,
+        because: Callable[[], str] = lambda: "",
     ) -> None:
         """Wait until ``done(seconds)`` is true, which itself waits so long at most.
 
-        `what` is awaited, in words, and may be one of the run's tasks. `check` is called after each
-        slice, and may raise an error.
+        `what` is awaited, in words; `for_a_task` tells whether it is one of the run's. `because`
+        may know why it takes long: then nothing else counts as progress.
 
         Raises
         ------
         WaitTimeoutError
-            If nothing has moved for so long as the timeout allows.
+            If there is no progress for as long as the timeout allows.
+        StoppedError
+            If `notify` asks to stop.
         """
-        wait = _Wait(self, what, for_a_task)
-        while not done(wait.slice()):
-            wait.go_on()
-            check()
+        began = moved = time.monotonic()
+        signs: Any = None
+        while True:
+            left = _SLICE
+            if self.timeout is not None:
+                left = min(_SLICE, max(0.01, moved + self.timeout - time.monotonic()))
+            if done(left):
+                return
+            snapshot, known = self.look(), because()
+            reasons = self._reasons(snapshot, for_a_task, known)
+            now = time.monotonic()
+            if snapshot is not None and not known:
+                found = snapshot.signs_of(self.run) if for_a_task else snapshot.signs
+                if found != signs:
+                    signs, moved = found, now
+            if self.timeout is not None and now - moved >= self.timeout:
+                raise self._timed_out(what, reasons)
+            if now - began >= _PATIENCE:
+                self._tell_what_is_due(what, now - began, reasons)
 
-    def ask(self, call: Callable[[], T], what: str) -> T:
-        """Call something that asks the cluster and returns when it has answered."""
-        answer: CallFuture[T] = CallFuture()
-
-        def ask() -> None:
-            try:
-                answer.set_result(call())
-            except BaseException as error:  # whatever it is, it belongs to who has asked
-                answer.set_exception(error)
-
-        # A thread that does not keep the process alive: some questions are never answered.
-        threading.Thread(target=ask, name="dask-horn-ask", daemon=True).start()
+    def ask(self, call: Callable[[], T], what: str) -> CallFuture[T]:
+        """Call something that asks the cluster; return when it has answered, or failed to."""
+        answer = begun(call)
         self.until(lambda seconds: bool(wait_for_calls([answer], seconds).done), what)
-        return answer.result()
-
-    def for_a_worker(self) -> None:
-        """Wait until there is a worker that works; one is asked for by a task.
-
-        A cluster that adapts starts workers for tasks only.
-        """
-        if any(one["status"] == "running" for one in self.workers().values()):
-            return
-        asked = self.client.submit(_nothing, pure=False, key=f"any-worker-{time.time_ns()}")
-        self.until(lambda seconds: done_within(asked, seconds), "a worker")
+        return answer
 
     def workers(self) -> dict[str, Any]:
         """Return what the scheduler knows of each worker there is now, by address.
@@ -115,103 +132,121 @@ class Watch:
         Raises
         ------
         SchedulerLostError
-            If the scheduler does not answer.
+            If the scheduler is gone.
         """
-        try:
-            said = self._scheduler_says("identity", 10 * _ANSWER, n_workers=-1)
-        except (OSError, RuntimeError) as error:  # a time-out too
-            raise self.lost_scheduler(error) from error
+        said: dict[str, Any] = {}
+
+        def answered(seconds: float) -> bool:
+            with contextlib.suppress(TimeoutError):
+                said.update(self.scheduler_says("identity", seconds, n_workers=-1))
+            return bool(said)
+
+        self.until(answered, "the scheduler's answer")
         workers: dict[str, Any] = said["workers"]
+        self.look_after(workers)
         return workers
 
-    def look(self) -> Look | None:
+    def look(self) -> Snapshot | None:
         """Look at the cluster; return None if the scheduler does not answer."""
         try:
-            said = self._scheduler_says("identity", _ANSWER, n_workers=-1)
-            processing = self._scheduler_says("processing", _ANSWER)
-        except (OSError, RuntimeError):
+            said = self.scheduler_says("identity", _ANSWER, n_workers=-1)
+            processing = self.scheduler_says("processing", _ANSWER)
+            self.look_after(said["workers"])
+        except (TimeoutError, SchedulerLostError):
             return None
-        look = Look(said["workers"], {w: tuple(keys) for w, keys in processing.items()})
-        self.sight.note(look)
-        return look
+        snapshot = Snapshot(said["workers"], {w: tuple(keys) for w, keys in processing.items()})
+        self.diagnosis.note(snapshot)
+        return snapshot
 
-    def _scheduler_says(self, question: str, seconds: float, **arguments: Any) -> Any:
-        """Ask the scheduler something, and wait so long for its answer."""
-        if self.client.scheduler is None:
-            raise ConnectionError("the client is closed")
-        question_of = getattr(self.client.scheduler, question)
-        return self.client.sync(question_of, callback_timeout=seconds, **arguments)
+    def scheduler_says(self, question: str, seconds: float, **arguments: Any) -> Any:
+        """Ask the scheduler something; raise TimeoutError if it takes longer than that."""
+        try:
+            if self.client.scheduler is None:
+                raise ConnectionError("the client is closed")
+            ask = getattr(self.client.scheduler, question)
+            return self.client.sync(ask, callback_timeout=seconds, **arguments)
+        except TimeoutError:
+            raise
+        except (OSError, RuntimeError) as error:
+            raise self.lost_scheduler(error) from error
+
+    def post(self, event: Event) -> None:
+        """Send an event to the scheduler's topic, and do not wait for that."""
+        if self.client.scheduler is not None:
+            posting = self.client.scheduler.log_event(topic=TOPIC, msg=stamped(event))
+            sent = asyncio.run_coroutine_threadsafe(posting, self.client.loop.asyncio_loop)
+            sent.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def lost_scheduler(self, error: BaseException) -> SchedulerLostError:
-        """Return the error for a scheduler that does not answer, or knows nothing of the run."""
+        """Return the error for a scheduler that is gone, or knows nothing of the run."""
         why = (str(error).splitlines() or [""])[0].rstrip(".")
         return SchedulerLostError(
             f"the scheduler at {self.address} is gone, or has given up this run's tasks "
-            f"({type(error).__name__}: {why}); start the run again, which goes on from its "
-            "checkpoint if it has one"
+            f"({type(error).__name__}: {why})"
         )
 
+    def _reasons(self, snapshot: Snapshot | None, for_a_task: bool, because: str) -> list[Reason]:
+        known = [Reason("known", because)] if because else []
+        if snapshot is None:
+            return [*known, Reason("scheduler", f"the scheduler at {self.address} is silent")]
+        return known + list(self.diagnosis.reasons(snapshot, for_a_task))
 
-class _Wait:
-    """One wait: since when, what was told of it, and when something moved last."""
-
-    def __init__(self, watch: Watch, what: str, for_a_task: bool) -> None:
-        self.watch, self.what, self.for_a_task = watch, what, for_a_task
-        self.began = self.moved = time.monotonic()
-        self.signs: Any = None
-        self.told: tuple[str, ...] = ()
-        self.interval = _PATIENCE
-        self.due = self.began + _PATIENCE
-
-    def slice(self) -> float:
-        """Return how long to wait for before the next look."""
-        if self.watch.timeout is None:
-            return _SLICE
-        return min(_SLICE, max(0.01, self.moved + self.watch.timeout - time.monotonic()))
-
-    def go_on(self) -> None:
-        """Look at the cluster; tell what is wrong, and end the wait where it has been too long."""
-        look = self.watch.look()
-        if look is None:
-            reasons = [Reason("scheduler", f"the scheduler at {self.watch.address} is silent")]
-        else:
-            reasons = list(self.watch.sight.reasons(look, self.for_a_task))
-        now = time.monotonic()
-        if look is not None and look.signs != self.signs:
-            self.signs, self.moved = look.signs, now
+    def _timed_out(self, what: str, reasons: list[Reason]) -> WaitTimeoutError:
         words = "; ".join(reason.words for reason in reasons)
-        timeout = self.watch.timeout
-        if timeout is not None and now - self.moved >= timeout:
-            raise WaitTimeoutError(
-                f"nothing has moved for timeout={timeout:g} seconds, while this run waited for "
-                f"{self.what}{': ' if words else ''}{words}; start it again to go on from its "
-                "checkpoint, if it has one"
-            )
-        kinds = tuple(reason.kind for reason in reasons)
-        if not reasons or now - self.began < _PATIENCE:
-            return
-        if kinds != self.told:  # something else is wrong
-            self.interval, self.due = _PATIENCE, now
-        if now >= self.due:
-            self._tell(now - self.began, words)
-            self.told, self.due = kinds, now + self.interval
-            self.interval = min(2 * self.interval, _LONGEST_SILENCE)
+        return WaitTimeoutError(
+            f"no progress for {self.timeout:g} s (timeout={self.timeout:g}) while waiting for "
+            f"{what}{': ' if words else ''}{words}"
+        )
 
-    def _tell(self, seconds: float, words: str) -> None:
-        event = Waiting(run=self.watch.run, what=self.what, seconds=seconds, reason=words)
-        logger.warning(str(event))
-        self.watch.hear(event)
+    def _tell_what_is_due(self, what: str, seconds: float, reasons: list[Reason]) -> None:
+        """Tell what is wrong, if something is new or due again."""
+        now = time.monotonic()
+        self._told = {k: told for k, told in self._told.items() if now - told.seen < _OVER}
+        for reason in reasons:
+            self._told.setdefault(reason.kind, _Told(now, _PATIENCE, now)).seen = now
+        told = [self._told[reason.kind] for reason in reasons]
+        if any(one.due <= now for one in told):
+            for one in told:
+                one.due = now + one.interval
+                one.interval = min(2 * one.interval, _LONGEST_SILENCE)
+            words = "; ".join(reason.words for reason in reasons)
+            event = Waiting(run=self.run, what=what, seconds=seconds, reason=words)
+            logger.warning(str(event))
+            self.notify_of(event)
+
+    def notify_of(self, event: Event) -> None:
+        """Tell whoever listens; raise StoppedError where they ask to stop."""
+        try:
+            self.notify(event)
+        except StopIteration as asked:
+            if self.may_stop:
+                raise StoppedError(str(asked) or "a callback asked to stop") from None
 
 
-def _nothing() -> None:
-    """Do nothing, on any worker."""
+def begun(call: Callable[[], T]) -> CallFuture[T]:
+    """Begin a call in a thread that does not keep the process alive: some never return."""
+    answer: CallFuture[T] = CallFuture()
+
+    def work() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # whatever it is, it belongs to who has called
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="dask-horn-call", daemon=True).start()
+    return answer
 
 
-def done_within(future: Any, seconds: float) -> bool:
-    """Whether a future is done, in vain or not, within so long."""
+def done_within(client: Client, futures: Collection[Any], count: int, seconds: float) -> bool:
+    """Whether so many futures are done within so long, whether they succeeded or failed."""
     from distributed import wait
 
-    with contextlib.suppress(TimeoutError, CancelledError):
-        wait([future], timeout=seconds)
-    done: bool = future.done()
-    return done
+    deadline = time.monotonic() + seconds
+    while sum(1 for future in futures if future.done()) < count:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        pending = [future for future in futures if not future.done()]
+        with contextlib.suppress(TimeoutError, CancelledError), client.as_current():
+            wait(pending, timeout=left, return_when="FIRST_COMPLETED")
+    return True

@@ -5,7 +5,7 @@ Numbers and dataclasses only, so that a process without numba, zarr or dask can 
 
 from __future__ import annotations
 
-from dask_horn.records.activity import Activity, beat, doing
+from dask_horn.records.activity import Activity, beat, doing, forget_beats
 from dask_horn.records.callbacks import Callback, CallbackList, RunStart
 from dask_horn.records.events import (
     Event,
@@ -41,6 +41,7 @@ __all__ = [
     "add_scores",
     "beat",
     "doing",
+    "forget_beats",
     "set_teller",
     "tell",
 ]

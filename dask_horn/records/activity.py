@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 _doing: dict[int, tuple[float, str]] = {}  # since when, and what, by a number of each
 _numbers = itertools.count()
-_beats = itertools.count(1)
-_last_beat = 0
+_beats: Counter[str] = Counter()  # by run
 
 
 class doing:
@@ -38,10 +38,14 @@ class doing:
         del _doing[self._number]
 
 
-def beat() -> None:
-    """Say that this process gets on with its work."""
-    global _last_beat
-    _last_beat = next(_beats)
+def beat(run: str) -> None:
+    """Say that this process makes progress with a run."""
+    _beats[run] += 1
+
+
+def forget_beats(run: str) -> None:
+    """Drop what is kept for a run."""
+    _beats.pop(run, None)
 
 
 @dataclass(frozen=True)
@@ -54,20 +58,20 @@ class Activity:
         What it has been doing for the longest time of all that it says; empty for nothing.
     seconds : float
         For how long.
-    beats : int
-        A number that grows as it gets on.
+    beats : dict
+        By run: a number that grows as the process makes progress with it.
     """
 
     what: str = ""
     seconds: float = 0.0
-    beats: int = 0
+    beats: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def now(cls) -> Activity:
         """Return what this process is doing."""
         since, what = min(list(_doing.values()), default=(0.0, ""))
         seconds = time.monotonic() - since if what else 0.0
-        return cls(what, seconds, _last_beat)
+        return cls(what, seconds, dict(_beats))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -90,12 +90,22 @@ class CallbackList(Callback):
         self._tell(lambda callback: callback.on_event(event))
 
     def on_run_end(self, result: Any) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_run_end(result))
+        """Pass it on, to all of them before an error of one is raised."""
+        self._tell_all(lambda callback: callback.on_run_end(result))
 
     def on_run_failed(self, error: BaseException) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_run_failed(error))
+        """Pass it on likewise."""
+        self._tell_all(lambda callback: callback.on_run_failed(error))
+
+    def _tell_all(self, tell: Callable[[Callback], None]) -> None:
+        first = None
+        for callback in self._callbacks:
+            try:
+                tell(callback)
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise first
 
     def _tell(self, tell: Callable[[Callback], None]) -> None:
         """Tell all of them, even where one of them asks to stop."""

@@ -48,12 +48,14 @@ class Event:
         """Rebuild what `to_dict` has made."""
         values = dict(values)
         kind = _KINDS[values.pop("kind")]
+        if "record" in values:
+            values["record"] = RoundRecord.from_dict(values["record"])
         return kind(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmodelProgress(Event):
-    """A training gets on: told between two windows of samples, at most about twice a second.
+    """A training makes progress: told between two windows of samples, twice a second at most.
 
     Attributes
     ----------
@@ -65,6 +67,8 @@ class SubmodelProgress(Event):
         Mean training loss since the last of these records.
     seconds : float
         Since the training began.
+    n_bytes : int
+        Of decoded samples that it has trained on, repeats counted.
     """
 
     round: int
@@ -74,6 +78,7 @@ class SubmodelProgress(Event):
     n_steps: int
     loss: float
     seconds: float
+    n_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +107,8 @@ class TaskLost(Event):
     stage : str
         Such as "train".
     place : tuple
-        What follows the stage in the task's key: the round, counted from 0, then often the group
-        and the sub-model.
+        What follows the stage in the task's key: of a training the round, the group and the
+        sub-model, all counted from 0.
     """
 
     stage: str
@@ -116,10 +121,13 @@ class ReadRetried(Event):
 
     Attributes
     ----------
+    array : str
+        Names the array and its store.
     message : str
         A sentence: the array, its store, the rows, what came.
     """
 
+    array: str
     message: str
 
 

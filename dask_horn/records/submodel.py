@@ -26,12 +26,14 @@ class SubmodelReport:
     samples : int
         Samples seen, repeats counted: the sub-model's weight in the merge.
     seconds : float
-        Wall time in the task.
+        Wall time in the task, shared out evenly where it trained several.
     bytes_to_worker, bytes_from_worker : int
         Size of the slice and of the delta, where they travel between workers; 0 where the part of
         the parent stays on the worker that trains it.
     worker : str
         Address of the worker that trained it; empty without a cluster.
+    together : int
+        How many sub-models the task trained.
     """
 
     group: int
@@ -42,3 +44,4 @@ class SubmodelReport:
     bytes_to_worker: int
     bytes_from_worker: int
     worker: str = ""
+    together: int = 1

@@ -26,7 +26,11 @@ class _Client:
         return function(**arguments)
 
     def identity(self, n_workers):
-        return {"workers": {worker: {"status": "running"} for worker in self.states}}
+        seen = {"status": "running", "last_seen": 0.0, "metrics": {}}
+        return {"workers": dict.fromkeys(self.states, seen)}
+
+    def processing(self):
+        return {}
 
     def run(self, function, name, workers, on_error):
         self.asked.append((name, tuple(workers)))
@@ -75,8 +79,9 @@ def test_a_worker_that_cannot_answer_lacks_it():
 
 
 def test_a_run_that_has_none_left_is_told_why():
-    with pytest.raises(horn.WorkerLostError, match=r"device='fake' \(there is none\); start one"):
-        _seats(ClusterExecutor(_Client(a=LACKS)))
+    words = r"a worker with device='fake': no worker .* use it \(there is none\); start one"
+    with pytest.raises(horn.WaitTimeoutError, match=words):
+        _seats(ClusterExecutor(_Client(a=LACKS), timeout=0.1))
 
 
 def test_what_all_lack_is_told_once():

@@ -79,7 +79,7 @@ def _tell_once(key: str, message: str) -> None:
             return
         _told.add(key)
     logging.getLogger("dask_horn").warning(message)
-    tell(ReadRetried(message=message))
+    tell(ReadRetried(array=key, message=message))
 
 
 def _times(number: int) -> str:

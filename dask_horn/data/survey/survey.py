@@ -27,6 +27,7 @@ from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.standardize import Standardizer, scale_of
 from dask_horn.data.values.targets import TargetKind, Targets, check_kind, class_codes
+from dask_horn.records import beat
 
 # Summaries that one task combines: few levels, and none holds many.
 _ARITY = 16
@@ -261,6 +262,7 @@ def _summarize_unit(
     first, last = blocks[0].start, max(block.stop for block in blocks)
     x = decoded(run, store, Block(first, last), None).x
     y = stored_targets(run, store, Block(first, last))
+    beat(run)
     return combined(
         [
             summarize(

@@ -41,7 +41,7 @@ class RunContext:
         """Send the spec to where the tasks will be done: once, not with every round's graph."""
         return cls(spec, options, executor, executor.submit(shared_spec(spec))[0], scratch)
 
-    def again(self) -> RunContext:
+    def next_attempt(self) -> RunContext:
         """Return the run for another attempt, whose tasks the cluster does not know."""
         spec = replace(self.spec, attempt=self.spec.attempt + 1)
         return RunContext.begin(spec, self.options, self.executor, self.scratch)

@@ -10,7 +10,7 @@ from typing import Any
 from dask.delayed import delayed
 
 from dask_horn.cluster import remove_folder
-from dask_horn.model import Ensemble, Model
+from dask_horn.model import Ensemble, Model, load
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.graph.parent import Parent, Parents
 from dask_horn.training.graph.rounds import begin
@@ -19,7 +19,14 @@ from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.run.checkpoint import Checkpoint
 from dask_horn.training.run.context import RunContext
 from dask_horn.training.tasks.states import Part, Whole
-from dask_horn.training.tasks.storage import Saved, models_of, part_name, spill_state
+from dask_horn.training.tasks.storage import (
+    Saved,
+    is_spilled,
+    load_saved,
+    models_of,
+    part_name,
+    spill_state,
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,31 @@ class Keeper:
             self.best = self._best_before
         return self.start() if self.cut is None else self.load(self.cut)
 
+    def hold(self) -> None:
+        """Hold what is in the scratch folder, which some workers do not see, in this process."""
+        self.run.scratch.give_up()
+        self.cut = self._held(self.cut)
+        if self.best is not None:
+            self.best = replace(self.best, saved=self._held(self.best.saved))
+
+    def _held(self, saved: Saved | Held | None) -> Saved | Held | None:
+        """Read what this process has saved for the run alone."""
+        if not isinstance(saved, Saved) or not saved.n_parts:
+            return saved
+        spec = self.run.spec
+        states = tuple(
+            tuple(load_saved(spec, saved, member, m) for m in range(saved.n_parts))
+            for member in range(spec.n_parents)
+        )
+        return Held(saved.round, states, saved.divided)
+
+    def saved_model(self) -> Model | Ensemble | None:
+        """Read the best model in the checkpoint, or the last, without the cluster."""
+        saved = self.best.saved if self.best else self.cut
+        if not isinstance(saved, Saved) or saved.n_parts:
+            return None
+        return load(f"{saved.location}/model")
+
     def load(self, saved: Saved | Held) -> Parents:
         """Read saved parents: what comes after depends on nothing before."""
         if isinstance(saved, Held):
@@ -189,6 +221,9 @@ class Keeper:
         placement = run.seats_of_parts(rounds) if divided else run.homes
         for written in run.executor.submit(*spill_graph(run.graphs, saved, parents, placement)):
             run.executor.result(written)
+        if not is_spilled(saved, len(parents)):  # a worker that has come since wrote elsewhere
+            run.scratch.give_up()
+            return self._spill(name, rounds, parents)
         if name in self._spilled:
             remove_folder(self._spilled[name])
         self._spilled[name] = saved.location

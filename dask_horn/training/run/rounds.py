@@ -8,7 +8,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.errors import DivergedError, SchedulerLostError, WorkerLostError
+from dask_horn.errors import (
+    DivergedError,
+    HornError,
+    SchedulerLostError,
+    StoppedError,
+    UnsharedError,
+    WaitTimeoutError,
+    WorkerLostError,
+)
 from dask_horn.model import Ensemble, Model
 from dask_horn.records import Callback, History, RoundMerged, RoundRecord, RoundReport, RunStart
 from dask_horn.training.graph.parent import Parents
@@ -18,7 +26,8 @@ from dask_horn.training.run.context import RunContext
 from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
 
-_LIVES = 4  # how often the run may fail in a row, without a round saved in between
+_MAX_FAILURES = 4  # in a row, without a round saved in between
+_HASTE = 30.0  # seconds without progress after which a run that is to stop is not saved
 
 logger = logging.getLogger("dask_horn")
 
@@ -79,39 +88,65 @@ class Rounds:
             error.history = self.history
             raise
         except KeyboardInterrupt:
-            self._stop()
+            self._stop_in_haste()
             raise
+        except StoppedError as asked:
+            result = self._stopped(asked)
         self.listeners.on_run_end(result)
         return result
 
     def _finished(self) -> TrainingResult:
         """Do the rounds that are left, from the last cut on again where the cluster was lost."""
-        lives, lost = _LIVES, False
+        left, lost = _MAX_FAILURES, None
         while True:
             before = self._cut
             try:
-                if lost:
-                    self._go_back()
+                if lost is not None:
+                    self._go_back(lost)
                 if self._do_rounds(len(self.history)):
                     self._stop()
                 return self._result()
-            except (WorkerLostError, SchedulerLostError) as error:
-                lives, lost = _LIVES if self._cut > before else lives - 1, True
-                if not lives:
+            except (WorkerLostError, SchedulerLostError, UnsharedError) as error:
+                left, lost = _MAX_FAILURES if self._cut > before else left - 1, error
+                if not left:
                     raise
-                logger.warning("%s. The run goes on from round %d", error, self._cut + 1)
+                logger.warning("%s; going back to round %d", error, self._cut + 1)
 
     @property
     def _cut(self) -> int:
         """Rounds that are done and saved."""
         return 0 if self.keeper.cut is None else self.keeper.cut.round
 
-    def _go_back(self) -> None:
+    def _go_back(self, error: HornError) -> None:
         """Begin again after the last cut."""
         self.run.executor.recover()
-        self.run = self.run.again()
+        if isinstance(error, UnsharedError):
+            self.keeper.hold()
+        self.run = self.run.next_attempt()
         self.done = self.keeper.go_back(self.run)
         self.history = self.history[: self._cut]
+
+    def _stop_in_haste(self) -> bool:
+        """Save the last round that is done, unless the cluster keeps us waiting."""
+        self.run.executor.hurry(_HASTE)
+        try:
+            self._stop()
+        except (WorkerLostError, SchedulerLostError, WaitTimeoutError) as error:
+            logger.warning("%s; only what was saved before is kept: round %d", error, self._cut)
+            return False
+        return True
+
+    def _stopped(self, asked: StoppedError) -> TrainingResult:
+        """Return what there is of a run that was to stop while it waited."""
+        self._asked = str(asked)
+        if self._stop_in_haste():
+            return self._result()
+        model = self.keeper.saved_model()
+        if model is None:
+            raise StoppedError(f"{asked}, and no round was saved that could be returned") from None
+        best = self.keeper.best
+        history = self.history[: self._cut]
+        return TrainingResult(model, history, best.round if best else None, self._asked)
 
     def _do_rounds(self, first: int) -> bool:
         """Do the rounds from the first on; return whether there is a reason to stop early."""
@@ -157,15 +192,21 @@ class Rounds:
             self.keeper.keep_best(self.done)
         if self.keeper.is_cut(record.round):
             self.done = self.keeper.save(self.done, self.history)
+        event = RoundMerged(run=self.run.spec.run, record=record)
+        longest = max(one.seconds * one.together for one in report.submodels)
+        self.run.executor.round_merged(event, longest * self._growth(record.round))
         return self._tell(record) or self.keeper.has_stalled(record.round)
+
+    def _growth(self, rounds: int) -> float:
+        """How many times as long the next round's trainings take, where sub-models are joined."""
+        plans = self.run.spec.rounds[rounds - 1 : rounds + 1]
+        return max(1.0, (plans[0].n_submodels / plans[-1].n_submodels) ** 2)
 
     def _tell(self, record: RoundRecord) -> bool:
         """Tell that a round is done, unless that was told before; return whether to stop."""
-        self.run.executor.usual(max(map(max, record.submodel_seconds)))
         if record.round <= self._told:  # the run has gone back: it comes to the same bits again
             return record.round == self._ends
         self._told = record.round
-        self.run.executor.tell(RoundMerged(run=self.run.spec.run, record=record))
         try:
             self.listeners.on_round_end(record)
         except StopIteration as asked:

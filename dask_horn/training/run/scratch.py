@@ -61,6 +61,10 @@ class Scratch:
             self._missing = True
         return None if self._missing else self._folder
 
+    def give_up(self) -> None:
+        """Take it that the workers share none."""
+        self._missing = True
+
     def remove(self) -> None:
         """Remove the folder, if there is one."""
         if self._folder is not None:

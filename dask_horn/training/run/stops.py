@@ -7,7 +7,7 @@ import signal
 import threading
 from typing import Any, Self
 
-from dask_horn.records import Callback, RoundRecord, RunStart
+from dask_horn.records import Callback, Event, RoundRecord, RunStart, Waiting
 
 # Before a job's time is up, queues send SIGTERM, or what they are asked to: usually SIGUSR1.
 QUEUE_SIGNALS = tuple(
@@ -99,6 +99,11 @@ class StopOnSignal(Callback):
         if self.received is not None:
             raise StopIteration(f"{self.received.name} was received")
 
+    def on_event(self, event: Event) -> None:
+        """End the run without another round if a signal has arrived, and the run waits in vain."""
+        if self.received is not None and isinstance(event, Waiting):
+            raise StopIteration(f"{self.received.name} was received")
+
     def on_run_end(self, result: Any) -> None:
         """Handle the signals as before the run."""
         if not self._in_block:
@@ -187,6 +192,14 @@ class StopFile(Callback):
 
     def on_round_end(self, record: RoundRecord) -> None:
         """End the run if the file has been touched."""
+        self._stop_if_touched()
+
+    def on_event(self, event: Event) -> None:
+        """End the run without another round if it has been touched, and the run waits in vain."""
+        if isinstance(event, Waiting):
+            self._stop_if_touched()
+
+    def _stop_if_touched(self) -> None:
         found = _touched(self.path)
         if found is not None and found != self._known:
             self._known = found

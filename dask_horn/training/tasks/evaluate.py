@@ -12,7 +12,7 @@ from dask_horn.data import Block, decoded
 from dask_horn.kernels.device import Device, Machine, Steps, Window, device
 from dask_horn.network import LOSSES, Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
-from dask_horn.records import Score, add_scores
+from dask_horn.records import Score, add_scores, beat
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.alone import alone_on
 from dask_horn.training.tasks.states import Whole
@@ -37,6 +37,7 @@ def _scored(spec: RunSpec, blocks: Sequence[Block], parents: Sequence[Whole], ow
         steps = Steps.through(len(rows), PREDICTION_BATCH)
         outputs = machine.outputs(machine.stage([Window([rows.x])]), [steps] * len(parents))
         counted = form.counted(rows.x)
+        beat(spec.run)
         scores.append(
             _score(spec.network, [_kept(z, counted) for z in outputs], _kept(rows.y, counted))
         )

@@ -15,6 +15,7 @@ from dask_horn.kernels.random import shuffled
 from dask_horn.network import Network
 from dask_horn.program import statistics_program
 from dask_horn.randomness import Purpose, key
+from dask_horn.records import beat
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.plan.steps import batch_starts
 from dask_horn.training.tasks.alone import alone_on
@@ -64,6 +65,7 @@ def _measured(
         starts = batch_starts(max(1, round(window.n_rows * share)), spec.batch_size)
         steps = Steps.without_rates(shuffled(order, window.n_rows), starts)
         found = machine.outputs(machine.stage([window]), [steps])[0]
+        beat(spec.run)
         values, known = _values(network, np.diff(starts))
         total += (found * values).sum(axis=0)
         weight += known.sum(axis=0)

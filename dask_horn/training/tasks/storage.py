@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from dask_horn.data.store.storing import filesystem_at, make_folder, replacing, storing
+from dask_horn.errors import UnsharedError
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
@@ -83,6 +84,13 @@ def spill_state(location: str, name: str, state: Whole | Part) -> str:
     return location
 
 
+def is_spilled(saved: Saved, n_parents: int) -> bool:
+    """Whether this process sees all parts of all parents that were to be written."""
+    filesystem, path = filesystem_at(saved.location)
+    names = [part_name(i, m) for i in range(n_parents) for m in range(saved.n_parts)]
+    return all(filesystem.exists(f"{path}/{name}.npy") for name in names)
+
+
 def part_name(member: int, submodel: int) -> str:
     """Return the name under which a part is saved."""
     return f"{member}-{submodel}"
@@ -93,6 +101,17 @@ def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole
     n_states = MERGE_RULES[spec.merge_rule].n_states
     if not saved.n_parts:
         return _load_parent(saved, member, n_states)
+    try:
+        return _load_part(saved, member, submodel, n_states)
+    except FileNotFoundError:
+        raise UnsharedError(
+            f"scratch={saved.location!r} is not seen by all workers; pass scratch= or checkpoint= "
+            "a folder or URL that every worker can reach"
+        ) from None
+
+
+def _load_part(saved: Saved, member: int, submodel: int, n_states: int) -> Whole | Part:
+    """Read one part that `spill_state` has written."""
     with storing("scratch", saved.location, "read"):
         filesystem, path = filesystem_at(saved.location)
         with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:

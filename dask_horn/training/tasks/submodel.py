@@ -29,6 +29,7 @@ from dask_horn.training.tasks.alone import alone_on
 from dask_horn.training.tasks.division import partition_of, steps_of
 
 _TELL_EVERY = 0.5  # seconds: more often nobody could look
+_TOLD_A_SECOND = 200  # by all sub-models together: one scheduler passes it on
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ def _trained(
     ends = machine.parameters()
     seconds = (time.perf_counter() - began) / len(ids)
     return [
-        training.finished(end - start, seconds)
+        training.finished(end - start, seconds, len(ids))
         for training, end, start in zip(trainings, ends, starts, strict=True)
     ]
 
@@ -166,9 +167,11 @@ class _Training:
         self.samples += int(steps.starts[-1])
         if losses.size and not math.isfinite(losses[-1]):
             raise self._diverged(f"the loss was {losses[-1]}")
-        beat()
+        beat(self.spec.run)
         now = time.perf_counter()
-        if losses.size and now - self.told_at >= _TELL_EVERY:
+        plan = self.spec.rounds[self.which.round]
+        interval = max(_TELL_EVERY, plan.n_groups * plan.n_submodels / _TOLD_A_SECOND)
+        if losses.size and now - self.told_at >= interval:
             tell(self._progress(now))
             self.told, self.told_at = len(self.losses), now
 
@@ -184,10 +187,11 @@ class _Training:
             n_steps=self.rates.size,
             loss=float(np.concatenate(self.losses[self.told :]).mean()),
             seconds=now - self.began,
+            n_bytes=self.samples * decoded_row_bytes(self.spec.samples, self.spec.targets),
         )
 
-    def finished(self, delta: NDArray[np.float32], seconds: float) -> Trained:
-        """Return what it has become."""
+    def finished(self, delta: NDArray[np.float32], seconds: float, together: int) -> Trained:
+        """Return what it has become, in a task of so many; `seconds` are its share."""
         largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
         # Which may be by the last step, that no loss has seen.
         if not largest * self.samples < np.finfo(np.float32).max:
@@ -201,6 +205,7 @@ class _Training:
             bytes_to_worker=delta.nbytes,
             bytes_from_worker=delta.nbytes,
             worker=here(),
+            together=together,
         )
         return Trained(delta, report)
 

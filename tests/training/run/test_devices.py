@@ -254,9 +254,10 @@ def test_a_worker_that_joins_without_the_device_gets_no_task_of_it(workers):
 
 
 @pytest.mark.cluster
-def test_a_run_that_loses_all_workers_with_the_device_says_so(workers, monkeypatch):
-    monkeypatch.setattr("dask_horn.cluster.waiting._PATIENCE", 0.5)
-    last = max(workers.cluster.scheduler.workers)
+def test_a_run_that_loses_all_workers_with_the_device_waits_for_another(workers, monkeypatch):
+    monkeypatch.setattr("dask_horn.cluster.watch._SLICE", 0.5)
+    monkeypatch.setattr("dask_horn.cluster.watch._PATIENCE", 1)
+    last, told = max(workers.cluster.scheduler.workers), []
     workers.run(fake_device.plug_in, workers=[last])
 
     class Retire(horn.Callback):
@@ -264,5 +265,11 @@ def test_a_run_that_loses_all_workers_with_the_device_says_so(workers, monkeypat
             if record.round == 1:
                 workers.retire_workers([last])
 
-    with pytest.raises(horn.WorkerLostError, match="no worker is left that can use device='fake'"):
-        _train(device="fake", callbacks=[Retire()], **{**SETTINGS, "n_rounds": 30})
+        def on_event(self, event):
+            told.append(str(event))
+
+    settings = {**SETTINGS, "n_rounds": 30, "timeout": 5}
+    words = r"a worker with device='fake': no worker is left that can use it \(there is no Fake"
+    with pytest.raises(horn.WaitTimeoutError, match=words):
+        _train(device="fake", callbacks=[Retire()], **settings)
+    assert any("waiting for a worker with device='fake'" in words for words in told)

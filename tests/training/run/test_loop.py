@@ -329,7 +329,7 @@ def test_what_is_saved_twice_harms_no_checkpoint(digits, tmp_path, client, monke
 
     def save_again_after(keeper, location, rounds, parents):
         saved = save(keeper, location, rounds, parents)
-        again = save(Keeper(keeper.run.again(), None, None), location, rounds, parents)
+        again = save(Keeper(keeper.run.next_attempt(), None, None), location, rounds, parents)
         assert again.location != saved.location
         return saved
 
