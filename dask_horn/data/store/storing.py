@@ -6,7 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -101,11 +101,11 @@ def make_folder(filesystem: Any, path: str) -> None:
 
 
 @contextmanager
-def replacing(location: str) -> Iterator[IO[bytes]]:
+def replacing(location: str, durable: bool = True) -> Iterator[IO[bytes]]:
     """Write a file in one step: whoever reads sees the old or the new, and never a part.
 
     Object stores do so anyway. On a disk it is written beside its place, on the same disk, and
-    then given its name.
+    then given its name; where it is to be durable, it survives a loss of power after that too.
     """
     filesystem, path = filesystem_at(location)
     if not isinstance(filesystem, LocalFileSystem):
@@ -116,10 +116,36 @@ def replacing(location: str) -> Iterator[IO[bytes]]:
     try:
         with open(beside, "wb") as file:
             yield file
+            if durable:  # else some file systems know the new name before the content
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(beside, path)
+        if durable:
+            _sync_entry(os.path.dirname(path))
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def sync(location: str) -> None:
+    """Have a disk keep all that is in a folder, also after a loss of power; stores do so anyway."""
+    filesystem, path = filesystem_at(location)
+    if isinstance(filesystem, LocalFileSystem):
+        for folder, _, names in os.walk(path):
+            for name in names:
+                _sync_entry(os.path.join(folder, name))
+            _sync_entry(folder)
+        _sync_entry(os.path.dirname(path))
+
+
+def _sync_entry(path: str) -> None:
+    """Have a disk keep a file, or the names in a folder where its system opens folders."""
+    with suppress(PermissionError, IsADirectoryError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_writable(location: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import zarr
 
-from dask_horn.data.store.storing import filesystem_at, make_folder, replacing, storing
+from dask_horn.data.store.storing import filesystem_at, make_folder, replacing, storing, sync
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
@@ -70,6 +70,7 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
         for member, parent in enumerate(parents):
             for number, state in enumerate(parent.states):
                 group.create_array(f"{_state_name(number)}/{member}", data=state)
+        sync(location)  # before the checkpoint points at it
     return location
 
 
@@ -77,7 +78,7 @@ def spill_state(location: str, name: str, state: Whole | Part) -> str:
     """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
     with storing("scratch", location):
         make_folder(*filesystem_at(location))
-        with replacing(f"{location}/{name}.npy") as file:
+        with replacing(f"{location}/{name}.npy", durable=False) as file:
             for vector in (state.parameters, *state.states):
                 np.save(file, vector)
     return location

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 import dask_horn as horn
-from dask_horn.data.store.storing import check_writable, filesystem_at, make_folder, storing
+from dask_horn.data.store.storing import (
+    check_writable,
+    filesystem_at,
+    make_folder,
+    replacing,
+    storing,
+)
 from dask_horn.errors import ChunkReadError, ScratchError, StoreError
 
 
@@ -87,6 +93,21 @@ def test_what_others_write_is_seen(tmp_path):
     assert [os.path.basename(name) for name in filesystem.ls(path, False)] == ["a"]
     os.mkdir(tmp_path / "c")
     assert len(filesystem.ls(path, False)) == 2
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """So that a loss of power leaves the old or the new, and no empty file."""
+    done = []
+
+    def noting(name, step):
+        monkeypatch.setattr(os, name, lambda *given: (done.append(name), step(*given)))
+
+    noting("fsync", os.fsync)
+    noting("replace", os.replace)
+    with replacing(f"{tmp_path}/latest.json") as file:
+        file.write(b"content")
+    assert (tmp_path / "latest.json").read_bytes() == b"content"
+    assert done[:2] == ["fsync", "replace"]
 
 
 def test_a_checkpoint_is_refused_before_the_samples_are_looked_at(tmp_path, monkeypatch):
