@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -14,20 +15,24 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of
+from dask_horn.data.store.retrying import GivenUp
 from dask_horn.errors import HornError, ScratchError, StoreError, raise_alone
 
 Verb = Literal["read", "written"]
 
 _REMEDIES = {
     FaultKind.NO_CREDENTIALS: "give this process and all workers credentials for it",
-    FaultKind.FORBIDDEN: "give this process and all workers the right to {verb} it",
+    FaultKind.EXPIRED: "renew those of this process and all workers",
+    FaultKind.FORBIDDEN: "grant this process and all workers permission to {verb} there",
     FaultKind.MISSING: "create it first, or correct the name",
     FaultKind.READ_ONLY: "choose a place that can be written, such as a shared folder or a bucket",
     FaultKind.FULL: "make room there, or choose another place",
     FaultKind.NOT_INSTALLED: "install it, for all workers too",
-    FaultKind.PASSING: "see that it can be reached from this process and all workers, "
-    "and try again",
+    FaultKind.PASSING: "check that this process and all workers can reach it, then try again",
 }
+
+# What systems answer that cannot open a folder, or have nothing to do for it.
+_NO_SYNC = {errno.EACCES, errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOTSUP, errno.EPERM}
 
 # Of what is told by an error of its own.
 _ERRORS = {"scratch": ScratchError}
@@ -64,15 +69,18 @@ make room there, or choose another place
     """
     try:
         yield
-    except (HornError, FileExistsError):
+    except (HornError, FileExistsError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as raised:
+        given_up = raised if isinstance(raised, GivenUp) else GivenUp(raised, tries=1)
+        error = given_up.fault
         fault = fault_of(error)
         absent = FaultKind.READ_ONLY, FaultKind.MISSING
         if fault.kind is FaultKind.OTHER or (verb == "read" and fault.kind in absent):
-            raise
+            raise error from error.__cause__
         place = f"{argument}={location!r}" if argument.isidentifier() else f"{argument} {location}"
-        told = f"{place.strip()} cannot be {verb} ({fault.what}); {remedy(fault, verb)}"
+        reason = given_up.counted(fault.what)
+        told = f"{place.strip()} cannot be {verb} ({reason}); {remedy(fault, verb)}"
         raise_alone(_ERRORS.get(argument, StoreError)(told), error)
 
 
@@ -140,12 +148,15 @@ def sync(location: str) -> None:
 
 def _sync_entry(path: str) -> None:
     """Have a disk keep a file, or the names in a folder where its system opens folders."""
-    with suppress(PermissionError, IsADirectoryError):
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def check_writable(location: str) -> None:

@@ -34,8 +34,23 @@ def test_the_argument_the_place_what_came_and_what_would_do():
     with pytest.raises(StoreError) as caught, storing("checkpoint", "s3://bucket/run"):
         raise _Foreign
     assert str(caught.value) == (
-        "checkpoint='s3://bucket/run' cannot be written (403 Forbidden); give this process and all "
-        "workers the right to write it"
+        "checkpoint='s3://bucket/run' cannot be written (403 Forbidden); grant this process and "
+        "all workers permission to write there"
+    )
+
+
+class _Expired(Exception):
+    """As botocore's."""
+
+    response = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+
+def test_credentials_that_have_expired():
+    with pytest.raises(StoreError) as caught, storing("The samples at", "s3://b/x", "read"):
+        raise PermissionError("The provided token has expired.") from _Expired()
+    assert str(caught.value) == (
+        "The samples at s3://b/x cannot be read (the credentials have expired); renew those of "
+        "this process and all workers"
     )
 
 
