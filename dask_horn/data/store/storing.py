@@ -6,19 +6,21 @@ import errno
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of
-from dask_horn.data.store.retrying import GivenUp
+from dask_horn.data.store.retrying import GivenUp, persistently
 from dask_horn.errors import HornError, ScratchError, StoreError, raise_alone
 
 Verb = Literal["read", "written"]
+
+_Result = TypeVar("_Result")
 
 _REMEDIES = {
     FaultKind.NO_CREDENTIALS: "give this process and all workers credentials for it",
@@ -82,6 +84,32 @@ make room there, or choose another place
         reason = given_up.counted(fault.what)
         told = f"{place.strip()} cannot be {verb} ({reason}); {remedy(fault, verb)}"
         raise_alone(_ERRORS.get(argument, StoreError)(told), error)
+
+
+def store_persistently(
+    do: Callable[[], _Result], argument: str, location: str, verb: Verb = "written"
+) -> _Result:
+    """Read or write, again where that may help, and tell what is refused as `storing` does.
+
+    Parameters
+    ----------
+    do : callable
+        Reads or writes; it may have been cut short before.
+    argument, location, verb
+        As for `storing`.
+
+    Returns
+    -------
+    object
+        What `do` returns.
+
+    Raises
+    ------
+    StoreError
+        If it fails each time.
+    """
+    with storing(argument, location, verb):
+        return persistently(do, f"{argument}={location!r}", verb)
 
 
 def remedy(fault: Fault, verb: Verb = "read") -> str:

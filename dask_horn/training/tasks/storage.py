@@ -5,11 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
-from dask_horn.data.store.storing import filesystem_at, make_folder, replacing, storing, sync
+from dask_horn.data.store.storing import (
+    filesystem_at,
+    make_folder,
+    replacing,
+    store_persistently,
+    sync,
+)
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
@@ -60,28 +68,34 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
 
     Its name begins with `location` and ends as no other's does. Dask may do this task again, also
     after what it has written is part of a checkpoint: on another worker, or on one that was stopped
-    and goes on.
+    and goes on. A try that has failed leaves a part of a group.
     """
     model = models_of(spec, parents)
-    with storing("checkpoint", location):
-        location = f"{location}-{secrets.token_hex(4)}"
-        group = zarr.open_group(location, mode="w")
+
+    def save() -> str:
+        folder = f"{location}-{secrets.token_hex(4)}"
+        group = zarr.open_group(folder, mode="w")
         model.write_to(group.create_group("model"))
         for member, parent in enumerate(parents):
             for number, state in enumerate(parent.states):
                 group.create_array(f"{_state_name(number)}/{member}", data=state)
-        sync(location)  # before the checkpoint points at it
-    return location
+        sync(folder)  # before the checkpoint points at it
+        return folder
+
+    return store_persistently(save, "checkpoint", location)
 
 
 def spill_state(location: str, name: str, state: Whole | Part) -> str:
     """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
-    with storing("scratch", location):
+
+    def spill() -> str:
         make_folder(*filesystem_at(location))
         with replacing(f"{location}/{name}.npy", durable=False) as file:
             for vector in (state.parameters, *state.states):
                 np.save(file, vector)
-    return location
+        return location
+
+    return store_persistently(spill, "scratch", location)
 
 
 def part_name(member: int, submodel: int) -> str:
@@ -94,10 +108,13 @@ def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole
     n_states = MERGE_RULES[spec.merge_rule].n_states
     if not saved.n_parts:
         return _load_parent(saved, member, n_states)
-    with storing("scratch", saved.location, "read"):
+
+    def read() -> list[NDArray[np.float32]]:
         filesystem, path = filesystem_at(saved.location)
         with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
-            parameters, *states = (np.load(file) for _ in range(1 + n_states))
+            return [np.load(file) for _ in range(1 + n_states)]
+
+    parameters, *states = store_persistently(read, "scratch", saved.location, "read")
     if saved.divided:
         return Part(parameters, saved.round, tuple(states))
     return Whole(saved.round, parameters, tuple(states))
@@ -107,13 +124,16 @@ def _load_parent(saved: Saved, member: int, n_states: int) -> Whole:
     """Read one parent that `save_parents` has written."""
     found = load(f"{saved.location}/model")
     model = found.members[member] if isinstance(found, Ensemble) else found
-    states = (f"{saved.location}/{_state_name(number)}/{member}" for number in range(n_states))
-    with storing("checkpoint", saved.location, "read"):
-        read = tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
+    states = [f"{saved.location}/{_state_name(number)}/{member}" for number in range(n_states)]
+
+    def read() -> tuple[NDArray[Any], ...]:
+        return tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
+
+    kept = store_persistently(read, "checkpoint", saved.location, "read")
     return Whole(
         saved.round,
         model.parameters,
-        read,
+        kept,
         statistics=model.statistics if model.statistics.size else None,
     )
 
