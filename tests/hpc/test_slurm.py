@@ -115,7 +115,8 @@ def test_the_script_for_gpus_trains_here_without_and_is_requeued(slurm, data, ou
     short = ["--hidden", "16,16", "--device", "cpu", "--submodels", 2, "--rounds", ROUNDS]
     job = slurm.submit("slurm_gpu.sh", data, out, *short, options=options)
     _saves(job, f"{out}.run")
-    job.cancel("--batch", "--signal=USR1")
+    for _ in range(2):
+        job.cancel("--batch", "--signal=USR1")
     job.is_requeued()
     assert job.ends() == "COMPLETED", job.log
     assert "Stopped by SIGUSR1" in job.log
