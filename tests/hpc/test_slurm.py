@@ -136,3 +136,14 @@ def test_jobs_come_and_go_with_an_interactive_run(slurm, data, out):
     for _ in waiting(PATIENCE, "the jobs to go"):
         if not slurm.jobs("dask-worker"):
             break
+
+
+def test_slurm_itself_tells_a_job_that_its_time_is_nearly_up(slurm, data, out):
+    # It looks every 30 seconds, and so signals this one between its 20th second and its 50th.
+    options = "--ntasks=3 --mem-per-cpu=1G --time=2 --signal=USR1@70"
+    job = slurm.submit("slurm.sh", data, out, *SMALL, "--rounds", LONG, options=options)
+    _saves(job, f"{out}.run")
+    job.is_requeued()
+    assert "SIGUSR1 was received" in job.log
+    assert _saved(f"{out}.run") > 0
+    job.cancel()
