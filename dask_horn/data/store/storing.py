@@ -74,16 +74,21 @@ make room there, or choose another place
     except (HornError, FileExistsError, MemoryError):
         raise
     except Exception as raised:
-        given_up = raised if isinstance(raised, GivenUp) else GivenUp(raised, tries=1)
+        given_up = _given_up(raised)
         error = given_up.fault
         fault = fault_of(error)
         absent = FaultKind.READ_ONLY, FaultKind.MISSING
         if fault.kind is FaultKind.OTHER or (verb == "read" and fault.kind in absent):
+            given_up.__cause__ = given_up.__context__ = None  # or the chain were a circle
             raise error from error.__cause__
         place = f"{argument}={location!r}" if argument.isidentifier() else f"{argument} {location}"
         reason = given_up.counted(fault.what)
         told = f"{place.strip()} cannot be {verb} ({reason}); {remedy(fault, verb)}"
         raise_alone(_ERRORS.get(argument, StoreError)(told), error)
+
+
+def _given_up(error: Exception) -> GivenUp:
+    return error if isinstance(error, GivenUp) else GivenUp(error, tries=1)
 
 
 def store_persistently(

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import dask_horn as horn
+from dask_horn.data.store import retrying
 from dask_horn.data.store.storing import (
     check_writable,
     filesystem_at,
     make_folder,
     replacing,
+    store_persistently,
     storing,
 )
 from dask_horn.errors import ChunkReadError, ScratchError, StoreError
@@ -72,6 +74,22 @@ def test_what_passes_as_it_is():
         assert caught.value is error
     with pytest.raises(FileNotFoundError), storing("The samples at", "/data", "read"):
         raise FileNotFoundError("no group")
+
+
+def test_what_is_no_refusal_passes_after_another_try_too(monkeypatch):
+    monkeypatch.setattr(retrying, "PAUSES", (0.001,))
+    monkeypatch.setattr(retrying, "_told", set())
+    raised = [KeyError("first"), KeyError("second")]
+
+    def fails():
+        raise raised.pop(0)
+
+    with pytest.raises(KeyError, match="second") as caught:
+        store_persistently(fails, "out", "/data")
+    link = caught.value
+    for _ in range(9):  # no circle, which whoever follows the chain would never leave
+        link = link and (link.__cause__ or link.__context__)
+    assert link is None
 
 
 def test_a_scratch_folder_has_an_error_of_its_own():
