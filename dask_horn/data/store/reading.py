@@ -13,7 +13,7 @@ from zarr.buffer import cpu
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of, plain_text
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.retrying import GivenUp, persistently
+from dask_horn.data.store.retrying import RetriesExhausted, with_retries
 from dask_horn.data.store.storing import remedy
 from dask_horn.errors import ChunkReadError, raise_alone
 from dask_horn.records import doing
@@ -66,18 +66,18 @@ def open_rows(location: ArrayLocation) -> zarr.Array[Any]:
         If this process does not find it: a worker may not see the client's folders.
     """
     try:
-        return persistently(location.open, f"The {location}", "opened")
-    except GivenUp as given_up:
-        fault = fault_of(given_up.fault)
+        return with_retries(location.open, f"The {location}", "opened")
+    except RetriesExhausted as exhausted:
+        fault = fault_of(exhausted.fault)
         # Not what would do for a chunk: an array that is missing was there when the run began.
         seen = fault.kind in (FaultKind.MISSING, FaultKind.OTHER)
         cure = "put it where all workers can read it" if seen else remedy(fault)
         raise_alone(
             ChunkReadError(
                 f"The {location} cannot be opened in this process "
-                f"({_reason(given_up, fault)}); {cure}"
+                f"({_reason(exhausted, fault)}); {cure}"
             ),
-            given_up.fault,
+            exhausted.fault,
         )
 
 
@@ -117,9 +117,9 @@ def read_rows(
     rows = f"rows {start} to {stop - 1}"
     try:
         with doing(f"reading {rows} of {location}"):
-            return persistently(attempt, f"The {location}", f"read at {rows}")
-    except GivenUp as error:
-        given_up = error
+            return with_retries(attempt, f"The {location}", f"read at {rows}")
+    except RetriesExhausted as error:
+        exhausted = error
     chunk = _broken_chunk(array, start, stop)
     if chunk is None:  # the store answers again
         try:
@@ -127,26 +127,26 @@ def read_rows(
         except MemoryError:
             raise
         except Exception as error:
-            given_up = GivenUp(error, given_up.tries + 1)
+            exhausted = RetriesExhausted(error, exhausted.tries + 1)
     name = None if chunk is None else _chunk_name(array, chunk)
-    _raise_unread(location, rows, name, given_up)
+    _raise_unread(location, rows, name, exhausted)
 
 
 def _raise_unread(
-    location: ArrayLocation, rows: str, chunk: str | None, given_up: GivenUp
+    location: ArrayLocation, rows: str, chunk: str | None, exhausted: RetriesExhausted
 ) -> NoReturn:
     """Raise the error that names array, chunk and store."""
-    fault = fault_of(given_up.fault)
+    fault = fault_of(exhausted.fault)
     if chunk is None:
         cure = "try again"
     elif fault.kind in (FaultKind.MISSING, FaultKind.OTHER):
         cure = "rewrite it, or leave those rows out"
     else:
         cure = remedy(fault)
-    reason = _reason(given_up, fault)
+    reason = _reason(exhausted, fault)
     raise_alone(
         ChunkReadError(f"The {location} cannot be read at {chunk or rows} ({reason}); {cure}"),
-        given_up.fault,
+        exhausted.fault,
     )
 
 
@@ -181,7 +181,7 @@ def _chunk_name(array: zarr.Array[Any], chunk: tuple[int, ...]) -> str:
     return f"chunk {array.metadata.encode_chunk_key(chunk)}, rows {first} to {last}"
 
 
-def _reason(given_up: GivenUp, fault: Fault) -> str:
+def _reason(exhausted: RetriesExhausted, fault: Fault) -> str:
     """Return in a few words what failed, and how often."""
     missing = fault.kind is FaultKind.MISSING
-    return given_up.counted(plain_text(given_up.fault) if missing else fault.what)
+    return exhausted.counted(plain_text(exhausted.fault) if missing else fault.what)

@@ -35,7 +35,7 @@ _told: set[str] = set()
 _told_lock = threading.Lock()
 
 
-class GivenUp(Exception):
+class RetriesExhausted(Exception):
     """What failed has failed each time; raised from the last error.
 
     Attributes
@@ -56,7 +56,7 @@ class GivenUp(Exception):
         return what if self.tries == 1 else f"{what}; tried {self.tries} times"
 
 
-def persistently(attempt: Callable[[], _Result], place: str, done: str) -> _Result:
+def with_retries(attempt: Callable[[], _Result], place: str, done: str) -> _Result:
     """Return what an attempt does; try again with growing pauses where that may help.
 
     Parameters
@@ -70,7 +70,7 @@ def persistently(attempt: Callable[[], _Result], place: str, done: str) -> _Resu
 
     Raises
     ------
-    GivenUp
+    RetriesExhausted
         If it fails each time.
     """
     for tries in itertools.count(1):
@@ -82,7 +82,7 @@ def persistently(attempt: Callable[[], _Result], place: str, done: str) -> _Resu
             fault = fault_of(error)
             left = min(_TRIES_AGAIN.get(fault.kind, 0), len(PAUSES)) + 1 - tries
             if left <= 0:
-                raise GivenUp(error, tries) from error
+                raise RetriesExhausted(error, tries) from error
             message = f"{place} could not be {done} ({fault.what}); trying again, {_times(left)}"
             _tell_once(place, message)
         time.sleep(PAUSES[tries - 1] * _jitter.uniform(0.5, 1.5))

@@ -15,7 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of
-from dask_horn.data.store.retrying import GivenUp, persistently
+from dask_horn.data.store.retrying import RetriesExhausted, with_retries
 from dask_horn.errors import HornError, ScratchError, StoreError, raise_alone
 
 Verb = Literal["read", "written"]
@@ -41,7 +41,7 @@ _ERRORS = {"scratch": ScratchError}
 
 
 @contextmanager
-def storing(argument: str, location: object, verb: Verb = "written") -> Iterator[None]:
+def store_errors(argument: str, location: object, verb: Verb = "written") -> Iterator[None]:
     """Tell in one sentence what a store refuses.
 
     Parameters
@@ -62,7 +62,7 @@ def storing(argument: str, location: object, verb: Verb = "written") -> Iterator
 
     Examples
     --------
-    >>> with storing("checkpoint", "/data"):
+    >>> with store_errors("checkpoint", "/data"):
     ...     raise OSError(28, "No space left on device")
     Traceback (most recent call last):
     ...
@@ -74,34 +74,34 @@ make room there, or choose another place
     except (HornError, FileExistsError, MemoryError):
         raise
     except Exception as raised:
-        given_up = _given_up(raised)
-        error = given_up.fault
+        exhausted = _exhausted(raised)
+        error = exhausted.fault
         fault = fault_of(error)
         absent = FaultKind.READ_ONLY, FaultKind.MISSING
         if fault.kind is FaultKind.OTHER or (verb == "read" and fault.kind in absent):
-            given_up.__cause__ = given_up.__context__ = None  # or the chain were a circle
+            exhausted.__cause__ = exhausted.__context__ = None  # or the chain were a circle
             raise error from error.__cause__
         place = f"{argument}={location!r}" if argument.isidentifier() else f"{argument} {location}"
-        reason = given_up.counted(fault.what)
+        reason = exhausted.counted(fault.what)
         told = f"{place.strip()} cannot be {verb} ({reason}); {remedy(fault, verb)}"
         raise_alone(_ERRORS.get(argument, StoreError)(told), error)
 
 
-def _given_up(error: Exception) -> GivenUp:
-    return error if isinstance(error, GivenUp) else GivenUp(error, tries=1)
+def _exhausted(error: Exception) -> RetriesExhausted:
+    return error if isinstance(error, RetriesExhausted) else RetriesExhausted(error, tries=1)
 
 
-def store_persistently(
+def store_with_retries(
     do: Callable[[], _Result], argument: str, location: str, verb: Verb = "written"
 ) -> _Result:
-    """Read or write, again where that may help, and tell what is refused as `storing` does.
+    """Read or write, again where that may help, and tell what is refused as `store_errors` does.
 
     Parameters
     ----------
     do : callable
         Reads or writes; it may have been cut short before.
     argument, location, verb
-        As for `storing`.
+        As for `store_errors`.
 
     Returns
     -------
@@ -113,8 +113,8 @@ def store_persistently(
     StoreError
         If it fails each time.
     """
-    with storing(argument, location, verb):
-        return persistently(do, f"{argument}={location!r}", verb)
+    with store_errors(argument, location, verb):
+        return with_retries(do, f"{argument}={location!r}", verb)
 
 
 def remedy(fault: Fault, verb: Verb = "read") -> str:
@@ -198,7 +198,7 @@ def check_writable(location: str) -> None:
     Raises
     ------
     OSError
-        Or whatever the store raises; `storing` tells it.
+        Or whatever the store raises; `store_errors` tells it.
     """
     filesystem, path = filesystem_at(location)
     if isinstance(filesystem, LocalFileSystem):

@@ -25,8 +25,8 @@ from dask_horn.data.store.storing import (
     filesystem_at,
     make_folder,
     replacing,
-    store_persistently,
-    storing,
+    store_errors,
+    store_with_retries,
 )
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
@@ -87,7 +87,7 @@ class Checkpoint:
         StoreError
             If it cannot be written.
         """
-        with storing("checkpoint", self.location):
+        with store_errors("checkpoint", self.location):
             self._is_new()
             check_writable(self.location)
 
@@ -111,7 +111,7 @@ class Checkpoint:
             self._replace("run.json", identity)
             return True
 
-        if store_persistently(note, "checkpoint", self.location):
+        if store_with_retries(note, "checkpoint", self.location):
             return
         before = self._identity()
         # As JSON knows them: tuples have become lists.
@@ -172,7 +172,7 @@ class Checkpoint:
             filesystem, path = filesystem_at(self.location)
             return bool(filesystem.exists(f"{path}/latest.json"))
 
-        found = store_persistently(is_there, "checkpoint", self.location, "read")
+        found = store_with_retries(is_there, "checkpoint", self.location, "read")
         return self._read("latest.json") if found else None
 
     def round_location(self, rounds: int) -> str:
@@ -204,7 +204,7 @@ class Checkpoint:
             self._prune("rounds", {folder, before.get("folder")})
             self._prune("best", {best})
 
-        store_persistently(point, "checkpoint", self.location)
+        store_with_retries(point, "checkpoint", self.location)
 
     def _prune(self, folder: str, kept: Collection[str | None]) -> None:
         """Remove all that a folder holds but those to be kept, which are named with it."""
@@ -220,7 +220,7 @@ class Checkpoint:
             content: bytes = filesystem.cat_file(path)
             return content
 
-        content = store_persistently(read, "checkpoint", self.location, "read")
+        content = store_with_retries(read, "checkpoint", self.location, "read")
         try:
             return json.loads(content)
         except ValueError as error:

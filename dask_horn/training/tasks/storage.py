@@ -15,7 +15,7 @@ from dask_horn.data.store.storing import (
     filesystem_at,
     make_folder,
     replacing,
-    store_persistently,
+    store_with_retries,
     sync,
 )
 from dask_horn.model import Ensemble, Model, load
@@ -82,7 +82,7 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
         sync(folder)  # before the checkpoint points at it
         return folder
 
-    return store_persistently(save, "checkpoint", location)
+    return store_with_retries(save, "checkpoint", location)
 
 
 def spill_state(location: str, name: str, state: Whole | Part) -> str:
@@ -95,7 +95,7 @@ def spill_state(location: str, name: str, state: Whole | Part) -> str:
                 np.save(file, vector)
         return location
 
-    return store_persistently(spill, "scratch", location)
+    return store_with_retries(spill, "scratch", location)
 
 
 def part_name(member: int, submodel: int) -> str:
@@ -114,7 +114,7 @@ def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole
         with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
             return [np.load(file) for _ in range(1 + n_states)]
 
-    parameters, *states = store_persistently(read, "scratch", saved.location, "read")
+    parameters, *states = store_with_retries(read, "scratch", saved.location, "read")
     if saved.divided:
         return Part(parameters, saved.round, tuple(states))
     return Whole(saved.round, parameters, tuple(states))
@@ -129,7 +129,7 @@ def _load_parent(saved: Saved, member: int, n_states: int) -> Whole:
     def read() -> tuple[NDArray[Any], ...]:
         return tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
 
-    kept = store_persistently(read, "checkpoint", saved.location, "read")
+    kept = store_with_retries(read, "checkpoint", saved.location, "read")
     return Whole(
         saved.round,
         model.parameters,

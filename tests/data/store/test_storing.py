@@ -17,8 +17,8 @@ from dask_horn.data.store.storing import (
     filesystem_at,
     make_folder,
     replacing,
-    store_persistently,
-    storing,
+    store_errors,
+    store_with_retries,
 )
 from dask_horn.errors import ChunkReadError, ScratchError, StoreError
 
@@ -33,7 +33,7 @@ class _Foreign(Exception):
 
 
 def test_the_argument_the_place_what_came_and_what_would_do():
-    with pytest.raises(StoreError) as caught, storing("checkpoint", "s3://bucket/run"):
+    with pytest.raises(StoreError) as caught, store_errors("checkpoint", "s3://bucket/run"):
         raise _Foreign
     assert str(caught.value) == (
         "checkpoint='s3://bucket/run' cannot be written (403 Forbidden); grant this process and "
@@ -48,7 +48,7 @@ class _Expired(Exception):
 
 
 def test_credentials_that_have_expired():
-    with pytest.raises(StoreError) as caught, storing("The samples at", "s3://b/x", "read"):
+    with pytest.raises(StoreError) as caught, store_errors("The samples at", "s3://b/x", "read"):
         raise PermissionError("The provided token has expired.") from _Expired()
     assert str(caught.value) == (
         "The samples at s3://b/x cannot be read (the credentials have expired); renew those of "
@@ -57,7 +57,7 @@ def test_credentials_that_have_expired():
 
 
 def test_no_error_of_another_library_is_left_in_the_chain():
-    with pytest.raises(StoreError) as caught, storing("out", "/data"):
+    with pytest.raises(StoreError) as caught, store_errors("out", "/data"):
         raise _Foreign("words")
     error = caught.value
     assert error.__context__ is None
@@ -69,10 +69,10 @@ def test_no_error_of_another_library_is_left_in_the_chain():
 
 def test_what_passes_as_it_is():
     for error in (ChunkReadError("c"), FileExistsError("there"), ValueError("v"), KeyError("k")):
-        with pytest.raises(type(error)) as caught, storing("out", "/data"):
+        with pytest.raises(type(error)) as caught, store_errors("out", "/data"):
             raise error
         assert caught.value is error
-    with pytest.raises(FileNotFoundError), storing("The samples at", "/data", "read"):
+    with pytest.raises(FileNotFoundError), store_errors("The samples at", "/data", "read"):
         raise FileNotFoundError("no group")
 
 
@@ -85,7 +85,7 @@ def test_what_is_no_refusal_passes_after_another_try_too(monkeypatch):
         raise raised.pop(0)
 
     with pytest.raises(KeyError, match="second") as caught:
-        store_persistently(fails, "out", "/data")
+        store_with_retries(fails, "out", "/data")
     link = caught.value
     for _ in range(9):  # no circle, which whoever follows the chain would never leave
         link = link and (link.__cause__ or link.__context__)
@@ -93,7 +93,7 @@ def test_what_is_no_refusal_passes_after_another_try_too(monkeypatch):
 
 
 def test_a_scratch_folder_has_an_error_of_its_own():
-    with pytest.raises(ScratchError) as caught, storing("scratch", "/data"):
+    with pytest.raises(ScratchError) as caught, store_errors("scratch", "/data"):
         raise OSError(errno.ENOSPC, "x")
     assert str(caught.value).startswith("scratch='/data' cannot be written (No space left")
 
