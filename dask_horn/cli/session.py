@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from dask_horn.cli.command import Interrupted
+from dask_horn.cli.signals import SIGNALS, in_main_thread
 from dask_horn.diagnostics import ProgressBar
 from dask_horn.records import RoundRecord, RunStart
-from dask_horn.training import QUEUE_SIGNALS, StopOnSignal, TrainingResult, train
+from dask_horn.training import StopOnSignal, TrainingResult, train
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from dask_horn.network import Network
 
-_SIGNALS = (signal.SIGINT, *QUEUE_SIGNALS)
 _PREPARING = "Reading the samples and loading kernels (the first run compiles them) …"
 _STOPPING = "\nStopping after this round; press Ctrl-C {}to stop at once.\n"
 
@@ -44,7 +43,7 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     else:
         console.out(_PREPARING, highlight=False)
     try:
-        with watch if _in_main_thread() else contextlib.nullcontext():
+        with watch if in_main_thread() else contextlib.nullcontext():
             result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
             if result.stopped is not None and watch.received is not None:
                 raise Interrupted(watch.received)
@@ -61,7 +60,7 @@ class _Watch(StopOnSignal):
     """Ends the status line when training begins, counts rounds, and stops the run if asked."""
 
     def __init__(self, status: Status) -> None:
-        super().__init__(*_SIGNALS)
+        super().__init__(*SIGNALS)
         self.rounds = 0
         self._training = False
         self._status = status
@@ -93,7 +92,3 @@ class _Watch(StopOnSignal):
         if checkpoint is None:
             return f"{done}; nothing was saved, use --checkpoint to be able to resume"
         return f"{done}; run the same command to resume from the checkpoint"
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -223,7 +223,7 @@ def train(
     from dask_horn.cli.session import run_session
     from dask_horn.cli.workers import working
     from dask_horn.data import open_samples
-    from dask_horn.data.store.storing import check_writable, storing
+    from dask_horn.data.store.storing import check_writable, store_errors
     from dask_horn.model import check_free
     from dask_horn.partition import check_divisible
     from dask_horn.training import TrainingOptions
@@ -234,7 +234,7 @@ def train(
     if files.history is not None:
         if not os.path.isdir(os.path.dirname(files.history) or "."):
             raise FileNotFoundError(f"--history {files.history}: there is no such folder")
-        with storing("history", files.history):
+        with store_errors("history", files.history):
             check_writable(files.history)
     samples = open_samples(data)
     if files.validation_data is not None:
@@ -257,7 +257,7 @@ def train(
     result.model.save(files.out, overwrite=files.overwrite)
     if files.history is not None:
         with (
-            storing("history", files.history),
+            store_errors("history", files.history),
             open(files.history, "w", encoding="utf-8") as file,
         ):
             file.write(result.history.to_csv())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +16,7 @@ from dask_horn.cli.command import option
 from dask_horn.cli.scheduler_file import address_of
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
 _PATIENCE = "30s"  # with a scheduler that does not answer
 
@@ -102,37 +100,19 @@ def _started(n_workers: int) -> Iterator[Client]:
     """Start processes that end with the command, silently."""
     from distributed import Client, LocalCluster
 
-    with warnings.catch_warnings(), _ignoring_signals():
-        # The dashboard's usual port may be taken: it gets another, and its address is printed.
-        warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
-        cluster: LocalCluster = LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, processes=True, silence_logs=logging.CRITICAL
-        )
-    with cluster, Client(cluster) as client:
+    from dask_horn.cli.signals import IgnoreSignals, holding_signals
+
+    with contextlib.ExitStack() as stack:
+        with warnings.catch_warnings(), holding_signals():
+            # The dashboard's usual port may be taken: it gets another, and its address is printed.
+            warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+            quiet = {"silence_logs": logging.CRITICAL, "processes": True}
+            cluster = LocalCluster(n_workers=n_workers, threads_per_worker=1, **quiet)
+            client = stack.enter_context(Client(stack.enter_context(cluster)))
+            client.register_plugin(IgnoreSignals())
         client.run(_import_library, wait=False)  # while this process opens the samples
         yield client
 
 
 async def _import_library() -> None:  # Dask waits for no others
     importlib.import_module("dask_horn.training")
-
-
-@contextlib.contextmanager
-def _ignoring_signals() -> Iterator[None]:
-    """Ignore what asks for an end, in this process for now, and for good in those it starts now.
-
-    A terminal sends Ctrl-C to all processes, and a queue its signals; the workers are still needed
-    to save the checkpoint.
-    """
-    from dask_horn.training import QUEUE_SIGNALS
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, *QUEUE_SIGNALS)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dask_horn.data.store.storing import filesystem_at, make_folder, storing
+from dask_horn.data.store.storing import filesystem_at, make_folder, store_errors
 
 _LOCK = ".lock"
 
@@ -44,7 +44,7 @@ def new_folder(base: str) -> str:
     if is_path:
         base = str(Path(base).absolute())
         _sweep(Path(base))
-    with storing("scratch", base):
+    with store_errors("scratch", base):
         while True:
             folder = f"{base.rstrip('/')}/{_prefix()}{os.getpid()}-{secrets.token_hex(4)}"
             filesystem, path = filesystem_at(folder)
@@ -136,7 +136,7 @@ def _is_ours(path: Path, is_kind: Callable[[int], bool]) -> bool:
 @contextlib.contextmanager
 def marker(location: str, argument: str = "scratch") -> Iterator[str]:
     """Keep a file in a folder, for others to look for; return where it is."""
-    with storing(argument, location):
+    with store_errors(argument, location):
         filesystem, folder = filesystem_at(location)
         make_folder(filesystem, folder)
         name = f".seen-{secrets.token_hex(4)}"
@@ -144,13 +144,13 @@ def marker(location: str, argument: str = "scratch") -> Iterator[str]:
     try:
         yield f"{location}/{name}"
     finally:
-        with storing(argument, location):
+        with store_errors(argument, location):
             filesystem.rm_file(f"{folder}/{name}")
 
 
 def exists(location: str, argument: str = "scratch") -> bool:
     """Whether this process sees a file."""
-    with storing(argument, location, "read"):
+    with store_errors(argument, location, "read"):
         filesystem, path = filesystem_at(location)
         found: bool = filesystem.exists(path)
         return found

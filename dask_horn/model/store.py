@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer, Targets
 from dask_horn.data.store.locations import foreign_content
-from dask_horn.data.store.storing import check_writable, storing
+from dask_horn.data.store.storing import check_writable, store_errors
 from dask_horn.errors import ModelFormatError, StoreError
 from dask_horn.model.calibration import check_temperature
 from dask_horn.model.parts import ModelParts
@@ -43,7 +43,7 @@ def new_group(location: str, overwrite: bool) -> Iterator[zarr.Group]:
     """Create an empty group, into which a model is then written; errors as `check_free`."""
     location = os.fspath(location)
     _check_replaceable(location, overwrite)
-    with storing("", location):
+    with store_errors("", location):
         yield zarr.open_group(location, mode="w")
 
 
@@ -59,13 +59,13 @@ def check_free(location: str, overwrite: bool) -> None:
     """
     location = os.fspath(location)
     _check_replaceable(location, overwrite)
-    with storing("", location):
+    with store_errors("", location):
         check_writable(location)
 
 
 def _check_replaceable(location: str, overwrite: bool) -> None:
     try:
-        with storing("", location, "read"):
+        with store_errors("", location, "read"):
             present = zarr.open_group(location, mode="r")
     except FileNotFoundError:
         if foreign_content(location):
@@ -141,7 +141,7 @@ def read(location: str) -> StoredModels:
     """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
     location = os.fspath(location)
     try:
-        with storing("The model at", location, "read"):
+        with store_errors("The model at", location, "read"):
             group = zarr.open_group(location, mode="r")
     except StoreError:
         raise
@@ -152,7 +152,7 @@ def read(location: str) -> StoredModels:
     except (ValueError, KeyError, OSError) as error:
         raise ModelFormatError(f"{location} is a damaged model: {error}") from error
     try:
-        with storing("The model at", location, "read"):
+        with store_errors("The model at", location, "read"):
             return _read_group(group, location)
     except (ModelFormatError, StoreError):
         raise

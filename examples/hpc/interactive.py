@@ -42,7 +42,7 @@ def main() -> None:
         ) as cluster,
         Client(cluster),
     ):
-        cluster.adapt(minimum_jobs=1, maximum_jobs=arguments.jobs)
+        cluster.adapt(minimum_jobs=0, maximum_jobs=arguments.jobs)
         network = horn.Network(
             [
                 horn.Dense(arguments.hidden, activation="relu"),

@@ -15,6 +15,7 @@
 #BSUB -o dask-horn.%J.log
 
 set -euo pipefail
+: "${DATA:?is not set: DATA=… MODEL=… bsub < lsf.sh}" "${MODEL:?is not set: DATA=… MODEL=… bsub < lsf.sh}"
 
 # Keep compiled kernels on a disk of the node: shared home folders are slow and lock badly.
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-/tmp/dask-horn-$UID}"

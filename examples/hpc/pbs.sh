@@ -15,6 +15,7 @@
 
 set -euo pipefail
 cd "$PBS_O_WORKDIR"
+: "${DATA:?is not set: qsub -v DATA=…,MODEL=… pbs.sh}" "${MODEL:?is not set: qsub -v DATA=…,MODEL=… pbs.sh}"
 
 # Keep compiled kernels on a disk of the node: shared home folders are slow and lock badly.
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-/tmp/dask-horn-$UID}"

@@ -24,8 +24,8 @@ set -euo pipefail
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-${TMPDIR:-/tmp}/dask-horn-$UID}"
 export DASK_LOGGING__DISTRIBUTED=warning
 
-# Tasks fail if all workers are gone for so long, and the job ends.
-export DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT="${NO_WORKERS_TIMEOUT:-30s}"
+# The job ends if for so long there is no worker, or all are paused for lack of memory.
+export DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT="${NO_WORKERS_TIMEOUT:-45s}"
 
 # Slurm signals every rank, but only the script handles it: scheduler and workers are still needed.
 # The job ends with its scheduler (rank 0) or script (rank 1), but goes on without a lost worker.

@@ -44,6 +44,7 @@ dask-horn train "$1" --out "$2" --overwrite --checkpoint "$2.run" --scheduler "$
 client=$!
 
 requeue() { # 138 is the client's word that SIGUSR1 stopped it, and the run is saved
+    trap "" USR1 # a second one must not end the wait for that
     code=0
     kill -USR1 $client && wait $client || code=$?
     [ $code != 138 ] || scontrol requeue "$SLURM_JOB_ID"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,8 +47,11 @@ def main() -> None:
         ) as runner,
         Client(runner) as client,
     ):
-        # A few workers are enough to begin; later ones get work from the next round on.
-        client.wait_for_workers(max(1, runner.n_workers // 2), timeout=600)
+        # The first worker alone would do the whole first round; later ones get work from the next.
+        enough = max(1, runner.n_workers // 2)
+        print(f"Waiting up to two minutes for {enough} workers", flush=True)
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(enough, timeout=120)
         result = train(arguments, stops)
 
     if result.stopped and stops.received == signal.SIGUSR1:  # not SIGTERM, as from scancel

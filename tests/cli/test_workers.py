@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import zarr
 from distributed import LocalCluster
 
 from dask_horn.cli.scheduler_file import address_of
+from dask_horn.cli.workers import working
 from tests.cli.commands import QUICK, ROOT, classes, done, run
 
 
@@ -99,3 +101,38 @@ def test_ctrl_c_in_a_terminal_with_a_cluster(data, tmp_path):
     assert process.returncode == 130, rest
     assert "Traceback" not in rest and "Warning" not in rest
     assert "run the same command to resume from the checkpoint" in rest.splitlines()[-1]
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+def test_a_worker_that_is_started_again_does_not_hear_signals_either(monkeypatch):
+    # On a port of its own: Dask leaves a socket open where it finds the usual one taken.
+    quiet = partial(LocalCluster, dashboard_address=":0")
+    monkeypatch.setattr("distributed.LocalCluster", quiet)
+    with working(None, 1, 1) as client:
+        first = client.submit(os.getpid, pure=False).result()
+        os.kill(first, signal.SIGKILL)
+        second = client.submit(os.getpid, pure=False).result()
+        assert second != first
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            os.kill(second, number)
+        assert client.submit(os.getpid, pure=False).result() == second
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+def test_a_signal_while_the_workers_start_ends_the_command(
+    data, tmp_path, monkeypatch, number, code
+):
+    class Signalled(LocalCluster):
+        def __init__(self, **settings):
+            super().__init__(**settings, dashboard_address=":0")
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("distributed.LocalCluster", Signalled)
+    ended = run("train", data(classes), "--out", tmp_path / "m.zarr", *QUICK[:-2], "--workers", 1)
+    assert ended.exit_code == code
+    assert ended.stderr.splitlines()[-1] == (
+        f"Stopped by {number.name} before the first round ended"
+    )
+    assert signal.getsignal(number) is signal.SIG_DFL

@@ -115,7 +115,8 @@ def test_the_script_for_gpus_trains_here_without_and_is_requeued(slurm, data, ou
     short = ["--hidden", "16,16", "--device", "cpu", "--submodels", 2, "--rounds", ROUNDS]
     job = slurm.submit("slurm_gpu.sh", data, out, *short, options=options)
     _saves(job, f"{out}.run")
-    job.cancel("--batch", "--signal=USR1")
+    for _ in range(2):
+        job.cancel("--batch", "--signal=USR1")
     job.is_requeued()
     assert job.ends() == "COMPLETED", job.log
     assert "Stopped by SIGUSR1" in job.log
@@ -135,3 +136,14 @@ def test_jobs_come_and_go_with_an_interactive_run(slurm, data, out):
     for _ in waiting(PATIENCE, "the jobs to go"):
         if not slurm.jobs("dask-worker"):
             break
+
+
+def test_slurm_itself_tells_a_job_that_its_time_is_nearly_up(slurm, data, out):
+    # It looks every 30 seconds, and so signals this one between its 20th second and its 50th.
+    options = "--ntasks=3 --mem-per-cpu=1G --time=2 --signal=USR1@70"
+    job = slurm.submit("slurm.sh", data, out, *SMALL, "--rounds", LONG, options=options)
+    _saves(job, f"{out}.run")
+    job.is_requeued()
+    assert "SIGUSR1 was received" in job.log
+    assert _saved(f"{out}.run") > 0
+    job.cancel()

@@ -63,7 +63,7 @@ def test_a_chunk_that_never_comes_is_named_with_how_often_it_was_tried(network, 
 def test_a_chunk_that_is_refused_is_not_asked_for_again(network, web):
     web.always = {CHUNK: 403}
     with pytest.raises(
-        horn.ChunkReadError, match=r"c/2/0, .* \(403 Forbidden\); give this process"
+        horn.ChunkReadError, match=r"c/2/0, .* \(403 Forbidden\); grant this process"
     ):
         _train(network, web)
     assert web.asked[CHUNK] == 2
@@ -80,13 +80,13 @@ def test_a_description_that_fails_once(network, web, here, folder, monkeypatch):
 @pytest.mark.cluster
 def test_what_a_worker_is_refused_reaches_the_client(network, web, client):
     web.always = {CHUNK: 403}
-    with pytest.raises(horn.ChunkReadError, match=r"chunk c/2/0, .* \(403 Forbidden\); give"):
+    with pytest.raises(horn.ChunkReadError, match=r"chunk c/2/0, .* \(403 Forbidden\); grant"):
         _train(network, web)
 
 
 def test_samples_that_are_refused(network, web, folder):
     web.always = {"": 403}
-    words = r"The samples at http://.*/samples\.zarr cannot be read \(403 Forbidden\); give this"
+    words = r"The samples at http://.*/samples\.zarr cannot be read \(403 Forbidden\); grant this"
     with pytest.raises(horn.StoreError, match=words) as caught:
         _train(network, web)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
@@ -100,7 +100,10 @@ def test_samples_that_are_refused(network, web, folder):
 
 
 def test_a_web_that_is_not_there(network):
-    with pytest.raises(horn.StoreError, match=r"cannot be read .* see that it can be reached"):
+    with pytest.raises(
+        horn.StoreError,
+        match=r"cannot be read .* check that this process and all workers can reach it",
+    ):
         horn.train(network, "http://127.0.0.1:9/samples.zarr", **SETTINGS)
 
 

@@ -86,10 +86,10 @@ def test_a_bucket_that_does_not_exist_is_not_made(network, stored, s3, folder, s
 @pytest.mark.usefixtures("forbidden")
 def test_a_key_that_may_not(network, s3, folder):
     with pytest.raises(
-        horn.StoreError, match=r"samples at s3://.* be read \(403 Forbidden\); give"
+        horn.StoreError, match=r"samples at s3://.* be read \(403 Forbidden\); grant"
     ):
         horn.train(network, f"{s3}/samples.zarr", **SETTINGS)
-    words = r"checkpoint='s3://bucket/run' cannot be written \(403 Forbidden\); give this process"
+    words = r"checkpoint='s3://bucket/run' cannot be written \(403 Forbidden\); grant this process"
     with pytest.raises(horn.StoreError, match=words):
         horn.train(network, folder / "samples.zarr", checkpoint=f"{s3}/run", **SETTINGS)
 

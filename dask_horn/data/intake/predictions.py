@@ -21,7 +21,7 @@ from dask_horn.data.intake.stored import stored_rows
 from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
-from dask_horn.data.store.storing import storing
+from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.arrays import plain_labels
@@ -158,7 +158,7 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
     dtype = predicted.dtype if predicted.dtype.kind in "biuf" else np.dtype("U")
     store = plain_location(location)
     group = _predictions_group(store)
-    writing = partial(storing, "out", store)
+    writing = partial(store_errors, "out", store)
     with writing():
         group.attrs[_MARK] = {"format": _FORMAT, "whole": False}
         array = create_rows(group, "y", predicted.shape, dtype)
@@ -186,7 +186,7 @@ def _answer(
 def _predictions_group(store: str | Store) -> zarr.Group:
     """Create the group; replace only what is predictions itself."""
     try:
-        with storing("out", store, "read"):
+        with store_errors("out", store, "read"):
             present = zarr.open_group(store=store, mode="r")
     except FileNotFoundError:
         free = not foreign_content(store)
@@ -196,5 +196,5 @@ def _predictions_group(store: str | Store) -> zarr.Group:
         raise FileExistsError(
             f"{store} exists and holds no predictions of dask_horn; choose another path for out"
         )
-    with storing("out", store):
+    with store_errors("out", store):
         return zarr.open_group(store=store, mode="w")

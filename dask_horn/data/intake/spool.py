@@ -21,7 +21,7 @@ from dask_horn.checks import checked_number
 from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
-from dask_horn.data.store.storing import storing
+from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.form import FEATURES, SampleForm
@@ -165,7 +165,7 @@ def _new_group(scratch: str | None) -> tuple[zarr.Group, str | Store]:
         return zarr.create_group(store=store), store
     store = plain_location(f"{scratch.rstrip('/')}/samples-{uuid.uuid4().hex[:12]}.zarr")
     try:
-        with storing("scratch", scratch):
+        with store_errors("scratch", scratch):
             return zarr.open_group(store=store, mode="w-"), store
     except (OSError, ValueError) as error:
         if isinstance(error, ScratchError):
@@ -196,7 +196,7 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
             steps = source.form.target_steps
             convert, dtype = partial(block_codes, steps, classes), np.dtype(np.int32)
             shape = shape[: 1 if steps is None else 2]
-        writing = partial(storing, "scratch", scratch)
+        writing = partial(store_errors, "scratch", scratch)
         with writing():
             array = create_rows(group, name, shape, dtype, compress=not location.in_process)
         if lazy:

@@ -21,6 +21,7 @@ from dask_horn.data.rows.blocks import Block
 from dask_horn.data.store.cache import ArrayCache
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.retrying import forget_told
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.values.arrays import decoded_dtype, plain_labels
 from dask_horn.data.values.padding import filled
@@ -151,6 +152,7 @@ def forget(run: str) -> None:
     with _open_lock:
         for key in [key for key in _open_arrays if key[0] == run]:
             del _open_arrays[key]
+    forget_told()
 
 
 def decoded_row_bytes(store: SampleStore, targets: Targets | None) -> int:

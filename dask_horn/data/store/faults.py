@@ -20,6 +20,7 @@ class FaultKind(Enum):
     """Kinds of errors that one thing would do for."""
 
     NO_CREDENTIALS = "no credentials"
+    EXPIRED = "the credentials have expired"
     FORBIDDEN = "no permission"
     MISSING = "there is no such folder or bucket"
     READ_ONLY = "it can only be read"
@@ -53,6 +54,13 @@ _STATUS = {
     429: FaultKind.PASSING,
     501: FaultKind.READ_ONLY,
     507: FaultKind.FULL,
+}
+
+# Of S3, which answers 400 to these.
+_CODES = {
+    "ExpiredToken": FaultKind.EXPIRED,
+    "ExpiredTokenException": FaultKind.EXPIRED,
+    "RequestTimeout": FaultKind.PASSING,
 }
 
 _ERRNO = {
@@ -131,7 +139,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _kind(error: BaseException) -> FaultKind:
-    status = _status(error)
+    status, code = _status(error), _code(error)
+    if code in _CODES:
+        return _CODES[code]
     if status is not None:
         return _STATUS.get(status, FaultKind.PASSING if status >= 500 else FaultKind.OTHER)
     names = [_NAMES[base.__name__] for base in type(error).__mro__ if base.__name__ in _NAMES]
@@ -155,9 +165,15 @@ def _status(error: BaseException) -> int | None:
     return found if isinstance(found, int) and 400 <= found < 600 else None
 
 
+def _code(error: BaseException) -> str | None:
+    """Return S3's word for what came, as botocore has it."""
+    response = getattr(error, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+
+
 def _what(error: BaseException, kind: FaultKind) -> str:
     status, number = _status(error), getattr(error, "errno", None)
-    if status is not None and kind is not FaultKind.MISSING:
+    if status is not None and kind not in (FaultKind.MISSING, FaultKind.EXPIRED):
         known = status in HTTPStatus._value2member_map_
         return f"{status} {HTTPStatus(status).phrase}" if known else str(status)
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:

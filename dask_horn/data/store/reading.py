@@ -13,7 +13,7 @@ from zarr.buffer import cpu
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of, plain_text
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.retrying import GivenUp, persistently
+from dask_horn.data.store.retrying import RetriesExhausted, with_retries
 from dask_horn.data.store.storing import remedy
 from dask_horn.errors import ChunkReadError, raise_alone
 from dask_horn.records import doing
@@ -66,20 +66,18 @@ def open_rows(location: ArrayLocation) -> zarr.Array[Any]:
         If this process does not find it: a worker may not see the client's folders.
     """
     try:
-        return persistently(
-            location.open, lambda: f"The {location} could not be opened", location.key
-        )
-    except GivenUp as given_up:
-        fault = fault_of(given_up.fault)
+        return with_retries(location.open, f"The {location}", "opened")
+    except RetriesExhausted as exhausted:
+        fault = fault_of(exhausted.fault)
         # Not what would do for a chunk: an array that is missing was there when the run began.
         seen = fault.kind in (FaultKind.MISSING, FaultKind.OTHER)
         cure = "put it where all workers can read it" if seen else remedy(fault)
         raise_alone(
             ChunkReadError(
                 f"The {location} cannot be opened in this process "
-                f"({_reason(given_up, fault)}); {cure}."
+                f"({_reason(exhausted, fault)}); {cure}"
             ),
-            given_up.fault,
+            exhausted.fault,
         )
 
 
@@ -116,33 +114,39 @@ def read_rows(
             out = _Rows.empty((stop - start, *array.shape[1:]), array.dtype)
         return np.asarray(array.get_basic_selection(slice(start, stop), out=out))
 
-    def failed() -> str:
-        return f"The {location} could not be read at rows {start} to {stop - 1}"
-
+    rows = f"rows {start} to {stop - 1}"
     try:
-        with doing(f"reading rows {start} to {stop - 1} of {location}"):
-            return persistently(attempt, failed, location.key)
-    except GivenUp as given_up:
-        _raise_unread(array, location, start, stop, given_up)
+        with doing(f"reading {rows} of {location}"):
+            return with_retries(attempt, f"The {location}", f"read at {rows}")
+    except RetriesExhausted as error:
+        exhausted = error
+    chunk = _broken_chunk(array, start, stop)
+    if chunk is None:  # the store answers again
+        try:
+            return attempt()
+        except MemoryError:
+            raise
+        except Exception as error:
+            exhausted = RetriesExhausted(error, exhausted.tries + 1)
+    name = None if chunk is None else _chunk_name(array, chunk)
+    _raise_unread(location, rows, name, exhausted)
 
 
 def _raise_unread(
-    array: zarr.Array[Any], location: ArrayLocation, start: int, stop: int, given_up: GivenUp
+    location: ArrayLocation, rows: str, chunk: str | None, exhausted: RetriesExhausted
 ) -> NoReturn:
     """Raise the error that names array, chunk and store."""
-    fault = fault_of(given_up.fault)
-    chunk = _broken_chunk(array, start, stop)
-    where = f"rows {start} to {stop - 1}" if chunk is None else _chunk_name(array, chunk)
+    fault = fault_of(exhausted.fault)
     if chunk is None:
         cure = "try again"
     elif fault.kind in (FaultKind.MISSING, FaultKind.OTHER):
-        cure = "write it anew, or leave those rows out"
+        cure = "rewrite it, or leave those rows out"
     else:
         cure = remedy(fault)
-    reason = _reason(given_up, fault)
+    reason = _reason(exhausted, fault)
     raise_alone(
-        ChunkReadError(f"The {location} cannot be read at {where} ({reason}); {cure}."),
-        given_up.fault,
+        ChunkReadError(f"The {location} cannot be read at {chunk or rows} ({reason}); {cure}"),
+        exhausted.fault,
     )
 
 
@@ -164,6 +168,8 @@ def _broken_chunk(array: zarr.Array[Any], start: int, stop: int) -> tuple[int, .
         )
         try:
             array[region]
+        except MemoryError:
+            raise
         except Exception:  # whatever a codec or a store raises
             return chunk
     return None
@@ -175,7 +181,7 @@ def _chunk_name(array: zarr.Array[Any], chunk: tuple[int, ...]) -> str:
     return f"chunk {array.metadata.encode_chunk_key(chunk)}, rows {first} to {last}"
 
 
-def _reason(given_up: GivenUp, fault: Fault) -> str:
+def _reason(exhausted: RetriesExhausted, fault: Fault) -> str:
     """Return in a few words what failed, and how often."""
-    what = plain_text(given_up.fault) if fault.kind is FaultKind.MISSING else fault.what
-    return what if given_up.tries == 1 else f"{what}; tried {given_up.tries} times"
+    missing = fault.kind is FaultKind.MISSING
+    return exhausted.counted(plain_text(exhausted.fault) if missing else fault.what)

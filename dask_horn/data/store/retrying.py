@@ -1,19 +1,21 @@
-"""Reading again what has failed, where that may help."""
+"""Trying again what a store has failed to do, where that may help."""
 
 from __future__ import annotations
 
 import itertools
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from dask_horn.data.store.faults import FaultKind, fault_of
+from dask_horn.errors import HornError
 from dask_horn.records import ReadRetried, tell
 
-# Seconds before the second try, the third, and so on. s3fs waits a little itself between its own.
-PAUSES = (0.1, 0.5, 2.0)
+# Seconds before the second try, the third, and so on: S3 needs some to make room for many workers.
+PAUSES = (0.1, 1.0, 5.0)
 
 # How often to try again, by what has failed; others refuse what they will refuse again.
 _TRIES_AGAIN = {
@@ -21,13 +23,19 @@ _TRIES_AGAIN = {
     FaultKind.OTHER: 1,  # what cannot be decoded may have arrived cut short
 }
 
+# No faults of a store.
+_NEVER = (FileExistsError, HornError, MemoryError)
+
+# So that workers that were refused together do not come back together. Not the user's generator.
+_jitter = random.SystemRandom()
+
 _Result = TypeVar("_Result")
 
 _told: set[str] = set()
 _told_lock = threading.Lock()
 
 
-class GivenUp(Exception):
+class RetriesExhausted(Exception):
     """What failed has failed each time; raised from the last error.
 
     Attributes
@@ -43,34 +51,48 @@ class GivenUp(Exception):
         self.fault = fault
         self.tries = tries
 
+    def counted(self, what: str) -> str:
+        """Return what came, and how often it was tried."""
+        return what if self.tries == 1 else f"{what}; tried {self.tries} times"
 
-def persistently(attempt: Callable[[], _Result], what: Callable[[], str], key: str) -> _Result:
+
+def with_retries(attempt: Callable[[], _Result], place: str, done: str) -> _Result:
     """Return what an attempt does; try again with growing pauses where that may help.
 
     Parameters
     ----------
     attempt : callable
         Without arguments.
-    what : callable
-        Says what is attempted, for the words that tell of the first time it failed.
-    key : str
-        What is told once in this process.
+    place : str
+        What is read or written, and where. That it failed is told once in a run.
+    done : str
+        What is attempted there, such as ``"read"``.
 
     Raises
     ------
-    GivenUp
+    RetriesExhausted
         If it fails each time.
     """
     for tries in itertools.count(1):
         try:
             return attempt()
+        except _NEVER:
+            raise
         except Exception as error:
-            left = min(_TRIES_AGAIN.get(fault_of(error).kind, 0), len(PAUSES)) + 1 - tries
+            fault = fault_of(error)
+            left = min(_TRIES_AGAIN.get(fault.kind, 0), len(PAUSES)) + 1 - tries
             if left <= 0:
-                raise GivenUp(error, tries) from error
-            _tell_once(key, f"{what()} ({fault_of(error).what}); trying again, {_times(left)}")
-        time.sleep(PAUSES[tries - 1])
+                raise RetriesExhausted(error, tries) from error
+            message = f"{place} could not be {done} ({fault.what}); trying again, {_times(left)}"
+            _tell_once(place, message)
+        time.sleep(PAUSES[tries - 1] * _jitter.uniform(0.5, 1.5))
     raise AssertionError("the tries have an end")
+
+
+def forget_told() -> None:
+    """Tell again what this process has told: a run has ended, and the next one's user may care."""
+    with _told_lock:
+        _told.clear()
 
 
 def _tell_once(key: str, message: str) -> None:

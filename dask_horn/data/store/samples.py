@@ -22,7 +22,7 @@ from dask_horn.checks import checked_integer
 from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.reading import reading_rows
-from dask_horn.data.store.storing import storing
+from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import check_plain_values
 from dask_horn.data.store.writing import (
@@ -99,7 +99,7 @@ class SampleStore:
             If they hold no samples, samples that are not numeric, encoded values, or
             another number of targets.
         """
-        with storing("The", x, "read"):
+        with store_errors("The", x, "read"):
             x_array = x.open()
         check_sample_shape(x_array.shape, np.dtype(x_array.dtype), f"The {x}")
         check_plain_values(x_array, x)
@@ -117,7 +117,7 @@ class SampleStore:
         return store if y is None else store._with_targets(y, classes)
 
     def _with_targets(self, y: ArrayLocation, classes: NDArray[Any] | None) -> SampleStore:
-        with storing("The", y, "read"):
+        with store_errors("The", y, "read"):
             array = y.open()
         if array.ndim not in (1, 2, 3):
             raise ValueError(
@@ -220,7 +220,7 @@ def open_samples(
     store, prefix = plain_location(named), group.path
 
     def place(name: str) -> ArrayLocation | None:
-        with storing("The samples at", store, "read"):
+        with store_errors("The samples at", store, "read"):
             found = group.get(name)
         if not isinstance(found, zarr.Array):
             return None
@@ -311,7 +311,7 @@ def _source(array: Any, name: str) -> Any:
 
 
 def _write_array(group: zarr.Group, place: ArrayLocation, source: Any, chunk_bytes: int) -> None:
-    writing = partial(storing, "", place.store)
+    writing = partial(store_errors, "", place.store)
     if not is_lazy(source):
         dtype = np.dtype("U") if source.dtype.kind in "TU" else source.dtype
         with writing():
@@ -335,7 +335,7 @@ def _open_group(location: Any, storage_options: Mapping[str, Any] | None) -> zar
     store = plain_location(location)
     options = dict(storage_options) if storage_options else None
     try:
-        with storing("The samples at", store, "read"):
+        with store_errors("The samples at", store, "read"):
             return zarr.open_group(store=store, mode="r", storage_options=options)
     except FileNotFoundError as error:
         raise FileNotFoundError(
@@ -350,7 +350,7 @@ def _create_group(
     store = plain_location(location)
     options = dict(storage_options) if storage_options else None
     try:
-        with storing("", store, "read"):
+        with store_errors("", store, "read"):
             zarr.open_group(store=store, mode="r", storage_options=options)
         there = "a Zarr group"
     except FileNotFoundError:
@@ -361,5 +361,5 @@ def _create_group(
         if there == "a Zarr group":
             remedy += " or pass overwrite=True"
         raise FileExistsError(f"There is {there} at {store}; {remedy}.")
-    with storing("", store):
+    with store_errors("", store):
         return zarr.open_group(store=store, mode="w", storage_options=options)

@@ -51,7 +51,7 @@ def check_plain_values(array: zarr.Array[Any], location: ArrayLocation) -> None:
         told = ", ".join(f"{name}={value}" for name, value in encoded.items())
         raise ValueError(
             f"The {location} holds encoded values ({told}); open it with xarray.open_zarr, which "
-            "decodes them, and pass its .data or write it anew with dask_horn.write_samples."
+            "decodes them, and pass its .data or rewrite it with dask_horn.write_samples."
         )
 
 

@@ -95,7 +95,7 @@ def write_rows(
     order : numpy.ndarray of int, optional
         Which row of ``source`` to write at each place; None keeps their order.
     writing : callable, optional
-        Makes the context in which to write, but not to read, such as a partial `storing`.
+        Makes the context in which to write, but not to read, such as a partial `store_errors`.
     """
     rows = target.chunks[0]
     for start in range(0, target.shape[0], rows):

@@ -25,7 +25,8 @@ from dask_horn.data.store.storing import (
     filesystem_at,
     make_folder,
     replacing,
-    storing,
+    store_errors,
+    store_with_retries,
 )
 from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
@@ -86,7 +87,7 @@ class Checkpoint:
         StoreError
             If it cannot be written.
         """
-        with storing("checkpoint", self.location):
+        with store_errors("checkpoint", self.location):
             self._is_new()
             check_writable(self.location)
 
@@ -102,11 +103,16 @@ class Checkpoint:
         StoreError
             If it cannot be read, or a new one not written.
         """
-        with storing("checkpoint", self.location):
-            if self._is_new():
-                make_folder(*filesystem_at(self.location))
-                self._replace("run.json", identity)
-                return
+
+        def note() -> bool:
+            if not self._is_new():
+                return False
+            make_folder(*filesystem_at(self.location))
+            self._replace("run.json", identity)
+            return True
+
+        if store_with_retries(note, "checkpoint", self.location):
+            return
         before = self._identity()
         # As JSON knows them: tuples have become lists.
         now = json.loads(json.dumps(identity))
@@ -161,9 +167,12 @@ class Checkpoint:
 
     def _pointer(self) -> Any:
         """Read what names the last whole checkpoint; None where there is none yet."""
-        with storing("checkpoint", self.location, "read"):
+
+        def is_there() -> bool:
             filesystem, path = filesystem_at(self.location)
-            found = filesystem.exists(f"{path}/latest.json")
+            return bool(filesystem.exists(f"{path}/latest.json"))
+
+        found = store_with_retries(is_there, "checkpoint", self.location, "read")
         return self._read("latest.json") if found else None
 
     def round_location(self, rounds: int) -> str:
@@ -187,12 +196,15 @@ class Checkpoint:
         }
         before = self._pointer() or {}
         folder, best = (place.removeprefix(f"{self.location}/") for place in (location, best))
-        with storing("checkpoint", self.location):
+
+        def point() -> None:
             self._replace(f"{folder}/history.json", kept)
             self._replace("latest.json", {"rounds": rounds, "folder": folder, "best": best})
             # Others may be there too, of tasks that were done twice or cut short.
             self._prune("rounds", {folder, before.get("folder")})
             self._prune("best", {best})
+
+        store_with_retries(point, "checkpoint", self.location)
 
     def _prune(self, folder: str, kept: Collection[str | None]) -> None:
         """Remove all that a folder holds but those to be kept, which are named with it."""
@@ -203,9 +215,12 @@ class Checkpoint:
                 filesystem.rm(f"{path}/{name}", recursive=True)
 
     def _read(self, name: str) -> Any:
-        with storing("checkpoint", self.location, "read"):
+        def read() -> bytes:
             filesystem, path = filesystem_at(f"{self.location}/{name}")
-            content = filesystem.cat_file(path)
+            content: bytes = filesystem.cat_file(path)
+            return content
+
+        content = store_with_retries(read, "checkpoint", self.location, "read")
         try:
             return json.loads(content)
         except ValueError as error:

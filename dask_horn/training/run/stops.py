@@ -184,7 +184,7 @@ class StopFile(Callback):
                 f"path must be in a folder that exists, got {os.fspath(path)!r}, and there is no "
                 f"folder {folder}"
             )
-        self._known = _touched(self.path)
+        self._known = _touched(self.path, None)
 
     def on_run_start(self, event: RunStart) -> None:
         """Begin anew."""
@@ -200,7 +200,7 @@ class StopFile(Callback):
             self._stop_if_touched()
 
     def _stop_if_touched(self) -> None:
-        found = _touched(self.path)
+        found = _touched(self.path, self._known)
         if found is not None and found != self._known:
             self._known = found
             self.stopped = True
@@ -220,14 +220,17 @@ def _checked(number: signal.Signals) -> signal.Signals:
     return known
 
 
-def _touched(path: str) -> tuple[int, int] | None:
+def _touched(path: str, known: tuple[int, int] | None) -> tuple[int, int] | None:
     """Return what tells a file from the same one touched again; None where there is none.
 
-    Opened, not only looked up: network file systems ask their server then.
+    Opened, not only looked up: network file systems ask their server then. Where they cannot say,
+    it is as was known: the next round asks again.
     """
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno())
     except FileNotFoundError:
         return None
+    except OSError:
+        return known
     return found.st_mtime_ns, found.st_ino

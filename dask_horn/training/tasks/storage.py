@@ -5,11 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
-from dask_horn.data.store.storing import filesystem_at, make_folder, replacing, storing
+from dask_horn.data.store.storing import (
+    filesystem_at,
+    make_folder,
+    replacing,
+    store_with_retries,
+    sync,
+)
 from dask_horn.errors import UnsharedError
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.training.plan.merge_rules import MERGE_RULES
@@ -61,27 +69,34 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
 
     Its name begins with `location` and ends as no other's does. Dask may do this task again, also
     after what it has written is part of a checkpoint: on another worker, or on one that was stopped
-    and goes on.
+    and goes on. A try that has failed leaves a part of a group.
     """
     model = models_of(spec, parents)
-    with storing("checkpoint", location):
-        location = f"{location}-{secrets.token_hex(4)}"
-        group = zarr.open_group(location, mode="w")
+
+    def save() -> str:
+        folder = f"{location}-{secrets.token_hex(4)}"
+        group = zarr.open_group(folder, mode="w")
         model.write_to(group.create_group("model"))
         for member, parent in enumerate(parents):
             for number, state in enumerate(parent.states):
                 group.create_array(f"{_state_name(number)}/{member}", data=state)
-    return location
+        sync(folder)  # before the checkpoint points at it
+        return folder
+
+    return store_with_retries(save, "checkpoint", location)
 
 
 def spill_state(location: str, name: str, state: Whole | Part) -> str:
     """Write a parent, or a part of one, for this run alone: no model, so in a tenth of the time."""
-    with storing("scratch", location):
+
+    def spill() -> str:
         make_folder(*filesystem_at(location))
-        with replacing(f"{location}/{name}.npy") as file:
+        with replacing(f"{location}/{name}.npy", durable=False) as file:
             for vector in (state.parameters, *state.states):
                 np.save(file, vector)
-    return location
+        return location
+
+    return store_with_retries(spill, "scratch", location)
 
 
 def is_spilled(saved: Saved, n_parents: int) -> bool:
@@ -101,21 +116,19 @@ def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole
     n_states = MERGE_RULES[spec.merge_rule].n_states
     if not saved.n_parts:
         return _load_parent(saved, member, n_states)
+
+    def read() -> list[NDArray[np.float32]]:
+        filesystem, path = filesystem_at(saved.location)
+        with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
+            return [np.load(file) for _ in range(1 + n_states)]
+
     try:
-        return _load_part(saved, member, submodel, n_states)
+        parameters, *states = store_with_retries(read, "scratch", saved.location, "read")
     except FileNotFoundError:
         raise UnsharedError(
             f"scratch={saved.location!r} is not seen by all workers; pass scratch= or checkpoint= "
             "a folder or URL that every worker can reach"
         ) from None
-
-
-def _load_part(saved: Saved, member: int, submodel: int, n_states: int) -> Whole | Part:
-    """Read one part that `spill_state` has written."""
-    with storing("scratch", saved.location, "read"):
-        filesystem, path = filesystem_at(saved.location)
-        with filesystem.open(f"{path}/{part_name(member, submodel)}.npy", "rb") as file:
-            parameters, *states = (np.load(file) for _ in range(1 + n_states))
     if saved.divided:
         return Part(parameters, saved.round, tuple(states))
     return Whole(saved.round, parameters, tuple(states))
@@ -125,13 +138,16 @@ def _load_parent(saved: Saved, member: int, n_states: int) -> Whole:
     """Read one parent that `save_parents` has written."""
     found = load(f"{saved.location}/model")
     model = found.members[member] if isinstance(found, Ensemble) else found
-    states = (f"{saved.location}/{_state_name(number)}/{member}" for number in range(n_states))
-    with storing("checkpoint", saved.location, "read"):
-        read = tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
+    states = [f"{saved.location}/{_state_name(number)}/{member}" for number in range(n_states)]
+
+    def read() -> tuple[NDArray[Any], ...]:
+        return tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
+
+    kept = store_with_retries(read, "checkpoint", saved.location, "read")
     return Whole(
         saved.round,
         model.parameters,
-        read,
+        kept,
         statistics=model.statistics if model.statistics.size else None,
     )
 

@@ -11,7 +11,7 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec
 
-from dask_horn.data import open_samples
+from dask_horn.data import forget, open_samples
 from dask_horn.data.store import retrying
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
@@ -87,9 +87,9 @@ def test_what_fails_and_then_comes_is_told_once(tmp_path, flaky, caplog, failure
 @pytest.mark.parametrize(
     ("failures", "words"),
     [
-        ([OSError("busy.")] * 4, r"\(OSError: busy; tried 4 times\); try again"),
-        ([RuntimeError("torn")] * 2, r"\(RuntimeError: torn; tried 2 times\); try again"),
-        ([PermissionError(13, "x")], r"\(Permission denied\); try again"),
+        ([OSError("busy.")] * 5, r"\(OSError: busy; tried 5 times\); try again"),
+        ([RuntimeError("torn")] * 3, r"\(RuntimeError: torn; tried 3 times\); try again"),
+        ([PermissionError(13, "x")] * 2, r"\(Permission denied; tried 2 times\); try again"),
     ],
     ids=str,
 )
@@ -101,6 +101,29 @@ def test_what_fails_too_often_names_the_rows(tmp_path, flaky, failures, words):
     ):
         _read(store, 0, 10)
     assert flaky == []
+
+
+def test_rows_that_come_while_the_broken_chunk_is_looked_for_are_taken(tmp_path, flaky):
+    store = _store(tmp_path / "a.zarr", chunks=(10, 6))
+    flaky.extend([OSError("busy")] * 4)
+    assert _read(store, 0, 10).shape == (10, 6)
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_store(tmp_path, flaky, caplog):
+    store = _store(tmp_path / "a.zarr", chunks=(10, 6))
+    flaky.append(MemoryError())
+    with pytest.raises(MemoryError):
+        _read(store, 0, 10)
+    assert not caplog.records
+
+
+def test_each_run_tells_of_its_own(tmp_path, flaky, caplog):
+    store = _store(tmp_path / "a.zarr", chunks=(10, 6))
+    for run in ("one", "another"):
+        flaky.append(OSError("busy"))
+        _read(store, 0, 10)
+        forget(run)
+    assert len([record for record in caplog.records if record.name == "dask_horn"]) == 2
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<f4", ">f4"])

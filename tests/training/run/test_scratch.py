@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import dask
 import numpy as np
@@ -11,6 +12,9 @@ import zarr
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
+from dask_horn.errors import UnsharedError
+from dask_horn.training.run.keeper import Keeper
+from dask_horn.training.tasks.storage import Saved, load_saved
 
 pytestmark = pytest.mark.cluster
 
@@ -101,3 +105,30 @@ def test_a_folder_of_the_users_serves_estimators(apart, tmp_path):
 def test_a_folder_that_the_user_names_is_looked_at_first(samples, client):
     with pytest.raises(horn.ScratchError, match=f"scratch='{NOWHERE}"):
         horn.train(NETWORK, samples, scratch=NOWHERE, **SETTINGS)
+
+
+def test_where_a_worker_comes_that_does_not_see_it_parents_pass_through_the_client(
+    samples, expected, client, monkeypatch
+):
+    """As on a cluster that adapts, from workers on the client's machine to others."""
+    failed = []
+
+    def unseen(keeper, saved):
+        if isinstance(saved, Saved) and saved.round == 4 and not failed:
+            failed.append(saved)
+            raise UnsharedError(f"scratch={saved.location!r} is not seen by all workers")
+        return load(keeper, saved)
+
+    load = Keeper.load
+    monkeypatch.setattr(Keeper, "load", unseen)
+    told, hold = [], Keeper.hold
+    monkeypatch.setattr(Keeper, "hold", lambda keeper: told.append(hold(keeper)))
+    result = horn.train(NETWORK, samples, **SETTINGS)
+    assert failed and told
+    assert np.array_equal(result.model.parameters, expected)
+
+
+def test_a_part_that_is_not_seen_is_told(tmp_path):
+    spec = SimpleNamespace(merge_rule="mean")
+    with pytest.raises(UnsharedError, match="is not seen by all workers; pass scratch= or check"):
+        load_saved(spec, Saved(f"{tmp_path}/rounds-00002", 2, n_parts=1), 0, 0)

@@ -140,6 +140,22 @@ def test_a_file_touched_before_training_begins_stops_after_the_first_round(tmp_p
     assert len(_train(stop).history) == 1
 
 
+def test_a_file_that_cannot_be_seen_for_a_moment_stops_nothing(tmp_path):
+    """As on NFS; here it is a link to itself for a round."""
+    file = tmp_path / "stop"
+    file.touch()
+    stop = horn.StopFile(file)
+    file.rename(tmp_path / "aside")
+    file.symlink_to(file)
+
+    def touch_again():
+        file.unlink()
+        (tmp_path / "aside").rename(file)
+        file.touch()
+
+    assert len(_train(At(3, touch_again), stop).history) == 3
+
+
 def test_a_stop_file_needs_its_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="path must be in a folder that exists"):
         horn.StopFile(tmp_path / "none" / "stop")
