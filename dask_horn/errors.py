@@ -62,7 +62,7 @@ class StoppedError(HornError):
 
 
 class WaitTimeoutError(HornError, TimeoutError):
-    """Nothing has moved on the cluster for as long as `timeout` allows."""
+    """There was no progress on the cluster for as long as `timeout` allows."""
 
 
 class WorkerLostError(HornError):

@@ -41,7 +41,7 @@ timeout_option: Callable[..., Any] = _cluster(
     "--timeout",
     type=float,
     metavar="SECONDS",
-    help="End the run if nothing moves on the cluster for so long; by default wait, and say what "
+    help="End the run after so long without progress on the cluster; by default wait, and say what "
     "for.",
 )
 

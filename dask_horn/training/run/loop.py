@@ -76,8 +76,8 @@ def train(
         temporary directory if the workers share it. Where they share none, parents pass through
         this process.
     timeout : float, optional
-        Seconds in which nothing moves on the cluster, after which the run ends with an error. By
-        default it waits for as long as it takes, and says what it waits for.
+        Seconds without progress on the cluster, after which the run ends with an error. By default
+        it waits for as long as it takes, and says what it waits for.
     **settings
         The attributes of `TrainingOptions`, such as ``n_groups=4, n_submodels=4, n_rounds=30``.
 
@@ -97,7 +97,7 @@ def train(
         Zarr and the workers share no folder.
     WorkerLostError, SchedulerLostError, WaitTimeoutError
         If workers keep getting lost, or all that have the device are; if the scheduler is; or if
-        nothing moves for `timeout` seconds. The checkpoint is kept.
+        there is no progress for `timeout` seconds. The checkpoint is kept.
 
     Examples
     --------
