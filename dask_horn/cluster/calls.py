@@ -194,7 +194,7 @@ class ClusterCalls:
                 "(distributed.scheduler.no-workers-timeout)"
             ) from error
         except KilledWorker as error:
-            self.losses.look(self.watch.workers())
+            self.watch.workers()  # shows `losses` who has gone
             raise WorkerLostError(
                 f"the workers running {in_words(error.task, self.watch.run)} died more often than "
                 f"Dask allows (distributed.scheduler.allowed-failures), the last was "

@@ -151,8 +151,8 @@ _PARAMETERS = {
     ),
     "timeout": (
         "float or None",
-        "Seconds without progress on the cluster, after which fitting ends with an error. None waits "
-        "for as long as it takes.",
+        "Seconds without progress on the cluster, after which fitting ends with an error. None "
+        "waits for as long as it takes.",
     ),
     "verbose": ("bool", "Whether to show a progress bar."),
     "random_state": (
