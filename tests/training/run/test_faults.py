@@ -156,7 +156,7 @@ def test_what_happens_on_workers_is_told_by_them(samples, client, monkeypatch):
 def _tell_always():
     from dask_horn.training.tasks import submodel
 
-    submodel._TELL_EVERY = 0
+    submodel._TELL_EVERY, submodel._TOLD_A_SECOND = 0, float("inf")
 
 
 def _events(client, topic):
