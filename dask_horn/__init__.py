@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dask_horn.errors import ModelFormatError as ModelFormatError
     from dask_horn.errors import SchedulerLostError as SchedulerLostError
     from dask_horn.errors import ScratchError as ScratchError
+    from dask_horn.errors import StoppedError as StoppedError
     from dask_horn.errors import StoreError as StoreError
     from dask_horn.errors import WaitTimeoutError as WaitTimeoutError
     from dask_horn.errors import WorkerLostError as WorkerLostError
@@ -49,6 +50,7 @@ _HOMES = {
         "ModelFormatError",
         "SchedulerLostError",
         "ScratchError",
+        "StoppedError",
         "StoreError",
         "WaitTimeoutError",
         "WorkerLostError",

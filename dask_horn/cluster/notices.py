@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from dask_horn.cluster.telling import NOTICES
-from dask_horn.records import Event, ReadRetried
+from dask_horn.records import Event, StoreRetried
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -51,7 +51,7 @@ class Notices:
         """Tell what was heard: of each array once, however many workers have told it."""
         while self._heard:
             message = self._heard.popleft()
-            if message["kind"] != ReadRetried.kind or message["array"] in self._told:
+            if message["kind"] != StoreRetried.kind or message["array"] in self._told:
                 continue
             self._told.add(message["array"])
             logger.warning("%s (on %s)", message["message"], message["worker"])

@@ -8,7 +8,7 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from dask_horn.records import Activity, Event, ReadRetried, SubmodelProgress, set_teller
+from dask_horn.records import Activity, Event, StoreRetried, SubmodelProgress, set_teller
 
 TOPIC = "dask-horn"  #: of the events of all runs
 PROGRESS = "dask-horn-progress"  #: of trainings, so many that they would drive others out
@@ -61,7 +61,7 @@ def _pass_on(event: Event) -> None:
 def _topics_of(event: Event) -> list[str]:
     if isinstance(event, SubmodelProgress):
         return [PROGRESS]
-    return [TOPIC, NOTICES] if isinstance(event, ReadRetried) else [TOPIC]
+    return [TOPIC, NOTICES] if isinstance(event, StoreRetried) else [TOPIC]
 
 
 def _own_worker() -> Any:

@@ -9,8 +9,8 @@ from dask_horn.records.activity import Activity, beat, doing, forget_beats
 from dask_horn.records.callbacks import Callback, CallbackList, RunStart
 from dask_horn.records.events import (
     Event,
-    ReadRetried,
     RoundMerged,
+    StoreRetried,
     SubmodelProgress,
     TaskLost,
     Waiting,
@@ -27,12 +27,12 @@ __all__ = [
     "CallbackList",
     "Event",
     "History",
-    "ReadRetried",
     "RoundMerged",
     "RoundRecord",
     "RoundReport",
     "RunStart",
     "Score",
+    "StoreRetried",
     "SubmodelId",
     "SubmodelProgress",
     "SubmodelReport",

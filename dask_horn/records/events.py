@@ -116,15 +116,15 @@ class TaskLost(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadRetried(Event):
-    """Samples could not be read, and are tried again; told once of each array by each process.
+class StoreRetried(Event):
+    """A store has failed and is tried again; told once of each array or place by each process.
 
     Attributes
     ----------
     array : str
-        Names the array and its store.
+        Names the array and its store, or the place that could not be written.
     message : str
-        A sentence: the array, its store, the rows, what came.
+        A sentence: what could not be read or written, where, and what came.
     """
 
     array: str

@@ -18,7 +18,7 @@ import dask_horn as horn
 from dask_horn.cluster import ClusterExecutor, diagnosis, watch
 from dask_horn.data.store.tasks import call, compute
 from dask_horn.errors import HornError, SchedulerLostError, WaitTimeoutError
-from dask_horn.records import ReadRetried, doing, tell
+from dask_horn.records import StoreRetried, doing, tell
 
 RUN = "0badcafe"
 TRAIN = "the training of sub-model 1, group 0, in round 3"
@@ -234,7 +234,7 @@ def test_what_a_worker_has_noticed_is_told_by_the_client(caplog):
 
 
 def _notice(message):
-    tell(ReadRetried(array="X in here", message=message))
+    tell(StoreRetried(array="X in here", message=message))
 
 
 @pytest.mark.cluster

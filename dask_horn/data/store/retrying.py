@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dask_horn.data.store.faults import FaultKind, fault_of
 from dask_horn.errors import HornError
-from dask_horn.records import ReadRetried, tell
+from dask_horn.records import StoreRetried, tell
 
 # Seconds before the second try, the third, and so on: S3 needs some to make room for many workers.
 PAUSES = (0.1, 1.0, 5.0)
@@ -101,7 +101,7 @@ def _tell_once(key: str, message: str) -> None:
             return
         _told.add(key)
     logging.getLogger("dask_horn").warning(message)
-    tell(ReadRetried(array=key, message=message))
+    tell(StoreRetried(array=key, message=message))
 
 
 def _times(number: int) -> str:

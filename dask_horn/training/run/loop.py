@@ -98,6 +98,8 @@ def train(
     WorkerLostError, SchedulerLostError, WaitTimeoutError
         If workers keep getting lost, or all that have the device are; if the scheduler is; or if
         there is no progress for `timeout` seconds. The checkpoint is kept.
+    StoppedError
+        If a callback asks to stop while the run waits, and no round is saved yet.
 
     Examples
     --------

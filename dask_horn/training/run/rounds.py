@@ -27,7 +27,7 @@ from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
 
 _MAX_FAILURES = 4  # in a row, without a round saved in between
-_HASTE = 30.0  # seconds without progress after which a run that is to stop is not saved
+_HASTE = 120.0  # seconds without progress after which a run that is to stop is not saved
 
 logger = logging.getLogger("dask_horn")
 

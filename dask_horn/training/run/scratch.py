@@ -62,7 +62,7 @@ class Scratch:
         return None if self._missing else self._folder
 
     def give_up(self) -> None:
-        """Take it that the workers share none."""
+        """Treat the workers as sharing none from now on."""
         self._missing = True
 
     def remove(self) -> None:

@@ -20,6 +20,7 @@ from dask_horn.data.store.storing import (
 )
 from dask_horn.errors import UnsharedError
 from dask_horn.model import Ensemble, Model, load
+from dask_horn.records import beat
 from dask_horn.training.plan.merge_rules import MERGE_RULES
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.tasks.states import Part, Whole
@@ -79,7 +80,9 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
         model.write_to(group.create_group("model"))
         for member, parent in enumerate(parents):
             for number, state in enumerate(parent.states):
+                beat(spec.run)  # large ones take long on a slow store
                 group.create_array(f"{_state_name(number)}/{member}", data=state)
+        beat(spec.run)
         sync(folder)  # before the checkpoint points at it
         return folder
 
