@@ -131,6 +131,10 @@ class ClusterExecutor:
         """Wait for a future, with a word where that takes long."""
         return self._calls.result(handle, self._check_devices)
 
+    def tell(self, event: Event) -> None:
+        """Tell it by the scheduler's topic."""
+        self.watch.post(event)
+
     def round_merged(self, event: Event, longest: float) -> None:
         """Tell that a round is merged, and how long its longest training took, in seconds."""
         self.watch.diagnosis.longest["train"] = longest

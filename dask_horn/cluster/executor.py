@@ -51,6 +51,9 @@ class Executor(Protocol):
     def result(self, handle: Any) -> Any:
         """Wait for a task's result and fetch it."""
 
+    def tell(self, event: Event) -> None:
+        """Tell an event to whoever watches from elsewhere."""
+
     def round_merged(self, event: Event, longest: float) -> None:
         """Tell whoever watches that a round is merged.
 

@@ -68,6 +68,9 @@ class LocalExecutor:
         """Return what was computed."""
         return handle.compute(scheduler="sync", optimize_graph=False)
 
+    def tell(self, event: Event) -> None:
+        """Nothing: nobody watches from elsewhere."""
+
     def round_merged(self, event: Event, longest: float) -> None:
         """Nothing: nobody watches from elsewhere."""
 

@@ -8,10 +8,17 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from dask_horn.records import Activity, Event, StoreRetried, SubmodelProgress, set_teller
+from dask_horn.records import (
+    Activity,
+    Event,
+    StoreRetried,
+    SubmodelProgress,
+    TaskDone,
+    set_teller,
+)
 
 TOPIC = "dask-horn"  #: of the events of all runs
-PROGRESS = "dask-horn-progress"  #: of trainings, so many that they would drive others out
+PROGRESS = "dask-horn-progress"  #: of tasks, so many that they would drive others out
 NOTICES = "dask-horn-notices"  #: of the few that clients listen to
 METRIC = "dask_horn"  #: what a worker is doing, beside Dask's own metrics of it
 
@@ -59,7 +66,7 @@ def _pass_on(event: Event) -> None:
 
 
 def _topics_of(event: Event) -> list[str]:
-    if isinstance(event, SubmodelProgress):
+    if isinstance(event, SubmodelProgress | TaskDone):
         return [PROGRESS]
     return [TOPIC, NOTICES] if isinstance(event, StoreRetried) else [TOPIC]
 

@@ -54,6 +54,94 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preparing(Event):
+    """The run is being set up; told before each step of that which may take long.
+
+    Attributes
+    ----------
+    what : str
+        Such as "compiling".
+    """
+
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunBegun(Event):
+    """Everything is settled, and training begins.
+
+    Attributes
+    ----------
+    network : str
+        A line for each layer.
+    n_parameters : int
+        Of the whole network.
+    data : str
+        What it is trained on, in words.
+    settings : dict
+        The attributes of `TrainingOptions`, as plain values.
+    batch_size : int
+        Samples in a step of a sub-model.
+    first_round : int
+        Rounds that are done already.
+    plans : tuple of pair of int
+        Groups, and sub-models in each, of every round.
+    device : str
+        What the sub-models are trained on.
+    """
+
+    network: str
+    n_parameters: int
+    data: str
+    settings: dict[str, Any]
+    batch_size: int
+    first_round: int
+    plans: tuple[tuple[int, int], ...]
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """The run is over.
+
+    Attributes
+    ----------
+    message : str
+        What has happened, as a sentence.
+    best_round : int or None
+        Counted from 1: which round's model is returned, where that is not the last one's.
+    failed : bool
+        Whether it ended by an error.
+    """
+
+    message: str
+    best_round: int | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDone(Event):
+    """A task is done that is no training, such as a merge; trainings are in a round's record.
+
+    Attributes
+    ----------
+    stage : str
+        "merge" or "score".
+    round : int
+        Counted from 0.
+    started : float
+        When it began on its worker, in seconds since 1970.
+    seconds : float
+        How long it took.
+    """
+
+    stage: str
+    round: int
+    started: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubmodelProgress(Event):
     """A training makes progress: told between two windows of samples, twice a second at most.
 
@@ -69,6 +157,8 @@ class SubmodelProgress(Event):
         Since the training began.
     n_bytes : int
         Of decoded samples that it has trained on, repeats counted.
+    units : int
+        Of the divided axes, those that the sub-model holds.
     """
 
     round: int
@@ -79,6 +169,7 @@ class SubmodelProgress(Event):
     loss: float
     seconds: float
     n_bytes: int
+    units: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dask_horn.records.score import Score
 from dask_horn.records.submodel import SubmodelReport
 
-TABLES = ("losses", "workers", "submodel_seconds")  #: of a record: by group and sub-model
+#: Of a record: by group and sub-model.
+TABLES = ("losses", "workers", "submodel_seconds", "submodel_started", "submodel_units")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ class RoundRecord:
         Who trained each of the sub-models in `losses`; empty text without a cluster.
     submodel_seconds : tuple of tuple of float
         How long each of their trainings took.
+    submodel_started : tuple of tuple of float
+        When each began on its worker, in seconds since 1970.
+    submodel_units : tuple of tuple of int
+        Units of the divided axes that each holds.
+    ended : float
+        When the round was merged and scored, in seconds since 1970 in this process; 0 where it is
+        not known.
     """
 
     round: int
@@ -85,6 +94,9 @@ class RoundRecord:
     late: int = 0
     workers: tuple[tuple[str, ...], ...] = ()
     submodel_seconds: tuple[tuple[float, ...], ...] = ()
+    submodel_started: tuple[tuple[float, ...], ...] = ()
+    submodel_units: tuple[tuple[int, ...], ...] = ()
+    ended: float = 0.0
 
     @classmethod
     def of(cls, report: RoundReport, seconds: float) -> RoundRecord:
@@ -115,6 +127,9 @@ class RoundRecord:
             late=report.n_groups * report.n_submodels - len(submodels),
             workers=by_group("worker"),
             submodel_seconds=by_group("seconds"),
+            submodel_started=by_group("started"),
+            submodel_units=by_group("units"),
+            ended=time.time(),
         )
 
     def to_dict(self) -> dict[str, Any]:

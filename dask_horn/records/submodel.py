@@ -34,6 +34,10 @@ class SubmodelReport:
         Address of the worker that trained it; empty without a cluster.
     together : int
         How many sub-models the task trained.
+    started : float
+        When its task began, in seconds since 1970 on that worker.
+    units : int
+        Of the divided axes, those that it holds.
     """
 
     group: int
@@ -45,3 +49,5 @@ class SubmodelReport:
     bytes_from_worker: int
     worker: str = ""
     together: int = 1
+    started: float = 0.0
+    units: int = 0

@@ -22,6 +22,7 @@ from dask_horn.records import Callback, History, RoundMerged, RoundRecord, Round
 from dask_horn.training.graph.parent import Parents
 from dask_horn.training.graph.rounds import begin
 from dask_horn.training.run.barrier import Barrier
+from dask_horn.training.run.begun import begun
 from dask_horn.training.run.context import RunContext
 from dask_horn.training.run.keeper import Keeper
 from dask_horn.training.run.result import TrainingResult
@@ -80,6 +81,7 @@ class Rounds:
         n_rounds, spec = self.run.options.n_rounds, self.run.spec
         event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
         self.listeners.on_run_start(event)
+        self.run.executor.tell(begun(spec, self.run.options, first))
         self._before = time.perf_counter()
         try:
             result = self._finished()

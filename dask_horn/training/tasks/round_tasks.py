@@ -14,6 +14,7 @@ from dask_horn.training.tasks.merge import Merge, PartialSum, Share, add_partial
 from dask_horn.training.tasks.states import Part, Slice, Whole
 from dask_horn.training.tasks.statistics import population_of
 from dask_horn.training.tasks.submodel import Trained, train_submodels
+from dask_horn.training.tasks.told import told
 
 
 def initial_parent(spec: RunSpec, member: int) -> Whole:
@@ -73,7 +74,8 @@ def slice_of(part: Part) -> Slice:
 
 def sum_deltas(spec: RunSpec, round: int, found: list[Trained | PartialSum]) -> PartialSum:
     """Add up some groups' deltas of one sub-model."""
-    return _merge(spec, round).add_deltas(found)
+    with told(spec.run, "merge", round):
+        return _merge(spec, round).add_deltas(found)
 
 
 def share_deltas(
@@ -81,7 +83,8 @@ def share_deltas(
 ) -> Share:
     """Tell what a sub-model adds to what all of them hold."""
     partition = member_partition(spec, round, member)
-    return _merge(spec, round).share_of(partition, submodel, found)
+    with told(spec.run, "merge", round):
+        return _merge(spec, round).share_of(partition, submodel, found)
 
 
 def next_part(
@@ -95,13 +98,15 @@ def next_part(
     """Merge this round's deltas into a part."""
     partition = member_partition(spec, part.round, member)
     table = partition.table_of(spec.network.parameters, submodel)
-    return _merge(spec, part.round).step_part(part, table, found, shares)
+    with told(spec.run, "merge", part.round):
+        return _merge(spec, part.round).step_part(part, table, found, shares)
 
 
 def whole_parent(spec: RunSpec, member: int, parts: list[Part]) -> Whole:
     """Put the parts together that the last round has trained."""
     last = parts[0].round - 1
-    return _merge(spec, last).join_parts(member_partition(spec, last, member), parts)
+    with told(spec.run, "merge", last):
+        return _merge(spec, last).join_parts(member_partition(spec, last, member), parts)
 
 
 # Where each group draws a partition of its own.
@@ -116,24 +121,28 @@ def cut_slice(spec: RunSpec, parent: Whole, which: SubmodelId) -> Slice:
 
 def put_slices(spec: RunSpec, round: int, group: int, trained: list[Trained]) -> PartialSum:
     """Put a group's deltas into its partial sum."""
-    return _merge(spec, round).put_group(partition_of(spec, round, group), trained)
+    with told(spec.run, "merge", round):
+        return _merge(spec, round).put_group(partition_of(spec, round, group), trained)
 
 
 def sum_groups(spec: RunSpec, round: int, sums: list[PartialSum]) -> PartialSum:
     """Add up some groups' partial sums."""
-    return add_partial_sums(sums)
+    with told(spec.run, "merge", round):
+        return add_partial_sums(sums)
 
 
 def next_parent(spec: RunSpec, parent: Whole, partial_sum: PartialSum, round: int) -> Whole:
     """Merge the deltas of all groups that have arrived into the parent."""
     groups = {report.group for report in partial_sum.reports}
     partitions = {group: partition_of(spec, round, group) for group in groups}
-    return _merge(spec, round).step_whole(parent, partial_sum, partitions)
+    with told(spec.run, "merge", round):
+        return _merge(spec, round).step_whole(parent, partial_sum, partitions)
 
 
 def evaluate_blocks(spec: RunSpec, blocks: tuple[Block, ...], *parents: Whole) -> Score:
     """Score the parent, or the ensemble of all parents, on some validation rows."""
-    return score_blocks(spec, blocks, parents)
+    with told(spec.run, "score", parents[0].round - 1):
+        return score_blocks(spec, blocks, parents)
 
 
 def collect_report(

@@ -72,7 +72,7 @@ def _trained(
     spec: RunSpec, starts: Sequence[NDArray[np.float32]], ids: Sequence[SubmodelId], own: Device
 ) -> list[Trained]:
     """Train them, in a function of its own: when it returns the device's memory is free."""
-    began = time.perf_counter()
+    began, started = time.perf_counter(), time.time()
     trainings = [_Training.plan(spec, which) for which in ids]
     programs: dict[tuple[tuple[str, float], ...], Program] = {}  # one for all of a size
     for one in trainings:
@@ -86,8 +86,8 @@ def _trained(
     ends = machine.parameters()
     seconds = (time.perf_counter() - began) / len(ids)
     return [
-        training.finished(end - start, seconds, len(ids))
-        for training, end, start in zip(trainings, ends, starts, strict=True)
+        training.finished(end - start, started + number * seconds, seconds, len(ids))
+        for number, (training, end, start) in enumerate(zip(trainings, ends, starts, strict=True))
     ]
 
 
@@ -188,10 +188,20 @@ class _Training:
             loss=float(np.concatenate(self.losses[self.told :]).mean()),
             seconds=now - self.began,
             n_bytes=self.samples * decoded_row_bytes(self.spec.samples, self.spec.targets),
+            units=self.units,
         )
 
-    def finished(self, delta: NDArray[np.float32], seconds: float, together: int) -> Trained:
-        """Return what it has become, in a task of so many; `seconds` are its share."""
+    @property
+    def units(self) -> int:
+        """Units of the divided axes that it holds."""
+        return sum(
+            int(self.partition.sizes(axis)[self.which.submodel]) for axis in self.partition.parts
+        )
+
+    def finished(
+        self, delta: NDArray[np.float32], started: float, seconds: float, together: int
+    ) -> Trained:
+        """Return what it has become, in a task of so many; `seconds` are its share of the time."""
         largest = max(float(delta.max()), -float(delta.min()))  # no array of absolute values
         # Which may be by the last step, that no loss has seen.
         if not largest * self.samples < np.finfo(np.float32).max:
@@ -206,6 +216,8 @@ class _Training:
             bytes_from_worker=delta.nbytes,
             worker=here(),
             together=together,
+            started=started,
+            units=self.units,
         )
         return Trained(delta, report)
 
