@@ -76,6 +76,8 @@ def missing() -> str:
             return f"{name} is not installed; on Debian: apt-get install slurm-wlm munge"
     if importlib.util.find_spec("dask_jobqueue") is None:
         return "dask-jobqueue is not installed: pip install dask-horn[hpc]"
+    if Path(sys.prefix).is_relative_to("/tmp") or ROOT.is_relative_to("/tmp"):
+        return "Python, or this package, lies in /tmp, which nodes do not share"
     if os.geteuid() != 0:
         return "only root starts a Slurm"
     try:
