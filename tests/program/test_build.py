@@ -82,6 +82,8 @@ def test_one_step_of_any_network(network, n, seed):
 )
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
 def test_several_steps_with_batches_of_any_size(activation, optimizer):
+    if SIMULATED and activation == "tanh" and optimizer.name != "adamw":
+        pytest.skip("the simulator tries each of both, and not every pair")
     starts = at_most([0, 32, 64, 65, 81, 100], [0, 6, 12, 13, 15, 19])
     case = problem(_network(activation, dropout=0.2), starts[-1])
     rates = np.array([0.1, 0.2, 0.1, 0.05, 0.01]) * (0.1 if optimizer.name == "adamw" else 1)

@@ -11,7 +11,7 @@ from dask_horn.kernels.device import Steps, Window
 from dask_horn.network import ACTIVATIONS, Dense, Dropout, Network
 from dask_horn.program import Optimizer, training_program
 from tests import oracle
-from tests.kernels.runner import at_most, under_test
+from tests.kernels.runner import SIMULATED, at_most, under_test
 from tests.program.problems import KEY, assert_same_steps, predicted, problem, train
 
 GRADIENT = Optimizer("sgd", momentum=0.0)
@@ -30,6 +30,8 @@ def _network(activation="relu", rate=0.5, mask="example", widths=WIDTHS, **dense
     "shape", [{}, {"use_bias": False}, {"rate": 0.3}, {"widths": (at_most(131, 66),)}]
 )
 def test_one_step(activation, mask, shape):
+    if SIMULATED and mask == "batch" and activation != "relu":
+        pytest.skip("the simulator tries each of both, and not every pair")
     n = at_most(13, 3)
     case = problem(_network(activation, mask=mask, **shape), n)
     assert_same_steps(case, [0, n], [1.0], GRADIENT, tolerance=2e-5)

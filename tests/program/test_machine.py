@@ -44,43 +44,49 @@ def _trained(**options):
     return machine.parameters()[0].tobytes()
 
 
-def test_the_same_again_is_the_same_to_the_last_bit():
-    assert _trained() == _trained()
-    assert _trained() != _trained(key=8)  # other masks
+@pytest.fixture(scope="module")
+def expected(device):
+    """What one training comes to."""
+    return _trained()
 
 
-def test_a_machine_that_is_loaded_again_begins_anew():
+def test_the_same_again_is_the_same_to_the_last_bit(expected):
+    assert _trained() == expected
+    assert _trained(key=8) != expected  # other masks
+
+
+def test_a_machine_that_is_loaded_again_begins_anew(expected):
     machine = _machine(key=8)
     _run(machine)
     machine.load([CASE.parameters], [7])
     _run(machine)
-    assert machine.parameters()[0].tobytes() == _trained()
+    assert machine.parameters()[0].tobytes() == expected
 
 
-def test_what_comes_in_is_not_changed():
+def test_what_comes_in_is_not_changed(expected):
     received = np.frombuffer(b"\0" + CASE.parameters.tobytes(), np.float32, offset=1)
     before = received.tobytes(), CASE.x.tobytes(), CASE.encoded.tobytes()
-    assert _trained(parameters=received) == _trained()
+    assert _trained(parameters=received) == expected
     assert (received.tobytes(), CASE.x.tobytes(), CASE.encoded.tobytes()) == before
 
 
-def test_blocks_and_calls_may_divide_the_samples_anyhow():
+def test_blocks_and_calls_may_divide_the_samples_anyhow(expected):
     cuts = [0, 1, 18, 40]
     pieces = [slice(*cut) for cut in pairwise(cuts)]
     machine = _machine()
     window = Window([CASE.x[s] for s in pieces], [CASE.encoded[s] for s in pieces])
     machine.run(machine.stage([window]), [STEPS])
-    assert machine.parameters()[0].tobytes() == _trained()
+    assert machine.parameters()[0].tobytes() == expected
 
     machine = _machine()
     staged = machine.stage([Window([CASE.x], [CASE.encoded])])
     for i in range(3):
         rows = np.arange(STARTS[i], STARTS[i + 1])
         machine.run(staged, [Steps(rows, np.array([0, rows.size]), RATES[i : i + 1])])
-    assert machine.parameters()[0].tobytes() == _trained()
+    assert machine.parameters()[0].tobytes() == expected
 
 
-def test_many_sub_models_train_as_each_would_alone():
+def test_many_sub_models_train_as_each_would_alone(expected):
     """Each with parameters, masks, steps and a window of its own."""
     machine = under_test().machine([_program(), _program()], CASE)
     other, order = 2 * CASE.parameters, np.arange(40)[::-1].copy()
@@ -90,7 +96,7 @@ def test_many_sub_models_train_as_each_would_alone():
     steps = [Steps(order, STARTS, RATES, window=0), Steps(order, STARTS[:2], RATES[:1], window=1)]
     losses = machine.run(machine.stage(windows), steps).losses()
     assert [found.size for found in losses] == [3, 1]
-    assert machine.parameters()[0].tobytes() == _trained()
+    assert machine.parameters()[0].tobytes() == expected
     alone = _machine(key=8, parameters=other)
     alone.run(alone.stage(windows[1:]), [Steps(order, STARTS[:2], RATES[:1])])
     assert machine.parameters()[1].tobytes() == alone.parameters()[0].tobytes()
