@@ -6,6 +6,7 @@ import click
 
 from dask_horn.cli.command import Group
 from dask_horn.cli.demo import demo
+from dask_horn.cli.evaluate import evaluate
 from dask_horn.cli.info import info
 from dask_horn.cli.predict import predict
 from dask_horn.cli.train import train
@@ -18,6 +19,7 @@ Try it:
   dask-horn demo
 Then train on your own samples, in a Zarr group with arrays X and y:
   dask-horn train DATA.zarr --out MODEL.zarr --hidden 800,800 --groups 2
+  dask-horn evaluate MODEL.zarr TEST.zarr
   dask-horn predict MODEL.zarr NEW.zarr --out PREDICTED.zarr
 """
 
@@ -36,5 +38,5 @@ def main() -> None:
     """
 
 
-for command in (demo, train, predict, info):
+for command in (demo, train, evaluate, predict, info):
     main.add_command(command)

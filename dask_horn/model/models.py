@@ -18,11 +18,12 @@ from scipy.special import expit, softmax
 from dask_horn.data import Targets
 from dask_horn.kernels.device import Machine, Steps, Window
 from dask_horn.kernels.device import device as device_of
-from dask_horn.model.calibration import check_temperature, pool_logs
+from dask_horn.model.calibration import check_temperature
 from dask_horn.model.devices import check_usable
 from dask_horn.model.parts import ModelParts
 from dask_horn.model.prediction import Predictor
 from dask_horn.model.sampling import Draws, SampledLayers, first_sampled
+from dask_horn.model.scoring import pooled
 from dask_horn.model.store import new_group, read, write_ensemble, write_model
 from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
@@ -266,7 +267,12 @@ class Ensemble(Predictor):
 
     def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:
         logs = [member._log_pooled(samples) / member.temperature for member in self.members]
-        return pool_logs(np.stack(logs), self.targets.kind)
+        if self.targets.kind == "values":  # members may have been trained on other samples
+            logs = [
+                self.targets.rescaled(z, member.targets)
+                for z, member in zip(logs, self.members, strict=True)
+            ]
+        return pooled(logs, self.targets.kind)
 
     def save(self, location: str, overwrite: bool = False) -> None:
         """Save all members in one Zarr group; parameters as for `Model.save`."""

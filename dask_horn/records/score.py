@@ -1,4 +1,4 @@
-"""The score of a parent on validation rows, as sums that tasks add up in a fixed order."""
+"""The score of a model on some rows, as sums that are added up in a fixed order."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# What is left of a variance by rounding, over the sum of squares that it is the rest of.
+_ROUNDING = 1e-13
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Score:
     """Sums over samples, from which loss and score follow.
 
     Attributes
     ----------
-    n : int
-        Samples, or steps that are no padding where each step has a target.
+    n : float
+        Samples, or steps that are no padding where each step has a target; the sum of their
+        weights where they have some.
     loss_sum : float
         Of their losses.
     correct : float
@@ -25,9 +29,18 @@ class Score:
         For values: sums of ``(y - ŷ)²``, ``y`` and ``y²``, in units of the targets' scale.
     of_values : bool
         Whether the score is R² and not accuracy.
+
+    Examples
+    --------
+    >>> nothing = np.zeros(1)
+    >>> score = Score(4, 2.0, 3.0, nothing, nothing, nothing, False)
+    >>> score
+    Score(accuracy 0.7500, loss 0.5, n 4)
+    >>> score.score, score.loss
+    (0.75, 0.5)
     """
 
-    n: int
+    n: float
     loss_sum: float
     correct: float
     error: NDArray[np.float64]
@@ -48,8 +61,17 @@ class Score:
         variance = self.target_square - self.target**2 / self.n
         # scikit-learn's convention for constant targets: 1 where predicted exactly, else 0.
         constant = np.where(self.error == 0, 1.0, 0.0)
+        varies = variance > _ROUNDING * self.target_square
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.where(variance > 0, 1 - self.error / variance, constant).mean())
+            return float(np.where(varies, 1 - self.error / variance, constant).mean())
+
+    @property
+    def name(self) -> str:
+        """What the score is: "accuracy" or "R²"."""
+        return "R²" if self.of_values else "accuracy"
+
+    def __repr__(self) -> str:
+        return f"Score({self.name} {self.score:.4f}, loss {self.loss:.4g}, n {self.n:,g})"
 
 
 def add_scores(scores: Sequence[Score]) -> Score:

@@ -26,12 +26,12 @@ def test_help_loads_nothing_heavy():
 
 def test_help_tells_the_commands_and_how_to_begin():
     words = done("--help").output
-    for name in ("demo", "train", "predict", "info"):
+    for name in ("demo", "train", "evaluate", "predict", "info"):
         assert f"\n  {name} " in words
     assert "\n    dask-horn demo\n" in words
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "predict", "info"])
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "predict", "info"])
 def test_help_of_each_command_is_in_sections(command):
     words = done(command, "--help").output
     assert words.startswith(f"Usage: main {command} [OPTIONS]")
@@ -68,11 +68,11 @@ def test_version():
     assert done("--version").output == f"dask-horn, version {horn.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["info", "predict"])
+@pytest.mark.parametrize("command", ["info", "evaluate", "predict"])
 def test_what_is_no_model_is_a_failure(data, tmp_path, command):
     samples = data(classes)
-    more = [samples, "--out", tmp_path / "p.zarr"] if command == "predict" else []
-    result = run(command, samples, *more)
+    more = {"evaluate": [samples], "predict": [samples, "--out", tmp_path / "p.zarr"]}
+    result = run(command, samples, *more.get(command, []))
     assert result.exit_code == 1
     assert "is not a model" in result.stderr
 

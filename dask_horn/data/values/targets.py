@@ -174,6 +174,20 @@ class Targets:
             decoded = (outputs > 0).astype(np.int64)
         return decoded[..., 0] if self.flat and self.n_outputs == 1 else decoded
 
+    def rescaled(self, values: NDArray[np.float64], other: Targets) -> NDArray[np.float64]:
+        """Return standardized values, of the scale of `other` targets, in these targets' scale.
+
+        Examples
+        --------
+        >>> own = Targets.of_values(np.array([7.0]), np.array([2.0]))
+        >>> own.rescaled(np.array([[0.5]]), Targets.of_values(np.array([8.0]), np.array([4.0])))
+        array([[1.5]])
+        """
+        if other.token == self.token:
+            return values
+        in_units = values * np.asarray(other.scale) + np.asarray(other.mean)
+        return np.asarray((in_units - np.asarray(self.mean)) / np.asarray(self.scale))
+
 
 def check_kind(kind: str) -> None:
     """Refuse a kind of target that does not exist."""
