@@ -256,11 +256,8 @@ def train(
         )
     result.model.save(files.out, overwrite=files.overwrite)
     if files.history is not None:
-        with (
-            store_errors("history", files.history),
-            open(files.history, "w", encoding="utf-8") as file,
-        ):
-            file.write(result.history.to_csv())
+        with store_errors("history", files.history):
+            result.history.to_csv(files.history)
     click.echo(f"Saved {files.out}")
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from dask_horn.records.rounds import TABLES, RoundRecord
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.records.columns import column_of, csv_of, frame_by_round, frame_by_submodel
+from dask_horn.records.rounds import RoundRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 
 class History(Sequence[RoundRecord]):
-    """The records of a run's rounds, in order: a sequence, with a table and a plot.
+    """The records of a run's rounds, in order.
+
+    A sequence of `RoundRecord`; by the name of an attribute it gives a column, such as
+    ``history["loss"]``.
 
     Attributes
     ----------
@@ -24,12 +31,30 @@ class History(Sequence[RoundRecord]):
     scoring_device : str
         What parents were scored on: another device where not all workers had that one.
 
+    Notes
+    -----
+    The columns are the attributes of `RoundRecord` that are one number:
+
+    - round: counted from 1.
+    - n_groups, n_submodels: groups in the round, and sub-models in each.
+    - loss: mean training loss, dropout and division included, weighted by samples.
+    - validation_loss, validation_score: of the merged model on validation rows; the score is the
+      accuracy or R². NaN without validation rows.
+    - seconds: since the round before.
+    - kernel_seconds: summed over the training tasks.
+    - samples: that the sub-models have seen, repeats counted.
+    - bytes_to_workers, bytes_from_workers: moved between workers for training.
+    - late: sub-models that had not arrived when the round was merged.
+    - ended: when the round was done, in seconds since 1970.
+
     Examples
     --------
     >>> losses = ((0.4, 0.6),)
     >>> history = History([RoundRecord(1, 1, 2, 0.5, losses, 0.4, 0.9, 1.0, 1.8, 200, 80, 80)])
-    >>> history[-1].validation_score, history.column("loss")
-    (0.9, [0.5])
+    >>> history
+    History(1 round, score 0.9000)
+    >>> history[-1].validation_score, history["loss"]
+    (0.9, array([0.5]))
     """
 
     def __init__(
@@ -46,7 +71,11 @@ class History(Sequence[RoundRecord]):
     def __getitem__(self, index: int) -> RoundRecord: ...
     @overload
     def __getitem__(self, index: slice) -> History: ...
-    def __getitem__(self, index: int | slice) -> RoundRecord | History:
+    @overload
+    def __getitem__(self, index: str) -> NDArray[Any]: ...
+    def __getitem__(self, index: int | slice | str) -> RoundRecord | History | NDArray[Any]:
+        if isinstance(index, str):
+            return column_of(self._records, index)
         if isinstance(index, slice):
             return History(self._records[index], self.device, self.scoring_device)
         return self._records[index]
@@ -55,33 +84,99 @@ class History(Sequence[RoundRecord]):
         return len(self._records)
 
     def __repr__(self) -> str:
-        return f"History({len(self)} rounds)"
+        rounds = "1 round" if len(self) == 1 else f"{len(self)} rounds"
+        if not self:
+            return f"History({rounds})"
+        best = self.best_round
+        if best is None:
+            return f"History({rounds}, loss {self[-1].loss:.4g})"
+        score = f"score {self['validation_score'][self['round'] == best][0]:.4f}"
+        where = "" if len(self) == 1 else f", best {best}"
+        return f"History({rounds}{where}, {score})"
 
     def _repr_html_(self) -> str:
         from dask_horn.diagnostics.tables import history_html
 
         return history_html(self)
 
+    @property
+    def best_round(self) -> int | None:
+        """The round of the highest validation score, the first of equals; None without scores."""
+        scores = self["validation_score"]
+        if not np.isfinite(scores).any():
+            return None
+        return self[int(np.nanargmax(scores))].round
+
     def append(self, record: RoundRecord) -> None:
         """Add the next round."""
         self._records.append(record)
 
     def column(self, name: str) -> list[Any]:
-        """One attribute of all records."""
+        """Return one attribute of all records as it is, tables by group and sub-model too."""
         return [getattr(record, name) for record in self._records]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Plain values, for JSON or a data frame."""
         return [record.to_dict() for record in self._records]
 
-    def to_csv(self) -> str:
-        """Write a line per round; what each sub-model has of its own is left out."""
-        text = io.StringIO()
-        names = [field.name for field in fields(RoundRecord) if field.name not in TABLES]
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([getattr(record, name) for name in names] for record in self._records)
-        return text.getvalue()
+    def to_frame(self, by: Literal["round", "submodel"] = "round") -> DataFrame:
+        """Return a pandas data frame.
+
+        Parameters
+        ----------
+        by : {"round", "submodel"}, default "round"
+            With "round" it has a row for each round, and the columns of the history. With
+            "submodel" it has a row for each round, group and sub-model, with the sub-model's
+            `loss`, its `worker`, when its training `started` (in seconds since 1970), how many
+            `seconds` it took, and how many `units` of the divided axes the sub-model holds. Groups
+            and sub-models are counted from 0.
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        ValueError
+            If `by` is something else.
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> losses = ((0.4, 0.6),)
+        >>> history = History([RoundRecord(1, 1, 2, 0.5, losses, 0.4, 0.9, 1.0, 1.8, 200, 80, 80)])
+        >>> print(history.to_frame(by="submodel")[["round", "group", "submodel", "loss"]])
+           round  group  submodel  loss
+        0      1      0         0   0.4
+        1      1      0         1   0.6
+        """
+        if by not in ("round", "submodel"):
+            raise ValueError(f"by must be one of 'round', 'submodel', got {by!r}")
+        return (frame_by_round if by == "round" else frame_by_submodel)(self._records)
+
+    @overload
+    def to_csv(self, path: None = None) -> str: ...
+    @overload
+    def to_csv(self, path: str | os.PathLike[str]) -> None: ...
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Write a line per round; what each sub-model has of its own is left out.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            File to write, in UTF-8; one that exists is replaced.
+
+        Returns
+        -------
+        str or None
+            The text, if no path is given.
+        """
+        text = csv_of(self._records)
+        if path is None:
+            return text
+        Path(path).write_text(text, encoding="utf-8", newline="")
+        return None
 
     def plot(self, axes: Axes | Sequence[Axes] | None = None) -> Axes:
         """Draw the losses and the validation score against the rounds.

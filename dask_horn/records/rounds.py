@@ -36,7 +36,7 @@ class RoundReport:
     score: Score | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RoundRecord:
     """One round of a run.
 
@@ -131,6 +131,11 @@ class RoundRecord:
             submodel_units=by_group("units"),
             ended=time.time(),
         )
+
+    def __repr__(self) -> str:
+        groups = f"{self.n_groups} × {self.n_submodels} sub-models"
+        score = "" if self.validation_score is None else f", score {self.validation_score:.4f}"
+        return f"RoundRecord({self.round}: {groups}, loss {self.loss:.4g}{score})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
