@@ -75,7 +75,11 @@ class SliceMap:
         slices.put_constant(into, np.float32(weight), self.layout, self.units)
 
 
-@dataclass(frozen=True, eq=False)
+# Divided axes that a line of text shows.
+_MOST_SHOWN = 4
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Partition:
     """A random split of each divided unit axis into disjoint parts, one per sub-model.
 
@@ -93,6 +97,8 @@ class Partition:
     >>> partition = Partition.draw(network, n_submodels=2, seed=0, concentration=None)
     >>> partition.sizes("dense_1")
     array([3, 3])
+    >>> partition
+    Partition(2 sub-models; dense_1: 6 units, 3 each)
     """
 
     n_submodels: int
@@ -202,6 +208,18 @@ class Partition:
     def _slice_maps(self) -> dict[tuple[ParameterTable, int], SliceMap]:
         return {}
 
+    def __repr__(self) -> str:
+        parts = [f"{axis}: {_in_words(self.sizes(axis))}" for axis in self.parts]
+        if len(parts) > _MOST_SHOWN:
+            parts[_MOST_SHOWN:] = [f"… {len(parts) - _MOST_SHOWN} more"]
+        submodels = "1 sub-model" if self.n_submodels == 1 else f"{self.n_submodels} sub-models"
+        return f"Partition({'; '.join([submodels, *parts])})"
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.forms import partition_html
+
+        return partition_html(self)
+
     def __reduce__(self) -> tuple[Any, ...]:  # without the slice maps, which follow from the rest
         return Partition, (self.n_submodels, self.parts)
 
@@ -276,6 +294,13 @@ def check_divisible(network: Network, n_submodels: int) -> None:
                 f"layer {layer!r} cannot be divided: its {name} has {len(tensor.shape)} dimensions "
                 f"and may have {slices.N_AXES}; lay those that count no units side by side in one"
             )
+
+
+def _in_words(sizes: NDArray[np.int64]) -> str:
+    """Tell how many units an axis has, and how many of them the smallest and largest part."""
+    least, most = int(sizes.min()), int(sizes.max())
+    each = f"{least}" if least == most else f"{least} to {most}"
+    return f"{sizes.sum()} units, {each} each"
 
 
 def _draw_sizes(

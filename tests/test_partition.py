@@ -343,3 +343,13 @@ def test_parts_are_joined_to_at_most_as_many_as_there_are(n_submodels):
     partition = Partition(3, {"dense_1": np.array([0, 1, 2])})
     with pytest.raises(ValueError, match=f"from 1 to the 3 parts .* got {n_submodels}"):
         partition.joined(n_submodels)
+
+
+def test_a_partition_is_shown_in_a_line():
+    equal = Partition.draw(_network(800, 802), 4, concentration=None)
+    assert repr(equal) == (
+        "Partition(4 sub-models; dense_1: 800 units, 200 each; dense_2: 802 units, 200 to 201 each)"
+    )
+    many = Partition.draw(_network(*[8] * 30), 2)
+    assert repr(many).endswith("; … 26 more)")
+    assert repr(Partition.draw(_network(), 1)) == "Partition(1 sub-model)"

@@ -296,6 +296,23 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             sample_weight = np.repeat(sample_weight, steps)[counted.ravel()]
         return y.reshape(predicted.shape)[counted], predicted[counted], sample_weight
 
+    def _repr_html_inner(self) -> str:
+        """Return scikit-learn's diagram and, below it, what is known after the fit."""
+        return str(super()._repr_html_inner()) + self._fitted_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:  # not where scikit-learn is set to show text
+            bundle["text/html"] += self._fitted_html()
+        return bundle
+
+    def _fitted_html(self) -> str:
+        if not self.__sklearn_is_fitted__():
+            return ""
+        from dask_horn.diagnostics.forms import fitted_html
+
+        return fitted_html(self.model_, self.history_)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 

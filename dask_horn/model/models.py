@@ -29,7 +29,7 @@ from dask_horn.network import Network
 from dask_horn.program import PREDICTION_BATCH, prediction_program
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model(ModelParts, Predictor):
     """A trained network.
 
@@ -65,6 +65,8 @@ class Model(ModelParts, Predictor):
     >>> network = Network([Dense(2)], input_shape=3)
     >>> model = Model(network, network.initial_values(0), Standardizer.identity(3),
     ...               Targets.of_classes(np.array(["cat", "dog"])))
+    >>> model
+    Model(3-2, 8 parameters, 2 classes)
     >>> model.predict(np.zeros((4, 3))).shape
     (4,)
     """
@@ -73,7 +75,14 @@ class Model(ModelParts, Predictor):
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __repr__(self) -> str:
-        return f"<Model of {self.network!r}, {self.network.parameters.n_parameters:,} parameters>"
+        network = self.network
+        size = f"{network.parameters.n_parameters:,} parameters"
+        return f"Model({network.widths}, {size}, {self.output_in_words}{self._in_words})"
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.forms import model_html
+
+        return model_html(self)
 
     def _with_temperature(self, temperature: float) -> Self:
         return replace(self, temperature=temperature)
@@ -193,7 +202,7 @@ class Model(ModelParts, Predictor):
         self.__dict__.update(state, _idle={}, _lock=threading.Lock())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _SampledModel(Model):
     """A model whose layers with DropConnect average their activations over draws."""
 
@@ -209,7 +218,7 @@ class _SampledModel(Model):
         return layers.outputs(self._passed(samples, first))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ensemble(Predictor):
     """Several models of one network. Predicts their mean, with their spread as uncertainty.
 
@@ -235,7 +244,15 @@ class Ensemble(Predictor):
         return self.members[0].device
 
     def __repr__(self) -> str:
-        return f"<Ensemble of {len(self.members)}: {self.members[0]!r}>"
+        n, network = len(self.members), self.network
+        members = f"1 member of {network.widths}" if n == 1 else f"{n} members of {network.widths}"
+        size = f"{network.parameters.n_parameters:,} parameters each"
+        return f"Ensemble({members}, {size}, {self.output_in_words}{self._in_words})"
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.forms import model_html
+
+        return model_html(self)
 
     def __post_init__(self) -> None:
         if not self.members:

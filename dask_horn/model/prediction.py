@@ -84,6 +84,21 @@ class Predictor(ABC):
         """The class labels in the order of the outputs; None for values and for several labels."""
         return self.targets.classes
 
+    @property
+    def output_in_words(self) -> str:
+        """What is predicted, such as "10 classes" or "1 value for each of 20 steps"."""
+        targets, n = self.targets, self.targets.n_outputs
+        one, several = {"classes": ("class", "classes"), "labels": ("label", "labels")}.get(
+            targets.kind, ("value", "values")
+        )
+        steps = "" if targets.steps is None else f" for each of {targets.steps} steps"
+        return f"{n:,} {one if n == 1 else several}{steps}"
+
+    @property
+    def _in_words(self) -> str:
+        """What a line of text says of a model that is calibrated; empty for others."""
+        return "" if self.temperature == 1 else f", temperature {self.temperature:.3g}"
+
     def predict(
         self,
         X: Any,

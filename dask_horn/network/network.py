@@ -29,7 +29,10 @@ from dask_horn.network.sequences import (
     mask_value_of,
     standardizing_of,
 )
-from dask_horn.network.summary import table_of
+from dask_horn.network.summary import Division, table_of
+
+# How many layers a line of text shows: of more the first ones, and the last two.
+_MOST_SHOWN, _MOST_WIDTHS, _FIRST_SHOWN = 12, 8, 4
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -178,9 +181,49 @@ class Network:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
         return initial_values(self.parameters, seed, member)
 
-    def summary(self) -> str:
-        """Return a table of the layers, their output shapes and numbers of parameters."""
-        return table_of(self.placed)
+    def division(self, n_submodels: int) -> Division:
+        """Return what each of so many sub-models holds on average, and all of them together.
+
+        Raises
+        ------
+        ValueError
+            If a divided axis has fewer units than there are sub-models.
+        """
+        axes = self.divided_axes
+        most = min((self.unit_axes[axis] for axis in axes), default=None)
+        checked_integer("n_submodels", n_submodels, 1, most)
+        return Division.of(self.parameters, axes, self.shared_tensors, n_submodels)
+
+    def summary(self, n_submodels: int | Iterable[int] = ()) -> str:
+        """Return a table of the layers, their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        n_submodels : int or sequence of int, optional
+            For each number a column more: how many parameters a sub-model holds on average of a
+            network that is divided into so many. Below are its share of the network's parameters,
+            and that of all sub-models together. What is missing there to 100 % connects units of
+            different sub-models.
+
+        Examples
+        --------
+        >>> layers = [Dense(800, "relu"), Dense(800, "relu"), Dense(10)]
+        >>> print(Network(layers, input_shape=784).summary(n_submodels=(2, 4)))
+        layer     what                           output shape  parameters  each of 2  each of 4
+        dense_1   Dense(800, activation='relu')  (800,)           628,000    314,000    157,000
+        dense_2   Dense(800, activation='relu')  (800,)           640,800    160,400     40,200
+        output    Dense(10)                      (10,)              8,010      4,010      2,010
+        total                                                   1,276,810    478,410    199,210
+        share                                                                  37.5%      15.6%
+        together                                                               74.9%      62.4%
+        """
+        numbers = n_submodels if isinstance(n_submodels, Iterable) else (n_submodels,)
+        return table_of(self.placed, [self.division(number) for number in numbers])
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.forms import network_html
+
+        return network_html(self)
 
     def to_json(self) -> str:
         """Return the network as JSON text for `from_json`."""
@@ -213,8 +256,19 @@ class Network:
         except (TypeError, ValueError) as error:
             raise ModelFormatError(f"a network's JSON is not valid: {error}") from error
 
+    @property
+    def widths(self) -> str:
+        """The input's shape and the units of each layer in a few characters: ``784-800-10``."""
+        widths = [str(units) for axis, units in self.unit_axes.items() if axis != INPUT]
+        if len(widths) > _MOST_WIDTHS:
+            widths[_FIRST_SHOWN:-2] = ["…"]
+        return "-".join(["×".join(map(str, self.input_shape)), *widths])
+
     def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self.layers))
+        shown = [repr(layer) for layer in self.layers]
+        if len(shown) > _MOST_SHOWN:  # no Python then, but what a person reads in one look
+            shown[_FIRST_SHOWN:-2] = [f"… {len(shown) - _FIRST_SHOWN - 2} more layers …"]
+        layers = ", ".join(shown)
         shape = self.input_shape[0] if len(self.input_shape) == 1 else self.input_shape
         return f"Network([{layers}], input_shape={shape}, loss={self.loss!r})"
 

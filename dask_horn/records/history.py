@@ -95,7 +95,7 @@ class History(Sequence[RoundRecord]):
         return f"History({rounds}{where}, {score})"
 
     def _repr_html_(self) -> str:
-        from dask_horn.diagnostics.tables import history_html
+        from dask_horn.diagnostics.forms import history_html
 
         return history_html(self)
 

@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from dask_horn.data import write_samples
 from dask_horn.errors import ChunkReadError
 from dask_horn.kernels.device import device
+from tests import sequences
 from tests.model.untrained import (
     KINDS,
     MAKERS,
@@ -26,10 +27,14 @@ from tests.model.untrained import (
 
 
 def test_a_model_is_shown_in_a_line():
-    model = make_model()
-    network = repr(model.network)
-    assert repr(model) == f"<Model of {network}, {8 * 5 + 8 + 3 * 8 + 3} parameters>"
-    assert repr(make_ensemble()) == f"<Ensemble of 3: {model!r}>"
+    n = 8 * 5 + 8 + 3 * 8 + 3
+    assert repr(make_model()) == f"Model(5-8-3, {n} parameters, 3 classes)"
+    assert repr(make_model("value")) == "Model(5-8-1, 57 parameters, 1 value)"
+    words = f"Ensemble(3 members of 5-8-3, {n} parameters each, 3 classes)"
+    assert repr(make_ensemble()) == words
+    calibrated = make_ensemble("labels")._with_temperature(1.234)
+    assert repr(calibrated).endswith("parameters each, 4 labels, temperature 1.23)")
+    assert repr(sequences.make_model()).endswith(", 3 classes for each of 6 steps)")
 
 
 def test_classes_are_those_of_the_highest_probability():

@@ -8,6 +8,7 @@ from hypothesis import given
 
 import dask_horn.network
 from dask_horn.network import Dense, Dropout, Layer, Network, Signal
+from dask_horn.partition import Partition
 from tests.network.strategies import networks
 
 
@@ -84,6 +85,52 @@ def test_summary_has_a_line_per_layer_and_the_total(network):
     assert heading.split() == ["layer", "what", "output", "shape", "parameters"]
     assert [line.split()[0] for line in lines] == [placed.layer.name for placed in network.placed]
     assert total.split() == ["total", f"{network.parameters.n_parameters:,}"]
+
+
+@given(networks())
+def test_what_one_sub_model_holds_is_all_there_is(network):
+    whole = network.division(1)
+    assert whole.n_parameters == network.parameters.n_parameters == sum(whole.parameters.values())
+    assert whole.share == whole.together == 1
+
+
+def test_sub_models_hold_what_partitions_give_them():
+    layers = [Dense(37, "relu"), Dropout(0.5), Dense(23, "relu"), Dense(3)]
+    network = Network(layers, input_shape=5)
+    for n_submodels in (2, 3, 5):
+        partition = Partition.draw(network, n_submodels, concentration=None)
+        tables = [partition.table_of(network.parameters, i) for i in range(n_submodels)]
+        held = np.count_nonzero(partition.holders(network.parameters))
+        division = network.division(n_submodels)
+        assert division.n_parameters == pytest.approx(
+            np.mean([table.n_parameters for table in tables]), rel=0.01
+        )
+        assert division.together == pytest.approx(held / network.parameters.n_parameters, rel=0.01)
+
+
+def test_the_summary_has_a_column_for_each_division():
+    network = Network([Dense(8, "relu"), Dense(3)], input_shape=4)
+    heading, first, _, total, share, together = network.summary(n_submodels=[2, 4]).splitlines()
+    assert heading.split()[-6:] == ["each", "of", "2", "each", "of", "4"]
+    assert first.split()[-3:] == ["40", "20", "10"]
+    assert total.split() == ["total", "67", "35", "19"]
+    assert share.split() == ["share", "52.2%", "28.4%"]
+    assert together.split() == ["together", "100.0%", "100.0%"]
+    assert network.summary(2) == network.summary((2,))
+
+
+def test_a_network_is_not_divided_into_more_than_it_has_units():
+    network = Network([Dense(8, "relu"), Dense(3)], input_shape=4)
+    with pytest.raises(ValueError, match="n_submodels must be an integer from 1 to 8, got 9"):
+        network.summary(n_submodels=9)
+
+
+def test_deep_networks_are_shown_in_a_line():
+    network = Network([*(Dense(64, "relu") for _ in range(80)), Dense(3)], input_shape=(2, 4))
+    assert network.widths == "2×4-64-64-64-64-…-64-3"
+    assert "Dense(64, activation='relu'), … 75 more layers …, Dense" in repr(network)
+    assert len(repr(network)) < 300
+    assert Network([Dense(3)], 4).widths == "4-3"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -22,7 +23,12 @@ _ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
+# A number for each round, or a weight for each class: as many as a person reads.
+_SHORT = reprlib.Repr()
+_SHORT.maxtuple, _SHORT.maxdict, _SHORT.maxstring = 8, 6, 80
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TrainingOptions:
     """How a run trains.
 
@@ -123,6 +129,11 @@ class TrainingOptions:
     ------
     TypeError, ValueError
         If a value is of the wrong kind or out of its range.
+
+    Examples
+    --------
+    >>> TrainingOptions(n_groups=4, n_rounds=30)  # shows what is not the default
+    TrainingOptions(n_groups=4)
     """
 
     n_groups: int = 1
@@ -217,6 +228,21 @@ class TrainingOptions:
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
                 raise TypeError(f"unknown setting {name!r}; {hint}")
         return cls(**settings)
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """The attributes that are not at their defaults, as short text."""
+        named = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
+        return {name: _SHORT.repr(value) for name, value, default in named if value != default}
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value}" for name, value in self.changed.items())
+        return f"TrainingOptions({shown})"
+
+    def _repr_html_(self) -> str:
+        from dask_horn.diagnostics.forms import options_html
+
+        return options_html(self)
 
     def peak_rate(self, network: Network) -> float:
         """Return the highest learning rate, by default the optimizer's own for the network."""

@@ -31,6 +31,6 @@ class TrainingResult:
     stopped: str | None = None
 
     def _repr_html_(self) -> str:
-        from dask_horn.diagnostics.tables import result_html
+        from dask_horn.diagnostics.forms import result_html
 
         return result_html(self)

@@ -149,3 +149,12 @@ def test_the_default_rate_grows_with_the_root_of_the_number_of_sub_models():
     assert [TrainingOptions().rate_factor(k) for k in (1, 2, 8)] == [1, 1, 2]
     assert TrainingOptions(learning_rate=0.01).rate_factor(8) == 1  # who gives one gets it
     assert TrainingOptions(optimizer="sgd").rate_factor(8) == 1
+
+
+def test_options_are_shown_by_what_differs():
+    options = TrainingOptions(n_groups=4, merge="ensemble", n_rounds=30)
+    assert repr(options) == "TrainingOptions(n_groups=4, merge='ensemble')"
+    assert eval(repr(options)) == options
+    many = TrainingOptions(n_submodels=[8] * 500, class_weight=dict.fromkeys(range(500), 1.5))
+    assert len(repr(many)) < 200
+    assert many.changed["n_submodels"] == "(8, 8, 8, 8, 8, 8, 8, 8, ...)"
