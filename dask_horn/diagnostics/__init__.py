@@ -1,17 +1,17 @@
-"""What people look at: progress, curves and tables. It listens to runs and does not change them."""
+"""What people look at: progress, curves and tables. It listens to runs and does not change them.
+
+What notebooks show of the library's objects is in `forms`.
+"""
 
 from __future__ import annotations
 
-from dask_horn.diagnostics.forms import history_html, result_html
 from dask_horn.diagnostics.plots import plot_history, plot_partition
 from dask_horn.diagnostics.progress import ProgressBar
 from dask_horn.diagnostics.tables import history_table
 
 __all__ = [
     "ProgressBar",
-    "history_html",
     "history_table",
     "plot_history",
     "plot_partition",
-    "result_html",
 ]
