@@ -123,13 +123,14 @@ class ClusterCalls:
                 return answers
         raise WorkerLostError("workers leave as soon as they have come; look into their logs")
 
-    def for_a_worker(self) -> None:
+    def for_a_worker(self, say: Callable[[], None] = lambda: None) -> None:
         """Wait until there is a worker that works; one is asked for by a task.
 
-        A cluster that adapts starts workers for tasks only.
+        A cluster that adapts starts workers for tasks only. `say` is called where there is none.
         """
         workers = self.watch.workers()
         if not any(one["status"] == "running" for one in workers.values()):
+            say()
             with self.naming_losses("a task"):
                 asked = self.client.submit(_nothing, pure=False, key=f"worker-{time.time_ns()}")
                 self.watch.until(lambda s: done_within(self.client, [asked], 1, s), "a worker")

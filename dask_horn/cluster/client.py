@@ -24,7 +24,7 @@ from dask_horn.cluster.watch import Watch, begun, done_within
 from dask_horn.data import computed_by
 from dask_horn.errors import ScratchError, StoreError, WorkerLostError
 from dask_horn.kernels.device import DeviceState, Kernels
-from dask_horn.records import Event
+from dask_horn.records import Event, Preparing
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -64,6 +64,7 @@ class ClusterExecutor:
         self.watch = watch = Watch(client, run, notify, timeout)
         self._calls = ClusterCalls(client, watch, Losses(watch), Notices(watch))
         self._pending: list[Future] = []
+        self._is_prepared = False
         self._states: dict[str, dict[str, DeviceState]] = {}  # by device, then by worker
         # Of the last placements: the workers that have the device.
         self._restricted: deque[frozenset[str]] = deque(maxlen=_PLACEMENTS)
@@ -73,11 +74,20 @@ class ClusterExecutor:
         return computed_by(self._calls.compute)
 
     def prepare(self) -> None:
-        """Have workers report what happens on them, those that join later too."""
+        """Wait for a worker; have all report what happens on them, those that join later too."""
         from dask_horn.cluster.setup import WorkerReports
 
+        self._calls.for_a_worker(self._say_if_setting_up)
+        self._is_prepared = True
         self._calls.register(WorkerReports(), "the workers' answer")
         self._calls.notices.subscribe()
+
+    def _say_if_setting_up(self) -> None:
+        """Say that a worker is awaited; later a wait is told by the watch, and why."""
+        if not self._is_prepared:
+            event = Preparing(run=self.watch.run, what="waiting for a worker")
+            self.watch.post(event)
+            self.watch.notify_of(event)
 
     def warm_up(self, kernels: Kernels) -> None:
         """Register the workers' set-up: workers that join later get it too."""
@@ -154,7 +164,7 @@ class ClusterExecutor:
 
     def device_states(self, device: str) -> dict[str, DeviceState]:
         """Ask the workers that have not been asked yet."""
-        self._calls.for_a_worker()
+        self._calls.for_a_worker(self._say_if_setting_up)
         known = self._states.setdefault(device, {})
         workers = sorted(self.watch.workers())
         new = [worker for worker in workers if worker not in known]

@@ -23,7 +23,7 @@ class Executor(Protocol):
         """Have the Dask collections of users computed here too, for the time of a run."""
 
     def prepare(self) -> None:
-        """Have whatever does the tasks tell what happens there."""
+        """Wait until there is a worker; have all of them tell what happens there."""
 
     def recover(self) -> None:
         """Be ready for tasks again after an error that was the cluster's.

@@ -16,8 +16,9 @@ from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.data import computed_by, forget
 from dask_horn.kernels.device import DeviceState, Kernels
 from dask_horn.kernels.device import forget as forget_on_devices
-from dask_horn.records import Event, forget_beats
+from dask_horn.records import Event, doing, forget_beats
 
+_PROCESSES = ("processes", "multiprocessing")  # names of Dask's scheduler of other processes
 _MODEST = 2**30  # bytes of memory that any machine has
 
 
@@ -48,7 +49,13 @@ class LocalExecutor:
         """Nothing: there is no cluster to be lost."""
 
     def warm_up(self, kernels: Kernels) -> None:
-        """Nothing: the first task that needs a kernel gets it ready."""
+        """Compile or load them in this process, unless others do the work.
+
+        Their first task that needs a kernel gets it ready.
+        """
+        if self._scheduler not in _PROCESSES:
+            with doing("compiling kernels, or loading them"):
+                kernels.warm_up()
 
     def submit(self, *tasks: Delayed) -> tuple[Any, ...]:
         """Compute the tasks; their results stand in for them in later graphs."""
@@ -93,7 +100,7 @@ class LocalExecutor:
 
     def scratch(self, location: str | None) -> str | None:
         """No folder: this process' memory serves, unless other processes do the work."""
-        if self._scheduler in ("processes", "multiprocessing"):
+        if self._scheduler in _PROCESSES:
             return new_folder(location or tempfile.gettempdir())
         return None
 

@@ -20,10 +20,12 @@ from dask_horn.records.events import (
     Waiting,
 )
 from dask_horn.records.history import History
+from dask_horn.records.remaining import Remaining
 from dask_horn.records.rounds import RoundRecord, RoundReport
 from dask_horn.records.score import Score, add_scores
 from dask_horn.records.submodel import SubmodelId, SubmodelReport
 from dask_horn.records.telling import set_teller, tell
+from dask_horn.records.words import length_of_time, number_of_rounds, numbers_of
 
 __all__ = [
     "Activity",
@@ -32,6 +34,7 @@ __all__ = [
     "Event",
     "History",
     "Preparing",
+    "Remaining",
     "RoundMerged",
     "RoundRecord",
     "RoundReport",
@@ -50,6 +53,9 @@ __all__ = [
     "beat",
     "doing",
     "forget_beats",
+    "length_of_time",
+    "number_of_rounds",
+    "numbers_of",
     "set_teller",
     "tell",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,8 @@ class Callback:
     """Listens to a run; override what you want to hear.
 
     `on_round_end` may raise `StopIteration` to end the run after the round that is done;
-    `TrainingResult.stopped` is then its message.
+    `TrainingResult.stopped` is then its message. All is heard in the process, and the thread, that
+    has started the run.
 
     Examples
     --------
@@ -57,25 +58,37 @@ class Callback:
         """Hear that a round is merged, and scored where there are validation rows."""
 
     def on_event(self, event: Event) -> None:
-        """Hear that the run waits longer than it should, or has lost a worker, or reads again."""
+        """Hear what else happens.
+
+        In this order a run tells `Preparing` before each step of its set-up that may take long,
+        `RunBegun` after `on_run_start`, and `RunEnded`, whatever its end is, before `on_run_end` or
+        `on_run_failed`. In between come `Waiting`, where it waits longer than it should, `TaskLost`
+        and `StoreRetried`. They are in `dask_horn.records`; take what you know and pass over the
+        rest.
+        """
 
     def on_run_end(self, result: Any) -> None:
         """Hear that the run is done; `result` is the `TrainingResult` that `train` returns."""
 
     def on_run_failed(self, error: BaseException) -> None:
-        """Hear that the run ends by an error, or by Ctrl-C."""
+        """Hear that the run ends by an error, or by Ctrl-C; perhaps while it is being set up."""
 
 
 class CallbackList(Callback):
     """Passes every event on to several callbacks, in their order."""
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
-        for callback in callbacks:
+        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+            raise TypeError(
+                f"callbacks must be a list of instances of dask_horn.Callback, got {callbacks!r}"
+            )
+        self.callbacks = tuple(callbacks)
+        for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(
                     f"callbacks must be instances of dask_horn.Callback, got {callback!r}"
+                    f"{_what_would_do(callback)}"
                 )
-        self._callbacks = tuple(callbacks)
 
     def on_run_start(self, event: RunStart) -> None:
         """Pass it on."""
@@ -99,7 +112,7 @@ class CallbackList(Callback):
 
     def _tell_all(self, tell: Callable[[Callback], None]) -> None:
         first = None
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             try:
                 tell(callback)
             except Exception as error:
@@ -110,10 +123,22 @@ class CallbackList(Callback):
     def _tell(self, tell: Callable[[Callback], None]) -> None:
         """Tell all of them, even where one of them asks to stop."""
         stop = None
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             try:
                 tell(callback)
             except StopIteration as asked:
                 stop = asked
         if stop is not None:
             raise stop
+
+
+def _what_would_do(callback: object) -> str:
+    """Say what to do with something that is no callback, if that is plain."""
+    if isinstance(callback, type) and issubclass(callback, Callback):
+        return f"; make an instance of it, {callback.__name__}(...)"
+    if hasattr(callback, "on_fit_task_end"):
+        return (
+            "; callbacks of scikit-learn listen to estimators: use HornClassifier or HornRegressor "
+            "with set_callbacks(...)"
+        )
+    return ""

@@ -44,6 +44,7 @@ from dask_horn.training.plan.steps import count_steps
 
 _BLOCKS_PER_GROUP = 8  # at least, so that every subset covers the whole store
 _SCORING_TASKS = 8  # at most: each scores some of the validation rows
+_COPYING = "copying the samples into Zarr"
 _SCORING_BYTES = 2**20  # of samples, below which another task would cost more than it saves
 
 
@@ -120,10 +121,12 @@ def prepare_data(
     options: TrainingOptions,
     settled: Settled,
     scratch: Callable[[], str | None] = lambda: None,
+    say: Callable[[str], None] = lambda what: None,
 ) -> TrainingData:
     """Bring all samples into Zarr and survey the training rows.
 
     `scratch` makes the folder for samples that are not in Zarr; without one they go into memory.
+    `say` is told what is done next.
 
     What is decoded on the way stays in the workers' caches under the run's id, also where this
     fails: the caller has it forgotten.
@@ -142,15 +145,19 @@ def prepare_data(
     if is_location(X):
         if y is not None:
             raise TypeError("y must be left out where X is the path or URL of a Zarr group")
+        say("opening the samples")
         samples = _opened(X, form)
     elif y is None:
         raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
     elif hold and in_memory(X):
+        say(_COPYING)
         samples, validation = spool_split(
             X, y, target_kind=kind, validation_fraction=options.validation_fraction,
             scratch=scratch(), seed=options.random_state, classes=classes, form=form,
         )  # fmt: skip
     else:
+        if not stays_in_place(X, y):
+            say(_COPYING)
         samples = spool(
             X, y, target_kind=kind, scratch=_folder_for(X, y, scratch), seed=options.random_state,
             classes=classes, form=form,
@@ -159,11 +166,13 @@ def prepare_data(
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
+    say("looking through the samples")
     found = survey(run, samples, blocks, kind)
     targets = _targets(settled, found)
     if held:
         check_held_out(run, samples, held, targets)
     if validation_data is not None:
+        say("looking through the validation samples")
         validation = _validation_store(run, validation_data, targets, scratch, form)
     if validation is not None and not held:
         held = _all_rows(validation)

@@ -24,11 +24,13 @@ from dask_horn.training.plan.memory import kernels_of, memory_needed
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.prepare import Given, Settled, make_spec, new_run_id, prepare_data
 from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.announcer import Announcer
 from dask_horn.training.run.barrier import GlobalBarrier
 from dask_horn.training.run.checkpoint import Checkpoint
 from dask_horn.training.run.context import RunContext
 from dask_horn.training.run.devices import settled_devices, smallest_room
 from dask_horn.training.run.keeper import Keeper
+from dask_horn.training.run.log import RunLog
 from dask_horn.training.run.result import TrainingResult
 from dask_horn.training.run.rounds import Rounds
 from dask_horn.training.run.scratch import Scratch
@@ -45,6 +47,7 @@ def train(
     initial: Model | None = None,
     scratch: str | None = None,
     timeout: float | None = None,
+    progress: bool = False,
     **settings: Any,
 ) -> TrainingResult:
     """Train a network by dividing it among workers, round after round.
@@ -67,7 +70,7 @@ def train(
         Path or URL of a folder. A run that finds its own checkpoint there resumes, and ends with
         the same bits as if it had never stopped.
     callbacks : sequence of Callback
-        They are told of each round.
+        They hear of each round and of what else happens; see `Callback`.
     initial : Model, optional
         Model to continue from: its parameters, standardizer and classes are kept.
     scratch : str, optional
@@ -78,6 +81,11 @@ def train(
     timeout : float, optional
         Seconds without progress on the cluster, after which the run ends with an error. By default
         it waits for as long as it takes, and says what it waits for.
+    progress : bool, default False
+        Whether to show on standard error what is done, from the first moment: the set-up, the
+        rounds with loss, validation score and the time that is left, and how it ended. A bar in
+        terminals and notebooks, about ten lines in a file. `logging` has all of it in any case: as
+        INFO of the logger ``dask_horn``.
     **settings
         The attributes of `TrainingOptions`, such as ``n_groups=4, n_submodels=4, n_rounds=30``.
 
@@ -99,7 +107,7 @@ def train(
         If workers keep getting lost, or all that have the device are; if the scheduler is; or if
         there is no progress for `timeout` seconds. The checkpoint is kept.
     StoppedError
-        If a callback asks to stop while the run waits, and no round is saved yet.
+        If a callback asks to stop while the run waits or is set up, and no round is saved yet.
 
     Examples
     --------
@@ -126,6 +134,7 @@ def train(
         initial=initial,
         scratch=scratch,
         timeout=timeout,
+        progress=progress,
     )
 
 
@@ -140,41 +149,52 @@ def run(
     initial: Model | None = None,
     scratch: str | None = None,
     timeout: float | None = None,
+    progress: bool = False,
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`."""
     check_divisible(network, options.most_submodels)  # told before any data are read
+    told = CallbackList(with_progress(callbacks) if progress else callbacks)
+    listeners = CallbackList([RunLog(), told])
     if timeout is not None:
         checked_number("timeout", timeout, above=0)
     kept = None if checkpoint is None else Checkpoint.at(checkpoint)
     if kept is not None:
         kept.check_free()
-    run_id, listeners = new_run_id(), CallbackList(callbacks)
+    run_id = new_run_id()
     executor = current_executor(run_id, listeners.on_event, timeout)
-    devices = settled_devices(executor, options.device, network, options.precision)
+    announcer = Announcer(run_id, executor, listeners)
     if initial is not None:  # all of its units may be connected: no partition suits it for long
         options = dataclasses.replace(options, redraw=True)
-    with executor.scheduling(), ExitStack() as stack:
+    with executor.scheduling(), ExitStack() as stack, announcer.telling_errors():
+        devices = settled_devices(executor, options.device, network, options.precision)
+        executor.prepare()
         room = Scratch(executor, scratch, None if kept is None else kept.location)
         stack.callback(room.remove)
-        executor.prepare()
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
-        data = prepare_data(run_id, network, given, options, settled, room.folder)
+        data = prepare_data(
+            run_id, network, given, options, settled, room.folder, announcer.preparing
+        )
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
         smallest_room(spec, executor)  # raises an error if it is too little
         if kept is not None:
             kept.begin(_identity(spec, options, data.found.digest, initial))
             executor.check_visible(kept.location, "checkpoint")
+        announcer.preparing("compiling kernels, or loading them")
         for kernels in kernels_of(spec):
             executor.warm_up(kernels)
         context = RunContext.begin(spec, options, executor, room)
-        rounds = Rounds(context, Keeper(context, kept, initial), GlobalBarrier(), listeners)
-        try:
-            return rounds.train()
-        except BaseException as error:
-            executor.cancel()
-            listeners.on_run_failed(error)
-            raise
+        keeper = Keeper(context, kept, initial)
+        return Rounds(context, keeper, GlobalBarrier(), announcer).train()
+
+
+def with_progress(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Add a progress bar to callbacks, before the others, unless there is one."""
+    from dask_horn.diagnostics.progress import ProgressBar
+
+    given = CallbackList(callbacks).callbacks
+    has_one = any(isinstance(one, ProgressBar) for one in given)
+    return list(given) if has_one else [ProgressBar(), *given]
 
 
 def training_graph(

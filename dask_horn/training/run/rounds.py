@@ -18,9 +18,10 @@ from dask_horn.errors import (
     WorkerLostError,
 )
 from dask_horn.model import Ensemble, Model
-from dask_horn.records import Callback, History, RoundMerged, RoundRecord, RoundReport, RunStart
+from dask_horn.records import History, RoundMerged, RoundRecord, RoundReport, RunStart
 from dask_horn.training.graph.parent import Parents
 from dask_horn.training.graph.rounds import begin
+from dask_horn.training.run.announcer import Announcer
 from dask_horn.training.run.barrier import Barrier
 from dask_horn.training.run.begun import begun
 from dask_horn.training.run.context import RunContext
@@ -52,17 +53,17 @@ class Rounds:
         Saves parents.
     barrier : Barrier
         Tells who is merged.
-    listeners : Callback
-        Hear of each round.
+    announcer : Announcer
+        Tells how it gets on.
     """
 
     def __init__(
-        self, run: RunContext, keeper: Keeper, barrier: Barrier, listeners: Callback
+        self, run: RunContext, keeper: Keeper, barrier: Barrier, announcer: Announcer
     ) -> None:
         self.run = run
         self.keeper = keeper
         self.barrier = barrier
-        self.listeners = listeners
+        self.announcer = announcer
         self.history = History((), run.spec.device, run.spec.scoring_device)
         self.done: Parents = ()  # the last that are known to be good
         self._told = 0  # rounds that listeners have heard of
@@ -71,7 +72,19 @@ class Rounds:
         self._asked: str | None = None  # to stop, by whom
 
     def train(self) -> TrainingResult:
-        """Do all rounds; return the model."""
+        """Do all rounds; return the model, and tell of the end, whatever it is."""
+        try:
+            result = self._trained()
+        except BaseException as error:
+            self.run.executor.cancel()
+            saved = None if self.keeper.checkpoint is None else self._cut
+            self.announcer.failed(error, len(self.history), saved)
+            raise
+        self.announcer.ended(result)
+        return result
+
+    def _trained(self) -> TrainingResult:
+        """Do all rounds, or as many as somebody wants; return the model."""
         resumed = self.keeper.resume()
         if resumed is None:
             self.done = self.keeper.start()
@@ -80,11 +93,11 @@ class Rounds:
         self._told = first = len(self.history)
         n_rounds, spec = self.run.options.n_rounds, self.run.spec
         event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
-        self.listeners.on_run_start(event)
-        self.run.executor.tell(begun(spec, self.run.options, first))
+        self.announcer.listeners.on_run_start(event)
+        self.announcer.tell(begun(spec, self.run.options, first))
         self._before = time.perf_counter()
         try:
-            result = self._finished()
+            return self._finished()
         except DivergedError as error:
             error.model = self._model()
             error.history = self.history
@@ -93,9 +106,7 @@ class Rounds:
             self._stop_in_haste()
             raise
         except StoppedError as asked:
-            result = self._stopped(asked)
-        self.listeners.on_run_end(result)
-        return result
+            return self._stopped(asked)
 
     def _finished(self) -> TrainingResult:
         """Do the rounds that are left, from the last cut on again where the cluster was lost."""
@@ -210,7 +221,7 @@ class Rounds:
             return record.round == self._ends
         self._told = record.round
         try:
-            self.listeners.on_round_end(record)
+            self.announcer.listeners.on_round_end(record)
         except StopIteration as asked:
             self._asked, self._ends = str(asked) or "a callback asked to stop", record.round
         return record.round == self._ends
@@ -230,10 +241,11 @@ class Rounds:
         """Fetch the parents as a model: the best, with early stopping, else the last."""
         best, rounds = self.keeper.best, len(self.history)
         parents = self.keeper.best_parents() or self.done
-        is_complete = rounds == self.run.options.n_rounds or self.keeper.has_stalled(rounds)
+        all_done, stalled = rounds == self.run.options.n_rounds, self.keeper.has_stalled(rounds)
         return TrainingResult(
             self.keeper.model(parents),
             self.history,
             best.round if best else None,
-            None if is_complete else self._asked,
+            None if all_done or stalled else self._asked,
+            stopped_early=stalled and not all_done,
         )
