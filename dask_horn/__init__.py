@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dask_horn.data import open_samples as open_samples
     from dask_horn.data import write_samples as write_samples
+    from dask_horn.diagnostics import JSONLines as JSONLines
+    from dask_horn.diagnostics import MLflow as MLflow
+    from dask_horn.diagnostics import TensorBoard as TensorBoard
     from dask_horn.errors import ChunkReadError as ChunkReadError
     from dask_horn.errors import DivergedError as DivergedError
     from dask_horn.errors import HornError as HornError
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 # The public names, and where each is: loaded by `__getattr__`.
 _HOMES = {
     "dask_horn.data": ("open_samples", "write_samples"),
+    "dask_horn.diagnostics": ("JSONLines", "MLflow", "TensorBoard"),
     "dask_horn.errors": (
         "ChunkReadError",
         "DivergedError",

@@ -16,11 +16,8 @@ from dask_horn.records import RoundRecord, RunStart
 from dask_horn.training import StopOnSignal, TrainingResult, train
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from dask_horn.network import Network
 
-_PREPARING = "Reading the samples and loading kernels (the first run compiles them) …"
 _STOPPING = "\nStopping after this round; press Ctrl-C {}to stop at once.\n"
 
 
@@ -36,12 +33,7 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
         on by a round each time.
     """
     console = Console(stderr=True)
-    status = console.status(_PREPARING)
-    watch = _Watch(status)
-    if console.is_terminal:
-        status.start()
-    else:
-        console.out(_PREPARING, highlight=False)
+    watch = _Watch()
     try:
         with watch if in_main_thread() else contextlib.nullcontext():
             result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
@@ -52,23 +44,19 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
         number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
         farewell = watch.farewell(number, arguments.get("checkpoint"))
         raise Interrupted(number, farewell) from None
-    finally:
-        status.stop()
 
 
 class _Watch(StopOnSignal):
-    """Ends the status line when training begins, counts rounds, and stops the run if asked."""
+    """Counts rounds, and stops the run if asked."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self) -> None:
         super().__init__(*SIGNALS)
         self.rounds = 0
         self._training = False
-        self._status = status
 
     def on_run_start(self, event: RunStart) -> None:
         self.rounds = event.first_round
         self._training = True
-        self._status.stop()
 
     def on_round_end(self, record: RoundRecord) -> None:
         self.rounds = record.round

@@ -92,11 +92,11 @@ class ProgressBar(Callback):
 
     def on_run_end(self, result: TrainingResult) -> None:
         """Leave the bar, and say what has happened."""
-        self._stop()
+        self._stop(failed=False)
 
     def on_run_failed(self, error: BaseException) -> None:
         """Leave the bar where the run ended, and say why; nothing of it if no round began."""
-        self._stop()
+        self._stop(failed=True)
 
     def _shown(self) -> View:
         if self._view is None:
@@ -104,8 +104,7 @@ class ProgressBar(Callback):
             self._view = view_on(console_of(self._console))
         return self._view
 
-    def _stop(self) -> None:
+    def _stop(self, *, failed: bool) -> None:
         if self._view is not None:
             view, self._view = self._view, None
-            ending = self._ending
-            view.stop(ending.message if ending else "", failed=bool(ending and ending.failed))
+            view.stop(self._ending.message if self._ending else "", failed=failed)

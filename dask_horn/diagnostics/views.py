@@ -119,6 +119,8 @@ class _Bar:
         )
         self._progress.tasks[0].total = total  # `update` takes None for no change
         self._progress.start()  # which does nothing the second time
+        if since is not None:  # a step begins: shown at once, however short it is
+            self._progress.refresh()
 
 
 def _elapsed_column() -> Any:
@@ -130,7 +132,8 @@ def _elapsed_column() -> Any:
         def render(self, task: Task) -> Text:
             since = task.fields["since"]
             seconds = 0.0 if since is None else time.monotonic() - since
-            return Text(length_of_time(int(seconds)) if seconds >= _PATIENCE else "")
+            words = f"{seconds:.0f} s" if seconds < 120 else length_of_time(seconds)
+            return Text(words if seconds >= _PATIENCE else "")
 
     return Elapsed()
 

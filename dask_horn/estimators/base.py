@@ -34,7 +34,7 @@ from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
 from dask_horn.randomness import Purpose, key
-from dask_horn.records import Callback, History
+from dask_horn.records import History
 from dask_horn.training import Given, Settled, TrainingOptions, run
 
 _OPTIONS = {option.name for option in dataclasses.fields(TrainingOptions)}
@@ -118,7 +118,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         options = self._options(random_state=self._seed())
         if initial is not None:
             _check_may_continue("initial", initial, options)
-        callbacks = [*begin_fit(self, X, y), *self._progress()]
+        callbacks = begin_fit(self, X, y)
         with self._all_or_nothing():
             form = self._form(X)
             X, y = self._checked_pair(X, y, form, reset=True, min_samples=2)
@@ -134,8 +134,9 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 initial=initial,
                 scratch=self.scratch,
                 timeout=self.timeout,
+                progress=self.verbose,
             )
-            self._keep(result.model, result.history, options.random_state)
+            self._keep(result.model, result.history, options.random_state, result.best_round)
         return self
 
     def _partial_fit(self, X: Any, y: Any, classes: Any) -> Self:
@@ -155,10 +156,10 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 Given(X, task.y),
                 options,
                 task.settled if before is None else _settled("model_", before, network),
-                callbacks=self._progress(),
                 initial=before,
                 scratch=self.scratch,
                 timeout=self.timeout,
+                progress=self.verbose,
             )
             record = dataclasses.replace(result.history[0], round=done + 1)
             records, new = [*getattr(self, "history_", ()), record], result.history
@@ -250,17 +251,13 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 layers.append(Dropout(dropout))
         return layers
 
-    def _progress(self) -> list[Callback]:
-        if not self.verbose:
-            return []
-        from dask_horn.diagnostics.progress import ProgressBar
-
-        return [ProgressBar()]
-
-    def _keep(self, model: Model | Ensemble, history: History, seed: int) -> None:
+    def _keep(
+        self, model: Model | Ensemble, history: History, seed: int, best_round: int | None = None
+    ) -> None:
         self.__dict__.update(self._attributes_of(model))
         self.history_ = history
         self.n_iter_ = len(history)
+        self.best_round_ = best_round or len(history)
         self.loss_ = history[-1].loss
         self._run_seed = seed
 

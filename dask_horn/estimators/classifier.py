@@ -48,6 +48,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         One record per round.
     n_iter_ : int
         Number of rounds.
+    best_round_ : int
+        The round that `model_` is from, counted from 1: with early stopping the one with the best
+        validation score, else the last. ``history_[best_round_ - 1]`` is its record.
     loss_ : float
         Mean training loss of the last round.
     n_outputs_ : int

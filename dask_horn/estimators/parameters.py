@@ -154,7 +154,12 @@ _PARAMETERS = {
         "Seconds without progress on the cluster, after which fitting ends with an error. None "
         "waits for as long as it takes.",
     ),
-    "verbose": ("bool", "Whether to show a progress bar."),
+    "verbose": (
+        "bool",
+        "Whether to show what is done, on standard error: the set-up, a bar "
+        "of the rounds with the time that is left, and how it ended. `set_callbacks` takes whoever "
+        "else is to listen.",
+    ),
     "random_state": (
         "int, RandomState or None",
         "Seed of all randomness. The same integer gives the same model on any number of workers.",
