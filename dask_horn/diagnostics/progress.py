@@ -15,7 +15,6 @@ from dask_horn.records import (
     RunEnded,
     RunStart,
     Waiting,
-    length_of_time,
     numbers_of,
 )
 
@@ -76,8 +75,7 @@ class ProgressBar(Callback):
         """Advance the bar."""
         self._remaining.note(record)
         if self._view is not None:
-            words = [*numbers_of(record), self._remaining.words()]
-            self._view.move(record.round, list(filter(None, words)))
+            self._view.move(record.round, numbers_of(record), self._remaining.words())
 
     def on_event(self, event: Event) -> None:
         """Show what the run does, or waits for; of a wait the log has the whole sentence."""
@@ -86,7 +84,7 @@ class ProgressBar(Callback):
         elif isinstance(event, RunBegun):
             self._remaining = Remaining.of(event)
         elif isinstance(event, Waiting):
-            self._shown().wait(f"waiting for {event.what}, {length_of_time(event.seconds)}")
+            self._shown().wait(event.what, event.seconds)
         elif isinstance(event, RunEnded):
             self._ending = event
 

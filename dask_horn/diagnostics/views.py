@@ -6,7 +6,7 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dask_horn.diagnostics.colours import BEST, LATE, LOSS
+from dask_horn.diagnostics.colours import BEST, LATE, LOSS, QUIET
 from dask_horn.records import length_of_time
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class View(Protocol):
     def start(self, done: int, total: int) -> None:
         """Show that `done` of `total` rounds are done."""
 
-    def move(self, done: int, words: list[str]) -> None:
-        """Show that one more round is done, and its numbers."""
+    def move(self, done: int, numbers: list[str], left: str) -> None:
+        """Show that one more round is done, its numbers, and how much time is left."""
 
-    def wait(self, words: str) -> None:
-        """Show that it takes long."""
+    def wait(self, what: str, seconds: float) -> None:
+        """Show that something has been awaited for so long."""
 
     def stop(self, ending: str, *, failed: bool) -> None:
         """Stop showing; say how it ended, unless the set-up has failed: its error will be read."""
@@ -74,6 +74,7 @@ class _Bar:
         self._task: Any = None
         self._trains = False
         self._rounds = (0, 0)
+        self._numbers: list[str] = []
 
     def note(self, words: str) -> None:
         self._console.out(words, highlight=False)
@@ -86,20 +87,20 @@ class _Bar:
         # Until the first round is done there are no numbers: it is seen how time goes by.
         self._show("training", self._counted([]), since=time.monotonic())
 
-    def move(self, done: int, words: list[str]) -> None:
-        self._rounds = (done, self._rounds[1])
-        self._show("training", self._counted(words), since=None)
+    def move(self, done: int, numbers: list[str], left: str) -> None:
+        self._rounds, self._numbers = (done, self._rounds[1]), numbers
+        self._show("training", self._counted([*numbers, *filter(None, [left])]), since=None)
 
-    def wait(self, words: str) -> None:
-        if self._trains:
-            self._show("training", self._counted([words]), since=None)
-        else:
-            self._show("preparing", words, since=None)
+    def wait(self, what: str, seconds: float) -> None:
+        if self._trains:  # else the step says more, and for how long
+            words = self._counted([f"waiting for {what}"])
+            self._show("training", words, since=time.monotonic() - seconds)
 
     def stop(self, ending: str, *, failed: bool) -> None:
         shown = self._trains or not failed
         if self._task is not None:
-            self._progress.update(self._task, since=None)
+            if self._trains:
+                self._show("training", self._counted(self._numbers), since=None)
             self._progress.live.transient = not shown
             self._progress.stop()
         if shown and ending:
@@ -146,41 +147,49 @@ class _NotebookBar:
         self._trains = False
         self._rounds = (0, 0)
         self._notes: list[str] = []
-        self._words: list[str] = []
+        self._numbers: list[str] = []
 
     def note(self, words: str) -> None:
         self._notes.append(words)
 
     def prepare(self, what: str) -> None:
-        self._show([what])
+        self._draw([what])
 
     def start(self, done: int, total: int) -> None:
         self._trains, self._rounds = True, (done, total)
-        self._show([])
+        self._draw([])
 
-    def move(self, done: int, words: list[str]) -> None:
-        self._rounds = (done, self._rounds[1])
-        self._show(words)
+    def move(self, done: int, numbers: list[str], left: str) -> None:
+        self._rounds, self._numbers = (done, self._rounds[1]), numbers
+        self._draw([*numbers, left])
 
-    def wait(self, words: str) -> None:
-        self._show([words])
+    def wait(self, what: str, seconds: float) -> None:
+        self._draw([f"waiting for {what}, {length_of_time(seconds)}"])
 
     def stop(self, ending: str, *, failed: bool) -> None:
         if self._trains or not failed:
-            self._draw(ending, LATE if failed else BEST)
+            self._draw(self._numbers, ending, LATE if failed else BEST)
         elif self._handle is not None:
-            self._update({"text/html": "", "text/plain": ""})
+            self._display({"text/html": "", "text/plain": ""})
 
-    def _show(self, words: list[str]) -> None:
-        self._words = words
-        self._draw("", LOSS)
+    def _draw(self, words: list[str], ending: str = "", colour: str = LOSS) -> None:
+        done, total = self._rounds
+        name, count = ("training", f"{done}/{total}") if self._trains else ("preparing", "")
+        text = "  ".join(filter(None, [count, *words]))
+        bar = _svg(done / max(total, 1) if self._trains else None, colour)
+        lines = [escape(note) for note in self._notes] + [f"{name} {bar} {escape(text)}"]
+        html = "".join(f"<div>{line}</div>" for line in lines)
+        if ending:
+            mark = f"border-left: 0.25em solid {colour}; padding-left: 0.5em"
+            html += f'<div style="{mark}">{escape(ending)}</div>'
+        self._display(
+            {
+                "text/html": f'<div style="white-space: pre-wrap; line-height: 1.6">{html}</div>',
+                "text/plain": "\n".join(filter(None, [*self._notes, f"{name}  {text}", ending])),
+            }
+        )
 
-    def _draw(self, ending: str, colour: str) -> None:
-        text = "  ".join([*([self._count] if self._trains else []), *self._words])
-        plain = "\n".join(filter(None, [*self._notes, f"{self._name}  {text}", ending]))
-        self._update({"text/html": self._html(text, ending, colour), "text/plain": plain})
-
-    def _update(self, forms: dict[str, str]) -> None:
+    def _display(self, forms: dict[str, str]) -> None:
         import IPython.display as ipython
 
         if self._handle is None:
@@ -189,26 +198,18 @@ class _NotebookBar:
         else:
             self._handle.update(forms, raw=True)
 
-    @property
-    def _name(self) -> str:
-        return "training" if self._trains else "preparing"
 
-    @property
-    def _count(self) -> str:
-        done, total = self._rounds
-        return f"{done}/{total}"
-
-    def _html(self, text: str, ending: str, colour: str) -> str:
-        done, total = self._rounds
-        # Without a value it moves to and fro.
-        value = f'value="{done}" max="{total}" ' if self._trains else ""
-        bar = f'<progress {value}style="width: 16em; accent-color: {colour}"></progress>'
-        lines = [f"<div>{escape(note)}</div>" for note in self._notes]
-        lines.append(f"<div>{self._name} {bar} {escape(text)}</div>")
-        if ending:
-            mark = f"border-left: 0.25em solid {colour}; padding-left: 0.5em"
-            lines.append(f'<div style="{mark}">{escape(ending)}</div>')
-        return f'<div style="white-space: pre-wrap; line-height: 1.6">{"".join(lines)}</div>'
+def _svg(part: float | None, colour: str) -> str:
+    """Draw a bar that is full in part, or one that moves to and fro; on light or dark."""
+    value, move = f'width="{part or 0:.1%}"', ""
+    if part is None:
+        times = 'dur="3s" repeatCount="indefinite"'
+        value, move = 'width="25%"', f'<animate attributeName="x" values="0%;75%;0%" {times}/>'
+    return (
+        '<svg width="16em" height="0.6em" role="img">'
+        f'<rect width="100%" height="100%" rx="3" fill="{QUIET}" fill-opacity="0.35"/>'
+        f'<rect {value} height="100%" rx="3" fill="{colour}">{move}</rect></svg>'
+    )
 
 
 class _Lines:
@@ -228,12 +229,13 @@ class _Lines:
     def start(self, done: int, total: int) -> None:
         self._trains, self._total = True, total
 
-    def move(self, done: int, words: list[str]) -> None:
+    def move(self, done: int, numbers: list[str], left: str) -> None:
         every = max(1, round(self._total / _LINES))
         if done % every == 0 or done == self._total:
-            self.note(f"round {done} of {self._total}: {', '.join(words)}")
+            words = ", ".join([*numbers, *filter(None, [left])])
+            self.note(f"round {done} of {self._total}: {words}")
 
-    def wait(self, words: str) -> None:
+    def wait(self, what: str, seconds: float) -> None:
         """Nothing: the sentence is in the log already."""
 
     def stop(self, ending: str, *, failed: bool) -> None:

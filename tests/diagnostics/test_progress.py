@@ -104,10 +104,13 @@ def test_why_a_run_has_failed_is_told(terminal):
     screen = io.StringIO()
     bar = ProgressBar(Console(file=screen, force_terminal=terminal, width=100))
     bar.on_run_start(RunStart("run", 0, 3, _no_model))
-    bar.on_round_end(history(3)[0])
-    bar.on_event(RunEnded(message="interrupted after round 1", failed=True))
+    for record in history(3)[:2]:
+        bar.on_round_end(record)
+    bar.on_event(RunEnded(message="interrupted after round 2", failed=True))
     bar.on_run_failed(KeyboardInterrupt())
-    assert screen.getvalue().rstrip().endswith("interrupted after round 1")
+    assert screen.getvalue().rstrip().endswith("interrupted after round 2")
+    if terminal:  # what was left is not: the bar's last state does not say so
+        assert "left" not in screen.getvalue().rpartition("2/3")[2]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -130,7 +133,7 @@ def test_a_wait_is_shown_whenever_it_comes():
     bar.on_run_start(RunStart("run", 0, 3, _no_model))
     bar.on_event(Waiting(what="round 1", seconds=130.0, reason="all workers are paused"))
     bar.on_run_failed(KeyboardInterrupt())
-    assert "waiting for round 1, 2 min" in screen.getvalue()
+    assert "0/3  waiting for round 1 2 min" in screen.getvalue()
 
 
 @pytest.fixture
@@ -159,9 +162,9 @@ def test_notebook_needs_no_widgets(notebook):
     _run(ProgressBar(Console(file=io.StringIO(), force_jupyter=True)), 3)
     before, start, *_, last, end = [state["text/html"] for state in notebook]
     assert len(notebook) == 1 + 1 + 3 + 1
-    assert "looking through the samples" in before and "value" not in before
-    assert 'value="0" max="3"' in start
-    assert 'value="3" max="3"' in last and "score 0.8333" in last
+    assert "looking through the samples" in before and "<animate " in before
+    assert 'width="0.0%"' in start and "0/3" in start
+    assert 'width="100.0%"' in last and "score 0.8333" in last
     assert "3 rounds in 0.8 s, score 0.8333" in end
     assert notebook[-1]["text/plain"].splitlines() == [
         "training  3/3  loss 0.3333  score 0.8333",

@@ -1,4 +1,4 @@
-"""Estimators take the library's callbacks and scikit-learn's by one door, and say the best round."""
+"""Estimators take the library's callbacks and scikit-learn's by one door; they show a fit."""
 
 from __future__ import annotations
 
