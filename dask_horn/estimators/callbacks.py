@@ -7,6 +7,7 @@ themselves.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -14,8 +15,9 @@ from dask_horn.model import Ensemble, Model
 from dask_horn.records import Callback, RoundRecord, RunStart
 from dask_horn.training import TrainingResult
 
-__all__ = ["CallbackSupport", "FitTasks", "begin_fit", "managed"]
+__all__ = ["CallbackSupport", "FitTasks", "begin_fit", "managed", "refusing_callbacks"]
 
+_Estimator = TypeVar("_Estimator")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 try:
@@ -85,6 +87,23 @@ class CallbackSupport(CallbackSupportMixin):  # type: ignore[misc]
 def _is_callback(callback: Any) -> bool:
     # A class has the methods of the protocol too.
     return isinstance(callback, Callback | FitCallback) and not isinstance(callback, type)
+
+
+def refusing_callbacks(estimator: type[_Estimator]) -> type[_Estimator]:
+    """Have a constructor say where callbacks are set; parameters are plain values."""
+    construct = estimator.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *args: Any, **parameters: Any) -> None:
+        if "callbacks" in parameters:
+            raise TypeError(
+                f"callbacks is no parameter of {estimator.__name__}: set them by "
+                f"{estimator.__name__}(...).set_callbacks(...), one argument for each"
+            )
+        construct(self, *args, **parameters)
+
+    estimator.__init__ = __init__  # type: ignore[method-assign]
+    return estimator
 
 
 class _Listener:

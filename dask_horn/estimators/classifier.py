@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import SampleForm, Targets, in_memory, is_location
 from dask_horn.estimators.base import HornEstimator, Task, merges
-from dask_horn.estimators.callbacks import managed
+from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import distinct_labels, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
@@ -25,6 +25,7 @@ from dask_horn.training import Settled
 
 
 @documented
+@refusing_callbacks
 @dataclass(eq=False, repr=False, kw_only=True)
 class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
     """A neural-network classifier, trained in disconnected sub-models on Dask.

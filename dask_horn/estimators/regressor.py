@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from dask_horn.checks import checked_choice
 from dask_horn.data import SampleForm, in_memory
 from dask_horn.estimators.base import HornEstimator, Task, merges
-from dask_horn.estimators.callbacks import managed
+from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Model
@@ -22,6 +22,7 @@ _LOSSES = ("squared_error", "huber")
 
 
 @documented
+@refusing_callbacks
 @dataclass(eq=False, repr=False, kw_only=True)
 class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
     """A neural-network regressor, trained in disconnected sub-models on Dask.

@@ -17,7 +17,6 @@ from dask_jobqueue import SLURMCluster
 from distributed import Client
 
 import dask_horn as horn
-from dask_horn.diagnostics import ProgressBar
 
 
 def main() -> None:
@@ -59,10 +58,10 @@ def main() -> None:
             n_rounds=arguments.rounds,
             checkpoint=f"{arguments.out}.run",
             callbacks=[
-                ProgressBar(),
                 horn.StopOnSignal(signal.SIGINT),
                 horn.StopFile(f"{arguments.out}.stop"),
             ],
+            progress=True,
         )
     if result.stopped:
         print(f"Stopped ({result.stopped}); run the same command to resume")

@@ -14,7 +14,6 @@ from distributed import Client
 from distributed.utils import json_load_robust
 
 import dask_horn as horn
-from dask_horn.diagnostics import ProgressBar
 
 
 def main() -> None:
@@ -75,7 +74,8 @@ def train(arguments: argparse.Namespace, stops: horn.Callback) -> horn.TrainingR
         n_submodels=arguments.submodels,
         n_rounds=arguments.rounds,
         checkpoint=f"{arguments.out}.run",
-        callbacks=[ProgressBar(), stops],  # a line every few rounds in Slurm's log
+        callbacks=[stops],
+        progress=True,  # a line every few rounds in Slurm's log
     )
     print(result.stopped or f"Saving {arguments.out}", flush=True)
     if not result.stopped:

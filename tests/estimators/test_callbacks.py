@@ -101,6 +101,11 @@ def test_what_is_no_callback_is_refused_when_it_is_set(wrong):
         HornClassifier().set_callbacks(wrong)
 
 
+def test_a_constructor_says_where_callbacks_are_set():
+    with pytest.raises(TypeError, match=r"set them by HornRegressor\(\.\.\.\)\.set_callbacks\("):
+        HornRegressor(callbacks=[Count()])
+
+
 def test_without_early_stopping_the_model_is_that_of_the_last_round():
     clf = HornClassifier(**SETTINGS).fit(X, Y, validation_data=(X, Y))
     assert clf.best_round_ == clf.n_iter_ == 3
