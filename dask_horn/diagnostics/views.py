@@ -61,10 +61,11 @@ class _Bar:
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(min_width=9, no_wrap=True)),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[words]}"),
             _elapsed_column(),

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 import dask_horn as horn
 from dask_horn.cluster.telling import PROGRESS, TOPIC
-from dask_horn.records import Event, SubmodelProgress, TaskLost
+from dask_horn.records import Event, RoundMerged, SubmodelProgress, TaskLost
 from dask_horn.training.run.keeper import Keeper
 
 pytestmark = pytest.mark.cluster
@@ -149,7 +149,7 @@ def test_what_happens_on_workers_is_told_by_them(samples, client, monkeypatch):
     (*_, last), merged = _events(client, PROGRESS), _events(client, TOPIC)
     assert isinstance(last, SubmodelProgress) and last.worker in workers
     assert (last.steps, last.n_steps) == (50, 50) and last.n_bytes > 0
-    merged = [event for event in merged if event.run == last.run]
+    merged = [one for one in merged if isinstance(one, RoundMerged) and one.run == last.run]
     assert [event.record.losses for event in merged] == result.history.column("losses")
 
 
