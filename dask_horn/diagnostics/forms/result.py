@@ -24,14 +24,4 @@ def result_html(result: TrainingResult) -> str:
     str
     """
     cards = (model_card(result.model), history_card(result.history))
-    return shown(card("TrainingResult", [_ending(result)], *cards))
-
-
-def _ending(result: TrainingResult) -> str:
-    """Tell how the run ended, and which round's model there is."""
-    n, best = len(result.history), result.best_round
-    rounds = "1 round" if n == 1 else f"{n} rounds"
-    model = "" if best is None else f"; the model is from round {best}, the best"
-    if result.stopped is not None:
-        return f"stopped after {rounds}: {result.stopped}{model}"
-    return f"ended after {rounds}{model}"
+    return shown(card("TrainingResult", [result.ending], *cards))
