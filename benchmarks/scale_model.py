@@ -195,7 +195,7 @@ def placed(group: int, submodel: int, n_groups: int, n_workers: int) -> int:
 def rounds(
     costs: Costs, n_groups: int, n_submodels: int, n_workers: int, steps: float, n_rounds: int = 2
 ) -> list[Task]:
-    """Write steady rounds out: slice → train → merge-level-i → share → part.
+    """Write steady rounds out: send → train → merge-i → share → update.
 
     Training is where the placement says, sums beside the first of the groups that they add up,
     and all else of a sub-model where its part stays. With one group nothing is sent.
@@ -203,7 +203,7 @@ def rounds(
     tasks: list[Task] = []
 
     def add(stage: str, group: int, m: int, seconds: float, *inputs: int) -> int:
-        worker, first = placed(group, m, n_groups, n_workers), stage in ("slice", "share", "part")
+        worker, first = placed(group, m, n_groups, n_workers), stage in ("send", "share", "update")
         n_bytes = 0.0 if stage == "share" else costs.n_bytes
         tasks.append(Task(stage, worker, seconds, inputs, n_bytes, int(first)))
         return len(tasks) - 1
@@ -214,7 +214,7 @@ def rounds(
             level, stride = level + 1, stride * ARITY
             some = [found[i : i + ARITY] for i in range(0, len(found), ARITY)]
             found = [
-                add(f"merge-level-{level}", order[i * stride], m, costs.add * len(own), *own)
+                add(f"merge-{level}", order[i * stride], m, costs.add * len(own), *own)
                 for i, own in enumerate(some)
             ]
         return found
@@ -225,21 +225,21 @@ def rounds(
     for _ in range(n_rounds):
         sums = []
         for m, order in enumerate(orders):
-            start = add("slice", order[0], m, 0.0, parts[m]) if n_groups > 1 else parts[m]
+            start = add("send", order[0], m, 0.0, parts[m]) if n_groups > 1 else parts[m]
             seconds = costs.train + steps * costs.step
             trained = [add("train", group, m, seconds, start) for group in order]
             sums.append(merged(trained, order, m))
         homes = [(order[0], m) for m, order in enumerate(orders)]
         shares = [add("share", g, m, 0.0, *sums[m]) for g, m in homes]
         stepped = [costs.part + costs.add * (len(own) - 1) for own in sums]
-        parts = [add("part", g, m, stepped[m], parts[m], *sums[m], *shares) for g, m in homes]
+        parts = [add("update", g, m, stepped[m], parts[m], *sums[m], *shares) for g, m in homes]
     return tasks
 
 
 def round_seconds(tasks: Sequence[Task], platform: Platform) -> float:
     """Return the mean seconds from one round's end to the next, after the first of the rounds."""
     ends = Simulation(tasks, platform).run().ends
-    parts = [end for task, end in zip(tasks, ends, strict=True) if task.stage == "part"]
+    parts = [end for task, end in zip(tasks, ends, strict=True) if task.stage == "update"]
     n_submodels = sum(task.stage == "start" for task in tasks)
     first, last = parts[:n_submodels], parts[-n_submodels:]
     return (max(last) - max(first)) / (len(parts) // n_submodels - 1)

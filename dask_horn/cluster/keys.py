@@ -7,23 +7,25 @@ from typing import Any
 # How a task is called in a sentence: by its stage, and what its place begins with.
 _ROUNDS = {
     "train": "the training of sub-model {2}, group {1}, in round {0}",
-    "report": "round {0}",
-    "parent": "the merge of round {0}",
-    "part": "the merge of round {0}",
-    "share": "the merge of round {0}",
+    "gather": "the gathering of parts for round {0}",
+    "delta": "the training of sub-model {2}, group {1}, in round {0}",
+    "take": "the division of round {0}",
+    "send": "the sending of parts for round {0}",
     "put": "the merge of round {0}",
-    "evaluate": "the scoring of round {0}",
-    "validation": "the scoring of round {0}",
+    "share": "the merge of round {0}",
+    "update": "the merge of round {0}",
+    "score": "the scoring of round {0}",
+    "record": "round {0}",
 }
 _OTHERS = {
+    "initial-values": "the first parameters",
+    "load-parent": "the loading of what was saved",
+    "options": "the run's settings",
+    "parent": "the whole model",
     "save": "the saving of the checkpoint",
-    "load": "the loading of what was saved",
-    "start": "the first parameters",
-    "whole": "the whole model",
     "statistics": "the population statistics",
-    "run": "the run's settings",
     "survey": "the survey of the samples",
-    "held-out": "the survey of the held-out samples",
+    "survey-held-out": "the survey of the held-out samples",
 }
 
 
@@ -38,7 +40,7 @@ def in_words(key: Any, run: str) -> str:
     stage, place = stage_of(key, run)
     if stage in _ROUNDS:
         return _ROUNDS[stage].format(place[0] + 1, *place[1:])
-    if stage.startswith("merge-level"):
+    if stage.startswith("merge-"):
         return f"the merge of round {place[0] + 1}"
     return _OTHERS.get(stage, f"the task {stage!r}")
 

@@ -64,7 +64,7 @@ def test_chain_pays_for_each_link() -> None:
 
 def test_links_are_busy_with_one_thing_at_a_time_each_way() -> None:
     platform = Platform(bandwidth=1000.0)
-    out = [Task("slice", 0, 0.0, (), 100.0) for _ in range(8)]
+    out = [Task("send", 0, 0.0, (), 100.0) for _ in range(8)]
     out += [Task("train", 1 + i, 1.0, (i,)) for i in range(8)]
     assert _seconds(out, platform) == pytest.approx(8 * 0.1 + 1.0)
     into = [Task("train", 1 + i, 1.0, (), 100.0) for i in range(8)]
@@ -75,8 +75,8 @@ def test_links_are_busy_with_one_thing_at_a_time_each_way() -> None:
 
 
 def test_worker_fetches_an_input_once() -> None:
-    tasks = [Task("part", 0, 0.0, (), 100.0)]
-    tasks += [Task("slice", 1, 0.0, (0,)) for _ in range(5)]
+    tasks = [Task("update", 0, 0.0, (), 100.0)]
+    tasks += [Task("send", 1, 0.0, (0,)) for _ in range(5)]
     done = Simulation(tasks, Platform(bandwidth=1000.0)).run()
     assert done.sent == {0: 100.0}
 
@@ -107,7 +107,7 @@ def test_graph_is_the_librarys(n_groups: int, n_submodels: int) -> None:
     for key, task in dict(graph.dask).items():
         if isinstance(key, tuple) and key[1] == 1:  # neither the first round nor the last
             needed = Counter(map(_stage, task.dependencies))
-            del needed["run"]  # what all tasks share is sent once: the model has it everywhere
+            del needed["options"]  # what all tasks share is sent once: the model has it everywhere
             real[(_stage(key), *map(str, sorted(needed.items())))] += 1
     tasks = rounds(COSTS, n_groups, n_submodels, n_groups * n_submodels, 1)
     second = (len(tasks) + n_submodels) // 2  # a round is half of what begins with the parts
@@ -120,7 +120,7 @@ def test_graph_is_the_librarys(n_groups: int, n_submodels: int) -> None:
 
 def _stage(key: object) -> str:
     name = key[0] if isinstance(key, tuple) else str(key)
-    return re.match(r"(merge-level-\d+|[a-z]+)", name)[0]
+    return re.match(r"(merge-\d+|[a-z]+)", name)[0]
 
 
 def test_slice_goes_from_its_part_to_each_other_worker() -> None:
@@ -138,7 +138,7 @@ def test_slices_never_wait_for_training_where_their_part_is(platform: Platform) 
     numbered = list(zip(tasks, ends, strict=True))[second:]
     slices, trainings = (
         [end for task, end in numbered if (task.stage, task.worker) == (stage, 0)]
-        for stage in ("slice", "train")
+        for stage in ("send", "train")
     )
     assert (len(slices), len(trainings)) == (4, 8)
     assert max(slices) <= min(trainings) - (COSTS.train + 100 * COSTS.step) + 1e-9

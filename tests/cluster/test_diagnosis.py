@@ -14,7 +14,7 @@ from dask_horn.errors import StoppedError, WaitTimeoutError
 from dask_horn.records import Waiting
 
 RUN = "0badcafe"
-TRAIN, SCORE, OTHER = (f"train-{RUN}", 2, 0, 1), (f"evaluate-{RUN}", 2, 0), ("train-11111111", 0)
+TRAIN, SCORE, OTHER = (f"train-{RUN}", 2, 0, 1), (f"score-{RUN}", 2, 0), ("train-11111111", 0)
 
 
 class Clock:
@@ -159,7 +159,7 @@ def found(clock, *shows, longest=None):
         (TRAIN, 290.0, {}, None),
         (TRAIN, 310.0, {}, "for 310 s; it is the first of its kind"),
         (SCORE, 290.0, {"train": 0.1}, None),
-        (SCORE, 190.0, {"train": 0.1, "evaluate": 31.0}, "the longest of its kind before took 31"),
+        (SCORE, 190.0, {"train": 0.1, "score": 31.0}, "the longest of its kind before took 31"),
         (OTHER, 999.0, {}, None),
     ],
 )
@@ -175,7 +175,7 @@ def test_how_long_tasks_take_is_seen(clock):
     for seconds in (31.0, 33.0):
         own.note(snapshot(worker(clock, [(SCORE, seconds)])))
     own.note(snapshot(worker(clock)))
-    assert own.longest == {"evaluate": 33.0}
+    assert own.longest == {"score": 33.0}
 
 
 def test_silent_workers_are_counted(clock):

@@ -182,7 +182,7 @@ def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], target
     ValueError, ChunkReadError
         As `survey` does, but for a single class; or if a class is not among those of `targets`.
     """
-    found = _look("held-out", run, store, blocks, targets.kind)
+    found = _look("survey-held-out", run, store, blocks, targets.kind)
     if found.classes is not None and targets.classes is not None:
         classes = found.classes if store.classes is None else store.classes[found.classes]
         class_codes(classes, targets.classes)

@@ -75,7 +75,7 @@ class JoinedStages(Stages):
         after = [
             self.tasks.call(
                 next_part,
-                self.key("part", self.member, m),
+                self.key("update", self.member, m),
                 (self.common, parent.parts[m], self.member, m, deltas, shares),
                 near=self._at(m),
                 priority=1,
@@ -96,7 +96,7 @@ class JoinedStages(Stages):
         """Return what travels to the groups: the part, or its slice where it has more to it."""
         if len(self.groups) == 1 or not MERGE_RULES[self.spec.merge_rule].n_states:
             return part
-        key = self.key("slice", self.member, submodel)
+        key = self.key("send", self.member, submodel)
         return self.tasks.call(slice_of, key, (part,), near=self._at(submodel), priority=1)
 
     def _stays_divided(self) -> bool:

@@ -59,7 +59,7 @@ class RedrawnStages(Stages):
         (total,) = self.reduced(sum_groups, sums, ARITY, 1, place=(), seat=adder)
         merged = self.tasks.call(
             next_parent,
-            self.key("parent", self.member),
+            self.key("update", self.member),
             (self.common, parent.parts[0], total, self.round),
             near=self.home,
         )

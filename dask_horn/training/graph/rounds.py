@@ -1,28 +1,29 @@
 """The training graph: groups, sub-models and reduction, as lazy objects of Dask.
 
-    take → slice → train → merge-level-i → share → part → parent ( → evaluate → validation )
+    initial-values → take → send → train → merge → share → update → parent → score → record
 
 Where all groups of a parent are divided alike, as they are by default, the parent stays in parts
-from round to round: each sub-model's deltas are added up over the groups and stepped on a worker
-of its own, where the next round trains it, while other groups get a `slice` of it. The sub-models
-tell each other no more than what they add to the few entries that all of them hold (`share`). The
-parent is put together where somebody wants it: to score it, to divide it otherwise, to save it, at
-the end. Where there is a `BatchNorm`, a task `statistics` measures its population then, before
+from round to round: each sub-model's deltas are added up over the groups (`merge`) and stepped
+(`update`) on a worker of its own, where the next round trains it, while other groups are sent a
+slice of it. The sub-models tell each other no more than what they add to the few entries that all
+of them hold (`share`). The `parent` is put together where somebody wants it: to score it, to divide
+it otherwise, to save it, at the end. Where there is a `BatchNorm`, a task `statistics` measures its population then, before
 anything is predicted.
 
 Where each group draws a partition of its own in each round, no part outlives its round:
 
-    take → train → put → merge-level-i → parent ( → evaluate → validation )
+    take → train → put → merge → update → score → record
 
 A device with memory of its own trains many sub-models in one task. Its key is that of the first;
 their slices are gathered before, and each one's delta is picked out by a task of its own:
 
-    slices → gather → train → trained
+    gather → train → delta
 
 Partitions follow from the seed: tasks find them where they run. Takes stay beside the parent, so
 that slices travel and parents do not; deltas travel to where they are added up. Keys are tuples
 whose first element is the stage and the run, ``("train-<run>", round, group, submodel)``, so that
-the dashboard names and colours the stages.
+Dask's pages name and colour the stages. Their colours follow from the names, so a stage is called
+what gives it a colour that nobody takes for another's: a test tells.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks
 
 def shared_spec(spec: RunSpec) -> Delayed:
     """Make the spec a task of its own: sent to each worker once, not with every task."""
-    return delayed(spec, name=f"run-{spec.keys}", traverse=False)
+    return delayed(spec, name=f"options-{spec.keys}", traverse=False)
 
 
 def begin(
@@ -96,7 +97,7 @@ class Graphs:
         starts = [
             tasks.call(
                 initial_parent,
-                (f"start-{self.spec.keys}", member),
+                (f"initial-values-{self.spec.keys}", member),
                 (common, member),
                 near=self.homes(member, 0),
             )
@@ -132,13 +133,13 @@ class Graphs:
     def wholes(self, parents: Parents, number: int) -> tuple[Delayed, ...]:
         """Tasks that put parents together; `number` tells them from others of the run."""
         tasks = TaskLayers()
-        common = tasks.use(self.shared)
+        common, place = tasks.use(self.shared), f"kept-{number}"
         found = []
         for member, parent in enumerate(parents):
             home = self.homes(member, 0)
             stages = JoinedStages(tasks, self.spec, common, 0, member, self.homes, home)
-            whole = stages.whole(parent, (f"whole-{self.spec.keys}", number, member))
-            found.append(stages.predicting(whole, f"whole-{number}"))
+            whole = stages.whole(parent, (f"parent-{self.spec.keys}", place, member))
+            found.append(stages.predicting(whole, place))
         return tasks.delayed(*found)
 
 
@@ -219,16 +220,16 @@ class RoundTasks:
             scores = [
                 tasks.call(
                     evaluate_blocks,
-                    first.key("evaluate", i),
+                    first.key("score", i),
                     (common, blocks, *wholes),
                     only=first.scorers,
                 )
                 for i, blocks in enumerate(spec.validation_blocks)
             ]
-            score = tasks.call(add_scores, first.key("validation"), (scores,))
+            score = tasks.call(add_scores, first.key("score", "total"), (scores,))
         report = tasks.call(
             collect_report,
-            first.key("report"),
+            first.key("record"),
             (common, first.round, score, *tellers),
             near=first.home,
         )

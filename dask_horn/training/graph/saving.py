@@ -61,7 +61,7 @@ def load_graph(graphs: Graphs, saved: Saved, placement: Placement) -> Parents:
             tasks.call(
                 load_saved,
                 # The best round's may be saved apart: a key of the round alone is not unique.
-                (f"load-{graphs.spec.keys}", saved.location, member, m),
+                (f"load-parent-{graphs.spec.keys}", saved.location, member, m),
                 (common, saved, member, m),
                 near=placement(member, m),
             )

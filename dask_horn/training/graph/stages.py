@@ -119,7 +119,7 @@ class Stages(ABC):
             sums = [
                 self.tasks.call(
                     function,
-                    self.key(f"merge-level-{level}", self.member, *place, i // arity),
+                    self.key(f"merge-{level}", self.member, *place, i // arity),
                     (self.common, self.round, sums[i : i + arity]),
                     near=seat(i // arity * stride),
                 )

@@ -66,7 +66,7 @@ class TaskLayers:
         task = Task(key, function, *(List(*a) if isinstance(a, list) else a for a in args))
         dependencies = self._dependencies.setdefault(layer, set())
         for needed in task.dependencies:
-            if needed in self._layer_of:
+            if self._layer_of.get(needed, layer) != layer:
                 dependencies.add(self._layer_of[needed])
         self._layers.setdefault(layer, {})[key] = task
         self._layer_of[key] = layer

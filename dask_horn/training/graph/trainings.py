@@ -121,7 +121,7 @@ class Trainings:
         return {
             start.which: tasks.call(
                 one_of,
-                self._key("trained", start.which),
+                self._key("delta", start.which),
                 (trained, number, start.arrives, start.leaves),
                 near=seat,
                 priority=1,

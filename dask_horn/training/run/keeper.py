@@ -161,7 +161,7 @@ class Keeper:
 
     def _lazy(self, held: Held) -> Parents:
         """Return held parents as lazy objects, which the scheduler will hold too."""
-        stage = f"load-{self.run.spec.keys}"
+        stage = f"load-parent-{self.run.spec.keys}"
         return tuple(
             Parent(
                 tuple(

@@ -240,7 +240,7 @@ def training_graph(
         parents = graph.parents
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]
-    return tasks.delayed(tasks.call(_first, (f"result-{spec.run}", 0), needed))[0]
+    return tasks.delayed(tasks.call(_first, (f"final-{spec.run}", 0), needed))[0]
 
 
 def _first(report: RoundReport, *parents: Any) -> RoundReport:

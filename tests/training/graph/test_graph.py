@@ -26,16 +26,16 @@ def stages(graph) -> Counter:
 
 def test_two_redrawn_rounds_have_a_task_for_each_stage(graph):
     assert stages(graph) == {
-        "run": 1,
-        "start": 1,
+        "options": 1,
+        "initial-values": 1,
         "take": 5 * 2 + 5 * 3,
         "train": 5 * 2 + 5 * 3,
         "put": 2 * 5,
-        "merge-level-1": 2 * 2,
-        "merge-level-2": 2,
-        "parent": 2,
-        "report": 1,
-        "result": 1,
+        "merge-1": 2 * 2,
+        "merge-2": 2,
+        "update": 2,
+        "record": 1,
+        "final": 1,
     }
 
 
@@ -45,17 +45,17 @@ def test_groups_that_share_a_partition_keep_the_parent_in_parts():
     settings = {"n_groups": 9, "n_submodels": [3], "n_rounds": 4}
     graph = horn.training_graph(network, X, y, **settings)
     assert stages(graph) == {
-        "run": 1,
-        "start": 1,
+        "options": 1,
+        "initial-values": 1,
         "take": 3,  # cut once: from then on the parts stay where they are
-        "slice": 4 * 3,
+        "send": 4 * 3,
         "train": 4 * 9 * 3,
-        "merge-level-1": 4 * 2 * 3,
+        "merge-1": 4 * 2 * 3,
         "share": 4 * 3,
-        "part": 4 * 3,
+        "update": 4 * 3,
         "parent": 1,  # put together at the end
-        "report": 1,
-        "result": 1,
+        "record": 1,
+        "final": 1,
     }
     members = horn.training_graph(network, X, y, merge="ensemble", **settings)
     found = stages(members)

@@ -98,7 +98,7 @@ def test_a_task_of_many_has_the_key_of_its_first(fake):
     keys = [key for key in graph.dask if isinstance(key, tuple)]
     places = {key[1:] for key in keys if key[0].startswith("train-")}
     assert places == {(round, group, 0) for round in (0, 1) for group in (0, 2)}
-    picked = {key[1:] for key in keys if key[0].startswith("trained-")}
+    picked = {key[1:] for key in keys if key[0].startswith("delta-")}
     assert picked == {(r, g, k) for r in (0, 1) for g in range(3) for k in (0, 1)}
 
 
@@ -106,7 +106,7 @@ def test_the_cpu_has_a_task_for_each(fake):
     graph = horn.training_graph(NETWORK, X, Y, **SETTINGS)
     stages = Counter(key[0].split("-")[0] for key in graph.dask if isinstance(key, tuple))
     assert stages["train"] == 2 * 3 * 2
-    assert not stages["gather"] and not stages["trained"]
+    assert not stages["gather"] and not stages["delta"]
 
 
 def test_tasks_of_the_device_do_not_overlap(fake):
