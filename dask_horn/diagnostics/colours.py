@@ -33,3 +33,15 @@ def colour_of(number: int) -> str:
     hue = number * _GOLDEN % 1.0
     red, green, blue = colorsys.hls_to_rgb(hue, 0.45 + 0.1 * (number % 2), 0.55)
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def ink_on(colour: str) -> str:
+    """Return what text can be read on a colour: black or white.
+
+    Examples
+    --------
+    >>> ink_on("#0072B2"), ink_on("#E69F00")
+    ('white', 'black')
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"

@@ -7,8 +7,8 @@ from round to round: each sub-model's deltas are added up over the groups (`merg
 (`update`) on a worker of its own, where the next round trains it, while other groups are sent a
 slice of it. The sub-models tell each other no more than what they add to the few entries that all
 of them hold (`share`). The `parent` is put together where somebody wants it: to score it, to divide
-it otherwise, to save it, at the end. Where there is a `BatchNorm`, a task `statistics` measures its population then, before
-anything is predicted.
+it otherwise, to save it, at the end. Where there is a `BatchNorm`, a task `statistics` measures its
+population then, before anything is predicted.
 
 Where each group draws a partition of its own in each round, no part outlives its round:
 

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from dask.delayed import Delayed
-
 from dask_horn.checks import checked_number
 from dask_horn.cluster import Seat, current_executor, spread
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
 from dask_horn.records import Callback, CallbackList, RoundReport
+from dask_horn.training.graph.drawn import TrainingGraph
 from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.memory import kernels_of, memory_needed
@@ -199,7 +198,7 @@ def with_progress(callbacks: Sequence[Callback]) -> list[Callback]:
 
 def training_graph(
     network: Network, X: Any, y: Any = None, *, scratch: str | None = None, **settings: Any
-) -> Delayed:
+) -> TrainingGraph:
     """Build the graph of all rounds as one lazy object, for looking at.
 
     Parameters
@@ -209,8 +208,9 @@ def training_graph(
 
     Returns
     -------
-    Delayed
-        Of the last round's report; ``.visualize()`` draws groups, sub-models and reduction.
+    TrainingGraph
+        A `dask.delayed.Delayed` of the last round's report, which any of Dask's schedulers
+        computes; ``.visualize()`` draws groups, sub-models and reduction.
 
     Examples
     --------
@@ -240,7 +240,9 @@ def training_graph(
         parents = graph.parents
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]
-    return tasks.delayed(tasks.call(_first, (f"final-{spec.run}", 0), needed))[0]
+    (whole,) = tasks.delayed(tasks.call(_first, (f"final-{spec.run}", 0), needed))
+    (layer,) = whole.__dask_layers__()
+    return TrainingGraph(whole.key, whole.dask, layer=layer)
 
 
 def _first(report: RoundReport, *parents: Any) -> RoundReport:

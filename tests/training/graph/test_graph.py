@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 
 import numpy as np
@@ -98,11 +97,3 @@ def test_computing_it_trains(graph):
     report = graph.compute(scheduler="sync")
     assert report.round == 1
     assert len(report.submodels) == 5 * 3
-
-
-@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
-def test_it_can_be_drawn(graph, tmp_path):
-    pytest.importorskip("graphviz")
-    graph.visualize(str(tmp_path / "graph.svg"))
-    drawn = (tmp_path / "graph.svg").read_text()
-    assert all(stage in drawn for stage in ("take", "train", "put", "merge", "parent"))
