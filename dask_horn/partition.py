@@ -223,21 +223,29 @@ class Partition:
     def __reduce__(self) -> tuple[Any, ...]:  # without the slice maps, which follow from the rest
         return Partition, (self.n_submodels, self.parts)
 
-    def plot(self, axes: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw who holds which units: a row per divided axis, a colour per sub-model.
 
         Parameters
         ----------
-        axes : matplotlib.axes.Axes, optional
+        ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure by default.
 
         Returns
         -------
         matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> partition = Partition(2, {"dense_1": np.array([0, 1, 1, 0])})
+        >>> axes = partition.plot(ax=Figure().subplots())
+        >>> [text.get_text() for text in axes.get_legend().get_texts()]
+        ['0', '1']
         """
         from dask_horn.diagnostics.plots import plot_partition
 
-        return plot_partition(self, axes)
+        return plot_partition(self, ax)
 
 
 def weigh_holders(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dask_horn.diagnostics.json_lines import JSONLines
 from dask_horn.diagnostics.ml_flow import MLflow
-from dask_horn.diagnostics.plots import plot_history, plot_partition
+from dask_horn.diagnostics.plots import plot_history, plot_partition, plot_workers
 from dask_horn.diagnostics.progress import ProgressBar
 from dask_horn.diagnostics.tables import history_table
 from dask_horn.diagnostics.tensor_board import TensorBoard
@@ -20,4 +20,5 @@ __all__ = [
     "history_table",
     "plot_history",
     "plot_partition",
+    "plot_workers",
 ]

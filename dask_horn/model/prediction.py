@@ -7,20 +7,26 @@ lazy, chunk by chunk.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
-from dask_horn.checks import checked_choice
+from dask_horn.checks import checked_choice, checked_integer
 from dask_horn.data import SampleForm, Targets, as_samples, decoded_dtype, held_out_targets
 from dask_horn.data.store.tasks import compute
 from dask_horn.data.values.arrays import check_lengths
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.evaluation import Scored
 from dask_horn.model.form import sample_form
+from dask_horn.model.reliability import decisions, of_probabilities, of_quantiles
 from dask_horn.model.sampling import Draws
 from dask_horn.network import Network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class Predictor(Scored):
@@ -266,6 +272,100 @@ class Predictor(Scored):
                 "for values use an ensemble's predict(X, return_std=True)"
             )
         return self._with_temperature(fit_temperature(*self._held_out(X, y), self.targets.kind))
+
+    def plot_calibration(
+        self, X: Any, y: Any = None, *, ax: Axes | Sequence[Axes] | None = None, n_bins: int = 10
+    ) -> Axes:
+        """Draw how far the predicted probabilities can be relied on: a reliability diagram.
+
+        Points on the diagonal are right: of what is predicted with a probability of 0.8, 80 % has
+        happened. Points below it are overconfident. With two classes it is the probability of the
+        second; with more the confidence, which is that of the most probable class, beside the
+        accuracy; of several labels it is each one's. Bars are 95 % intervals of Wilson's. Below
+        stands how many predictions there are of each probability. Where the model is calibrated,
+        what it was before is drawn too.
+
+        For values it is the quantiles of normal distributions with the ensemble's mean and
+        standard deviation: the share of targets below each, and below that the histogram of the
+        probability integral transform. It has the form of a U where the members are closer to each
+        other than to the targets, as they are where targets have noise.
+
+        Parameters
+        ----------
+        X, y
+            Samples that the model was neither trained nor calibrated on, as for `calibrate`.
+        ax : Axes or pair of Axes, optional
+            Of a pair the second has the histogram; below single axes it gets a strip of its own.
+            By default a new figure.
+        n_bins : int, default 10
+            Bins of equal width.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Of the diagram. Its heading has the expected calibration error: the mean distance from
+            the diagonal, weighted by predictions.
+
+        Raises
+        ------
+        TypeError
+            If `y` is missing.
+        ValueError
+            If y does not suit the model, X and y differ in length, or a single model predicts
+            values: it has no spread.
+
+        References
+        ----------
+        Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section
+        2. Kuleshov, Fenner, Ermon: Accurate Uncertainties for Deep Learning Using Calibrated
+        Regression, ICML 2018, section 3, for values.
+
+        Examples
+        --------
+        >>> import dask_horn as horn
+        >>> from sklearn.datasets import load_digits
+        >>> X, y = load_digits(return_X_y=True)
+        >>> network = horn.Network([horn.Dense(64, "relu"), horn.Dense(10)], input_shape=64)
+        >>> model = horn.train(network, X[:900], y[:900]).model.calibrate(X[900:1400], y[900:1400])
+        >>> from matplotlib.figure import Figure
+        >>> axes = model.plot_calibration(X[1400:], y[1400:], ax=Figure().subplots())
+        >>> axes.get_ylabel()
+        'accuracy'
+        """
+        from dask_horn.diagnostics.plots.calibration import plot_quantiles, plot_reliability
+
+        n_bins = checked_integer("n_bins", n_bins, 2)
+        if self.targets.kind == "values":
+            return plot_quantiles(of_quantiles(self._quantiles(X, y), n_bins), ax)
+        logs, encoded = self._held_out(X, y)
+        now, before = (
+            of_probabilities(
+                *decisions(temper(logs, t, self.targets.kind), encoded, self.targets.kind), n_bins
+            )
+            for t in (self.temperature, 1.0)
+        )
+        classes = self.classes
+        of = str(classes[1]) if classes is not None and len(classes) == 2 else ""
+        confidence = classes is not None and not of
+        was = None if self.temperature == 1 else before
+        return plot_reliability(now, was, self.temperature, of, confidence, ax)
+
+    def _quantiles(self, X: Any, y: Any) -> NDArray[np.float64]:
+        """Return which quantile of its predicted distribution each target is."""
+        mean, std = (np.asarray(one, np.float64) for one in compute(*self._mean_and_std(X, None)))
+        if not std.any():
+            raise ValueError(
+                "plot_calibration of values needs an ensemble, whose members differ; train with "
+                "merge='ensemble'"
+            )
+        counted = None if self.targets.steps is None else compute(self.counted_steps(X))[0]
+        truth = held_out_targets(X, y, "values", counted)
+        check_lengths(len(mean), len(truth))
+        self.targets.check_shape(truth.shape)
+        distance = truth.reshape(mean.shape) - mean
+        # Where all members agree, a target is above or below, or just there.
+        quantiles = ndtr(distance / np.where(std > 0, std, np.finfo(np.float64).tiny))
+        return (quantiles if counted is None else quantiles[counted]).ravel()  # type: ignore[no-any-return]
 
     def _held_out(self, X: Any, y: Any) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return the predictions' logarithms and the encoded targets, of the steps that count."""

@@ -178,19 +178,71 @@ class History(Sequence[RoundRecord]):
         Path(path).write_text(text, encoding="utf-8", newline="")
         return None
 
-    def plot(self, axes: Axes | Sequence[Axes] | None = None) -> Axes:
+    def plot(self, ax: Axes | Sequence[Axes] | None = None) -> Axes:
         """Draw the losses and the validation score against the rounds.
+
+        A band shows the mean losses of the groups, from the lowest to the highest; a ring marks
+        the best round; dotted lines stand where sub-models are joined.
 
         Parameters
         ----------
-        axes : Axes or pair of Axes, optional
+        ax : Axes or pair of Axes, optional
             For both, or for the losses and for the score; a new figure by default.
 
         Returns
         -------
         matplotlib.axes.Axes
             The axes of the losses; ``.figure`` is the whole.
+
+        Raises
+        ------
+        ValueError
+            If there are no rounds yet.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> losses = ((0.4, 0.6),)
+        >>> history = History([RoundRecord(1, 1, 2, 0.5, losses, 0.4, 0.9, 1.0, 1.8, 200, 80, 80)])
+        >>> history.plot(ax=Figure().subplots()).get_ylabel()
+        'loss'
         """
         from dask_horn.diagnostics.plots import plot_history
 
-        return plot_history(self, axes)
+        return plot_history(self, ax)
+
+    def plot_workers(self, ax: Axes | None = None) -> Axes:
+        """Draw who trained when: a row for each worker, a bar for each training.
+
+        The colour is that of the group, or of the sub-model where there is one group. Gaps are
+        waiting, merging and scoring; a line stands where a round is merged and scored. Starts are
+        by the workers' clocks, ends by that of the process that trains: on several machines they
+        fit as well as these agree. A worker that trains several at a time has a strip for each.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If there are no rounds yet, or they do not say when trainings began, as records of
+            earlier versions do not.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> record = RoundRecord(1, 1, 1, 0.5, ((0.5,),), None, None, 2.0, 1.8, 200, 80, 80,
+        ...     workers=(("tcp://10.0.0.1:4000",),), submodel_seconds=((1.8,),),
+        ...     submodel_started=((100.1,),), ended=102.0)
+        >>> History([record]).plot_workers(ax=Figure().subplots()).get_xlabel()
+        'seconds'
+        """
+        from dask_horn.diagnostics.plots import plot_workers
+
+        return plot_workers(self, ax)

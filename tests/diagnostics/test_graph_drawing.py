@@ -118,8 +118,9 @@ def test_a_drawing_says_how_much_it_leaves_out():
 
 @drawn
 @pytest.mark.parametrize(
-    ("name", "begins"), [("g.svg", b"<?xml"), ("g.png", b"\x89PNG"), ("g.pdf", b"%PDF"), ("g.dot", b"digraph")]
-)  # fmt: skip
+    ("name", "begins"),
+    [("g.svg", b"<?xml"), ("g.png", b"\x89PNG"), ("g.pdf", b"%PDF"), ("g.dot", b"digraph")],
+)
 def test_a_file_is_written_where_one_is_named(here, name, begins):
     drawing = _graph(n_rounds=1).visualize(name)
     assert (here / name).read_bytes().startswith(begins)
