@@ -338,11 +338,10 @@ class Predictor(Scored):
         if self.targets.kind == "values":
             return plot_quantiles(of_quantiles(self._quantiles(X, y), n_bins), ax)
         logs, encoded = self._held_out(X, y)
+        kind = self.targets.kind
         now, before = (
-            of_probabilities(
-                *decisions(temper(logs, t, self.targets.kind), encoded, self.targets.kind), n_bins
-            )
-            for t in (self.temperature, 1.0)
+            of_probabilities(*decisions(temper(logs, at, kind), encoded, kind), n_bins)
+            for at in (self.temperature, 1.0)
         )
         classes = self.classes
         of = str(classes[1]) if classes is not None and len(classes) == 2 else ""
@@ -365,7 +364,8 @@ class Predictor(Scored):
         distance = truth.reshape(mean.shape) - mean
         # Where all members agree, a target is above or below, or just there.
         quantiles = ndtr(distance / np.where(std > 0, std, np.finfo(np.float64).tiny))
-        return (quantiles if counted is None else quantiles[counted]).ravel()  # type: ignore[no-any-return]
+        own: NDArray[np.float64] = quantiles if counted is None else quantiles[counted]
+        return own.ravel()
 
     def _held_out(self, X: Any, y: Any) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return the predictions' logarithms and the encoded targets, of the steps that count."""

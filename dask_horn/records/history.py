@@ -215,8 +215,8 @@ class History(Sequence[RoundRecord]):
         """Draw who trained when: a row for each worker, a bar for each training.
 
         The colour is that of the group, or of the sub-model where there is one group. Gaps are
-        waiting, merging and scoring; a line stands where a round is merged and scored. Starts are
-        by the workers' clocks, ends by that of the process that trains: on several machines they
+        waiting, merging and scoring; a line stands where this process had a round's record, when
+        the trainings of the next may have begun. Starts are by the workers' clocks, ends by that of the process that trains: on several machines they
         fit as well as these agree. A worker that trains several at a time has a strip for each.
 
         Parameters

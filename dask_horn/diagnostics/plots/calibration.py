@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.diagnostics.colours import LOSS, QUIET
-from dask_horn.diagnostics.plots.frame import as_pair, ink, only_left_and_bottom
+from dask_horn.diagnostics.plots.frame import as_pair, ink, only_left_and_bottom, root_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from dask_horn.model.reliability import Reliability
 
-_STRIP = (0.0, -0.34, 1.0, 0.24)  # of the histogram, below single axes
+# Of the histogram below single axes: across them all, and inches from their lower edge.
+_STRIP = (0.0, -0.75, 1.0, 0.6)
 _Z = 1.96  # of a 95 % interval
 
 
@@ -52,10 +53,8 @@ def plot_reliability(
         _draw_counts(lower, before, {"edgecolor": QUIET, "fill": False, "linewidth": 1.0})
     _draw_points(upper, now, "" if before is None else f"temperature {temperature:.2f}")
     _draw_counts(lower, now, {"color": LOSS, "alpha": 0.5, "linewidth": 0})
-    what = (
-        "confidence" if confidence else f"predicted probability {'of ' + of if of else ''}".strip()
-    )
-    upper.set_ylabel("accuracy" if confidence else f"share {'of ' + of if of else 'observed'}")
+    what = "confidence" if confidence else f"probability of {of}" if of else "probability"
+    upper.set_ylabel("accuracy" if confidence else f"share of {of}" if of else "observed share")
     was = "" if before is None else f" ({before.error:.3f} before calibration)"
     short = "" if before is None else f" (was {before.error:.3f})"
     heading = (
@@ -96,6 +95,8 @@ def plot_quantiles(found: Reliability, ax: Axes | Sequence[Axes] | None = None) 
 
 def _panels(ax: Any) -> tuple[Axes, Axes]:
     """Return axes for the diagram and for the histogram."""
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
     pair = as_pair(ax)
     if pair is not None:
         return pair
@@ -106,7 +107,10 @@ def _panels(ax: Any) -> tuple[Axes, Axes]:
             2, 1, sharex=True, figsize=(5, 5), height_ratios=(4, 1), layout="constrained"
         )[1]
         return upper, lower
-    lower = ax.inset_axes(_STRIP, sharex=ax)
+    # Not as a share of the axes' height: that depends on what the strip takes of it.
+    below = root_of(ax).dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
+    across = blended_transform_factory(ax.transAxes, below)
+    lower = ax.inset_axes(_STRIP, transform=across, sharex=ax)
     ax.tick_params(labelbottom=False)
     return ax, lower
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.ticker import Locator
@@ -18,7 +19,7 @@ _GAP = 4.0  # points between two texts
 _SPACING = 1.4  # of lines, over the size of their letters
 
 
-class FittingText(Annotation):  # type: ignore[misc]
+class FittingText(Annotation):
     """Text between two positions on the x axis: the longest of some wordings that fits there.
 
     Parameters
@@ -60,8 +61,11 @@ class FittingText(Annotation):  # type: ignore[misc]
 
     def fit(self, renderer: Any) -> None:
         """Choose the wording by what there is room for now."""
-        data = self.axes.transData
-        ends = data.transform([(x, 0.0) for x in self._between])[:, 0]
+        axes: Any = self.axes
+        # Of what is shown now: somebody may have zoomed in.
+        between = np.clip(self._between, *sorted(axes.get_xlim()))
+        self.xy = (float(between.mean()), self.xy[1])
+        ends = axes.transData.transform([(x, axes.get_ylim()[0]) for x in between])[:, 0]
         room = abs(ends[1] - ends[0]) - _GAP * root_of(self).dpi / 72
         for words in (*self._words, ""):
             self.set_text(words)
@@ -80,7 +84,7 @@ class FittingText(Annotation):  # type: ignore[misc]
         return super().get_tightbbox(renderer)
 
 
-class RowLocator(Locator):  # type: ignore[misc]
+class RowLocator(Locator):
     """Ticks at rows 0, 1, …: at every one, or at every so many where there is no room for more."""
 
     def __init__(self, n_rows: int) -> None:

@@ -129,7 +129,7 @@ def _finish(losses: Axes, scores: Axes, x_limits: tuple[float, float]) -> None:
     losses.grid(alpha=0.25, linewidth=0.6)
     legend: dict[str, Any] = {"framealpha": 0.7, "edgecolor": "none", "fontsize": "small"}
     if not twin:
-        losses.legend(loc="upper right", **legend)
+        losses.legend(loc="best", **legend)
     if twin:
         scores.spines["right"].set_visible(True)
         scores.tick_params(axis="y", labelcolor=SCORE)
