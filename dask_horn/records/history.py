@@ -216,8 +216,9 @@ class History(Sequence[RoundRecord]):
 
         The colour is that of the group, or of the sub-model where there is one group. Gaps are
         waiting, merging and scoring; a line stands where this process had a round's record, when
-        the trainings of the next may have begun. Starts are by the workers' clocks, ends by that of the process that trains: on several machines they
-        fit as well as these agree. A worker that trains several at a time has a strip for each.
+        the trainings of the next may have begun. Starts are by the workers' clocks, these lines by
+        this process's: on several machines they fit as well as the clocks agree. A worker that
+        trains several at a time has a strip for each.
 
         Parameters
         ----------

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dask.delayed import Delayed
 
 from dask_horn.checks import checked_integer
-
-if TYPE_CHECKING:
-    from dask_horn.diagnostics.graph_drawing import GraphDrawing
 
 
 class TrainingGraph(Delayed):  # type: ignore[misc]
@@ -20,7 +17,7 @@ class TrainingGraph(Delayed):  # type: ignore[misc]
 
     __slots__ = ()
 
-    def visualize(self, filename: str | None = None, *, max_nodes: int = 200) -> GraphDrawing:
+    def visualize(self, filename: str | None = None, *, max_nodes: int = 200) -> Any:
         """Draw the stages of each round in the colours of Dask's pages, groups in boxes.
 
         ``train g0 s1`` is the training of sub-model 1 in group 0; m0 is the first member of an
@@ -53,4 +50,4 @@ class TrainingGraph(Delayed):  # type: ignore[misc]
     def _repr_svg_(self) -> str | None:
         from dask_horn.diagnostics.graph_drawing import can_draw
 
-        return self.visualize().svg if can_draw() else None
+        return str(self.visualize().svg) if can_draw() else None
