@@ -70,28 +70,31 @@ def test_examples_may_be_imported_by_workers(name):
     assert '\nif __name__ == "__main__":' in source
 
 
-def _python_of(page: str) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
-    assert blocks
-    return "\n".join(blocks)
+def _python_of(page: str) -> list[str]:
+    found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert found
+    return found
 
 
 @pytest.mark.examples
-def test_python_of_the_readme_runs_again_and_again(tmp_path):
-    code = _python_of("README.md")
-    # As in a notebook whose cells are run again: in one process, where nothing is imported anew.
-    printed = _run(tmp_path, "-c", code + code)
-    scores = re.findall(r"(\d+\.\d)% of the other digits are right", printed)
+def test_python_of_the_readme_runs_again(tmp_path):
+    # As in a notebook whose cells are run a second time.
+    code = "\n".join(2 * _python_of("README.md"))
+    scores = re.findall(r"(\d+\.\d)% of the other digits are right", _run(tmp_path, "-c", code))
     assert len(scores) == 2 and min(map(float, scores)) > 90
-    # And as a script, which the workers import, beside what the first two have left.
-    script = tmp_path / "readme.py"
-    script.write_text(code)
-    assert "of the other digits are right" in _run(tmp_path, str(script))
+
+
+@pytest.mark.examples
+def test_each_python_block_of_the_readme_is_a_script(tmp_path):
+    for number, block in enumerate(_python_of("README.md")):
+        script = tmp_path / f"block_{number}.py"  # which worker processes import
+        script.write_text(block)
+        assert _run(tmp_path, str(script)).strip()
 
 
 @pytest.mark.examples
 def test_python_of_the_page_on_gpus_runs(tmp_path):
-    assert _run(tmp_path, "-c", _python_of("docs/gpu.md")) == ""
+    assert _run(tmp_path, "-c", *_python_of("docs/gpu.md")) == ""
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/gpu.md", "docs/hpc.md"])
