@@ -14,7 +14,8 @@ A whole training: `time_to_accuracy` (beside PyTorch), `baselines` (other ways o
 several workers), `defaults` (beside scikit-learn), `mnist`.
 
 Dask and Zarr: `overhead`, `utilization`, `reading`, `growth`, and `scale_model`, which says what
-10,000 workers would do. Starting: `startup`. And `house` counts the code.
+10,000 workers would do. Starting: `startup`, and `first_quarter_hour`, which does what README says
+in a bare environment. And `house` counts the code.
 
 On a GPU: `gpu`, and under faults: `chaos`, folders with commands of their own.
 """
