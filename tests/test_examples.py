@@ -80,7 +80,7 @@ def _python_of(page: str) -> list[str]:
 def test_python_of_the_readme_runs_again(tmp_path):
     # As in a notebook whose cells are run a second time.
     code = "\n".join(2 * _python_of("README.md"))
-    scores = re.findall(r"(\d+\.\d)% of the other digits are right", _run(tmp_path, "-c", code))
+    scores = re.findall(r"(\d+\.\d)% of the test digits are right", _run(tmp_path, "-c", code))
     assert len(scores) == 2 and min(map(float, scores)) > 90
 
 
