@@ -21,12 +21,8 @@ NOTEBOOKS = {
 }
 SMALL = {"MNIST": "digits", "GIGABYTES": "0.1"}
 
-# What differs between those who write notebooks: their folders, and what their editors leave.
-LOCAL = re.compile(r"/(home|Users|root|tmp|var|work|mnt)/|[A-Z]:\\")
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+# The folders of those who write notebooks.
+LOCAL = re.compile(r"/(home|Users|root|tmp|mnt)/|[A-Z]:\\")
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -34,14 +30,15 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def test_all_notebooks_are_known():
-    assert {path.stem for path in FOLDER.iterdir()} == set(NOTEBOOKS)
+    assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(NOTEBOOKS)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_is_kept_without_what_running_leaves(name):
     notebook = _read(name)
     cells = notebook["cells"]
-    assert notebook["metadata"] == METADATA
+    assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert all(cell["metadata"] == {} for cell in cells)
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert [cell["id"] for cell in code if cell["outputs"]] == []
