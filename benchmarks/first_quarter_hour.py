@@ -87,7 +87,7 @@ if __name__ == "__main__":
             training.join(0.2)
         seen.set()
         training.join()
-    print(f"/horn answers {status}, {title!r}, in a training of {rounds[0]} rounds")
+    print(f"/horn answers {status}, {title!r}; the training ended after round {rounds[0]} of 60")
     if status != 200:
         raise SystemExit("the page is missing")
 """
