@@ -197,7 +197,7 @@ class Day:
     def _tell(self, step: Step) -> None:
         self.steps.append(step)
         mark = click.style("ok", fg="green") if step.worked else click.style("NO", fg="red")
-        click.echo(f"{mark}  {step.seconds:6.1f} s  {step.name}: {step.outcome}")
+        click.echo(f"{mark}  {step.seconds:6.1f} s  {step.name}: {step.outcome or 'done'}")
 
 
 def spend(folder: Path, python: Path | None = None) -> list[Step]:
