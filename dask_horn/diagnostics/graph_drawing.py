@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class GraphDrawing:
         The drawing. It has no background, and can be read on light and dark ones.
     """
 
-    svg: str
+    svg: str = field(repr=False)  # thousands of characters
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
-from dask_horn.data import SampleStore
 from dask_horn.records import RunBegun
-from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.spec import RunSpec
+from dask_horn.training.run.context import RunContext
 
 
-def begun(spec: RunSpec, options: TrainingOptions, first_round: int) -> RunBegun:
+def begun(run: RunContext, first_round: int) -> RunBegun:
     """Describe a run whose first rounds may be done already."""
+    spec, options = run.spec, run.options
     settings = dataclasses.asdict(options)
-    if isinstance(options.class_weight, dict):  # whose keys may be anything
+    if isinstance(options.class_weight, Mapping):  # whose keys may be anything
         settings["class_weight"] = repr(options.class_weight)
     plans = tuple((len(plan.group_blocks), plan.n_submodels) for plan in spec.rounds)
     return RunBegun(
         run=spec.run,
         network=spec.network.summary(),
         n_parameters=spec.network.parameters.n_parameters,
-        data=_in_words(spec),
+        data=_data_of(run),
         settings=settings,
         batch_size=spec.batch_size,
         first_round=first_round,
@@ -29,16 +29,20 @@ def begun(spec: RunSpec, options: TrainingOptions, first_round: int) -> RunBegun
     )
 
 
-def _in_words(spec: RunSpec) -> str:
+def _data_of(run: RunContext) -> str:
     """Say what a run is trained on."""
-    samples = spec.samples
+    spec, samples = run.spec, run.spec.samples
     shape = " × ".join(map(str, samples.sample_shape))
-    words = f"{samples.n_samples:,} samples of {shape} {samples.dtype}, {_place(samples)}"
+    words = f"{samples.n_samples:,} samples of {shape} {samples.dtype}, {_place_of(run)}"
     if spec.validation is None:
         return words
     held_out = sum(len(block) for blocks in spec.validation_blocks for block in blocks)
     return f"{words}; {held_out:,} held out"
 
 
-def _place(store: SampleStore) -> str:
-    return "in memory" if store.in_process else f"in {store.location}"
+def _place_of(run: RunContext) -> str:
+    samples = run.spec.samples
+    if samples.in_process:
+        return "in memory"
+    copied = run.scratch.holds(samples.location)
+    return "copied into Zarr" if copied else f"in {samples.location}"

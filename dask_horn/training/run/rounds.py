@@ -94,7 +94,7 @@ class Rounds:
         n_rounds, spec = self.run.options.n_rounds, self.run.spec
         event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
         self.announcer.listeners.on_run_start(event)
-        self.announcer.tell(begun(spec, self.run.options, first))
+        self.announcer.tell(begun(self.run, first))
         self._before = time.perf_counter()
         try:
             return self._finished()

@@ -61,6 +61,10 @@ class Scratch:
             self._missing = True
         return None if self._missing else self._folder
 
+    def holds(self, location: object) -> bool:
+        """Whether something lies in the folder."""
+        return self._folder is not None and str(location).startswith(self._folder)
+
     def give_up(self) -> None:
         """Treat the workers as sharing none from now on."""
         self._missing = True

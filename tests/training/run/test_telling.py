@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 
@@ -294,3 +295,24 @@ def test_a_run_says_that_it_waits_for_a_worker():
         _train(listen, n_rounds=1)
         assert listen.heard[:2] == ["waiting for a worker", SET_UP[0]]
         assert isinstance(_topic(client)[0], Preparing)
+
+
+def _begun(X, y=None, **settings):
+    listener = Listen()
+    horn.train(NETWORK, X, y, n_rounds=1, callbacks=[listener], **settings)
+    (begun,) = [one for one in listener.events if isinstance(one, RunBegun)]
+    return begun
+
+
+def test_what_is_trained_on_is_told(tmp_path):
+    in_memory = _begun(X, Y, validation_data=HELD_OUT)
+    assert in_memory.data == "600 samples of 64 float64, in memory; 300 held out"
+    path = str(tmp_path / "digits.zarr")
+    horn.write_samples(path, X, Y)
+    assert _begun(path).data == f"600 samples of 64 float64, in {path}"
+
+
+def test_how_it_is_trained_is_told_in_plain_values():
+    begun = _begun(X, Y, class_weight={np.int64(label): 1.0 for label in range(10)})
+    assert Event.from_dict(json.loads(json.dumps(begun.to_dict()))).settings == begun.settings
+    assert begun.plans == ((1, 2),)
