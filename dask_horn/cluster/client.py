@@ -19,6 +19,7 @@ from dask_horn.cluster.folders import exists, marker, new_folder, remove_folder
 from dask_horn.cluster.local import forget_run
 from dask_horn.cluster.losses import Losses
 from dask_horn.cluster.notices import Notices
+from dask_horn.cluster.page import begin_to_show
 from dask_horn.cluster.placement import Placement, Seat, spread
 from dask_horn.cluster.watch import Watch, begun, done_within
 from dask_horn.data import computed_by
@@ -74,9 +75,10 @@ class ClusterExecutor:
         return computed_by(self._calls.compute)
 
     def prepare(self) -> None:
-        """Wait for a worker; have all report what happens on them, those that join later too."""
+        """Show the page; wait for a worker; have all report what happens on them, late ones too."""
         from dask_horn.cluster.setup import WorkerReports
 
+        begin_to_show(self.client)
         self._calls.for_a_worker(self._say_if_setting_up)
         self._is_prepared = True
         self._calls.register(WorkerReports(), "the workers' answer")
@@ -100,6 +102,7 @@ class ClusterExecutor:
         self.cancel()
         self._restricted.clear()
         self._calls.recover()
+        begin_to_show(self.client)
 
     def hurry(self, seconds: float) -> None:
         """From now on, for the run is to stop, give up a wait after so long without progress."""

@@ -88,6 +88,8 @@ class RunBegun(Event):
         Groups, and sub-models in each, of every round.
     device : str
         What the sub-models are trained on.
+    changed : tuple of str
+        The settings that are not as they are by default.
     """
 
     network: str
@@ -98,6 +100,7 @@ class RunBegun(Event):
     first_round: int
     plans: tuple[tuple[int, int], ...]
     device: str
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

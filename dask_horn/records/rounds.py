@@ -10,7 +10,14 @@ from dask_horn.records.score import Score
 from dask_horn.records.submodel import SubmodelReport
 
 #: Of a record: by group and sub-model.
-TABLES = ("losses", "workers", "submodel_seconds", "submodel_started", "submodel_units")
+TABLES = (
+    "losses",
+    "workers",
+    "submodel_seconds",
+    "submodel_started",
+    "submodel_units",
+    "submodel_samples",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class RoundRecord:
         When each began on its worker, in seconds since 1970.
     submodel_units : tuple of tuple of int
         Units of the divided axes that each holds.
+    submodel_samples : tuple of tuple of int
+        How many samples each has seen, repeats counted.
     ended : float
         When the round was merged and scored, in seconds since 1970 in this process; 0 where it is
         not known.
@@ -96,6 +105,7 @@ class RoundRecord:
     submodel_seconds: tuple[tuple[float, ...], ...] = ()
     submodel_started: tuple[tuple[float, ...], ...] = ()
     submodel_units: tuple[tuple[int, ...], ...] = ()
+    submodel_samples: tuple[tuple[int, ...], ...] = ()
     ended: float = 0.0
 
     @classmethod
@@ -129,6 +139,7 @@ class RoundRecord:
             submodel_seconds=by_group("seconds"),
             submodel_started=by_group("started"),
             submodel_units=by_group("units"),
+            submodel_samples=by_group("samples"),
             ended=time.time(),
         )
 

@@ -1,0 +1,91 @@
+"""What a run does at a moment, and how long it takes yet: nothing is said that is not known."""
+
+from __future__ import annotations
+
+import pytest
+
+from dask_horn.diagnostics.page.clock import left, status
+from dask_horn.records import Preparing, RunEnded, Waiting
+from tests.diagnostics.page.test_state import heard
+from tests.diagnostics.page.told import BEGAN, begun, merged, progress
+
+
+def at(seconds, *records):
+    run = heard(*records).newest
+    return status(run, BEGAN + seconds), left(run, BEGAN + seconds)
+
+
+def compiling(seconds):
+    return Preparing(run="ab12", time=BEGAN + seconds, what="compiling").to_dict()
+
+
+def waiting(seconds):
+    event = Waiting(run="ab12", time=BEGAN + seconds, what="a worker", seconds=9, reason="no one")
+    return event.to_dict()
+
+
+def ended(**values):
+    return RunEnded(run="ab12", time=BEGAN + 20, **values).to_dict()
+
+
+def test_compiling_is_no_training():
+    now, time = at(-3, compiling(-5))
+    assert (now.kind, now.words) == ("preparing", "compiling")
+    assert time.seconds is None
+
+
+def test_after_the_beginning_it_trains():
+    now, _ = at(1, compiling(-5), begun())
+    assert (now.kind, now.words) == ("training", "training round 1")
+
+
+def test_waiting_is_said_with_its_reason_until_something_happens():
+    now, _ = at(4, begun(), waiting(3))
+    assert (now.kind, now.words, now.details) == ("waiting", "waiting for a worker", "no one")
+    now, _ = at(5, begun(), waiting(3), progress(2, 0, 0, time=BEGAN + 4))
+    assert now.kind == "training"
+
+
+def test_the_first_round_tells_nothing_of_the_others():
+    _, time = at(2, begun(), merged(1, seconds=60.0, ended=BEGAN + 2))
+    assert time.seconds is None and "second round" in time.why
+
+
+def test_the_time_left_is_that_of_the_rounds_to_come():
+    plans = ((2, 4),) * 10
+    rounds = [merged(n, n_submodels=4) for n in range(1, 5)]
+    _, time = at(8.5, begun(plans=plans), *rounds)
+    assert time.seconds == pytest.approx(6 * 2.0 - 0.5)
+    assert time.why == ""
+    _, time = at(50, begun(plans=plans), *rounds)  # longer than expected: five more, at least
+    assert time.seconds == pytest.approx(5 * 2.0)
+
+
+def test_joining_and_early_stopping_are_said():
+    settings = {"early_stopping": True}
+    _, time = at(6, begun(settings=settings), *(merged(n) for n in (1, 2, 3)))
+    assert time.seconds == pytest.approx(2 * 4.0)  # as half as many take twice as long
+    assert "joined" in time.why and "stops early" in time.why
+
+
+def test_a_resumed_runs_first_round_does_not_count_either():
+    _, time = at(8, begun(first_round=3), merged(4))
+    assert time.seconds is None
+
+
+def test_the_end():
+    records = [begun(), merged(1), merged(2)]
+    now, time = at(30, *records, ended(message="stopped early", best_round=1))
+    assert (now.kind, now.details, time.seconds) == ("ended", "stopped early", 0.0)
+    now, _ = at(30, *records, ended(message="the loss was nan", failed=True))
+    assert (now.kind, now.details) == ("failed", "the loss was nan")
+
+
+def test_a_client_that_tells_no_end():
+    now, _ = at(11, begun(), *(merged(n) for n in range(1, 6)))
+    assert now.kind == "ended"
+
+
+def test_silence_is_said():
+    now, _ = at(300, begun(), merged(1))
+    assert now.kind == "silent" and "5 min" in now.words
