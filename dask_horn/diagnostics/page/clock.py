@@ -47,12 +47,12 @@ class Left:
 
 
 def rounds_in_all(run: Run) -> int:
-    """How many rounds the run is to have; 0 where that is not known."""
+    """Count the rounds that the run is to have; 0 where that is not known."""
     return len(run.plans)
 
 
 def rounds_done(run: Run) -> int:
-    """Rounds that are merged, those of before a resumed run began too."""
+    """Count the merged rounds, those of before a resumed run began too."""
     if run.newest is not None:
         return run.newest.round
     return 0 if run.begun is None else int(run.begun["first_round"])
@@ -102,7 +102,7 @@ def left(run: Run, now: float) -> Left:
         seconds -= min(max(0.0, now - newest.ended), _expected(measured, to_come[0]))
     whys = []
     if any(submodels not in measured for submodels in to_come):
-        whys.append("roughly, for parts will be joined")
+        whys.append("roughly: parts will join")
     if run.begun is not None and run.begun["settings"].get("early_stopping"):
         whys.append("unless it stops early")
     return Left(seconds, ", ".join(whys))
@@ -133,7 +133,7 @@ def _last_work(run: Run) -> float:
 
 
 def _first_number(run: Run) -> int:
-    """The number of the first round that this run does itself."""
+    """Return the number of the first round that this run does itself."""
     return min(run.rounds, default=0) if run.begun is None else int(run.begun["first_round"]) + 1
 
 

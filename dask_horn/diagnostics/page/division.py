@@ -1,7 +1,7 @@
 """The map of the division: a band for each group, and in it a rectangle for each sub-model.
 
-Its width is the sub-model's share of the units. Joining unites neighbours, K parts become K/2, so the
-outer edges of joined parts stay where they were: they grow together.
+Its width is the sub-model's share of the units. Joining unites neighbours, K parts become K/2, so
+the outer edges of joined parts stay where they were: they grow together.
 """
 
 from __future__ import annotations
@@ -78,28 +78,24 @@ def division(run: Run) -> Division:
     if shape is None:
         return NOTHING
     n_groups, n_submodels = shape
-    training = {
-        place: one for place, one in run.training.items() if one.round + 1 == number
-    }
+    training = {place: one for place, one in run.training.items() if one.round + 1 == number}
     if is_merged and merged is not None:
         training = {place: one for place, one in training.items() if one.time > merged.time}
     drawn = min(n_groups, max(1, MOST // n_submodels))
     done = {} if merged is None or not is_merged else _by_place(merged.cells)
     before = {} if number - 1 not in run.rounds else _by_place(run.rounds[number - 1].cells)
     rectangles = [
-        one
-        for group in range(drawn)
-        for one in _band(group, n_submodels, training, done, before)
+        one for group in range(drawn) for one in _band(group, n_submodels, training, done, before)
     ]
     return Division(number, n_groups, n_submodels, is_merged and not training, tuple(rectangles))
 
 
 def _round_at_work(run: Run) -> int:
-    """The number of the round that trainings told of last, or that was merged last; else 0."""
+    """Return the round that trainings told of last, or that was merged last; 0 for none."""
     newest = run.newest
     last = max(run.training.values(), key=lambda one: (one.time, one.round), default=None)
-    merged = 0 if newest is None else newest.round
-    if last is not None and (last.round + 1 > merged or last.time > (newest and newest.time or 0)):
+    merged, at = (0, 0.0) if newest is None else (newest.round, newest.time)
+    if last is not None and (last.round + 1 > merged or last.time > at):
         return last.round + 1
     if merged:
         return merged
@@ -107,7 +103,7 @@ def _round_at_work(run: Run) -> int:
 
 
 def _shape(run: Run, number: int) -> tuple[int, int] | None:
-    """Groups and sub-models of a round."""
+    """Return the groups and sub-models of a round."""
     if number in run.rounds:
         return run.rounds[number].n_groups, run.rounds[number].n_submodels
     if 0 < number <= len(run.plans):
@@ -146,9 +142,7 @@ def _band(
             fraction, worker, loss, seconds = 0.0, "", None, None
         loss_before = earlier[submodel].loss if same else None
         band.append(
-            Rectangle(
-                group, submodel, left, right, fraction, worker, loss, loss_before, seconds
-            )
+            Rectangle(group, submodel, left, right, fraction, worker, loss, loss_before, seconds)
         )
     return band
 

@@ -24,11 +24,17 @@ PLOTS: tuple[tuple[str, str, Any], ...] = (
     ("individual-horn-traffic", "Horn Traffic", TrafficPlot),
 )
 
-_TEMPLATE = """
+_TEMPLATE = (
+    """
 {% extends "base.html" %}
 {% from macros import embed %}
 {% block extra_resources %}
-<script>""" + CHOOSE + "</script>\n<style>" + STYLE + NAVBAR_IN_THE_DARK + """
+<script>"""
+    + CHOOSE
+    + "</script>\n<style>"
+    + STYLE
+    + NAVBAR_IN_THE_DARK
+    + """
 body { padding: 3rem 12px 12px; }
 .content { height: auto; max-width: 1800px; margin: 0 auto; }
 .horn { display: grid; gap: 10px; grid-template-columns: minmax(0, 7fr) minmax(0, 5fr); }
@@ -41,9 +47,10 @@ body { padding: 3rem 12px 12px; }
   margin-right: 5px; }
 .wide { grid-column: 1 / -1; position: relative; }
 .choice { position: absolute; right: 12px; top: 8px; z-index: 1; }
-.drawn { height: 272px; }
+.drawn { height: clamp(220px, calc(50vh - 158px), 420px); }
 @media (max-width: 1000px) {
   .horn { grid-template-columns: minmax(0, 1fr); }
+  .drawn { height: 240px; }
   .choice { position: static; margin-bottom: 6px; }
 }
 </style>
@@ -55,30 +62,37 @@ body { padding: 3rem 12px 12px; }
 <section><h2>Loss and score <span><i style="background: LOSS"></i>training loss, and of each
   group</span><span><i style="background: SCORE"></i>score</span>
   <span><i style="background: BEST"></i>best round</span></h2>
-  <div class="drawn">{{ embed(roots.loss) }}</div></section>
+  <div class="drawn">{{ embed(roots.loss_plot) }}</div></section>
 <section><h2>Division <span>area: units; filled: trained in this round; colour: worker</span></h2>
-  <div class="drawn">{{ embed(roots.map) }}</div></section>
+  <div class="drawn">{{ embed(roots.map_plot) }}</div></section>
 <section><h2>Workers <span><i style="background: LOSS"></i>training</span>
   <span><i style="background: MERGE"></i>merge</span>
   <span><i style="background: SCORE"></i>scoring</span></h2>
-  <div class="drawn">{{ embed(roots.timeline) }}</div></section>
+  <div class="drawn">{{ embed(roots.timeline_plot) }}</div></section>
 <section><h2>Traffic between workers <span><i style="background: LOSS"></i>moved</span>
   <span><i style="background: QUIET"></i>data-parallel training would have moved</span></h2>
-  <div class="drawn">{{ embed(roots.traffic) }}</div></section>
+  <div class="drawn">{{ embed(roots.traffic_plot) }}</div></section>
 <section class="wide">{{ embed(roots.about) }}</section>
 </div>
 {{ plot_script }}
 {% endblock %}
 """
+)
 
-_SINGLE = """
+_SINGLE = (
+    """
 {% extends base %}
 {% block postamble %}
-<script>""" + CHOOSE + "</script>\n<style>" + STYLE + """
+<script>"""
+    + CHOOSE
+    + "</script>\n<style>"
+    + STYLE
+    + """
 html, body { background: var(--card); }
 </style>
 {% endblock %}
 """
+)
 
 
 class Views:
@@ -125,12 +139,12 @@ def page_document(plugin: Any) -> Callable[..., None]:
         from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 
         choice = Choice()
-        plots = {"loss": LossPlot(), "map": MapPlot(), "timeline": TimelinePlot(),
+        plots: dict[str, Any] = {"loss": LossPlot(), "map": MapPlot(), "timeline": TimelinePlot(),
                  "traffic": TrafficPlot()}  # fmt: skip
         header, about = Header(), About()
         views = Views(plugin, [header, *plots.values(), about], choice)
         for name, one in plots.items():
-            one.root.name = name
+            one.root.name = f"{name}_plot"
             doc.add_root(one.root)
         for root in (choice.root, header.root, about.root):
             doc.add_root(root)

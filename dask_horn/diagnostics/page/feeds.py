@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bokeh.models import ColumnDataSource
@@ -16,15 +16,17 @@ class Feed:
 
     Parameters
     ----------
+    name : str
+        Of the source.
     columns : sequence of str
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, name: str, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
-        self.source = ColumnDataSource({name: [] for name in self.columns})
-        self._rows: dict[Hashable, tuple[Any, ...]] = {}
+        self.source = ColumnDataSource({column: [] for column in self.columns}, name=name)
+        self._rows: dict[Any, tuple[Any, ...]] = {}
 
-    def send(self, rows: Mapping[Hashable, tuple[Any, ...]]) -> None:
+    def send(self, rows: Mapping[Any, tuple[Any, ...]]) -> None:
         """Make the source hold these rows, each with a value for every column."""
         rows = dict(rows)
         if any(key not in rows for key in self._rows):
@@ -46,7 +48,7 @@ class Feed:
         if new_rows:
             self.source.stream(self._columns_of(new_rows))
 
-    def _columns_of(self, rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    def _columns_of(self, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
         return {name: [row[i] for row in rows] for i, name in enumerate(self.columns)}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from bokeh.models import Div, InlineStyleSheet, Select
+from bokeh.models import InlineStyleSheet
+from bokeh.models.widgets import Div, Select
 
 from dask_horn.diagnostics.page.clock import in_words, left, rounds_done, rounds_in_all, status
 from dask_horn.diagnostics.page.feeds import set_if_new
@@ -27,14 +28,16 @@ _STYLE = """
 .bar i { display: block; height: 100%; border-radius: 3px; background: var(--busy);
          transition: width .4s; }
 .bar i.ended { background: var(--good); } .bar i.failed { background: var(--bad); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(112px, 1fr)); gap: 8px 16px; }
+.tiles { display: flex; justify-content: space-between; gap: 8px 18px; }
+@media (max-width: 1000px) { .tiles { display: grid; grid-template-columns: repeat(4, 1fr); } }
 .tile b { display: block; font-size: 19px; font-weight: 600; line-height: 1.3; white-space: nowrap;
           font-variant-numeric: tabular-nums; }
 .tile span { color: var(--faint); font-size: 12px; }
 .tile .bad { color: var(--bad); }
 .about { display: grid; grid-template-columns: max-content 1fr; gap: 3px 14px; margin: 0; }
 .about dt { color: var(--faint); } .about dd { margin: 0; overflow-wrap: anywhere; }
-.about pre { margin: 0; font: 12px ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; }
+.about pre { margin: 0; font: 12px ui-monospace, Menlo, Consolas, monospace;
+             white-space: pre-wrap; }
 """
 
 
@@ -43,7 +46,9 @@ class Header:
 
     def __init__(self, name: str = "header") -> None:
         style = InlineStyleSheet(css=_STYLE)
-        self.root = Div(text="", name=name, sizing_mode="stretch_width", stylesheets=[style])
+        self.root = Div(
+            text="", name=name, sizing_mode="stretch_width", margin=0, stylesheets=[style]
+        )
 
     def update(self, run: Run | None, now: float, names: Any) -> None:
         """Write what is new."""
@@ -55,7 +60,9 @@ class About:
 
     def __init__(self) -> None:
         style = InlineStyleSheet(css=_STYLE)
-        self.root = Div(text="", name="about", sizing_mode="stretch_width", stylesheets=[style])
+        self.root = Div(
+            text="", name="about", sizing_mode="stretch_width", margin=0, stylesheets=[style]
+        )
 
     def update(self, run: Run | None, now: float, names: Any) -> None:
         """Write what is new."""
@@ -66,15 +73,16 @@ class Choice:
     """The selector of a run: the newest, whichever that is, or one that stays."""
 
     def __init__(self) -> None:
+        options: list[Any] = [(NEWEST, "the newest run")]
         self.root = Select(
-            name="choice", value=NEWEST, options=[(NEWEST, "the newest run")], width=250, height=30,
-            margin=0,
-        )  # fmt: skip
+            name="choice", value=NEWEST, options=options, width=250, height=30, margin=0
+        )
 
     def update(self, state: State, now: float) -> None:
         """List the runs there are."""
         runs = state.newest_first()
-        options = [(NEWEST, "the newest run"), *((run.run, _named(run)) for run in runs)]
+        named = [(run.run, _named(run)) for run in runs]
+        options: list[Any] = [(NEWEST, "the newest run"), *named]
         if self.root.value not in {value for value, _ in options}:
             self.root.value = NEWEST  # it has been forgotten
         set_if_new(self.root, options=options, visible=len(runs) > 1)
@@ -119,8 +127,8 @@ def _tiles(run: Run, now: float) -> list[tuple[str, str, str]]:
     tiles.append(_time_tile(run, now))
     tiles.append(("–" if newest is None else f"{newest.loss:.4g}", "training loss", ""))
     if newest is not None and newest.score is not None and best is not None:
-        best_words = f"score (best {best.score:.4g}, round {best.round})"
-        tiles.append((f"{newest.score:.4g}", best_words, ""))
+        best_words = f"score (best {best.score:.4f}, round {best.round})"
+        tiles.append((f"{newest.score:.4f}", best_words, ""))
     achieved = shares(run)
     rate = sum(share.rate * share.busy for share in achieved)
     tiles.append((f"{rate:,.0f}" if achieved else "–", "samples a second", ""))
@@ -150,10 +158,10 @@ def _traffic_tile(run: Run) -> tuple[str, str, str]:
     if not sums:
         return "–", "moved between workers", ""
     last = sums[-1]
-    words = "moved between workers"
-    if last.data_parallel:
-        words = f"moved; data-parallel {size_in_words(last.data_parallel)}"
-    return size_in_words(last.moved), words, ""
+    if not last.data_parallel:
+        return size_in_words(last.moved), "moved between workers", ""
+    others = size_in_words(last.data_parallel)
+    return size_in_words(last.moved), f"moved (data-parallel: {others})", ""
 
 
 def _about(run: Run) -> str:

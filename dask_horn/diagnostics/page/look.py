@@ -75,7 +75,7 @@ return Number(n.toPrecision(3)) + " " + ["B", "kB", "MB", "GB", "TB", "PB"][i]
 
 def plot(title: str | None, tools: str = "", **settings: Any) -> Any:
     """Make a figure in the page's style; `settings` are Bokeh's."""
-    fig = figure(
+    fig: Any = figure(
         title=title,
         tools=tools,
         toolbar_location=None,

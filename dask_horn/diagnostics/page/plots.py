@@ -7,11 +7,9 @@ from typing import Any
 
 from bokeh.layouts import column, row
 from bokeh.models import (
-    ColumnDataSource,
     DataRange1d,
     FactorRange,
     HoverTool,
-    Label,
     NumeralTickFormatter,
     Range1d,
 )
@@ -19,9 +17,9 @@ from bokeh.models import (
 from dask_horn.diagnostics.colours import BEST, LOSS, MERGE, QUIET, SCORE, colour_of
 from dask_horn.diagnostics.page.division import NOTHING, division
 from dask_horn.diagnostics.page.feeds import Feed, set_if_new
-from dask_horn.diagnostics.page.look import FAINT, INK, plot, sizes, spans
+from dask_horn.diagnostics.page.look import plot, sizes, spans
 from dask_horn.diagnostics.page.state import Run
-from dask_horn.diagnostics.page.timeline import bars, shares
+from dask_horn.diagnostics.page.timeline import Share, bars, shares
 from dask_horn.diagnostics.page.traffic import traffic
 
 _STAGES = {"train": LOSS, "merge": MERGE, "score": SCORE}
@@ -35,10 +33,10 @@ class LossPlot:
     """Loss by round and group, the merged parent's score below it, and the best round."""
 
     def __init__(self, title: str | None = None) -> None:
-        self.mean = Feed(["round", "loss", "low", "high", "seconds"])
-        self.groups = Feed(["key", "xs", "ys", "colour"])
-        self.scores = Feed(["round", "score"])
-        self.best = Feed(["round", "score", "words"])
+        self.mean = Feed("rounds", ["round", "loss", "low", "high", "seconds"])
+        self.groups = Feed("groups", ["key", "xs", "ys", "colour"])
+        self.scores = Feed("scores", ["round", "score"])
+        self.best = Feed("best", ["round", "score", "words"])
         self.rounds = DataRange1d(range_padding=0.03, only_visible=True)
         self.loss = self._loss_figure(title)
         self.score = self._score_figure()
@@ -55,35 +53,45 @@ class LossPlot:
         scored = [one for one in rounds if one.score is not None]
         self.scores.send({one.round: (one.round, one.score) for one in scored})
         best = None if run is None else run.best
-        marked = {} if best is None or best.score is None else {
-            best.round: (best.round, best.score, f"best: round {best.round}, {best.score:.4g}")
-        }
+        marked = (
+            {}
+            if best is None or best.score is None
+            else {
+                best.round: (best.round, best.score, f"best: round {best.round}, {best.score:.4g}")
+            }
+        )
         self.best.send(marked)
         set_if_new(self.score, visible=bool(scored))
-        set_if_new(self.loss.xaxis[0], axis_label=None if scored else "round")
+        set_if_new(self.loss.xaxis[0], visible=not scored)  # the score's is below it
 
     def _loss_figure(self, title: str | None) -> Any:
         fig = plot(title, _TOOLS, y_axis_type="log", x_range=self.rounds, min_border_right=16)
+        fig.xaxis.axis_label = "round"
         fig.yaxis.axis_label = "training loss"
         fig.yaxis.formatter = NumeralTickFormatter(format="0.[0000]")
         _whole_rounds(fig)
-        fig.varea(
-            "round", "low", "high", source=self.mean.source, fill_color=LOSS, fill_alpha=0.12
-        )
+        fig.varea("round", "low", "high", source=self.mean.source, fill_color=LOSS, fill_alpha=0.12)
         fig.multi_line(
             "xs", "ys", source=self.groups.source, line_color="colour", line_alpha=0.55,
             line_width=1.2,
         )  # fmt: skip
         fig.line("round", "loss", source=self.mean.source, line_color=LOSS, line_width=2.5)
         dots = fig.scatter("round", "loss", source=self.mean.source, color=LOSS, size=5)
-        tips = [("round", "@round"), ("loss", "@loss{0.0000}"),
-                ("groups", "@low{0.0000} – @high{0.0000}"), ("took", "@seconds{0.00} s")]  # fmt: skip
+        tips = [
+            ("round", "@round"),
+            ("loss", "@loss{0.0000}"),
+            ("groups", "@low{0.0000} – @high{0.0000}"),
+            ("took", "@seconds{0.00} s"),
+        ]
         fig.add_tools(HoverTool(renderers=[dots], tooltips=tips, mode="vline"))
         return fig
 
     def _score_figure(self) -> Any:
-        fig = plot(None, _TOOLS, x_range=self.rounds, min_border_right=16)
-        fig.x_range.range_padding = 0.03
+        fig = plot(
+            None, _TOOLS, x_range=self.rounds, y_range=DataRange1d(range_padding=0.2),
+            min_border_right=16,
+        )  # fmt: skip
+        fig.yaxis.ticker.desired_num_ticks = 4
         fig.xaxis.axis_label = "round"
         fig.yaxis.axis_label = "score"
         fig.yaxis.formatter = NumeralTickFormatter(format="0.[000]")
@@ -126,10 +134,10 @@ class MapPlot:
     def __init__(self, title: str | None = None) -> None:
         columns = ["place", "left", "right", "bottom", "top", "filled", "colour", "who", "loss",
                    "before", "seconds", "percent", "middle", "units"]  # fmt: skip
-        self.feed = Feed(columns)
-        self.across, self.down = Range1d(0, 1), Range1d(1, 0)
+        self.feed = Feed("division", columns)
+        self.across, self.down = Range1d(start=0, end=1), Range1d(start=1, end=0)
         self.title = title
-        self.root = fig = plot(title, x_range=self.across, y_range=self.down)
+        self.root = fig = plot(title, x_range=self.across, y_range=self.down, min_border_right=16)
         fig.xaxis.axis_label = "units of the divided layers"
         fig.yaxis.axis_label = "group"
         fig.yaxis.ticker.min_interval = 1
@@ -195,12 +203,12 @@ class TimelinePlot:
 
     def __init__(self, title: str | None = None) -> None:
         columns = ["lane", "start", "end", "stage", "round", "words", "seconds", "colour", "alpha"]
-        self.feed = Feed(columns)
-        self.shares = Feed(["lane", "rate", "busy", "colour", "words"])
+        self.feed = Feed("tasks", columns)
+        self.shares = Feed("workers", ["lane", "rate", "busy", "colour", "words"])
         self.lanes = FactorRange()
         self.time = DataRange1d(follow="end", follow_interval=30.0, range_padding=0.0)
         self.lane_figure = self._lane_figure(title)
-        self.share_figure = self._share_figure(title and "samples a second")
+        self.share_figure = self._share_figure(title and " ")
         self.figures = [self.lane_figure, self.share_figure]
         self.root = row(self.lane_figure, self.share_figure, sizing_mode="stretch_both", spacing=0)
 
@@ -212,6 +220,8 @@ class TimelinePlot:
         lanes = {address: names(address) for address in list(numbers)[:_LANES]}
         factors = list(reversed(lanes.values()))
         set_if_new(self.lanes, factors=factors)
+        beyond = f"the first {_LANES} of {len(numbers)} workers"
+        set_if_new(self.lane_figure.yaxis[0], axis_label=beyond if len(numbers) > _LANES else None)
         origin = _origin(run)
         rows = {
             bar.key: (
@@ -224,17 +234,8 @@ class TimelinePlot:
         }  # fmt: skip
         self.feed.send(rows)
         set_if_new(self.time, follow_interval=_window(run))
-        self.shares.send(
-            {
-                share.worker: (
-                    lanes[share.worker], share.rate, share.busy,
-                    colour_of(numbers[share.worker]),
-                    f"{share.rate:,.0f}/s, {share.busy:.0%} busy",
-                )
-                for share in shares(run)
-                if share.worker in lanes
-            }  # fmt: skip
-        )
+        achieved = [one for one in shares(run) if one.worker in lanes]
+        self.shares.send({one.worker: _share_row(one, lanes, numbers) for one in achieved})
 
     def _lane_figure(self, title: str | None) -> Any:
         fig = plot(title, _TOOLS, y_range=self.lanes, x_range=self.time)
@@ -253,10 +254,11 @@ class TimelinePlot:
         return fig
 
     def _share_figure(self, title: str | None) -> Any:
-        fig = plot(title, y_range=self.lanes, x_range=DataRange1d(start=0))
+        fig = plot(title, y_range=self.lanes, x_range=DataRange1d(start=0), min_border_right=16)
+        fig.update(sizing_mode="stretch_height", width=150)
         fig.yaxis.visible = False
         fig.grid.visible = False
-        fig.xaxis.axis_label = "samples/s, last round"
+        fig.xaxis.axis_label = "samples/s, each"
         fig.xaxis.formatter = NumeralTickFormatter(format="0 a")
         fig.xaxis.ticker.desired_num_ticks = 3
         fig.xaxis.ticker.num_minor_ticks = 0
@@ -266,6 +268,11 @@ class TimelinePlot:
         )  # fmt: skip
         fig.add_tools(HoverTool(renderers=[drawn], tooltips=[("@lane", "@words")]))
         return fig
+
+
+def _share_row(one: Share, lanes: dict[str, str], numbers: dict[str, int]) -> tuple[Any, ...]:
+    words = f"{one.rate:,.0f}/s, {one.busy:.0%} busy"
+    return lanes[one.worker], one.rate, one.busy, colour_of(numbers[one.worker]), words
 
 
 def _origin(run: Run) -> float:
@@ -284,9 +291,11 @@ class TrafficPlot:
     """Bytes moved so far, and what data-parallel training would have moved."""
 
     def __init__(self, title: str | None = None) -> None:
-        self.feed = Feed(["round", "moved", "others", "words"])
+        self.feed = Feed("traffic", ["round", "moved", "others", "words"])
         rounds = DataRange1d(range_padding=0.03)
-        self.root = fig = plot(title, _TOOLS, y_axis_type="log", x_range=rounds, min_border_right=16)
+        self.root = fig = plot(
+            title, _TOOLS, y_axis_type="log", x_range=rounds, min_border_right=16
+        )
         fig.xaxis.axis_label = "round"
         fig.yaxis.axis_label = "moved so far"
         fig.yaxis.formatter = sizes()
@@ -302,7 +311,7 @@ class TrafficPlot:
 
     def update(self, run: Run | None, now: float, names: Names) -> None:
         """Draw what is new."""
-        rows = {}
+        rows: dict[int, tuple[Any, ...]] = {}
         for one in [] if run is None else traffic(run):
             others = one.data_parallel
             times = f"{others / one.moved:,.0f} times as much" if others and one.moved else ""

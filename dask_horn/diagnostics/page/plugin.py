@@ -100,9 +100,9 @@ def _add_page(plugin: HornPage, scheduler: Any) -> Any:
         from tornado.ioloop import IOLoop
     except ImportError:  # no bokeh, or one that Dask does not take
         return None
-    http = getattr(scheduler, "http_application", None)
+    http: Any = getattr(scheduler, "http_application", None)
     apps = [] if http is None else http.applications
-    first = next((app for app in apps if isinstance(app, BokehTornado)), None)
+    first: Any = next((app for app in apps if isinstance(app, BokehTornado)), None)
     if first is None:
         return None
     documents = {f"/{PAGE}": page_document(plugin)}
@@ -110,9 +110,7 @@ def _add_page(plugin: HornPage, scheduler: Any) -> Any:
         documents[f"/{path}"] = plot_document(plugin, title, kind)
     # Kept by Dask for each scheduler, and every page has this very dict: it is changed in place.
     variables = template_variables(scheduler)
-    app = BokehApplication(
-        documents, scheduler, prefix=first.prefix, template_variables=variables
-    )
+    app = BokehApplication(documents, scheduler, prefix=first.prefix, template_variables=variables)
     http.add_application(app)
     app.initialize(IOLoop.current())
     app.start()
@@ -136,9 +134,9 @@ def _remove_page(scheduler: Any, app: Any) -> None:
     urls = {path for path, _, _ in PLOTS}
     http.applications.remove(app)
     app.stop()
-    for other in http.applications:
-        if isinstance(other, BokehTornado):
-            for url in urls:
-                other._applications.pop(f"/{url}", None)
+    served: list[Any] = [one for one in http.applications if isinstance(one, BokehTornado)]
+    for other in served:
+        for url in urls:
+            other._applications.pop(f"/{url}", None)
     variables["pages"].remove(PAGE)
     variables["plots"][:] = [plot for plot in variables["plots"] if plot["url"] not in urls]

@@ -103,7 +103,7 @@ class Run:
         return max(scored, key=lambda one: (one.score, -one.round), default=None)
 
     def numbers(self) -> dict[str, int]:
-        """Number the workers, in the order in which they have come."""
+        """Give the workers numbers, in the order in which they have come."""
         ordered = sorted(self.workers, key=lambda address: (self.workers[address], address))
         return {address: number for number, address in enumerate(ordered)}
 

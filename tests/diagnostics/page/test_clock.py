@@ -65,7 +65,7 @@ def test_joining_and_early_stopping_are_said():
     settings = {"early_stopping": True}
     _, time = at(6, begun(settings=settings), *(merged(n) for n in (1, 2, 3)))
     assert time.seconds == pytest.approx(2 * 4.0)  # as half as many take twice as long
-    assert "joined" in time.why and "stops early" in time.why
+    assert "join" in time.why and "stops early" in time.why
 
 
 def test_a_resumed_runs_first_round_does_not_count_either():

@@ -112,7 +112,7 @@ def test_a_run_whose_beginning_was_missed():
 def test_the_newest_runs_are_kept():
     runs = [f"run{i}" for i in range(20)]
     state = heard(*(begun(run, time=BEGAN + i) for i, run in enumerate(runs)))
-    assert [run.run for run in state.newest_first()] == runs[:-module.RUNS - 1:-1]
+    assert [run.run for run in state.newest_first()] == runs[: -module.RUNS - 1 : -1]
 
 
 def test_a_long_run_is_thinned_and_its_sums_stay():

@@ -35,8 +35,8 @@ def test_what_each_worker_achieves():
 def test_traffic_adds_up():
     sums = traffic(heard(begun(), merged(1), merged(2)).newest)
     assert [one.moved for one in sums] == [500, 1000]
-    # 400 samples of 4 sub-models are 100, so two workers with batches of 10 take 5 steps, in each of
-    # which both send their 1,000 numbers of 4 bytes, halved, twice.
+    # 400 samples of 4 sub-models are 100, so two workers with batches of 10 take 5 steps, in each
+    # of which both send their 1,000 numbers of 4 bytes, halved, twice.
     assert sums[0].data_parallel == pytest.approx(5 * 2 * 1000 * 4)
     assert sums[1].data_parallel == pytest.approx(2 * sums[0].data_parallel)
 

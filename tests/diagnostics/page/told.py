@@ -39,7 +39,8 @@ def record(number, n_groups=2, n_submodels=None, score=0.5, seconds=2.0, **value
 
     made = RoundRecord(
         round=number, n_groups=n_groups, n_submodels=k, loss=1 / number,
-        losses=by_place(lambda g, s: (1 + g) / number), validation_loss=None, validation_score=score,
+        losses=by_place(lambda g, s: (1 + g) / number), validation_loss=None,
+        validation_score=score,
         seconds=seconds, kernel_seconds=1.0, samples=100 * k, bytes_to_workers=300,
         bytes_from_workers=200, workers=by_place(lambda g, s: WORKERS[s % 2]),
         submodel_seconds=by_place(lambda g, s: 0.5),
