@@ -29,6 +29,7 @@ NAMES: tuple[str, ...] = (
     "startup",
     "overhead",
     "utilization",
+    "page",
     "reading",
     "growth",
     "scale_model",

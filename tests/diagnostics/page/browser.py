@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 
 DRIVER = shutil.which("chromedriver")
-PATIENCE = 60.0  # seconds that a busy machine may take, before a test fails
+PATIENCE = 90.0  # seconds that a busy machine may take, before a test fails
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -30,6 +30,11 @@ class Browser:
     def open(self, url):
         self.driver.get(url)
 
+    def size(self, width, height):
+        """Make what the page has to itself that large."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
     def leave(self):
         """Look at nothing, and forget what was complained of."""
         self.driver.get("about:blank")
@@ -39,9 +44,9 @@ class Browser:
         """A column of a source as the browser has it; None where there is none yet."""
         return self.driver.execute_script(_DATA, source, name)
 
-    def until(self, source, name, is_so):
+    def until(self, source, name, is_so, patience=PATIENCE):
         """Wait until a column is as it should be; return it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not ((found := self.column(source, name)) is not None and is_so(found)):
             assert time.monotonic() < deadline, f"{source}.{name} stays {found}"
             time.sleep(0.1)

@@ -189,7 +189,9 @@ def test_a_scheduler_of_its_own_that_does_not_know_the_page(browser, tmp_path):
               "--no-dashboard", "--local-directory", str(tmp_path)]  # fmt: skip
     with ExitStack() as stack:
         enter = stack.enter_context
-        enter(process("distributed.cli.dask_scheduler", *scheduler, python_path=f"{tmp_path}:{ROOT}"))
+        enter(
+            process("distributed.cli.dask_scheduler", *scheduler, python_path=f"{tmp_path}:{ROOT}")
+        )
         enter(process("distributed.cli.dask_worker", *worker, python_path=ROOT))
         client = enter(Client(scheduler_file=str(file), timeout=PATIENCE))
         client.wait_for_workers(2, timeout=PATIENCE)
