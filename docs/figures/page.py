@@ -63,6 +63,7 @@ def main(folder: Path | None) -> None:
         tempfile.TemporaryDirectory() as profile,
         chromium(profile) as browser,
     ):
+        client.wait_for_workers(4)
         training = threading.Thread(target=train)
         training.start()
         url = client.dashboard_link.replace("/status", "/horn")

@@ -30,7 +30,7 @@ class Rectangle:
     worker : str
         Address; empty while nobody is known to train it.
     loss, loss_before : float or None
-        Of this round, so far, and of the round before where the division was the same.
+        Of this round, so far, and of the last one before where as many were trained.
     seconds : float or None
         How long it has trained.
     """
@@ -83,9 +83,13 @@ def division(run: Run) -> Division:
         training = {place: one for place, one in training.items() if one.time > merged.time}
     drawn = min(n_groups, max(1, MOST // n_submodels))
     done = {} if merged is None or not is_merged else _by_place(merged.cells)
-    before = {} if number - 1 not in run.rounds else _by_place(run.rounds[number - 1].cells)
+    before = _by_place(_cells_before(run, number))
+    told = [one.units for one in (*training.values(), *done.values()) if one.units]
+    typical = sum(told) / len(told) if told else 1.0
     rectangles = [
-        one for group in range(drawn) for one in _band(group, n_submodels, training, done, before)
+        one
+        for group in range(drawn)
+        for one in _band(group, n_submodels, training, done, before, typical)
     ]
     return Division(number, n_groups, n_submodels, is_merged and not training, tuple(rectangles))
 
@@ -114,6 +118,12 @@ def _shape(run: Run, number: int) -> tuple[int, int] | None:
     return 1 + max(group for group, _ in told), 1 + max(submodel for _, submodel in told)
 
 
+def _cells_before(run: Run, number: int) -> tuple[Cell, ...]:
+    """Return the sub-models of the last round before that one: it may not be merged yet."""
+    known = [n for n, one in run.rounds.items() if n < number and one.cells]
+    return run.rounds[max(known)].cells if known else ()
+
+
 def _by_place(cells: tuple[Cell, ...]) -> dict[tuple[int, int], Cell]:
     return {(cell.group, cell.submodel): cell for cell in cells}
 
@@ -124,11 +134,12 @@ def _band(
     training: dict[tuple[int, int], Progress],
     done: dict[tuple[int, int], Cell],
     before: dict[tuple[int, int], Cell],
+    typical: float,
 ) -> list[Rectangle]:
     """Draw one group's sub-models side by side."""
     earlier = [cell for (of, _), cell in sorted(before.items()) if of == group]
     same = len(earlier) == n_submodels
-    widths = _widths(group, n_submodels, training, done, earlier)
+    widths = [width or typical for width in _widths(group, n_submodels, training, done, earlier)]
     edges = pairwise(accumulate(widths, initial=0.0))
     band = []
     for submodel, (left, right) in enumerate(edges):
@@ -154,15 +165,13 @@ def _widths(
     done: dict[tuple[int, int], Cell],
     earlier: list[Cell],
 ) -> list[float]:
-    """Return each sub-model's units: as told, or as follows from the round before."""
+    """Return each sub-model's units: as told, or as follows from before; 0 where not known."""
     guess = _joined([float(cell.units) for cell in earlier], n_submodels)
     widths = []
     for submodel in range(n_submodels):
         told = training.get((group, submodel)) or done.get((group, submodel))
         widths.append(float(told.units) if told is not None and told.units else guess[submodel])
-    known = [width for width in widths if width]
-    mean = sum(known) / len(known) if known else 1.0
-    return [width or mean for width in widths]
+    return widths
 
 
 def _joined(units: list[float], n_submodels: int) -> list[float]:

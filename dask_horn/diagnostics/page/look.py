@@ -126,7 +126,7 @@ STYLE = """
 :root { --ink: #24292f; --faint: #656d76; --line: #d8dee4; --card: #ffffff; --page: #f6f8fa;
         --good: #1a7f37; --busy: #0072B2; --warn: #9a6700; --bad: #b3261e; --track: #e4e7eb; }
 :root[data-horn=dark] { --ink: #e6edf3; --faint: #9198a1; --line: #30363d; --card: #161b22;
-        --page: #0d1117; --good: #3fb950; --busy: #58a6ff; --warn: #d29922; --bad: #f85149;
+        --page: #0d1117; --good: #238636; --busy: #1f6feb; --warn: #9e6a03; --bad: #da3633;
         --track: #2f353d; color-scheme: dark; }
 html, body { background: var(--page); color: var(--ink); }
 """

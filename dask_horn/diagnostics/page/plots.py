@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from bokeh.models import (
     DataRange1d,
     FactorRange,
     HoverTool,
+    LogTicker,
     NumeralTickFormatter,
     Range1d,
 )
@@ -24,6 +26,7 @@ from dask_horn.diagnostics.page.traffic import traffic
 
 _STAGES = {"train": LOSS, "merge": MERGE, "score": SCORE}
 _LANES = 24  # workers that are drawn
+_ROUNDS_IN_SIGHT = 6  # on the timeline, until one scrolls
 _TOOLS = "xpan,xwheel_zoom,reset"
 
 Names = Callable[[str], str]  # a worker's name, by its address
@@ -69,6 +72,7 @@ class LossPlot:
         fig.xaxis.axis_label = "round"
         fig.yaxis.axis_label = "training loss"
         fig.yaxis.formatter = NumeralTickFormatter(format="0.[0000]")
+        fig.yaxis.ticker = LogTicker(desired_num_ticks=4, mantissas=[1, 2, 5])
         _whole_rounds(fig)
         fig.varea("round", "low", "high", source=self.mean.source, fill_color=LOSS, fill_alpha=0.12)
         fig.multi_line(
@@ -88,7 +92,7 @@ class LossPlot:
 
     def _score_figure(self) -> Any:
         fig = plot(
-            None, _TOOLS, x_range=self.rounds, y_range=DataRange1d(range_padding=0.2),
+            None, _TOOLS, x_range=self.rounds, y_range=DataRange1d(range_padding=0.4),
             min_border_right=16,
         )  # fmt: skip
         fig.yaxis.ticker.desired_num_ticks = 4
@@ -281,10 +285,12 @@ def _origin(run: Run) -> float:
 
 
 def _window(run: Run) -> float:
-    """How many seconds of the run are in sight: about ten rounds."""
-    newest = run.newest
-    typical = newest.seconds / newest.covers if newest else 1.0
-    return max(10.0, 5.0 * round(2 * typical))
+    """How many seconds of the run are in sight: the last rounds, and what is trained since."""
+    last = sorted(run.rounds)[-_ROUNDS_IN_SIGHT:]
+    if not last:
+        return 10.0
+    first = run.rounds[last[0]]
+    return max(10.0, 5.0 * math.ceil((run.last - first.ended + first.seconds) / 5))
 
 
 class TrafficPlot:

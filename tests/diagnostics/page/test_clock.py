@@ -6,8 +6,7 @@ import pytest
 
 from dask_horn.diagnostics.page.clock import left, status
 from dask_horn.records import Preparing, RunEnded, Waiting
-from tests.diagnostics.page.test_state import heard
-from tests.diagnostics.page.told import BEGAN, begun, merged, progress
+from tests.diagnostics.page.told import BEGAN, begun, heard, merged, progress
 
 
 def at(seconds, *records):

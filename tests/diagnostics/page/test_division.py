@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dask_horn.diagnostics.page.division import MOST, division
-from tests.diagnostics.page.test_state import heard
-from tests.diagnostics.page.told import BEGAN, WORKERS, begun, merged, progress
+from tests.diagnostics.page.told import BEGAN, WORKERS, begun, heard, merged, progress
 
 
 def edges(found, group=0):
@@ -55,7 +54,19 @@ def test_losses_of_the_round_before():
 
 def test_the_next_round_trains_before_the_merge_is_heard_of():
     run = heard(begun(), merged(1), progress(3, 0, 0, time=BEGAN + 1.5)).newest
-    assert division(run).round == 3
+    found = division(run)
+    assert found.round == 3
+    assert edges(found, 1) == [
+        (0, 10),
+        (10, 20),
+        (20, 30),
+        (30, 40),
+    ]  # as in the last that is known
+
+
+def test_a_band_of_which_nothing_is_known_is_as_wide_as_others():
+    found = division(heard(begun(), progress(1, 0, 0, units=30)).newest)
+    assert edges(found, 1) == [(0, 30), (30, 60), (60, 90), (90, 120)]
 
 
 def test_of_very_many_the_first_groups_are_drawn():

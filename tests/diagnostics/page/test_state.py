@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from dask_horn.diagnostics.page import state as module
 from dask_horn.diagnostics.page.clock import left, status
 from dask_horn.diagnostics.page.division import division
-from dask_horn.diagnostics.page.state import State
 from dask_horn.diagnostics.page.timeline import bars, shares
 from dask_horn.diagnostics.page.traffic import traffic
 from dask_horn.records import (
@@ -26,6 +25,7 @@ from tests.diagnostics.page.told import (
     PLANS,
     WORKERS,
     begun,
+    heard,
     merged,
     progress,
     task,
@@ -33,13 +33,6 @@ from tests.diagnostics.page.told import (
 )
 
 ENDED = RunEnded(run="ab12", time=BEGAN + 99, message="all rounds are done", best_round=3).to_dict()
-
-
-def heard(*records):
-    state = State()
-    for one in records:
-        state.heard(one)
-    return state
 
 
 def drawn(run):

@@ -6,8 +6,7 @@ import pytest
 
 from dask_horn.diagnostics.page.timeline import bars, shares
 from dask_horn.diagnostics.page.traffic import traffic
-from tests.diagnostics.page.test_state import heard
-from tests.diagnostics.page.told import BEGAN, WORKERS, begun, merged, progress, task
+from tests.diagnostics.page.told import BEGAN, WORKERS, begun, heard, merged, progress, task
 
 
 def test_a_training_is_one_bar_while_it_goes_on_and_when_it_is_merged():

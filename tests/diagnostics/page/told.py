@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dask_horn.diagnostics.page.state import State
 from dask_horn.records import RoundMerged, RoundRecord, RunBegun, SubmodelProgress, TaskDone
 
 BEGAN = 1_000_000.0
 WORKERS = ("tcp://10.0.0.1:1", "tcp://10.0.0.2:1")
 PLANS = ((2, 4), (2, 4), (2, 4), (2, 2), (2, 2))
+
+
+def heard(*records):
+    """The state after some records."""
+    state = State()
+    for one in records:
+        state.heard(one)
+    return state
 
 
 def begun(run="ab12", time=BEGAN, plans=PLANS, **values):
