@@ -77,7 +77,7 @@ def _cpu() -> float:
 @contextlib.contextmanager
 def _cluster(way: str) -> Iterator[Client]:
     with (
-        LocalCluster(N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         client.wait_for_workers(N_WORKERS)

@@ -22,15 +22,15 @@ from tests.diagnostics.page.browser import Browser, chromium
 
 HERE = Path(__file__).parent
 SIZES = {1280: 800, 800: 1560}  # pixels, across and down
-SHOWN = 9  # rounds that are done in the first picture
+SHOWN = 8  # rounds that are done in the first picture
 _PATIENCE = 600.0  # seconds
 _SETTLE = 1.5  # seconds until the browser has drawn the last news
 
 
 def train() -> None:
-    """Train long enough for two windows of samples to be told apart."""
+    """Train, each sub-model for some seconds of a round: shorter ones tell of no progress."""
     X, y = make_classification(
-        24_000, 96, n_informative=48, n_classes=8, class_sep=1.6, flip_y=0.04, random_state=3
+        14_000, 96, n_informative=48, n_classes=8, class_sep=1.6, flip_y=0.04, random_state=3
     )
     X = X.astype("float32")
     network = horn.Network(
@@ -39,7 +39,7 @@ def train() -> None:
     )
     horn.train(
         network, X[2000:], y[2000:], validation_data=(X[:2000], y[:2000]), n_groups=3,
-        n_submodels=[4] * 7 + [2] * 7, n_rounds=14, steps_per_round=90, concentration=25.0,
+        n_submodels=[4] * 6 + [2] * 6, n_rounds=12, steps_per_round=250, concentration=25.0,
     )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def take(browser: Browser, url: str, path: Path, width: int, theme: str) -> None
 def main(folder: Path | None) -> None:
     """Train, look, and take the pictures."""
     with (
-        LocalCluster(4, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
         tempfile.TemporaryDirectory() as profile,
         chromium(profile) as browser,

@@ -84,7 +84,8 @@ def division(run: Run) -> Division:
     drawn = min(n_groups, max(1, MOST // n_submodels))
     done = {} if merged is None or not is_merged else _by_place(merged.cells)
     before = _by_place(_cells_before(run, number))
-    told = [one.units for one in (*training.values(), *done.values()) if one.units]
+    told = [one.units for one in training.values()] + [one.units for one in done.values()]
+    told = [units for units in told if units]
     typical = sum(told) / len(told) if told else 1.0
     rectangles = [
         one

@@ -35,7 +35,7 @@ _TEMPLATE = (
     + STYLE
     + NAVBAR_IN_THE_DARK
     + """
-body { padding: 3rem 12px 12px; }
+body { padding: 3.5rem 12px 12px; }
 .content { height: auto; max-width: 1800px; margin: 0 auto; }
 .horn { display: grid; gap: 10px; grid-template-columns: minmax(0, 7fr) minmax(0, 5fr); }
 .horn > section { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
@@ -47,7 +47,7 @@ body { padding: 3rem 12px 12px; }
   margin-right: 5px; }
 .wide { grid-column: 1 / -1; position: relative; }
 .choice { position: absolute; right: 12px; top: 8px; z-index: 1; }
-.drawn { height: clamp(220px, calc(50vh - 158px), 420px); }
+.drawn { height: clamp(220px, calc(50vh - 162px), 420px); }
 @media (max-width: 1000px) {
   .horn { grid-template-columns: minmax(0, 1fr); }
   .drawn { height: 240px; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from bokeh.models import InlineStyleSheet
@@ -170,7 +171,7 @@ def _about(run: Run) -> str:
     begun = run.begun
     settings = begun["settings"]
     changed = begun.get("changed", ())
-    words = ", ".join(f"{name}={settings[name]!r}" for name in changed if name in settings)
+    words = ", ".join(f"{name}={_value(settings[name])}" for name in changed if name in settings)
     rows = [
         ("data", escape(begun["data"])),
         ("settings", escape(words) or "as by default"),
@@ -179,6 +180,13 @@ def _about(run: Run) -> str:
         *_notice_rows(run),
     ]
     return f"<dl class='about'>{''.join(f'<dt>{k}</dt><dd>{v}</dd>' for k, v in rows)}</dl>"
+
+
+def _value(value: Any) -> str:
+    """Write a setting; of a long sequence how often each value comes."""
+    if not isinstance(value, list | tuple) or len(value) < 5:
+        return repr(value)
+    return f"({', '.join(f'{len(list(same))} × {one}' for one, same in groupby(value))})"
 
 
 def _notice_rows(run: Run) -> list[tuple[str, str]]:

@@ -90,7 +90,9 @@ def read(url):
 
 def test_the_page_follows_a_run(browser):
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        ) as cluster,
         Client(cluster) as client,
         training() as gates,
     ):
@@ -125,7 +127,9 @@ def test_the_page_follows_a_run(browser):
 
 def test_single_plots_and_an_earlier_run(browser):
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        ) as cluster,
         Client(cluster) as client,
     ):
         for n_rounds in (3, 2):

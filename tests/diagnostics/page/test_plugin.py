@@ -172,7 +172,10 @@ Y = [0, 1, 1, 0] * 8
 def in_process(**scheduler):
     """A cluster of one worker in this process."""
     given = {"processes": False, "dashboard_address": ":0", "scheduler_kwargs": scheduler}
-    with LocalCluster(1, threads_per_worker=1, **given) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, **given) as cluster,
+        Client(cluster) as client,
+    ):
         yield client
 
 
