@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,8 @@ from bokeh.layouts import column, row
 from bokeh.models import (
     DataRange1d,
     FactorRange,
+    FixedTicker,
     HoverTool,
-    LogTicker,
     NumeralTickFormatter,
     Range1d,
 )
@@ -53,6 +54,7 @@ class LossPlot:
             {o.round: (o.round, o.loss, o.lowest, o.highest, o.seconds / o.covers) for o in rounds}
         )
         self.groups.send(_lines_by_group(rounds))
+        set_if_new(self.loss.yaxis[0].ticker, ticks=_log_ticks(rounds))
         scored = [one for one in rounds if one.score is not None]
         self.scores.send({one.round: (one.round, one.score) for one in scored})
         best = None if run is None else run.best
@@ -72,8 +74,10 @@ class LossPlot:
         fig.xaxis.axis_label = "round"
         fig.yaxis.axis_label = "training loss"
         fig.yaxis.formatter = NumeralTickFormatter(format="0.[0000]")
-        fig.yaxis.ticker = LogTicker(desired_num_ticks=4, mantissas=[1, 2, 5])
-        _whole_rounds(fig)
+        fig.yaxis.ticker = FixedTicker()
+        fig.xaxis.ticker.min_interval = 1
+        fig.xaxis.ticker.num_minor_ticks = 0
+        fig.xgrid.visible = False
         fig.varea("round", "low", "high", source=self.mean.source, fill_color=LOSS, fill_alpha=0.12)
         fig.multi_line(
             "xs", "ys", source=self.groups.source, line_color="colour", line_alpha=0.55,
@@ -116,6 +120,16 @@ def _whole_rounds(fig: Any) -> None:
     fig.xaxis.ticker.num_minor_ticks = 0
     fig.xgrid.visible = False
     fig.yaxis.ticker.num_minor_ticks = 0
+
+
+def _log_ticks(rounds: list[Any]) -> list[float]:
+    """Return ticks for the losses: Bokeh's own are linear over less than two decades."""
+    losses = [loss for one in rounds for loss in (one.lowest, one.highest) if loss > 0]
+    if not losses:
+        return []
+    low, high = math.floor(math.log10(min(losses))), math.ceil(math.log10(max(losses)))
+    steps = (1, 2, 5) if high - low < 4 else (1,)
+    return [step * 10.0**decade for decade in range(low - 1, high + 1) for step in steps]
 
 
 def _lines_by_group(rounds: list[Any]) -> dict[Any, tuple[Any, ...]]:
@@ -221,7 +235,8 @@ class TimelinePlot:
         if run is None:
             return
         numbers = run.numbers()
-        lanes = {address: names(address) for address in list(numbers)[:_LANES]}
+        ordered = sorted(numbers, key=lambda address: _in_order(names(address)))
+        lanes = {address: names(address) for address in ordered[:_LANES]}
         factors = list(reversed(lanes.values()))
         set_if_new(self.lanes, factors=factors)
         beyond = f"the first {_LANES} of {len(numbers)} workers"
@@ -272,6 +287,13 @@ class TimelinePlot:
         )  # fmt: skip
         fig.add_tools(HoverTool(renderers=[drawn], tooltips=[("@lane", "@words")]))
         return fig
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """Put worker 10 after worker 9."""
+    return [
+        (int(part or 0), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _share_row(one: Share, lanes: dict[str, str], numbers: dict[str, int]) -> tuple[Any, ...]:
