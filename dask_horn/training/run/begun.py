@@ -26,11 +26,7 @@ def begun(run: RunContext, first_round: int) -> RunBegun:
         first_round=first_round,
         plans=plans,
         device=spec.device,
-        changed=tuple(
-            one.name
-            for one in dataclasses.fields(options)
-            if getattr(options, one.name) != one.default
-        ),
+        changed=tuple(options.changed),
     )
 
 
