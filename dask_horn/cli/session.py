@@ -7,8 +7,6 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from dask_horn.cli.command import Interrupted
 from dask_horn.cli.signals import SIGNALS, in_main_thread
 from dask_horn.diagnostics import ProgressBar
@@ -32,11 +30,10 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
         SIGTERM end the session at once, SIGUSR1 after the first round: a job with little time gets
         on by a round each time.
     """
-    console = Console(stderr=True)
     watch = _Watch()
     try:
         with watch if in_main_thread() else contextlib.nullcontext():
-            result = train(network, data, callbacks=[ProgressBar(console), watch], **arguments)
+            result = train(network, data, callbacks=[ProgressBar(), watch], **arguments)
             if result.stopped is not None and watch.received is not None:
                 raise Interrupted(watch.received)
         return result
@@ -75,8 +72,7 @@ class _Watch(StopOnSignal):
         """Return the message for a run that was stopped."""
         by = "" if number == signal.SIGINT else f" by {number.name}"
         if not self.rounds:
-            return f"Stopped{by} before the first round ended"
-        done = f"Stopped{by} after round {self.rounds}"
+            return f"Stopped{by} before the first round was done"
         if checkpoint is None:
-            return f"{done}; nothing was saved, use --checkpoint to be able to resume"
-        return f"{done}; run the same command to resume from the checkpoint"
+            return f"Stopped{by}; nothing was saved, use --checkpoint to be able to resume"
+        return f"Stopped{by}; run the same command to resume from the checkpoint"

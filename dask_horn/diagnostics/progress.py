@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dask_horn.diagnostics.views import View, console_of, view_on
+from dask_horn.diagnostics.views import View, view_on
 from dask_horn.records import (
     Callback,
     Event,
@@ -99,7 +99,7 @@ class ProgressBar(Callback):
     def _shown(self) -> View:
         if self._view is None:
             self._ending = None
-            self._view = view_on(console_of(self._console))
+            self._view = view_on(self._console)
         return self._view
 
     def _stop(self, *, failed: bool) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import suppress
 from html import escape
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from dask_horn.diagnostics.colours import BEST, LATE, LOSS, QUIET
 from dask_horn.records import length_of_time
@@ -38,18 +40,29 @@ class View(Protocol):
         """Stop showing; say how it ended, unless the set-up has failed: its error will be read."""
 
 
-def console_of(console: Console | None) -> Console:
-    """Return the console, by default one on standard error."""
-    if console is not None:
-        return console
-    from rich.console import Console
+class _StandardError:
+    """Standard error, whatever that is just now; what nobody can read any more is dropped."""
 
-    return Console(stderr=True)
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):  # no reader, no room, closed, none
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
-def view_on(console: Console) -> View:
-    """Choose the view by where the output goes."""
-    if console.is_jupyter:
+def view_on(console: Console | None) -> View:
+    """Choose the view by where the output goes: by default to a notebook, or standard error."""
+    from rich.console import Console as RichConsole
+
+    given = console is not None
+    console = console or RichConsole(file=cast(IO[str], _StandardError()))
+    if console.is_jupyter and not given:
         return _NotebookBar()
     if console.is_terminal and not console.is_dumb_terminal:
         return _Bar(console)

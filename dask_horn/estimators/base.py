@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
-from dask_horn.errors import naming
+from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
@@ -35,7 +35,7 @@ from dask_horn.network import Dense, Dropout, Network, with_outputs
 from dask_horn.network.layers import Layer
 from dask_horn.randomness import Purpose, key
 from dask_horn.records import History
-from dask_horn.training import Given, Settled, TrainingOptions, run
+from dask_horn.training import Given, Settled, TrainingOptions, TrainingResult, run
 
 _OPTIONS = {option.name for option in dataclasses.fields(TrainingOptions)}
 
@@ -136,6 +136,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 timeout=self.timeout,
                 progress=self.verbose,
             )
+            _check_trained(result)
             self._keep(result.model, result.history, options.random_state, result.best_round)
         return self
 
@@ -161,6 +162,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 timeout=self.timeout,
                 progress=self.verbose,
             )
+            _check_trained(result)
             record = dataclasses.replace(result.history[0], round=done + 1)
             records, new = [*getattr(self, "history_", ()), record], result.history
             history = History(records, new.device, new.scoring_device)
@@ -304,7 +306,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return bundle
 
     def _fitted_html(self) -> str:
-        if not self.__sklearn_is_fitted__():
+        if not hasattr(self, "history_"):  # in the midst of a fit there is a model without one
             return ""
         from dask_horn.diagnostics.forms import fitted_html
 
@@ -321,6 +323,11 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     def __dask_tokenize__(self) -> Any:
         # Dask tokenizes a dataclass by its fields, in which two fits do not differ.
         return normalize_token((type(self), vars(self)))
+
+
+def _check_trained(result: TrainingResult) -> None:
+    if not result.history:
+        raise StoppedError(result.ending)
 
 
 def merges(estimator: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask_horn.records.events import Event
+from dask_horn.records.events import Event, RunEnded
 from dask_horn.records.rounds import RoundRecord
 
 
@@ -99,8 +99,9 @@ class CallbackList(Callback):
         self._tell(lambda callback: callback.on_round_end(record))
 
     def on_event(self, event: Event) -> None:
-        """Pass it on."""
-        self._tell(lambda callback: callback.on_event(event))
+        """Pass it on; the run's end to all of them before an error of one is raised."""
+        tell = self._tell_all if isinstance(event, RunEnded) else self._tell
+        tell(lambda callback: callback.on_event(event))
 
     def on_run_end(self, result: Any) -> None:
         """Pass it on, to all of them before an error of one is raised."""

@@ -112,7 +112,7 @@ class RunEnded(Event):
     message : str
         What has happened, as a sentence.
     best_round : int or None
-        Counted from 1: which round's model is returned, where that is not the last one's.
+        Counted from 1: which round's model is returned, with early stopping; else it is the last.
     failed : bool
         Whether it ended by an error.
     """

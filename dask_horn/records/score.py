@@ -71,7 +71,7 @@ class Score:
         return "R²" if self.of_values else "accuracy"
 
     def __repr__(self) -> str:
-        return f"Score({self.name} {self.score:.4f}, loss {self.loss:.4g}, n {self.n:,g})"
+        return f"Score({self.name} {self.score:.4f}, loss {self.loss:.4g}, n {self.n:,.10g})"
 
 
 def add_scores(scores: Sequence[Score]) -> Score:

@@ -133,6 +133,6 @@ def test_a_signal_while_the_workers_start_ends_the_command(
     ended = run("train", data(classes), "--out", tmp_path / "m.zarr", *QUICK[:-2], "--workers", 1)
     assert ended.exit_code == code
     assert ended.stderr.splitlines()[-1] == (
-        f"Stopped by {number.name} before the first round ended"
+        f"Stopped by {number.name} before the first round was done"
     )
     assert signal.getsignal(number) is signal.SIG_DFL

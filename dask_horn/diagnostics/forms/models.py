@@ -43,11 +43,12 @@ def model_card(model: Model | Ensemble) -> Html:
     if model.targets.kind != "values":
         rows.append(("temperature", _temperature(model, members)))
     rows.append(("trained on", _devices(model, members)))
+    n = len(network.layers)
     return card(
         type(model).__name__.lstrip("_"),
         facts,
         pairs(rows),
-        fold(f"{len(network.layers)} layers", layers_of(network)),
+        fold(f"{n} layer{'s' if n > 1 else ''}", layers_of(network)),
     )
 
 

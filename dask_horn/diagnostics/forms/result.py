@@ -24,4 +24,6 @@ def result_html(result: TrainingResult) -> str:
     str
     """
     cards = (model_card(result.model), history_card(result.history))
-    return shown(card("TrainingResult", [result.ending], *cards))
+    of_round = result.best_round or len(result.history)
+    facts = [result.ending, f"the model is that of round {of_round}"] if of_round else []
+    return shown(card("TrainingResult", facts, *cards))

@@ -48,7 +48,7 @@ def as_pair(ax: Any) -> tuple[Axes, Axes] | None:
         return None
     given = np.ravel(np.asarray(ax, object))
     if len(given) != 2:
-        raise ValueError(f"ax must be one pair of axes or two of them, got {len(given)}")
+        raise ValueError(f"ax must be one Axes or a pair of them, got {len(given)} in a sequence")
     return given[0], given[1]
 
 

@@ -28,6 +28,13 @@ _SHORT = reprlib.Repr()
 _SHORT.maxtuple, _SHORT.maxdict, _SHORT.maxstring = 8, 6, 80
 
 
+# Arguments of `train` that are no settings, and what others call one of them.
+_BESIDE = (
+    "validation_data", "checkpoint", "callbacks", "initial", "scratch", "timeout", "progress",
+)  # fmt: skip
+_MEANT = {"verbose": ["progress"], "validation": ["validation_data"], "epochs": ["n_rounds"]}
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TrainingOptions:
     """How a run trains.
@@ -224,7 +231,7 @@ class TrainingOptions:
         known = [field.name for field in fields(cls)]
         for name in settings:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
+                near = _MEANT.get(name) or difflib.get_close_matches(name, [*known, *_BESIDE], n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
                 raise TypeError(f"unknown setting {name!r}; {hint}")
         return cls(**settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -9,6 +10,8 @@ from dask_horn.cluster import Executor
 from dask_horn.errors import StoppedError
 from dask_horn.records import Callback, Event, Preparing, RunEnded
 from dask_horn.training.run.result import TrainingResult, ending_by
+
+logger = logging.getLogger("dask_horn")
 
 
 class Announcer:
@@ -26,8 +29,7 @@ class Announcer:
         self.listeners = listeners
         self._run = run
         self._executor = executor
-        self._has_ended = False
-        self._has_failed = False
+        self._is_over = False
 
     def preparing(self, what: str) -> None:
         """Tell what the set-up does next."""
@@ -50,20 +52,24 @@ class Announcer:
     def ended(self, result: TrainingResult) -> None:
         """Tell that the run has come to a result."""
         best = result.best_round
-        self._tell_the_end(RunEnded(run=self._run, message=result.ending, best_round=best))
-        self.listeners.on_run_end(result)
+        try:
+            self._tell_the_end(RunEnded(run=self._run, message=result.ending, best_round=best))
+        finally:
+            self.listeners.on_run_end(result)
 
     def failed(self, error: BaseException, done: int = 0, saved: int | None = None) -> None:
-        """Tell that the run ends by an error, unless that was told before.
+        """Tell that the run ends by an error, unless its end was told before.
 
-        `done` rounds are done, and `saved` of them in a checkpoint, if it has one.
+        `done` rounds are done, and `saved` of them in a checkpoint, if it has one. What fails in a
+        callback that hears of it is logged: the run's own error is the one to be raised.
         """
-        if self._has_failed:
+        if self._is_over:
             return
-        self._has_failed = True
         message = ending_by(error, done, saved)
-        self._tell_the_end(RunEnded(run=self._run, message=message, failed=True))
-        self.listeners.on_run_failed(error)
+        with _logging_errors():
+            self._tell_the_end(RunEnded(run=self._run, message=message, failed=True))
+        with _logging_errors():
+            self.listeners.on_run_failed(error)
 
     @contextmanager
     def telling_errors(self) -> Iterator[None]:
@@ -75,8 +81,15 @@ class Announcer:
             raise
 
     def _tell_the_end(self, event: RunEnded) -> None:
-        if not self._has_ended:  # a callback may fail that hears of it
-            self._has_ended = True
-            self._executor.tell(event)
-            with suppress(StopIteration):  # it has stopped
-                self.listeners.on_event(event)
+        self._is_over = True
+        self._executor.tell(event)
+        with suppress(StopIteration):  # it has stopped
+            self.listeners.on_event(event)
+
+
+@contextmanager
+def _logging_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("a callback failed when it heard how the run ended")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dask_horn.errors import DivergedError, HornError
+from dask_horn.errors import DivergedError, HornError, StoppedError
 from dask_horn.model import Ensemble, Model
 from dask_horn.records import History, length_of_time, number_of_rounds, numbers_of
 
@@ -19,7 +19,8 @@ class TrainingResult:
     history : History
         One record per round.
     best_round : int or None
-        With early stopping: the round that the model is from, counted from 1.
+        With early stopping: the round that the model is from, counted from 1. None without it: the
+        model is then the last round's, whichever has the best score (`history.best_round`).
     stopped : str or None
         Who has ended the run before its last round, in words: the message of the callback's
         `StopIteration`, such as that of `StopOnSignal`. None where the run is complete: all rounds
@@ -82,6 +83,8 @@ def ending_by(error: BaseException, done: int, saved: int | None = None) -> str:
     lines = str(error).splitlines()
     if isinstance(error, KeyboardInterrupt):
         what = f"interrupted {_after(done)}"
+    elif isinstance(error, StoppedError):
+        what = f"stopped {_after(done)} ({error})"
     else:
         verb = "diverged" if isinstance(error, DivergedError) else "failed"
         # The library's own are whole sentences; of others a KeyError says no more than the key.

@@ -94,9 +94,9 @@ class Rounds:
         n_rounds, spec = self.run.options.n_rounds, self.run.spec
         event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
         self.announcer.listeners.on_run_start(event)
-        self.announcer.tell(begun(self.run, first))
         self._before = time.perf_counter()
         try:
+            self.announcer.tell(begun(self.run, first))
             return self._finished()
         except DivergedError as error:
             error.model = self._model()

@@ -207,7 +207,7 @@ def test_a_scheduler_without_a_dashboard_has_no_page(registered, caplog):
         horn.train(NETWORK, X, Y, n_rounds=1)
         registered()
         assert not client.run_on_scheduler(has_page, name=NAME)
-    assert [one for one in caplog.records if one.name == "dask_horn"] == []
+    assert not [one for one in caplog.records if "no page" in one.getMessage()]
 
 
 def test_what_fails_there_does_not_matter_here(caplog):

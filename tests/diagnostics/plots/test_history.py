@@ -72,7 +72,7 @@ def test_given_axes_are_drawn_on_and_pyplot_is_left_alone():
 
 
 def test_other_numbers_of_axes_are_refused():
-    with pytest.raises(ValueError, match="ax must be one pair of axes or two of them, got 3"):
+    with pytest.raises(ValueError, match="ax must be one Axes or a pair of them, got 3"):
         history(3).plot(ax=Figure().subplots(3, 1))
 
 

@@ -268,7 +268,7 @@ def test_a_run_that_loses_all_workers_with_the_device_waits_for_another(workers,
         def on_event(self, event):
             told.append(str(event))
 
-    settings = {**SETTINGS, "n_rounds": 30, "timeout": 5}
+    settings = {**SETTINGS, "n_rounds": 30, "timeout": 10}
     words = r"a worker with device='fake': no worker is left that can use it \(there is no Fake"
     with pytest.raises(horn.WaitTimeoutError, match=words):
         _train(device="fake", callbacks=[Retire()], **settings)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
+from dask_horn.errors import DivergedError, StoppedError
 from dask_horn.records import Event, Preparing, RunBegun, RunEnded
 
 NETWORK = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(10)], input_shape=64)
@@ -54,6 +57,10 @@ class Listen(horn.Callback):
     def ended(self) -> RunEnded:
         (ended,) = [one for one in self.events if isinstance(one, RunEnded)]
         return ended
+
+
+def _interrupt():
+    raise KeyboardInterrupt
 
 
 def _stop():
@@ -171,7 +178,7 @@ def test_a_callback_may_stop_the_set_up():
     with pytest.raises(horn.StoppedError, match="not today"):
         _train(stop)
     assert stop.heard[-2:] == ["RunEnded", "failed"]
-    assert stop.ended.message == "failed before the first round was done: not today"
+    assert stop.ended.message == "stopped before the first round was done (not today)"
 
 
 def test_an_end_is_told_once_whatever_hears_of_it():
@@ -183,7 +190,7 @@ def test_an_end_is_told_once_whatever_hears_of_it():
     fail = Fail()
     with pytest.raises(RuntimeError, match="cannot be saved"):
         _train(fail)
-    assert fail.heard[-3:] == ["RunEnded", "end", "failed"]
+    assert fail.heard[-3:] == ["round 3", "RunEnded", "end"]
     assert fail.ended.message.startswith("3 rounds in ")
 
 
@@ -270,7 +277,7 @@ def test_whoever_watches_the_cluster_hears_the_same(client):
 
 def test_whoever_watches_the_cluster_hears_of_a_failure(client):
     with pytest.raises(KeyboardInterrupt):
-        _train(Listen(1, lambda: signal.raise_signal(signal.SIGINT)))
+        _train(Listen(1, _interrupt))
     assert _topic(client)[-1].message == "interrupted after round 1"
     assert _topic(client)[-1].failed
 
@@ -316,3 +323,61 @@ def test_how_it_is_trained_is_told_in_plain_values():
     begun = _begun(X, Y, class_weight={np.int64(label): 1.0 for label in range(10)})
     assert Event.from_dict(json.loads(json.dumps(begun.to_dict()))).settings == begun.settings
     assert begun.plans == ((1, 2),)
+
+
+class Faulty(horn.Callback):
+    """Fails when it hears of the end, by one method."""
+
+    def __init__(self, method: str) -> None:
+        setattr(self, method, self._fail)
+
+    def _fail(self, what) -> None:
+        if not isinstance(what, Preparing | RunBegun):
+            raise OSError("the server is down")
+
+
+@pytest.mark.parametrize("method", ["on_event", "on_run_end"])
+def test_the_others_hear_the_end_as_it_is_where_one_fails(method):
+    listener = Listen()
+    with pytest.raises(OSError, match="the server is down"):
+        horn.train(NETWORK, X, Y, n_rounds=1, callbacks=[Faulty(method), listener])
+    assert listener.heard[-2:] == ["RunEnded", "end"]
+    assert not listener.ended.failed
+
+
+@pytest.mark.parametrize("method", ["on_event", "on_run_failed"])
+def test_the_runs_own_error_is_raised_where_a_callback_fails_too(method, caplog):
+    with pytest.raises(DivergedError) as raised:
+        horn.train(
+            NETWORK, X, Y, n_rounds=2, learning_rate=1e30, optimizer="sgd",
+            callbacks=[Faulty(method)],
+        )  # fmt: skip
+    assert raised.value.model is not None
+    assert "the server is down" in caplog.text
+
+
+def test_a_resumed_run_that_is_stopped_at_once_returns_what_is_saved(tmp_path):
+    class Stop(horn.Callback):
+        def on_event(self, event):
+            if isinstance(event, RunBegun) and event.first_round:
+                raise StopIteration("not now")
+
+    settings = {"n_rounds": 4, "checkpoint": str(tmp_path / "run")}
+    horn.train(NETWORK, X, Y, callbacks=[Listen(2, _stop)], **settings)
+    result = horn.train(NETWORK, X, Y, callbacks=[Stop()], **settings)
+    assert (len(result.history), result.stopped) == (2, "not now")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+def test_a_standard_error_that_takes_nothing_ends_no_training(tmp_path):
+    script = (
+        "import dask_horn as horn\n"
+        "X, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]] * 8, [0, 1, 1, 0] * 8\n"
+        "network = horn.Network([horn.Dense(4, activation='relu'), horn.Dense(2)], 2)\n"
+        "print(len(horn.train(network, X, y, n_rounds=2, progress=True).history))\n"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, text=True
+        )
+    assert (done.returncode, done.stdout) == (0, "2\n")
