@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 import time
 from typing import Any
 
-from dask_horn.records import Callback, Event, RoundMerged, RoundRecord, RunStart
+from dask_horn.diagnostics.tracker import TrackedRun, Tracker
+from dask_horn.records import Event, RoundMerged, RoundRecord
+
+_WRITING = threading.Lock()  # several runs may write to one file
 
 
-class JSONLines(Callback):
+class JSONLines(Tracker[TrackedRun]):
     """Writes what a run tells to a file, a JSON object in each line, as it happens.
 
     Each line has ``kind`` (such as ``"RunBegun"``, ``"RoundMerged"``, ``"RunEnded"``), ``run`` (the
@@ -21,6 +25,10 @@ class JSONLines(Callback):
 
     Lines are added to those that there are, and a line that was cut short is ended first, so a run
     that is resumed goes on in the same file. The file is closed after every line.
+    Several runs at a time may share it.
+
+    If the file cannot be written before training begins, the run ends with that error. If it cannot
+    later, as on a full disk, a warning says so once and the run goes on.
 
     Parameters
     ----------
@@ -51,8 +59,8 @@ class JSONLines(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__()
         self.path = os.path.abspath(path)
-        self._run = ""
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
             raise FileNotFoundError(
@@ -60,23 +68,20 @@ class JSONLines(Callback):
                 f"folder {folder}"
             )
 
-    def on_run_start(self, event: RunStart) -> None:
-        """Remember which run it is."""
-        self._run = event.run
+    def _new_run(self) -> TrackedRun:
+        return TrackedRun()
 
-    def on_round_end(self, record: RoundRecord) -> None:
-        """Write the round's record."""
-        self._write(RoundMerged(run=self._run, record=record))
+    def _place(self) -> str:
+        return self.path
 
-    def on_event(self, event: Event) -> None:
-        """Write the event."""
-        self._write(event)
+    def _log_round(self, record: RoundRecord) -> None:
+        self._log_event(RoundMerged(run=self._run.id, record=record))
 
-    def _write(self, event: Event) -> None:
+    def _log_event(self, event: Event) -> None:
         values = event.to_dict()
         values["time"] = event.time or time.time()
         line = json.dumps(_finite(values), default=str) + "\n"
-        with open(self.path, "ab+") as file:
+        with _WRITING, open(self.path, "ab+") as file:
             file.write((_missing_end(file) + line).encode())
 
 

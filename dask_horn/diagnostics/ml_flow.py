@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dask_horn.diagnostics.packages import needed
-from dask_horn.records import Callback, Event, RoundRecord, RunBegun, RunEnded
+from dask_horn.diagnostics.tracker import TrackedRun, Tracker
+from dask_horn.records import Event, RoundRecord, RunBegun, RunEnded
 
 _LONGEST_TAG = 5000  # characters, which every MLflow server takes
 
 
-class MLflow(Callback):
+@dataclass
+class _MLflowRun(TrackedRun):
+    """The MLflow run that a run is logged into.
+
+    Attributes
+    ----------
+    there : str
+        Its id at MLflow; empty if it was active before and has not taken the settings.
+    is_own : bool
+        Whether it was started for this, and is to be ended.
+    """
+
+    there: str = ""
+    is_own: bool = False
+
+
+class MLflow(Tracker[_MLflowRun]):
     """Logs settings, and losses and score of each round, to MLflow.
 
     It needs the package ``mlflow``, or ``mlflow-skinny``. Where it logs to is said to MLflow, by
@@ -19,7 +37,12 @@ class MLflow(Callback):
 
     It logs into the active run, which it leaves open, or else into a new one, which it ends: as
     failed, or killed if the training was interrupted. Parameters of an MLflow run cannot change, so
-    each training with other settings needs a run of its own.
+    each training with other settings needs a run of its own. MLflow's active run is that of a
+    thread: fits that a grid search has in other threads or processes get runs of their own.
+
+    If MLflow refuses the settings, or cannot be reached before training begins, the run ends with
+    that error. If it fails later, a warning says so once and the run goes on; after three failures
+    in a row it is no longer tried.
 
     Parameters
     ----------
@@ -40,43 +63,40 @@ class MLflow(Callback):
     >>> result = horn.train(network, X, y, n_rounds=2, callbacks=[tracked])  # doctest: +SKIP
     """
 
+    patience = 3  # MLflow itself tries each request for minutes
+
     def __init__(self, name: str | None = None) -> None:
+        super().__init__()
         self.name = name
-        self._run: str | None = None
-        self._is_own = False
         _mlflow()
 
-    def on_event(self, event: Event) -> None:
-        """Log the settings when training begins, and how it ended."""
-        if isinstance(event, RunBegun):
-            self._begin(event)
-        elif isinstance(event, RunEnded) and self._run is not None:
-            client = _mlflow().MlflowClient()
-            client.set_tag(self._run, "ending", event.message)
-            if event.best_round is not None:
-                client.log_metric(self._run, "best_round", event.best_round)
+    def _new_run(self) -> _MLflowRun:
+        return _MLflowRun()
 
-    def on_round_end(self, record: RoundRecord) -> None:
-        """Log a round's numbers, by its number."""
+    def _place(self) -> str:
+        return f"the run {self._run.there} at {_mlflow().get_tracking_uri()}"
+
+    def _log_event(self, event: Event) -> None:
+        if isinstance(event, RunBegun):
+            self._log_settings(event)
+        elif isinstance(event, RunEnded) and self._run.there:
+            client = _mlflow().MlflowClient()
+            client.set_tag(self._run.there, "ending", event.message)
+            if event.best_round is not None:
+                client.log_metric(self._run.there, "best_round", event.best_round)
+
+    def _log_round(self, record: RoundRecord) -> None:
         names = ("loss", "validation_loss", "validation_score", "seconds", "samples")
         values = {name: getattr(record, name) for name in names}
         known = {name: value for name, value in values.items() if value is not None}
-        _mlflow().log_metrics(known, step=record.round, run_id=self._run)
+        _mlflow().log_metrics(known, step=record.round, run_id=self._run.there)
 
-    def on_run_end(self, result: Any) -> None:
-        """End the MLflow run, if it is this callback's."""
-        self._end("FINISHED")
-
-    def on_run_failed(self, error: BaseException) -> None:
-        """End it as failed, or as killed where somebody has interrupted it."""
-        self._end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-
-    def _begin(self, event: RunBegun) -> None:
-        mlflow = _mlflow()
+    def _log_settings(self, event: RunBegun) -> None:
+        mlflow, run = _mlflow(), self._run
         active = mlflow.active_run()
-        self._is_own = active is None
-        run = mlflow.start_run(run_name=self.name) if active is None else active
-        self._run = run.info.run_id
+        if active is None:
+            active = mlflow.start_run(run_name=self.name)
+            run.is_own, run.there = True, active.info.run_id
         mlflow.log_params(
             {
                 **event.settings,
@@ -88,11 +108,13 @@ class MLflow(Callback):
         mlflow.set_tags(
             {"network": event.network[:_LONGEST_TAG], "data": event.data[:_LONGEST_TAG]}
         )
+        run.there = active.info.run_id  # only now, for it may be an earlier training's
 
-    def _end(self, status: str) -> None:
-        if self._run is not None and self._is_own:
+    def _close(self, error: BaseException | None) -> None:
+        if self._run.is_own:
+            stopped = isinstance(error, KeyboardInterrupt)
+            status = "FINISHED" if error is None else "KILLED" if stopped else "FAILED"
             _mlflow().end_run(status)
-        self._run = None
 
 
 def _mlflow() -> Any:

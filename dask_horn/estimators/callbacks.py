@@ -29,12 +29,18 @@ except ImportError:  # scikit-learn before 1.9
         """scikit-learn has no callbacks."""
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Keeps callbacks, but not in clones, as scikit-learn from 1.9 on does."""
+        """Keeps callbacks, also in clones, as scikit-learn from 1.9 on does."""
 
         def set_callbacks(self, *callbacks: Any) -> Self:
             """Keep them."""
             self._skl_callbacks = list(callbacks)
             return self
+
+        def __sklearn_clone__(self) -> Self:
+            """Give a clone the same ones."""
+            cloned: Self = super().__sklearn_clone__()  # type: ignore[misc]
+            cloned._skl_callbacks = getattr(self, "_skl_callbacks", [])
+            return cloned
 
 
 class CallbackSupport(CallbackSupportMixin):  # type: ignore[misc]

@@ -41,8 +41,8 @@ class Callback:
     """Listens to a run; override what you want to hear.
 
     `on_round_end` may raise `StopIteration` to end the run after the round that is done;
-    `TrainingResult.stopped` is then its message. All is heard in the process, and the thread, that
-    has started the run.
+    `TrainingResult.stopped` is then its message. Methods are called in the process and thread that
+    started the run.
 
     Examples
     --------

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -79,3 +82,63 @@ def test_what_is_no_number_is_null(tmp_path):
 def test_a_folder_that_is_missing_is_told_at_once(tmp_path):
     with pytest.raises(FileNotFoundError, match="path must be in a folder that exists, got"):
         horn.JSONLines(tmp_path / "there" / "run.jsonl")
+
+
+def test_runs_at_the_same_time_share_a_file(tmp_path):
+    lines = horn.JSONLines(tmp_path / "run.jsonl")
+
+    def train(seed):
+        return horn.train(NETWORK, X, Y, n_rounds=8, random_state=seed, callbacks=[lines]).history
+
+    with ThreadPoolExecutor(4) as pool:
+        histories = list(pool.map(train, range(4)))
+    written = {}
+    for line in _lines(tmp_path / "run.jsonl"):
+        if line["kind"] == "RoundMerged":
+            written.setdefault(line["run"], []).append(Event.from_dict(line).record)
+    assert sorted(written.values(), key=str) == sorted(map(list, histories), key=str)
+
+
+def test_it_travels_to_other_processes(tmp_path):
+    lines = horn.JSONLines(tmp_path / "run.jsonl")
+    horn.train(NETWORK, X, Y, n_rounds=1, callbacks=[lines])
+    horn.train(NETWORK, X, Y, n_rounds=1, callbacks=[pickle.loads(pickle.dumps(lines))])
+    assert len({line["run"] for line in _lines(tmp_path / "run.jsonl")}) == 2
+
+
+def test_a_disk_that_fills_up_ends_no_training(tmp_path, caplog):
+    path, away = tmp_path / "there" / "run.jsonl", tmp_path / "away"
+    path.parent.mkdir()
+
+    class Fail(horn.Callback):
+        """Has the file's folder away in the rounds 2 and 3."""
+
+        def on_round_end(self, record):
+            if record.round == 1:
+                path.parent.rename(away)
+            if record.round == 3:
+                away.rename(path.parent)
+
+    with caplog.at_level(logging.WARNING, "dask_horn"):
+        result = horn.train(NETWORK, X, Y, n_rounds=5, callbacks=[horn.JSONLines(path), Fail()])
+    assert len(result.history) == 5
+    lines = _lines(path)
+    assert [line["record"]["round"] for line in lines if "record" in line] == [1, 4, 5]
+    assert lines[-1]["kind"] == "RunEnded"
+    (warning,) = caplog.messages
+    assert warning.startswith(f"JSONLines could not log to {path} (FileNotFoundError: ")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_training(tmp_path, caplog):
+    (tmp_path / "run.jsonl").mkdir()
+    rounds = []
+
+    class Note(horn.Callback):
+        def on_round_end(self, record):
+            rounds.append(record)
+
+    with pytest.raises(IsADirectoryError):
+        horn.train(
+            NETWORK, X, Y, n_rounds=2, callbacks=[horn.JSONLines(tmp_path / "run.jsonl"), Note()]
+        )
+    assert rounds == [] and caplog.messages == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
+import joblib
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
 
 import dask_horn as horn
 
@@ -75,6 +78,60 @@ def test_a_mistake_in_the_samples_leaves_no_run(mlflow):
     with pytest.raises(ValueError, match="NaN"):
         horn.train(NETWORK, X * float("nan"), Y, callbacks=[horn.MLflow()])
     assert _runs(mlflow)[1] == []
+
+
+def test_a_second_training_that_is_refused_leaves_the_first_as_it_was(mlflow):
+    with mlflow.start_run():
+        result = horn.train(NETWORK, X, Y, n_rounds=2, callbacks=[horn.MLflow()])
+        with pytest.raises(mlflow.exceptions.MlflowException, match="Changing param values"):
+            horn.train(NETWORK, X, Y, n_rounds=3, callbacks=[horn.MLflow()])
+    _, (run,) = _runs(mlflow)
+    assert run.data.tags["ending"] == result.ending
+    assert run.data.params["n_rounds"] == "2"
+
+
+def test_fits_of_a_grid_search_in_threads_have_runs_of_their_own(mlflow):
+    clf = horn.HornClassifier(hidden_layer_sizes=8, n_rounds=4, random_state=0)
+    clf.set_callbacks(horn.MLflow())
+    grid = {"learning_rate": [0.01, 0.02]}
+    with joblib.parallel_backend("threading"):
+        GridSearchCV(clf, grid, cv=2, n_jobs=4, error_score="raise").fit(X, Y)
+    client, runs = _runs(mlflow)
+    assert len(runs) == 5
+    for run in runs:
+        assert run.info.status == "FINISHED" and run.data.tags["ending"].startswith("4 rounds in ")
+        logged = client.get_metric_history(run.info.run_id, "loss")
+        assert [one.step for one in logged] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("failing, steps", [([2], [1, 3, 4, 5, 6]), ([2, 3, 4], [1])])
+def test_a_server_that_fails_ends_no_training(mlflow, monkeypatch, caplog, failing, steps):
+    log_metrics = mlflow.log_metrics
+
+    def failing_then(values, step, run_id):
+        if step in failing:
+            raise mlflow.exceptions.MlflowException("the server is away")
+        log_metrics(values, step=step, run_id=run_id)
+
+    monkeypatch.setattr(mlflow, "log_metrics", failing_then)
+    with caplog.at_level(logging.WARNING, "dask_horn"):
+        horn.train(NETWORK, X, Y, n_rounds=6, callbacks=[horn.MLflow()])
+    client, (run,) = _runs(mlflow)
+    assert run.info.status == "FINISHED"
+    assert [one.step for one in client.get_metric_history(run.info.run_id, "loss")] == steps
+    (warning,) = [one for one in caplog.messages if one.startswith("MLflow could not log to ")]
+    assert run.info.run_id in warning and "the server is away" in warning
+
+
+def test_settings_that_are_refused_end_the_run_before_it_trains(mlflow, monkeypatch):
+    def refuse(settings):
+        raise mlflow.exceptions.MlflowException("no such settings")
+
+    monkeypatch.setattr(mlflow, "log_params", refuse)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="no such settings"):
+        horn.train(NETWORK, X, Y, n_rounds=2, callbacks=[horn.MLflow()])
+    _, (run,) = _runs(mlflow)
+    assert run.info.status == "FAILED" and run.data.metrics == {}
 
 
 def test_a_missing_package_is_named(monkeypatch):

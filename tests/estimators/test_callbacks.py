@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 import dask_horn as horn
 from dask_horn import HornClassifier, HornRegressor
+from dask_horn.estimators import callbacks
 from tests.estimators.iris import X, Y
 
 SETTINGS = {"hidden_layer_sizes": 8, "n_rounds": 3, "random_state": 0}
@@ -81,6 +84,27 @@ def test_clones_have_the_same_callbacks():
     clf = clone(HornClassifier(**SETTINGS).set_callbacks(count))
     GridSearchCV(clf, {"dropout": [0.0, 0.1]}, cv=2).fit(X, Y)
     assert count.heard == [1, 2, 3, "3 rounds"] * 5
+
+
+def test_clones_have_the_same_callbacks_before_scikit_learn_had_any(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    spec = importlib.util.spec_from_file_location("callbacks_before", callbacks.__file__)
+    before = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(before)
+
+    class Plain:
+        """Clones as BaseEstimator did: without callbacks."""
+
+        def __sklearn_clone__(self):
+            return type(self)()
+
+    class Estimator(before.CallbackSupport, Plain):
+        pass
+
+    count = Count()
+    cloned = clone(clone(Estimator().set_callbacks(count)))
+    assert before.begin_fit(cloned, X, Y) == [count]
+    assert before.begin_fit(clone(Estimator()), X, Y) == []
 
 
 def test_callbacks_travel_with_an_estimator(tmp_path):
