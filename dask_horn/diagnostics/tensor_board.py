@@ -60,7 +60,7 @@ class TensorBoard(Tracker[_Curves]):
     >>> import dask_horn as horn
     >>> network = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(2)], input_shape=2)
     >>> X, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]] * 8, [0, 1, 1, 0] * 8
-    >>> board = horn.TensorBoard("runs/first")  # doctest: +SKIP
+    >>> board = horn.TensorBoard("runs")  # doctest: +SKIP
     >>> result = horn.train(network, X, y, n_rounds=2, callbacks=[board])  # doctest: +SKIP
     """
 

@@ -1,4 +1,4 @@
-"""What the library's trackers share: each run has a state of its own, and no tracker ends one."""
+"""What the library's trackers share: a state for each run, and patience with what fails."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ class Tracker(Callback, Generic[_Run]):
             if not run.has_warned:
                 run.has_warned = True
                 logger.warning(
-                    "%s could not log to %s (%s: %s); that ends no run, but some of this one is "
-                    "missing there",
+                    "%s could not log to %s (%s: %s); training is not affected, but some of this "
+                    "run is missing there",
                     *(type(self).__name__, self._place(), type(error).__name__, error),
                 )
 

@@ -24,6 +24,7 @@ def _read(folder):
 
 
 def _read_run(folder):
+    assert folder.is_dir()
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     from tensorboard.util import tensor_util
 
