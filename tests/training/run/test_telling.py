@@ -13,7 +13,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import dask_horn as horn
-from dask_horn.errors import DivergedError, StoppedError
+from dask_horn.errors import DivergedError
 from dask_horn.records import Event, Preparing, RunBegun, RunEnded
 
 NETWORK = horn.Network([horn.Dense(32, activation="relu"), horn.Dense(10)], input_shape=64)
