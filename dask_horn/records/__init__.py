@@ -20,7 +20,7 @@ from dask_horn.records.events import (
     Waiting,
 )
 from dask_horn.records.history import History
-from dask_horn.records.remaining import Remaining
+from dask_horn.records.remaining import Remaining, left_in_words, seconds_left
 from dask_horn.records.rounds import RoundRecord, RoundReport
 from dask_horn.records.score import Score, add_scores
 from dask_horn.records.submodel import SubmodelId, SubmodelReport
@@ -53,9 +53,11 @@ __all__ = [
     "beat",
     "doing",
     "forget_beats",
+    "left_in_words",
     "length_of_time",
     "number_of_rounds",
     "numbers_of",
+    "seconds_left",
     "set_teller",
     "tell",
 ]

@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from dask_horn.records.events import RunBegun
 from dask_horn.records.rounds import RoundRecord
 from dask_horn.records.words import length_of_time
 
-_RECENT = 20  # rounds of a kind, whose mean is what the next will take
+_RECENT = 5  # rounds of a kind, whose median is what the next will take
 _LONG = 10.0  # seconds of a first round that is mostly training, whatever was made ready in it
 
 
-class Remaining:
-    """Estimates the time that is left of a run.
+def seconds_left(
+    taken: Sequence[tuple[int, int, float]], coming: Sequence[tuple[int, int]]
+) -> float | None:
+    """Estimate how long rounds will take.
 
-    Rounds with as many groups and sub-models take equally long, so what is left is estimated kind
-    by kind; kinds that are still to come take as long as the last ones did, as the rounds of a
-    default run do. In the first round that this process sees, samples are read for the first time
-    and workers get ready: it is left out once there is another, and before that only a long one
-    tells anything.
+    Rounds with as many groups and sub-models take equally long, but for one that is slow now and
+    then; kinds that are still to come take as long as the last ones did, as the rounds of a
+    default run do. In the first round that is seen, samples are read for the first time and workers
+    get ready: it is left out once there is another, and before that only a long one tells anything.
+
+    Parameters
+    ----------
+    taken : sequence of tuple of int, int and float
+        Groups, sub-models in each, and seconds of the rounds that were seen, in order.
+    coming : sequence of pair of int
+        Groups, and sub-models in each, of the rounds that are left.
+
+    Returns
+    -------
+    float or None
+        Seconds; None as long as nothing tells.
+
+    Examples
+    --------
+    >>> seconds_left([(2, 4, 9.0), (2, 4, 1.0), (2, 4, 1.2), (2, 4, 8.0)], [(2, 4), (4, 1)])
+    2.4
+    """
+    if not taken or (len(taken) == 1 and taken[0][-1] < _LONG):
+        return None
+    seconds: dict[tuple[int, int], list[float]] = {}
+    for n_groups, n_submodels, took in taken[1:] or taken:
+        seconds.setdefault((n_groups, n_submodels), []).append(took)
+    usual = {kind: statistics.median(of_one[-_RECENT:]) for kind, of_one in seconds.items()}
+    last = usual[taken[-1][:2]]
+    return sum(usual.get(kind, last) for kind in coming)
+
+
+def left_in_words(seconds: float, may_end_early: bool) -> tuple[str, str]:
+    """Say a time that is left: how long it is, and the words behind it.
+
+    Examples
+    --------
+    >>> left_in_words(240, True), left_in_words(0.2, True)
+    (('4 min', 'left, or less'), ('less than 1 s', 'left'))
+    """
+    if seconds < 1:
+        return "less than 1 s", "left"
+    return length_of_time(seconds), "left, or less" if may_end_early else "left"
+
+
+class Remaining:
+    """Hears of the rounds of a run, and says how much time is left.
 
     Parameters
     ----------
@@ -41,7 +86,8 @@ class Remaining:
         self._n_rounds = n_rounds
         self._plans = tuple(plans)
         self._may_end_early = may_end_early
-        self._seen: list[RoundRecord] = []
+        self._done = 0
+        self._taken: list[tuple[int, int, float]] = []
 
     @classmethod
     def of(cls, event: RunBegun) -> Remaining:
@@ -51,36 +97,15 @@ class Remaining:
 
     def note(self, record: RoundRecord) -> None:
         """Hear that a round is done."""
-        self._seen.append(record)
+        self._done = record.round
+        self._taken.append((record.n_groups, record.n_submodels, record.seconds))
 
     def seconds(self) -> float | None:
         """Return how long the rounds that are left will take; None as long as nothing tells."""
-        if not self._seen:
-            return None
-        done = self._seen[-1].round
-        if len(self._seen) == 1:
-            first = self._seen[0].seconds
-            return first * (self._n_rounds - done) if first >= _LONG else None
-        measured = self._seen[1:]
-        usual = _mean(measured, (measured[-1].n_groups, measured[-1].n_submodels))
-        if not self._plans:
-            return usual * (self._n_rounds - done)
-        coming = self._plans[done:]
-        took = {plan: _mean(measured, plan) or usual for plan in set(coming)}
-        return sum(took[plan] for plan in coming)
+        alike = [one[:2] for one in self._taken[-1:]] * (self._n_rounds - self._done)
+        return seconds_left(self._taken, self._plans[self._done :] or alike)
 
     def words(self) -> str:
         """Say how much time is left; nothing where it is not known, or none is."""
         seconds = self.seconds()
-        if not seconds:
-            return ""
-        if seconds < 1:
-            return "less than 1 s left"
-        bound = "at most " if self._may_end_early else ""
-        return f"{bound}{length_of_time(seconds)} left"
-
-
-def _mean(records: Sequence[RoundRecord], plan: tuple[int, int]) -> float:
-    """Return how long the last rounds of a kind took on average; 0 if there are none."""
-    alike = [one.seconds for one in records if (one.n_groups, one.n_submodels) == plan][-_RECENT:]
-    return sum(alike) / len(alike) if alike else 0.0
+        return " ".join(left_in_words(seconds, self._may_end_early)) if seconds else ""

@@ -35,13 +35,12 @@ def test_a_resumed_run_leaves_out_the_first_round_that_it_does():
     assert _after([30.0, 2.0], first=6).seconds() == pytest.approx(6)
 
 
-def test_slow_rounds_now_and_then_count():
-    saved = [1.0, 1.0, 1.0, 1.0, 6.0] * 4  # as where every fifth is saved
-    assert _after(saved, n_rounds=40).seconds() == pytest.approx(20 * 2, rel=0.1)
+def test_a_slow_round_now_and_then_does_not_count():
+    assert _after([1.0, 1.0, 1.0, 60.0, 1.0, 1.0]).seconds() == pytest.approx(4)
 
 
 def test_only_the_last_rounds_count():
-    assert _after([1.0] * 50 + [3.0] * 20, n_rounds=80).seconds() == pytest.approx(30)
+    assert _after([1.0] * 50 + [3.0] * 5, n_rounds=60).seconds() == pytest.approx(5 * 3)
 
 
 def test_rounds_of_another_kind_take_as_long_until_they_are_seen():
@@ -60,6 +59,6 @@ def test_nothing_is_left_after_the_last_round():
     assert _after([1.0] * 10).words() == ""
 
 
-def test_what_may_end_early_is_a_bound():
-    assert _after([1.0] * 4, may_end_early=True).words() == "at most 6.0 s left"
+def test_what_may_end_early_may_take_less():
+    assert _after([1.0] * 4, may_end_early=True).words() == "6.0 s left, or less"
     assert _after([0.1] * 4, may_end_early=True).words() == "less than 1 s left"

@@ -12,6 +12,7 @@ import cloudpickle
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 import dask_horn.diagnostics
+import dask_horn.records
 from dask_horn.diagnostics.page.plugin import NAME, HornPage
 
 
@@ -55,9 +56,12 @@ def _python() -> tuple[str, ...]:
 @cache
 def _payload() -> bytes:
     """Pickle the page with the code that it is made of: once in a process."""
-    cloudpickle.register_pickle_by_value(dask_horn.diagnostics)
+    rooms = dask_horn.diagnostics, dask_horn.records
+    for room in rooms:
+        cloudpickle.register_pickle_by_value(room)
     try:
         payload: bytes = cloudpickle.dumps(HornPage())
     finally:
-        cloudpickle.unregister_pickle_by_value(dask_horn.diagnostics)
+        for room in rooms:
+            cloudpickle.unregister_pickle_by_value(room)
     return payload

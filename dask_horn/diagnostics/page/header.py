@@ -9,11 +9,12 @@ from typing import Any
 from bokeh.models import InlineStyleSheet
 from bokeh.models.widgets import Div, Select
 
-from dask_horn.diagnostics.page.clock import in_words, left, rounds_done, rounds_in_all, status
+from dask_horn.diagnostics.page.clock import left, rounds_done, rounds_in_all, status
 from dask_horn.diagnostics.page.feeds import set_if_new
 from dask_horn.diagnostics.page.state import Run, State
 from dask_horn.diagnostics.page.timeline import shares
 from dask_horn.diagnostics.page.traffic import size_in_words, traffic
+from dask_horn.records import left_in_words, length_of_time
 
 NEWEST = "newest"
 
@@ -146,12 +147,13 @@ def _tiles(run: Run, now: float) -> list[tuple[str, str, str]]:
 def _time_tile(run: Run, now: float) -> tuple[str, str, str]:
     if status(run, now).kind in ("ended", "failed"):
         took = run.last - (run.first if run.begun is None else float(run.begun["time"]))
-        return in_words(took), "trained", ""
-    expected = left(run, now)
-    if expected.seconds is None:
-        return "–", f"left: {expected.why}", ""
-    words = f"left, {expected.why}" if expected.why else "left"
-    return in_words(max(0.0, expected.seconds)), words, ""
+        return length_of_time(took), "trained", ""
+    if run.begun is None:
+        return "–", "left: the run's beginning was missed", ""
+    seconds = left(run, now)
+    if seconds is None:
+        return "–", "left: known after the second round", ""
+    return *left_in_words(seconds, bool(run.begun["settings"].get("early_stopping"))), ""
 
 
 def _traffic_tile(run: Run) -> tuple[str, str, str]:
@@ -193,6 +195,9 @@ def _notice_rows(run: Run) -> list[tuple[str, str]]:
     newest = sorted(run.notices.values(), key=lambda notice: -notice.time)[:5]
     start = run.first if run.begun is None else float(run.begun["time"])
     return [
-        (f"after {in_words(max(0.0, one.time - start))}", escape(f"{one.words} ({one.worker})"))
+        (
+            f"after {length_of_time(max(0.0, one.time - start))}",
+            escape(f"{one.words} ({one.worker})"),
+        )
         for one in newest
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dask_horn.diagnostics.page.clock import left, status
-from dask_horn.records import Preparing, RunEnded, Waiting
-from tests.diagnostics.page.told import BEGAN, begun, heard, merged, progress
+from dask_horn.diagnostics.page.header import Header
+from dask_horn.records import Preparing, Remaining, RoundMerged, RunEnded, Waiting
+from tests.diagnostics.page.told import BEGAN, begun, heard, merged, progress, record
 
 
 def at(seconds, *records):
@@ -30,7 +31,7 @@ def ended(**values):
 def test_compiling_is_no_training():
     now, time = at(-3, compiling(-5))
     assert (now.kind, now.words) == ("preparing", "compiling")
-    assert time.seconds is None
+    assert time is None
 
 
 def test_after_the_beginning_it_trains():
@@ -45,37 +46,52 @@ def test_waiting_is_said_with_its_reason_until_something_happens():
     assert now.kind == "training"
 
 
-def test_the_first_round_tells_nothing_of_the_others():
-    _, time = at(2, begun(), merged(1, seconds=60.0, ended=BEGAN + 2))
-    assert time.seconds is None and "second round" in time.why
+def test_a_short_first_round_tells_nothing_of_the_others():
+    _, time = at(2, begun(), merged(1, seconds=6.0, ended=BEGAN + 2))
+    assert time is None
 
 
 def test_the_time_left_is_that_of_the_rounds_to_come():
     plans = ((2, 4),) * 10
     rounds = [merged(n, n_submodels=4) for n in range(1, 5)]
     _, time = at(8.5, begun(plans=plans), *rounds)
-    assert time.seconds == pytest.approx(6 * 2.0 - 0.5)
-    assert time.why == ""
+    assert time == pytest.approx(6 * 2.0 - 0.5)
     _, time = at(50, begun(plans=plans), *rounds)  # longer than expected: five more, at least
-    assert time.seconds == pytest.approx(5 * 2.0)
+    assert time == pytest.approx(5 * 2.0)
 
 
-def test_joining_and_early_stopping_are_said():
-    settings = {"early_stopping": True}
-    _, time = at(6, begun(settings=settings), *(merged(n) for n in (1, 2, 3)))
-    assert time.seconds == pytest.approx(2 * 4.0)  # as half as many take twice as long
-    assert "join" in time.why and "stops early" in time.why
+def test_it_is_what_a_progress_bar_says():
+    took = (30.0, 2.0, 2.2, 9.0, 1.0, 1.2)
+    plans = ((2, 4),) * 4 + ((2, 2),) * 3 + ((2, 1),) * 2
+    records = [
+        record(n, n_submodels=plans[n - 1][1], seconds=seconds, ended=BEGAN + sum(took[:n]))
+        for n, seconds in enumerate(took, 1)
+    ]
+    beginning = begun(plans=plans, settings={"early_stopping": True})
+    bar = Remaining(len(plans), plans, may_end_early=True)
+    told = [beginning]
+    for one in records:
+        bar.note(one)
+        told.append(RoundMerged(run="ab12", time=one.ended, record=one).to_dict())
+        assert at(one.ended - BEGAN, *told)[1] == bar.seconds()
+    header = Header()
+    header.update(heard(*told).newest, one.ended, None)
+    assert bar.words() == "3.3 s left, or less"
+    assert ">3.3 s</b><span>left, or less<" in header.root.text
 
 
 def test_a_resumed_runs_first_round_does_not_count_either():
     _, time = at(8, begun(first_round=3), merged(4))
-    assert time.seconds is None
+    assert time is None
+    before = [merged(n, seconds=9.0, ended=BEGAN - 40 + 10 * n) for n in (1, 2, 3)]
+    _, time = at(8, begun(first_round=3), *before, merged(4))
+    assert time is None
 
 
 def test_the_end():
     records = [begun(), merged(1), merged(2)]
-    now, time = at(30, *records, ended(message="stopped early", best_round=1))
-    assert (now.kind, now.details, time.seconds) == ("ended", "stopped early", 0.0)
+    now, _ = at(30, *records, ended(message="stopped early", best_round=1))
+    assert (now.kind, now.details) == ("ended", "stopped early")
     now, _ = at(30, *records, ended(message="the loss was nan", failed=True))
     assert (now.kind, now.details) == ("failed", "the loss was nan")
 
