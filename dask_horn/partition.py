@@ -193,6 +193,13 @@ class Partition:
         """Return the table of the parameters of `submodel`."""
         return self.slice_map(table, submodel).table
 
+    def sizes_in_words(self, axis: str) -> str:
+        """Say how many units an axis has, and how many of them the smallest and largest part."""
+        sizes = self.sizes(axis)
+        total, least, most = int(sizes.sum()), int(sizes.min()), int(sizes.max())
+        each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        return f"{total:,} unit{'' if total == 1 else 's'}, {each} each"
+
     def slice_map(self, table: ParameterTable, submodel: int) -> SliceMap:
         """Where the parameters of `submodel` lie in the parent's; found once and kept."""
         key = table, submodel
@@ -209,7 +216,7 @@ class Partition:
         return {}
 
     def __repr__(self) -> str:
-        parts = [f"{axis}: {_in_words(self.sizes(axis))}" for axis in self.parts]
+        parts = [f"{axis}: {self.sizes_in_words(axis)}" for axis in self.parts]
         if len(parts) > _MOST_SHOWN:
             parts[_MOST_SHOWN:] = [f"… {len(parts) - _MOST_SHOWN} more"]
         submodels = "1 sub-model" if self.n_submodels == 1 else f"{self.n_submodels} sub-models"
@@ -302,13 +309,6 @@ def check_divisible(network: Network, n_submodels: int) -> None:
                 f"layer {layer!r} cannot be divided: its {name} has {len(tensor.shape)} dimensions "
                 f"and may have {slices.N_AXES}; lay those that count no units side by side in one"
             )
-
-
-def _in_words(sizes: NDArray[np.int64]) -> str:
-    """Tell how many units an axis has, and how many of them the smallest and largest part."""
-    least, most = int(sizes.min()), int(sizes.max())
-    each = f"{least}" if least == most else f"{least} to {most}"
-    return f"{sizes.sum()} units, {each} each"
 
 
 def _draw_sizes(

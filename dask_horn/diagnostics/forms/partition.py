@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dask_horn.diagnostics.colours import colour_of
+from dask_horn.diagnostics.colours import colour_of, ink_on
 from dask_horn.diagnostics.html import Html, card, joined, muted, shown, tag
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def partition_html(partition: Partition) -> str:
     axes = list(partition.parts)
     n = partition.n_submodels
     facts = [_counted(n, "sub-model"), _counted(len(axes), "divided axis", "divided axes")]
-    drawn = [_axis(name, partition.sizes(name), partition.parts[name]) for name in axes[:_AXES]]
+    drawn = [_axis(partition, name) for name in axes[:_AXES]]
     more = muted(f"… {len(axes) - _AXES} more axes") if len(axes) > _AXES else ""
     return shown(card("Partition", facts, _legend(n), *drawn, more))
 
@@ -48,14 +48,13 @@ def _swatch(submodel: int) -> Html:
     return tag("span", css="horn-swatch", style=f"background: {colour_of(submodel)}")
 
 
-def _axis(name: str, sizes: Any, holders: Any) -> Html:
+def _axis(partition: Partition, name: str) -> Html:
     """Return the bar of an axis and, below it, its units."""
+    sizes, holders = partition.sizes(name), partition.parts[name]
     total = int(sizes.sum())
-    least, most = int(sizes.min()), int(sizes.max())
-    each = f"{least:,} each" if least == most else f"{least:,} to {most:,} each"
     divided = len(sizes) > 1
     cells = f", the first {_CELLS} drawn" if divided and total > _CELLS else ""
-    words = joined([tag("b", name), muted(f"{_counted(total, 'unit')}, {each}{cells}")], " ")
+    words = joined([tag("b", name), muted(f"{partition.sizes_in_words(name)}{cells}")], " ")
     segments = [_segment(i, int(size), size / total) for i, size in enumerate(sizes) if size]
     bar = tag("div", *segments, css="horn-bar")
     units = _units(holders[:_CELLS].tolist()) if divided else ""
@@ -66,7 +65,7 @@ def _segment(submodel: int, size: int, share: float) -> Html:
     """Return one sub-model's part of a bar, with its size where that fits."""
     text = f"{size:,}"
     colour = colour_of(submodel)
-    style = f"background: {colour}; color: {_ink(colour)}; flex: {size} 1 0; min-width: 0"
+    style = f"background: {colour}; color: {ink_on(colour)}; flex: {size} 1 0; min-width: 0"
     return tag("div", text if len(text) + 1 <= share * _LETTERS else "", style=style)
 
 
@@ -94,9 +93,3 @@ def _units(holders: Sequence[int]) -> Html:
 
 def _counted(n: int, word: str, plural: str = "") -> str:
     return f"{n:,} {word if n == 1 else plural or word + 's'}"
-
-
-def _ink(colour: str) -> str:
-    """Return black or white, whichever is read better on a colour."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "#000" if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 > 0.18 else "#fff"
