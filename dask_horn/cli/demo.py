@@ -137,7 +137,7 @@ def _save(result: TrainingResult, folder: Path, console: Console) -> None:
     """Save the model and its learning curves."""
     from matplotlib.figure import Figure
 
-    from dask_horn.diagnostics import plot_history
+    from dask_horn.diagnostics.plots import plot_history
 
     model, picture = folder / "model.zarr", folder / "learning-curves.png"
     result.model.save(str(model), overwrite=True)

@@ -167,7 +167,7 @@ class Calibrated(ABC):
         >>> axes.get_ylabel()
         'accuracy'
         """
-        from dask_horn.diagnostics.plots.calibration import plot_quantiles, plot_reliability
+        from dask_horn.diagnostics.plots import plot_quantiles, plot_reliability
 
         n_bins = checked_integer("n_bins", n_bins, 2)
         if self.targets.kind == "values":

@@ -8,7 +8,7 @@ from matplotlib import pyplot, style
 from matplotlib.figure import Figure
 
 from dask_horn import Dense, Network, Partition
-from dask_horn.diagnostics import plot_partition
+from dask_horn.diagnostics.plots import plot_partition
 from tests.diagnostics.rendered import assert_readable, figure
 
 

@@ -10,7 +10,7 @@ from matplotlib import style
 from matplotlib.colors import to_hex
 
 from dask_horn.diagnostics.colours import colour_of
-from dask_horn.diagnostics.plots.workers import plot_workers
+from dask_horn.diagnostics.plots import plot_workers
 from dask_horn.records import History
 from tests.diagnostics.records import history, record
 from tests.diagnostics.rendered import assert_readable, figure
