@@ -85,14 +85,8 @@ def _describe(model: str) -> None:
         _line("ensemble", f"{len(found.members)} members, {n_parameters:,} parameters each")
     _line("memory", f"{4 * n_parameters * _n_members(found) / 1e6:,.1f} MB (float32)")
     _line("input", f"samples of shape {network.input_shape}")
-    if targets.classes is not None:
-        labels = _listed(targets.classes)
-        _line("output", f"one of {len(targets.classes)} classes{_where(found)}: {labels}")
-    elif targets.kind == "labels":
-        _line("output", f"{targets.n_outputs} labels, each 0 or 1{_where(found)}")
-    else:
-        values = f"{targets.n_outputs} value{'s' if targets.n_outputs > 1 else ''}"
-        _line("output", values + _where(found))
+    labels = "" if targets.classes is None else f": {_listed(targets.classes)}"
+    _line("output", f"{found.output_in_words}{labels}")
     _line("loss", network.loss)
     if targets.kind != "values":
         state = "not calibrated" if found.temperature == 1 else "calibrated"
@@ -104,11 +98,6 @@ def _describe(model: str) -> None:
 
 def _line(name: str, value: str) -> None:
     click.echo(f"{name:<12}{value}")
-
-
-def _where(found: Any) -> str:
-    steps = found.targets.steps
-    return "" if steps is None else f" for each of {steps} steps"
 
 
 def _n_members(found: Any) -> int:

@@ -274,11 +274,11 @@ def _in_one(name: str) -> bool:
 
 def _outline(samples: SampleStore, network: Network) -> str:
     """Describe the samples and the network in two lines."""
-    n = network.n_outputs
-    what = {"cross_entropy": "classes", "binary_cross_entropy": "labels"}.get(network.loss)
-    learnt = f"{n} {what}" if what else f"{n} value{'s' if n > 1 else ''}"
-    if network.output_rows > 1:
-        learnt += " for each step"
+    from dask_horn.data import outputs_in_words
+    from dask_horn.network import LOSSES
+
+    steps = network.output_rows if network.output_rows > 1 else None
+    learnt = outputs_in_words(LOSSES[network.loss].kind, network.n_outputs, steps)
     widths = [units for axis, units in network.unit_axes.items() if axis != "input"]
     return (
         f"{samples.n_samples:,} samples of {samples.n_features:,} {samples.dtype}, {learnt}\n"

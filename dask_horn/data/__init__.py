@@ -25,7 +25,7 @@ from dask_horn.data.survey.survey import Survey, check_held_out, survey
 from dask_horn.data.values.arrays import as_samples, decoded_dtype
 from dask_horn.data.values.form import FEATURES, SampleForm, same_layout
 from dask_horn.data.values.standardize import Standardizer
-from dask_horn.data.values.targets import TargetKind, Targets
+from dask_horn.data.values.targets import TargetKind, Targets, outputs_in_words
 
 __all__ = [
     "FEATURES",
@@ -49,6 +49,7 @@ __all__ = [
     "in_memory",
     "is_location",
     "open_samples",
+    "outputs_in_words",
     "row_blocks",
     "same_layout",
     "spool",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
-from dask_horn.data import SampleForm, as_samples, decoded_dtype
+from dask_horn.data import SampleForm, as_samples, decoded_dtype, outputs_in_words
 from dask_horn.model.calibrated import Calibrated
 from dask_horn.model.calibration import temper
 from dask_horn.model.evaluation import Scored
@@ -68,12 +68,7 @@ class Predictor(Calibrated, Scored):
     @property
     def output_in_words(self) -> str:
         """What is predicted, such as "10 classes" or "1 value for each of 20 steps"."""
-        targets, n = self.targets, self.targets.n_outputs
-        one, several = {"classes": ("class", "classes"), "labels": ("label", "labels")}.get(
-            targets.kind, ("value", "values")
-        )
-        steps = "" if targets.steps is None else f" for each of {targets.steps} steps"
-        return f"{n:,} {one if n == 1 else several}{steps}"
+        return outputs_in_words(self.targets.kind, self.targets.n_outputs, self.targets.steps)
 
     @property
     def _in_words(self) -> str:

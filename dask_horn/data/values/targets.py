@@ -189,6 +189,21 @@ class Targets:
         return np.asarray((in_units - np.asarray(self.mean)) / np.asarray(self.scale))
 
 
+def outputs_in_words(kind: str, n_outputs: int, steps: int | None) -> str:
+    """Say what is predicted.
+
+    Examples
+    --------
+    >>> outputs_in_words("classes", 10, None), outputs_in_words("values", 1, 20)
+    ('10 classes', '1 value for each of 20 steps')
+    """
+    one, several = {"classes": ("class", "classes"), "labels": ("label", "labels")}.get(
+        kind, ("value", "values")
+    )
+    of_steps = "" if steps is None else f" for each of {steps} steps"
+    return f"{n_outputs:,} {one if n_outputs == 1 else several}{of_steps}"
+
+
 def check_kind(kind: str) -> None:
     """Refuse a kind of target that does not exist."""
     checked_choice("target_kind", kind, get_args(TargetKind))
