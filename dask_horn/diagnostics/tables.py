@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dask_horn.records import History, RoundRecord
+from dask_horn.records import History, RoundRecord, number_of_rounds, short_loss
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +52,7 @@ def columns_of(history: Sequence[RoundRecord]) -> dict[str, list[str]]:
     columns = {
         "round": [str(record.round) for record in history],
         "groups ×\nsub-models": [f"{one.n_groups} × {one.n_submodels}" for one in history],
-        "loss": [_loss(record.loss) for record in history],
+        "loss": [short_loss(record.loss) for record in history],
     }
     if any(record.validation_loss is not None for record in history):
         columns["validation\nloss"] = [_loss(record.validation_loss) for record in history]
@@ -63,7 +63,7 @@ def columns_of(history: Sequence[RoundRecord]) -> dict[str, list[str]]:
 
 
 def _loss(loss: float | None) -> str:
-    return "" if loss is None else f"{loss:.4g}" if loss >= 1e-4 else f"{loss:.1e}"
+    return "" if loss is None else short_loss(loss)
 
 
 def _score(score: float | None) -> str:
@@ -80,5 +80,9 @@ def summary_of(history: Sequence[RoundRecord]) -> list[str]:
     seconds = sum(record.seconds for record in history)
     moved = sum(_moved(record) for record in history)
     samples = sum(record.samples for record in history)
-    rounds = "1 round" if len(history) == 1 else f"{len(history)} rounds"
-    return [rounds, f"{seconds:.1f} s", f"{samples:,} samples seen", f"{moved:.1f} MB moved"]
+    return [
+        number_of_rounds(len(history)),
+        f"{seconds:.1f} s",
+        f"{samples:,} samples seen",
+        f"{moved:.1f} MB moved",
+    ]

@@ -25,7 +25,7 @@ from dask_horn.records.rounds import RoundRecord, RoundReport
 from dask_horn.records.score import Score, add_scores
 from dask_horn.records.submodel import SubmodelId, SubmodelReport
 from dask_horn.records.telling import set_teller, tell
-from dask_horn.records.words import length_of_time, number_of_rounds, numbers_of
+from dask_horn.records.words import length_of_time, number_of_rounds, numbers_of, short_loss
 
 __all__ = [
     "Activity",
@@ -59,5 +59,6 @@ __all__ = [
     "numbers_of",
     "seconds_left",
     "set_teller",
+    "short_loss",
     "tell",
 ]

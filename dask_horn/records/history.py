@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dask_horn.records.columns import column_of, csv_of, frame_by_round, frame_by_submodel
 from dask_horn.records.rounds import RoundRecord
+from dask_horn.records.words import number_of_rounds, short_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,15 +85,13 @@ class History(Sequence[RoundRecord]):
         return len(self._records)
 
     def __repr__(self) -> str:
-        rounds = "1 round" if len(self) == 1 else f"{len(self)} rounds"
+        rounds = number_of_rounds(len(self))
         if not self:
             return f"History({rounds})"
-        best = self.best_round
-        if best is None:
-            return f"History({rounds}, loss {self[-1].loss:.4g})"
-        score = f"score {self['validation_score'][self['round'] == best][0]:.4f}"
-        where = "" if len(self) == 1 else f", best {best}"
-        return f"History({rounds}{where}, {score})"
+        if self.best_round is None:
+            return f"History({rounds}, loss {short_loss(self[-1].loss)})"
+        where = "" if len(self) == 1 else f", best {self.best_round}"
+        return f"History({rounds}{where}, score {self.best_score:.4f})"
 
     def _repr_html_(self) -> str:
         from dask_horn.diagnostics.forms import history_html
@@ -102,10 +101,19 @@ class History(Sequence[RoundRecord]):
     @property
     def best_round(self) -> int | None:
         """The round of the highest validation score, the first of equals; None without scores."""
+        best = self._best
+        return None if best is None else best.round
+
+    @property
+    def best_score(self) -> float | None:
+        """The validation score of the best round; None without scores."""
+        best = self._best
+        return None if best is None else best.validation_score
+
+    @property
+    def _best(self) -> RoundRecord | None:
         scores = self["validation_score"]
-        if not np.isfinite(scores).any():
-            return None
-        return self[int(np.nanargmax(scores))].round
+        return self[int(np.nanargmax(scores))] if np.isfinite(scores).any() else None
 
     def append(self, record: RoundRecord) -> None:
         """Add the next round."""
@@ -129,7 +137,8 @@ class History(Sequence[RoundRecord]):
             "submodel" it has a row for each round, group and sub-model, with the sub-model's
             `loss`, its `worker`, when its training `started` (in seconds since 1970), how many
             `seconds` it took, and how many `units` of the divided axes the sub-model holds. Groups
-            and sub-models are counted from 0.
+            and sub-models are counted from 0 among those that were merged, so where some were late,
+            those after them have lower numbers.
 
         Returns
         -------
@@ -214,7 +223,8 @@ class History(Sequence[RoundRecord]):
     def plot_workers(self, ax: Axes | None = None) -> Axes:
         """Draw who trained when: a row for each worker, a bar for each training.
 
-        The colour is that of the group, or of the sub-model where there is one group. Gaps are
+        The colour is that of the group, or of the sub-model where there is one group; they are
+        counted among those that were merged, so where some were late, colours shift. Gaps are
         waiting, merging and scoring; a line stands where this process had a round's record, when
         the trainings of the next may have begun. Starts are by the workers' clocks, these lines by
         this process's: on several machines they fit as well as the clocks agree. A worker that

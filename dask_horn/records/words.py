@@ -7,10 +7,21 @@ from dask_horn.records.rounds import RoundRecord
 
 def numbers_of(record: RoundRecord) -> list[str]:
     """Say a round's loss and, if there is one, its validation score."""
-    words = [f"loss {record.loss:.4g}" if record.loss >= 1e-4 else f"loss {record.loss:.1e}"]
+    words = [f"loss {short_loss(record.loss)}"]
     if record.validation_score is not None:
         words.append(f"score {record.validation_score:.4f}")
     return words
+
+
+def short_loss(loss: float) -> str:
+    """Write a loss.
+
+    Examples
+    --------
+    >>> short_loss(0.123456), short_loss(0.0000123)
+    ('0.1235', '1.2e-05')
+    """
+    return f"{loss:.4g}" if loss >= 1e-4 else f"{loss:.1e}"
 
 
 def length_of_time(seconds: float) -> str:

@@ -129,9 +129,11 @@ def test_the_best_round_is_the_first_of_the_highest_score():
     scores = [None, 0.5, 0.9, float("nan"), 0.9]
     rounds = History([record(i, score=score) for i, score in enumerate(scores, start=1)])
     assert rounds.best_round == 3
+    assert rounds.best_score == rounds[2].validation_score
     assert rounds[4:].best_round == 5
     assert history(3, scored=False).best_round is None
     assert History().best_round is None
+    assert History().best_score is None
 
 
 def test_a_history_is_shown_in_a_line():

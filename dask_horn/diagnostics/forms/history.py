@@ -6,7 +6,7 @@ from dask_horn.diagnostics.colours import LOSS, SCORE
 from dask_horn.diagnostics.forms.curves import Curve, small_plot
 from dask_horn.diagnostics.html import Html, card, fold, scrolling, shown, table, tag
 from dask_horn.diagnostics.tables import columns_of, summary_of
-from dask_horn.records import History
+from dask_horn.records import History, number_of_rounds
 
 _OPEN_UP_TO = 8  # rounds whose table is not folded
 
@@ -29,10 +29,8 @@ def history_html(history: History) -> str:
 def history_card(history: History) -> Html:
     """Return the history without the style sheet."""
     facts = summary_of(history)
-    best = history.best_round
-    if best is not None:
-        score = history["validation_score"][history["round"] == best][0]
-        facts.insert(1, f"best {best}, score {score:.4f}")
+    if history.best_round is not None:
+        facts.insert(1, f"best {history.best_round}, score {history.best_score:.4f}")
     return card("History", facts, _curves(history), _rounds(history) if len(history) else "")
 
 
@@ -59,5 +57,4 @@ def _rounds(history: History) -> Html:
     rows = list(zip(*columns.values(), strict=True))
     css = ["horn-best" if one.round == history.best_round else "" for one in history]
     all_of_them = scrolling(table(list(columns), rows, n_texts=0, row_css=css))
-    words = "1 round" if len(history) == 1 else f"{len(history)} rounds"
-    return fold(words, all_of_them, opened=len(history) <= _OPEN_UP_TO)
+    return fold(number_of_rounds(len(history)), all_of_them, opened=len(history) <= _OPEN_UP_TO)

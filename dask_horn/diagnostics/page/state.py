@@ -9,6 +9,7 @@ a field or a kind that a newer client tells is let be.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -99,7 +100,11 @@ class Run:
         told = None if self.ended is None else self.ended.get("best_round")
         if told in self.rounds:
             return self.rounds[told]
-        scored = [one for one in self.rounds.values() if one.score is not None]
+        scored = [
+            one
+            for one in self.rounds.values()
+            if one.score is not None and not math.isnan(one.score)
+        ]
         return max(scored, key=lambda one: (one.score, -one.round), default=None)
 
     def numbers(self) -> dict[str, int]:

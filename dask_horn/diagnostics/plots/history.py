@@ -53,7 +53,7 @@ def plot_history(history: History, ax: Axes | Sequence[Axes] | None = None) -> A
     style = {"marker": "o" if len(history) <= _DOTS else "", "markersize": 3.5, "linewidth": 1.6}
     _draw_losses(losses, history, validated, style)
     if validated:
-        _draw_scores(scores, validated, style)
+        _draw_scores(scores, history, validated, style)
     _finish(losses, scores, (history[0].round - 0.5, history[-1].round + 0.5))
     _mark_divisions(losses, history)
     return losses
@@ -98,23 +98,27 @@ def _spread(history: History) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return np.array([np.min(own) for own in means]), np.array([np.max(own) for own in means])
 
 
-def _draw_scores(scores: Axes, validated: Sequence[RoundRecord], style: dict[str, Any]) -> None:
+def _draw_scores(
+    scores: Axes, history: History, validated: Sequence[RoundRecord], style: dict[str, Any]
+) -> None:
     """Draw the curve of the score; ring the best, the first of equals."""
     at = [record.round for record in validated]
     values = np.array([record.validation_score for record in validated], float)
     scores.plot(at, values, color=SCORE, **style)
-    best = int(np.argmax(values))
+    scores.set_ylabel("validation score")
+    best, score = history.best_round, history.best_score
+    if best is None or score is None:
+        return
     scores.plot(
-        at[best],
-        values[best],
+        best,
+        score,
         "o",
         markersize=9,
         markeredgewidth=1.8,
         markerfacecolor="none",
         color=BEST,
-        label=f"best: {values[best]:.4f}, round {at[best]}",
+        label=f"best: {score:.4f}, round {best}",
     )
-    scores.set_ylabel("validation score")
 
 
 def _finish(losses: Axes, scores: Axes, x_limits: tuple[float, float]) -> None:
@@ -138,7 +142,7 @@ def _finish(losses: Axes, scores: Axes, x_limits: tuple[float, float]) -> None:
         scores.legend(handles=handles, loc="center right", **legend)
     elif scores is not losses:
         scores.grid(alpha=0.25, linewidth=0.6)
-        if scores.lines:
+        if scores.get_legend_handles_labels()[0]:  # none where no score is a number
             scores.legend(loc="lower right", **legend)
     (losses if twin else scores).set_xlabel("round")
 

@@ -97,7 +97,7 @@ def test_fields_that_an_older_client_does_not_tell_are_missed():
 def test_a_run_whose_beginning_was_missed():
     run = heard(merged(4), progress(5, 0, 1)).newest
     assert status(run, BEGAN + 9.2).words == "training round 5"
-    assert left(run, BEGAN + 9.2).seconds is None
+    assert left(run, BEGAN + 9.2) is None
     assert division(run).n_submodels == 2  # the most that is known
     assert traffic(run)[0].data_parallel is None
 
@@ -138,6 +138,7 @@ def test_what_is_kept_is_bounded():
 def test_the_best_round():
     run = heard(begun(), merged(1, score=0.5), merged(2, score=0.9), merged(3, score=0.8)).newest
     assert run.best.round == 2
+    assert heard(merged(1, score=float("nan")), merged(2, score=0.4)).newest.best.round == 2
     run.heard(ENDED)
     assert run.best.round == 3  # that is what the run itself has said
 

@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot, style
 from matplotlib.figure import Figure
 
-from dask_horn.diagnostics import plot_history
+from dask_horn.diagnostics.plots import plot_history
 from dask_horn.records import History
 from tests.diagnostics.records import history, record
 from tests.diagnostics.rendered import assert_readable, figure
@@ -44,6 +44,16 @@ def test_curves_are_the_records():
 def test_the_first_of_equal_scores_is_ringed():
     ring = plot_history(History([record(1), record(2)])).figure.axes[1].get_lines()[1]
     assert ring.get_xdata() == [1]
+
+
+def test_a_score_that_is_not_a_number_is_not_the_best():
+    scores = (float("nan"), 0.5, 0.4)
+    scored = [replace(record(i), validation_score=score) for i, score in enumerate(scores, 1)]
+    ring = plot_history(History(scored)).figure.axes[1].get_lines()[1]
+    assert ring.get_xydata().tolist() == [[2, 0.5]]
+    assert ring.get_label() == "best: 0.5000, round 2"
+    diverged = plot_history(History(scored[:1])).figure.axes[1]
+    assert len(diverged.get_lines()) == 1  # no ring
 
 
 def test_a_band_reaches_from_the_lowest_group_to_the_highest():
