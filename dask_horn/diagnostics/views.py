@@ -60,9 +60,8 @@ def view_on(console: Console | None) -> View:
     """Choose the view by where the output goes: by default to a notebook, or standard error."""
     from rich.console import Console as RichConsole
 
-    given = console is not None
     console = console or RichConsole(file=cast(IO[str], _StandardError()))
-    if console.is_jupyter and not given:
+    if console.is_jupyter:
         return _NotebookBar()
     if console.is_terminal and not console.is_dumb_terminal:
         return _Bar(console)
