@@ -40,7 +40,7 @@ _SETTING = "dask_horn.dashboard-page"
 
 def measure(folder: Path, full: bool) -> Measured:
     """Measure in a fresh process: turns of the three ways, in an order drawn for each."""
-    return dict(run_apart("benchmarks.page:work", {"turns": 30 if full else 4}))
+    return dict(run_apart("benchmarks.page:work", {"turns": 8 if full else 4}))
 
 
 def work(settings: dict[str, Any]) -> dict[str, dict[str, list[float]]]:

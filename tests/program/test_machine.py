@@ -8,7 +8,7 @@ import pytest
 from dask_horn.kernels.device import Steps, Window
 from dask_horn.network import Dense, Dropout, Network
 from dask_horn.program import Optimizer, training_program
-from tests.kernels.runner import under_test
+from tests.kernels.runner import SIMULATED, under_test
 from tests.program.problems import loaded, problem
 
 NETWORK = Network([Dense(9, activation="relu"), Dropout(0.4), Dense(3)], 5)
@@ -118,6 +118,8 @@ def test_samples_are_standardized_as_they_are_gathered(dtype):
 @pytest.mark.parametrize("optimizer", [Optimizer("adamw"), Optimizer("sgd", clip_norm=0.5)])
 def test_sub_models_of_all_sizes_train_together_as_each_would_alone(optimizer):
     """Of two groups, each with its window; some have nothing to do from some step on."""
+    if SIMULATED and optimizer.name == "adamw":
+        pytest.skip("the simulator tries one: a step of each is tried elsewhere")
     network = Network([Dense(7, activation="gelu"), Dense(6, activation="relu"), Dense(2)], 5)
     sizes = [(1, 4), (5, 1), (7, 6), (2, 2)]
     cases = [problem(network, 12, {"dense_1": a, "dense_2": b}) for a, b in sizes]
