@@ -212,6 +212,7 @@ class Watch:
             words = "; ".join(reason.words for reason in reasons)
             event = Waiting(run=self.run, what=what, seconds=seconds, reason=words)
             logger.warning(str(event))
+            self.post(event)
             self.notify_of(event)
 
     def notify_of(self, event: Event) -> None:

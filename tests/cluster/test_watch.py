@@ -95,6 +95,9 @@ def test_a_cluster_without_workers(caplog):
         with caplog.at_level(logging.WARNING, "dask_horn"):
             (handle,) = executor.submit(_task(str, 5))
             assert executor.result(handle) == "5"
+        (_, told), *_ = client.get_events("dask-horn")
+    assert told["kind"] == "Waiting"
+    assert told["reason"] == ear.reasons[0]
     assert "the cluster has no workers; start some" in ear.reasons[0]
     assert (ear.events[0].run, ear.events[0].what) == (RUN, TRAIN)
     assert f"Still waiting for {TRAIN} after " in caplog.text
