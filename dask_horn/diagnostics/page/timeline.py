@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from dask_horn.diagnostics.page.state import Run
 
 _SOON = 3.0  # seconds in which a training that goes on has told of itself
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A task on the timeline.
+class Bar(NamedTuple):
+    """A task on the timeline: a tuple, since thousands are made for each look.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ def bars(run: Run) -> list[Bar]:
         Bar(key, one.worker, one.stage, one.round + 1, one.started, one.started + one.seconds, "")
         for key, one in run.tasks.items()
     ]
-    return sorted(found, key=lambda bar: bar.start)
+    return sorted(found, key=attrgetter("start"))
 
 
 def shares(run: Run) -> list[Share]:
