@@ -57,7 +57,7 @@ def holding_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if came:
-        raise Interrupted(came[0], f"Stopped by {came[0].name} before the first round ended")
+        raise Interrupted(came[0], f"Stopped by {came[0].name} before the first round was done")
 
 
 def in_main_thread() -> bool:
