@@ -69,9 +69,9 @@ class Scored(ABC):
     def evaluate(self, X: Any, y: Any = None, sample_weight: Any = None) -> Score:
         """Return the score and the loss.
 
-        The loss is the network's own: of classes and labels at the model's temperature, as
-        `predict_proba` gives them; of values in units of their standard deviation, as the history
-        has it.
+        The loss is the network's own. For classes and labels it is that of the probabilities which
+        `predict_proba` gives, at the model's temperature. For values it is in units of their
+        standard deviation, as in the history.
 
         Parameters
         ----------

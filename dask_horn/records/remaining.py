@@ -18,10 +18,10 @@ def seconds_left(
 ) -> float | None:
     """Estimate how long rounds will take.
 
-    Rounds with as many groups and sub-models take equally long, but for one that is slow now and
-    then; kinds that are still to come take as long as the last ones did, as the rounds of a
-    default run do. In the first round that is seen, samples are read for the first time and workers
-    get ready: it is left out once there is another, and before that only a long one tells anything.
+    Rounds with the same numbers of groups and sub-models are assumed to take equally long: the
+    median of the last few. Those with other numbers are assumed to take as long as the last rounds,
+    which is nearly so in a default run. The first round seen is left out once there is another, for
+    samples are read for the first time in it; alone it counts only if it was long.
 
     Parameters
     ----------
