@@ -94,12 +94,13 @@ def _cluster() -> Iterator[Client]:
 
 
 def _remove_page(client: Client) -> None:
-    def remove(dask_scheduler: Any) -> None:
-        if NAME in dask_scheduler.plugins:
+    def remove(dask_scheduler: Any) -> bool:
+        was_there = NAME in dask_scheduler.plugins
+        if was_there:
             dask_scheduler.plugins[NAME].remove()
+        return was_there
 
-    client.run_on_scheduler(remove)
-    with contextlib.suppress(ValueError):  # there was none
+    if client.run_on_scheduler(remove):
         client.unregister_scheduler_plugin(NAME)
 
 
@@ -155,8 +156,8 @@ def render(measured: Measured, plots: Path) -> str:
         f"one local cluster of {N_WORKERS} one-thread workers, where the page comes and goes: two "
         "groups of two sub-models, 256-800-800-2, 150 steps a round; seconds of ten rounds, all "
         "but the first, and CPU seconds of the whole training, of client, scheduler and workers. "
-        "The cost is the median of the turns' ratios to the training without a page of the same turn, with a "
-        "95 % interval of it by resampling turns. A browser on the workers' own cores is the "
+        "The cost is the median of the turns' ratios to the training without a page of the same "
+        "turn, with a 95 % interval of it by resampling turns. A browser on the workers' own cores is the "
         "worst case: what it costs is mostly Chromium's drawing.\n\n"
         + markdown_table(_HEADER, rows)
         + "\n\n"
