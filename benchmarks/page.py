@@ -157,8 +157,8 @@ def render(measured: Measured, plots: Path) -> str:
         "groups of two sub-models, 256-800-800-2, 150 steps a round; seconds of ten rounds, all "
         "but the first, and CPU seconds of the whole training, of client, scheduler and workers. "
         "The cost is the median of the turns' ratios to the training without a page of the same "
-        "turn, with a 95 % interval of it by resampling turns. A browser on the workers' own cores is the "
-        "worst case: what it costs is mostly Chromium's drawing.\n\n"
+        "turn, with a 95 % interval of it by resampling turns. A browser on the workers' own "
+        "cores is the worst case: what it costs is mostly Chromium's drawing.\n\n"
         + markdown_table(_HEADER, rows)
         + "\n\n"
         + "\n".join(verdicts)
