@@ -22,7 +22,6 @@ from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.report import markdown_table
 from benchmarks.timing import median_and_spread
-from dask_horn.diagnostics.page.plugin import NAME
 
 N_WORKERS = 2
 _GOAL = 1.0  # percent
@@ -37,6 +36,7 @@ _HEADER = (
     "CPU seconds (quartiles)", "cost, % (95 % interval)",
 )  # fmt: skip
 _SETTING = "dask_horn.dashboard-page"
+_NAME = "dask-horn-page"  # of the scheduler's plugin
 
 
 def measure(folder: Path, full: bool) -> Measured:
@@ -95,13 +95,13 @@ def _cluster() -> Iterator[Client]:
 
 def _remove_page(client: Client) -> None:
     def remove(dask_scheduler: Any) -> bool:
-        was_there = NAME in dask_scheduler.plugins
+        was_there = _NAME in dask_scheduler.plugins
         if was_there:
-            dask_scheduler.plugins[NAME].remove()
+            dask_scheduler.plugins[_NAME].remove()
         return was_there
 
     if client.run_on_scheduler(remove):
-        client.unregister_scheduler_plugin(NAME)
+        client.unregister_scheduler_plugin(_NAME)
 
 
 def _train(client: Client, way: str, n_rounds: int) -> float:
