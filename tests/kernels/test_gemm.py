@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_horn.program import RULES, Optimizer
-from tests.kernels.runner import at_most, run_kernel
+from tests.kernels.runner import SIMULATED, at_most, run_kernel, under_test
 
 # One entry; less and more than a tile; packed and not; sums and columns of several groups.
 SHAPES = [
@@ -75,7 +75,7 @@ def test_a_row_is_the_same_whatever_rows_are_beside_it():
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize(("batch", "n_in", "n_out"), [(3, 5, 7), (33, 150, 70), (20, 40, 1100)])
 def test_a_weight_that_is_updated_at_once(batch, n_in, n_out, name):
-    """To the same bits as by its gradient first and the optimizer then."""
+    """As by its gradient first and the optimizer then, to the bit; a GPU may round once less."""
     x, gradient = _random(batch, n_in), _random(batch, n_out, seed=1)
     weight = _random(n_in, n_out, seed=2)
     states = [np.abs(_random(n_in, n_out, seed=3 + i)) for i in range(RULES[name].n_states)]
@@ -85,6 +85,8 @@ def test_a_weight_that_is_updated_at_once(batch, n_in, n_out, name):
     fused = run_kernel(f"gemm_weight_{name}", x, gradient, weight, *states, **sizes, **options)
     whole = run_kernel("gemm_weight", x, gradient, np.zeros_like(weight), **sizes).buffers[2]
     apart = run_kernel(name, weight, whole, *states, n_out=weight.size, **options)
-    np.testing.assert_array_equal(fused.buffers[2], apart.buffers[0])
-    for found, expected in zip(fused.buffers[3:], apart.buffers[2:], strict=True):
-        np.testing.assert_array_equal(found, expected)
+    contracts = under_test().name == "cuda" and not SIMULATED  # products and sums, as it likes
+    tolerances = {"rtol": 1e-5, "atol": 1e-6} if contracts else {"rtol": 0, "atol": 0}
+    pairs = zip(fused.buffers[2:], (apart.buffers[0], *apart.buffers[2:]), strict=True)
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, **tolerances)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import float32
+from numba import float32, uint32
 
 from dask_horn.kernels.compile import inlined
 from dask_horn.kernels.cuda.columns import CAPACITY
@@ -32,6 +32,7 @@ from dask_horn.kernels.scalars import ACTIVATIONS, NEEDS_INPUT
 from dask_horn.rounding import ceil_div
 
 _ZERO = np.float32(0)
+_MOST_READ = 3  # a weight's entry and two states
 _UNROLLED = 4  # terms that are multiplied without a test in between: compilers unroll such a loop
 
 
@@ -87,10 +88,16 @@ _WEIGHT = _Kind("weight", _weight_shape, left_by_rows=False, right_by_columns=Fa
 
 
 class _Epilogue(NamedTuple):
-    """What is done with the entries of a product."""
+    """What is done with the entries of a product; `place` is one's in the result.
 
-    begin: Callable[..., Any]  #: ``(row, next_row, constants, numbers)``: what `take` must know
-    take: Callable[..., None]  #: ``(known, arena, place, column, entry)``, place in the result
+    A few are read for, then taken: memory is slow to answer, and answers several at a time.
+    """
+
+    begin: Callable[..., Any]  #: ``(row, next_row, constants, numbers)``: what others must know
+    read: Callable[
+        ..., None
+    ]  #: ``(known, arena, place, old, k)``: what is there now, to ``old[:, k]``
+    take: Callable[..., None]  #: ``(known, arena, place, column, entry, old, k)``
 
 
 def _products(name: str, kind: _Kind, epilogue: _Epilogue, *, serves: Sequence[str]) -> None:
@@ -117,32 +124,48 @@ def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
     """Make the parts of a product that are for a factor whose tiles have `extent` rows or columns.
 
     `by_terms` tells whether neighbours in memory are terms of one of them: else they are the same
-    term of neighbouring ones. A warp fetches neighbours.
+    term of neighbouring ones. Neighbouring threads fetch neighbours.
     """
     n_entries = extent * depth // n_threads
     length = extent + 4  # four more, so that what is written transposed falls on other banks
     # How far a thread's entries are apart, across the terms and along them.
     step, term_step = (n_threads // depth, 0) if by_terms else (0, n_threads // extent)
+    # A warp's share of a factor by terms: as wide as what memory reads at once, and on all banks.
+    wide = min(8, depth)
+    high = min(4, n_threads // depth) if by_terms else 0
 
     @inlined
-    def begin(t: Any, offset: Any, first: Any, extent_of_all: Any, n_terms: Any) -> Any:
-        """Return what `fetch` and `put` go by: (own, own term), and of the arena (place, …)."""
+    def place_of(t: Any) -> Any:
+        """Return which row or column is a thread's first, and of which term."""
         if by_terms:
-            own, term, row_length, term_length = t // depth, t % depth, n_terms, 1
-        else:
-            own, term, row_length, term_length = t % extent, t // extent, 1, extent_of_all
-        place = offset + (first + own) * row_length + term * term_length
-        hop = step * row_length + term_step * term_length
-        return own, term, place, hop, depth * term_length, extent_of_all - first - own
+            term = t % wide + wide * (t // (wide * high) % (depth // wide))
+            return t // wide % high + high * (t // (high * depth)), term
+        return t % extent, t // extent
 
     @inlined
-    def fetch(into: Any, arena: Any, stage: Any, at: Any, n_terms: Any) -> None:
-        """Read a stage's entries: zeros where the factor has ended."""
-        _, term, place, hop, stride, n_left = at
-        terms_left, start = n_terms - term - stage * depth, place + stage * stride
+    def begin(places: Any, t: Any, first: Any, extent_of_all: Any, n_terms: Any) -> Any:
+        """Say where the entries of the first stage lie; return what `fetch` and `put` go by."""
+        own, term = place_of(t)
+        row_length, term_length = (n_terms, 1) if by_terms else (1, extent_of_all)
         for e in range(n_entries):
-            inside = e * step < n_left and e * term_step < terms_left
-            into[e] = arena[start + e * hop] if inside else _ZERO
+            # What is beyond the last row or column is taken from there, and goes nowhere.
+            line = min(first + own + e * step, extent_of_all - 1)
+            places[e] = np.uint32(line * row_length + (term + e * term_step) * term_length)
+        return own, term, np.uint32(depth * term_length)
+
+    @inlined
+    def fetch(into: Any, factor: Any, places: Any, stage: Any, at: Any, n_terms: Any) -> None:
+        """Read a stage's entries: zeros where the terms have ended."""
+        _, term, stride = at
+        start = np.uint32(stage * stride)
+        if (stage + 1) * depth <= n_terms:
+            for e in range(n_entries):
+                into[e] = factor[np.uint32(start + places[e])]
+        else:
+            terms_left = np.int32(n_terms - term - stage * depth)
+            for e in range(n_entries):
+                inside = e * term_step < terms_left
+                into[e] = factor[np.uint32(start + places[e])] if inside else _ZERO
 
     @inlined
     def put(shared: Any, stage: Any, at: Any, entries: Any) -> None:
@@ -158,7 +181,7 @@ def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
 def _product(
     name: str, kind: _Kind, tile: ProductTile, epilogue: _Epilogue, serves: Sequence[str]
 ) -> None:
-    begin, take = epilogue
+    begin, read, take = epilogue
     shape, depth, across, n_threads = kind.shape, tile.depth, tile.across, tile.n_threads
     tile_rows, tile_columns = tile.rows, tile.columns
     own_rows, own_columns = tile.own_rows, tile.own_columns
@@ -167,6 +190,9 @@ def _product(
     begin_left, fetch_left, put_left = left_side.begin, left_side.fetch, left_side.put
     begin_right, fetch_right, put_right = right_side.begin, right_side.fetch, right_side.put
     n_left, n_right = left_side.n_entries, right_side.n_entries
+    n_own = own_rows * own_columns
+    rows_apart = n_threads // tile_columns  # of the entries that a thread finishes, in one column
+    together = min(n_own, _UNROLLED)
     left_size, right_size = max(left_side.size, tile_rows * tile_columns), right_side.size
     multiply = _multiplying(tile, left_side.length, right_side.length)
 
@@ -179,6 +205,9 @@ def _product(
         total = cuda.local.array((own_rows, own_columns), float32)
         next_left = cuda.local.array(n_left, float32)
         next_right = cuda.local.array(n_right, float32)
+        left_places = cuda.local.array(n_left, uint32)
+        right_places = cuda.local.array(n_right, uint32)
+        old = cuda.local.array((_MOST_READ, together), float32)
         of_left = cuda.local.array(own_rows, float32)
         of_right = cuda.local.array(own_columns, float32)
 
@@ -188,22 +217,25 @@ def _product(
         if counters[s, BATCH] == 0:
             return
         row = rows[s, i]
-        n_rows = counters[s, CAPACITY] * row[ROWS]
-        height, width, n_terms = shape(n_rows, row[N_IN], row[N_OUT])
-        first_row, first_column = tiles[block, 2] * tile_rows, tiles[block, 3] * tile_columns
+        n_rows = np.int32(counters[s, CAPACITY] * row[ROWS])
+        height, width, n_terms = shape(n_rows, np.int32(row[N_IN]), np.int32(row[N_OUT]))
+        first_row = np.int32(tiles[block, 2] * tile_rows)
+        first_column = np.int32(tiles[block, 3] * tile_columns)
         own_row, own_column = (t // across) * own_rows, (t % across) * own_columns
         for p in range(own_rows):
             for q in range(own_columns):
                 total[p, q] = _ZERO
 
-        at_left = begin_left(t, row[A], first_row, height, n_terms)
-        at_right = begin_right(t, row[B], first_column, width, n_terms)
-        n_stages = (n_terms + depth - 1) // depth
+        # Each factor from its beginning: places there are short, and never negative.
+        left_factor, right_factor = arena[row[A] :], arena[row[B] :]
+        at_left = begin_left(left_places, t, first_row, height, n_terms)
+        at_right = begin_right(right_places, t, first_column, width, n_terms)
+        n_stages = np.int32((n_terms + depth - 1) // depth)
         for stage in range(n_stages + 1):
             # What the next stage multiplies is fetched while this one multiplies.
             if stage < n_stages:
-                fetch_left(next_left, arena, stage, at_left, n_terms)
-                fetch_right(next_right, arena, stage, at_right, n_terms)
+                fetch_left(next_left, left_factor, left_places, stage, at_left, n_terms)
+                fetch_right(next_right, right_factor, right_places, stage, at_right, n_terms)
             if stage > 0:
                 multiply(total, left, right, stage - 1, own_row, own_column, of_left, of_right)
             if stage < n_stages:
@@ -217,11 +249,19 @@ def _product(
             for q in range(own_columns):
                 left[np.uint64((own_row + p) * tile_columns + own_column + q)] = total[p, q]
         cuda.syncthreads()
-        for e in range(own_rows * own_columns):
-            at = t + e * n_threads
-            r, c = first_row + at // tile_columns, first_column + at % tile_columns
-            if r < height and c < width:
-                take(known, arena, r * width + c, c, left[np.uint64(at)])
+        c, r = first_column + np.int32(t % tile_columns), first_row + np.int32(t // tile_columns)
+        n_inside: Any = min(np.int32((height - r + rows_apart - 1) // rows_apart), n_own)
+        if c >= width or n_inside <= 0:
+            return
+        place, hop = np.uint32(r * width + c), np.uint32(rows_apart * width)
+        for several in range(0, n_own, together):
+            for k in range(together):
+                read(known, arena, np.uint32(place + min(several + k, n_inside - 1) * hop), old, k)
+            for k in range(together):
+                e = several + k
+                if e < n_inside:
+                    entry = left[np.uint64(t + e * n_threads)]
+                    take(known, arena, np.uint32(place + e * hop), c, entry, old, k)
 
 
 def _multiplying(tile: ProductTile, left_length: int, right_length: int) -> Callable[..., None]:
@@ -254,11 +294,16 @@ def _where(row: Any, next_row: Any, constants: Any, numbers: Any) -> Any:
 
 
 @inlined
-def _keep(out: Any, arena: Any, place: Any, column: Any, z: Any) -> None:
-    arena[out + place] = z
+def _read_nothing(known: Any, arena: Any, place: Any, old: Any, k: Any) -> None:
+    pass
 
 
-_STORED = _Epilogue(_where, _keep)
+@inlined
+def _keep(out: Any, arena: Any, place: Any, column: Any, z: Any, old: Any, k: Any) -> None:
+    arena[np.uint64(out + place)] = z
+
+
+_STORED = _Epilogue(_where, _read_nothing, _keep)
 
 
 @inlined
@@ -271,14 +316,14 @@ def _activated(name: str) -> _Epilogue:
     function, beside = ACTIVATIONS[name][0], name in NEEDS_INPUT
 
     @inlined
-    def take(known: Any, arena: Any, place: Any, column: Any, z: Any) -> None:
+    def take(known: Any, arena: Any, place: Any, column: Any, z: Any, old: Any, k: Any) -> None:
         scale, total, bias, out = known
-        value = scale * z + arena[bias + column]
+        value = scale * z + arena[np.uint64(bias + column)]
         if beside:
-            arena[total + place] = value
-        arena[out + place] = function(value)
+            arena[np.uint64(total + place)] = value
+        arena[np.uint64(out + place)] = function(value)
 
-    return _Epilogue(_activating, take)
+    return _Epilogue(_activating, _read_nothing, take)
 
 
 def _updated(rule: Rule) -> _Epilogue:
@@ -290,18 +335,30 @@ def _updated(rule: Rule) -> _Epilogue:
         return numbers_of(numbers), row[C], row[STATES], row[STATES + 1]
 
     @inlined
-    def with_one(known: Any, arena: Any, place: Any, column: Any, g: Any) -> None:
-        own, weight, first, _ = known
-        w, v = weight + place, first + place
-        arena[w], arena[v] = move(own, arena[w], g, arena[v])
+    def read_one(known: Any, arena: Any, place: Any, old: Any, k: Any) -> None:
+        _, weight, first, _ = known
+        old[0, k] = arena[np.uint64(weight + place)]
+        old[1, k] = arena[np.uint64(first + place)]
 
     @inlined
-    def with_two(known: Any, arena: Any, place: Any, column: Any, g: Any) -> None:
-        own, weight, first, second = known
-        w, m, v = weight + place, first + place, second + place
-        arena[w], arena[m], arena[v] = move(own, arena[w], g, arena[m], arena[v])
+    def with_one(known: Any, arena: Any, place: Any, column: Any, g: Any, old: Any, k: Any) -> None:
+        own, weight, first, _ = known
+        w, v = np.uint64(weight + place), np.uint64(first + place)
+        arena[w], arena[v] = move(own, old[0, k], g, old[1, k])
 
-    return _Epilogue(begin, {1: with_one, 2: with_two}[rule.n_states])
+    @inlined
+    def read_two(known: Any, arena: Any, place: Any, old: Any, k: Any) -> None:
+        read_one(known, arena, place, old, k)
+        old[2, k] = arena[np.uint64(known[3] + place)]
+
+    @inlined
+    def with_two(known: Any, arena: Any, place: Any, column: Any, g: Any, old: Any, k: Any) -> None:
+        own, weight, first, second = known
+        w, m, v = np.uint64(weight + place), np.uint64(first + place), np.uint64(second + place)
+        arena[w], arena[m], arena[v] = move(own, old[0, k], g, old[1, k], old[2, k])
+
+    read, take = {1: (read_one, with_one), 2: (read_two, with_two)}[rule.n_states]
+    return _Epilogue(begin, read, take)
 
 
 _products("gemm_forward", _FORWARD, _STORED, serves=("gemm_forward",))

@@ -46,7 +46,7 @@ class ProductTile:
 PRODUCT_TILES = (
     {"square": ProductTile(8, 8, 4, 4, 2), "narrow": ProductTile(8, 4, 4, 2, 2)}
     if SIMULATED
-    else {"square": ProductTile(64, 64, 32, 4, 4), "narrow": ProductTile(16, 16, 64, 1, 1)}
+    else {"square": ProductTile(32, 32, 32, 4, 4), "narrow": ProductTile(16, 16, 64, 1, 1)}
 )
 
 
