@@ -28,8 +28,10 @@ def begin_to_show(client: Client) -> None:
 
 def _show(client: Client) -> None:
     try:
-        from dask_horn.diagnostics.page import PageByValue
+        from dask_horn.diagnostics.page import NAME, PageByValue
 
-        client.register_plugin(PageByValue())
+        # Only a cluster's first run pays for sending it.
+        if not client.get_metadata([NAME], False):
+            client.register_plugin(PageByValue())
     except Exception as error:  # whatever it is, the training does without
         logger.info("no page /horn on the dashboard: %r", error)

@@ -48,6 +48,7 @@ class HornPage(SchedulerPlugin):  # type: ignore[misc]
             self._pending.extend(message for _, message in scheduler.get_events(topic))
         try:
             self._app = _add_page(self, scheduler)
+            scheduler.task_metadata[NAME] = True  # the next run's client need not send it again
         except Exception as error:  # a page is not worth a training
             logger.info("no page /%s on the dashboard: %r", PAGE, error)
 
@@ -77,6 +78,7 @@ class HornPage(SchedulerPlugin):  # type: ignore[misc]
         if self._app is not None:
             _remove_page(self._scheduler, self._app)
             self._app = None
+        self._scheduler.task_metadata.pop(NAME, None)
 
     def _catch_up(self) -> None:
         pending, self._pending = self._pending, []

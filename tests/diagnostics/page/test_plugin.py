@@ -202,6 +202,23 @@ def test_a_training_brings_the_page_unless_told_not_to(registered, wanted):
 
 
 @pytest.mark.cluster
+def test_the_page_is_sent_once(registered, monkeypatch):
+    sent = []
+    monkeypatch.setattr(Client, "register_plugin", lambda _, plugin: sent.append(plugin))
+    with in_process() as client:
+        page._show(client)
+        assert len(sent) == 1
+        monkeypatch.undo()
+        client.register_plugin(PageByValue())
+        monkeypatch.setattr(Client, "register_plugin", lambda _, plugin: sent.append(plugin))
+        page._show(client)
+        assert len(sent) == 1
+        client.run_on_scheduler(remove, name=NAME)
+        page._show(client)
+        assert len(sent) == 2
+
+
+@pytest.mark.cluster
 def test_a_scheduler_without_a_dashboard_has_no_page(registered, caplog):
     with caplog.at_level(logging.INFO), in_process(dashboard=False) as client:
         horn.train(NETWORK, X, Y, n_rounds=1)
@@ -212,6 +229,9 @@ def test_a_scheduler_without_a_dashboard_has_no_page(registered, caplog):
 
 def test_what_fails_there_does_not_matter_here(caplog):
     class Broken:
+        def get_metadata(self, keys, default):
+            return default
+
         def register_plugin(self, plugin):
             raise OSError("the scheduler is gone")
 
