@@ -20,6 +20,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dask_horn.data.store.faults import plain_text
+from dask_horn.data.store.locations import is_path, joined, location_text
 from dask_horn.data.store.storing import filesystem_at, make_folder, store_errors
 
 _LOCK = ".lock"
@@ -39,20 +41,19 @@ def new_folder(base: str) -> str:
     ScratchError
         If it cannot be written.
     """
-    base = os.fspath(base)  # a Path, of a user's scratch=
-    is_path = "://" not in base
-    if is_path:
-        base = str(Path(base).absolute())
+    base = location_text(base, argument="scratch")
+    on_disk = is_path(base)
+    if on_disk:
         _sweep(Path(base))
     with store_errors("scratch", base):
         while True:
-            folder = f"{base.rstrip('/')}/{_prefix()}{os.getpid()}-{secrets.token_hex(4)}"
+            folder = joined(base, f"{_prefix()}{os.getpid()}-{secrets.token_hex(4)}")
             filesystem, path = filesystem_at(folder)
             make_folder(filesystem, path)
             # Before it has its lock, another run may take it for one that is left.
             with contextlib.suppress(Timeout):
-                lock = _locked(Path(folder)) if is_path else None
-                if not is_path or os.path.isdir(folder):
+                lock = _locked(Path(folder)) if on_disk else None
+                if not on_disk or os.path.isdir(folder):
                     _own[folder] = os.getpid(), lock
                     return folder
 
@@ -67,7 +68,7 @@ def remove_folder(location: str) -> None:
         pass
     except Exception as error:  # a worker may still be writing: it must not hide what ended the run
         warnings.warn(
-            f"the scratch folder {location} could not be removed ({error}); delete it",
+            f"the scratch folder {location} could not be removed ({plain_text(error)}); delete it",
             stacklevel=2,
         )
     finally:
@@ -142,7 +143,7 @@ def marker(location: str, argument: str = "scratch") -> Iterator[str]:
         name = f".seen-{secrets.token_hex(4)}"
         filesystem.pipe_file(f"{folder}/{name}", b"")
     try:
-        yield f"{location}/{name}"
+        yield joined(location, name)
     finally:
         with store_errors(argument, location):
             filesystem.rm_file(f"{folder}/{name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from dask_horn.checks import checked_integer
 from dask_horn.data import Targets, held_out_targets
+from dask_horn.data.store.locations import located
 from dask_horn.data.store.tasks import compute
 from dask_horn.data.values.arrays import check_lengths
 from dask_horn.model.calibration import fit_temperature, temper
@@ -42,14 +43,16 @@ class Calibrated(ABC):
         """Return which steps of samples count, that is, are not padding."""
 
     @abstractmethod
-    def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
+    def _answer(self, X: Any, answer: Any, out: Any) -> Any:
         """Apply `answer` to samples in memory, or lazily to chunks."""
 
     @abstractmethod
-    def _mean_and_std(self, X: Any, out: str | None) -> tuple[Any, Any]:
+    def _mean_and_std(self, X: Any, out: Any) -> tuple[Any, Any]:
         """Return the members' mean and standard deviation."""
 
-    def calibrate(self, X: Any, y: Any = None) -> Self:
+    def calibrate(
+        self, X: Any, y: Any = None, *, storage_options: Mapping[str, Any] | None = None
+    ) -> Self:
         """Fit the temperature of the probabilities on samples that were held out of training.
 
         Networks are often overconfident, and ensembles often underconfident. One number corrects
@@ -66,6 +69,8 @@ class Calibrated(ABC):
             Samples that the model was not trained on; a few hundred are enough.
         y : array-like, data frame, Dask array or Zarr array, optional
             Their classes or labels; leave it out if X is a group with an array ``y``.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, where X is a URL.
 
         Returns
         -------
@@ -106,7 +111,8 @@ class Calibrated(ABC):
                 f"calibrate needs a classifier, but this model's loss is {self.network.loss!r}; "
                 "for values use an ensemble's predict(X, return_std=True)"
             )
-        return self._with_temperature(fit_temperature(*self._held_out(X, y), self.targets.kind))
+        held_out = self._held_out(located(X, storage_options), y)
+        return self._with_temperature(fit_temperature(*held_out, self.targets.kind))
 
     def plot_calibration(
         self, X: Any, y: Any = None, *, ax: Axes | Sequence[Axes] | None = None, n_bins: int = 10

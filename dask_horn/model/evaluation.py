@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data import SampleForm, Targets, as_samples
 from dask_horn.data.intake.pairs import encoded_targets, in_memory_targets, map_pairs, targets_of
+from dask_horn.data.store.locations import located
 from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.model.scoring import score_of
 from dask_horn.network import Network
@@ -39,7 +41,14 @@ class Scored(ABC):
         Of values, the mean in units of the targets' scale. In float64, (n_samples, ..., n_outputs).
         """
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> float:
         """Return the accuracy, or for values the coefficient of determination R².
 
         It is the score of the history and of the estimators: for several labels, a sample counts
@@ -48,7 +57,7 @@ class Scored(ABC):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, storage_options
             As for `evaluate`, which also returns the loss.
 
         Returns
@@ -64,9 +73,16 @@ class Scored(ABC):
         >>> horn.train(network, X, y).model.score(X, y) > 0.9
         True
         """
-        return self.evaluate(X, y, sample_weight).score
+        return self.evaluate(X, y, sample_weight, storage_options=storage_options).score
 
-    def evaluate(self, X: Any, y: Any = None, sample_weight: Any = None) -> Score:
+    def evaluate(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Score:
         """Return the score and the loss.
 
         The loss is the network's own. For classes and labels it is that of the probabilities which
@@ -82,6 +98,8 @@ class Scored(ABC):
             Their targets; leave it out if X is a group with an array ``y``.
         sample_weight : array-like, (n_samples,), optional
             Weight of each sample in score and loss.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, where X is a URL.
 
         Returns
         -------
@@ -99,6 +117,7 @@ class Scored(ABC):
         # Importing dask.array takes longer than the rest of the package; training does not need it.
         from dask_horn.data.intake.predictions import chunked_samples
 
+        X = located(X, storage_options)
         y = targets_of(X, y)
         chunked = chunked_samples(X, known_lengths=True)
         if chunked is None:

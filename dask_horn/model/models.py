@@ -6,7 +6,9 @@ targets. An `Ensemble` holds several models and predicts their mean.
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from dask_horn.data import Targets
+from dask_horn.data.store.locations import location_text
 from dask_horn.kernels.device import Machine, Steps, Window
 from dask_horn.kernels.device import device as device_of
 from dask_horn.model.calibration import check_temperature
@@ -171,15 +174,22 @@ class Model(ModelParts, Predictor):
         machine.load([self.parameters])
         return machine
 
-    def save(self, location: str, overwrite: bool = False) -> None:
+    def save(
+        self,
+        location: str | os.PathLike[str],
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
         """Save the model as a Zarr group: one array per tensor, and everything else in attributes.
 
         Parameters
         ----------
-        location : str
+        location : str or os.PathLike
             Path or URL.
         overwrite : bool, default False
             Whether to replace a model at that location.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, where it is a URL.
 
         Raises
         ------
@@ -188,7 +198,7 @@ class Model(ModelParts, Predictor):
         StoreError
             If the location cannot be written.
         """
-        with new_group(location, overwrite) as group:
+        with new_group(location_text(location, storage_options), overwrite) as group:
             self.write_to(group)
 
     def write_to(self, group: zarr.Group) -> None:
@@ -291,9 +301,14 @@ class Ensemble(Predictor):
             ]
         return pooled(logs, self.targets.kind)
 
-    def save(self, location: str, overwrite: bool = False) -> None:
+    def save(
+        self,
+        location: str | os.PathLike[str],
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
         """Save all members in one Zarr group; parameters as for `Model.save`."""
-        with new_group(location, overwrite) as group:
+        with new_group(location_text(location, storage_options), overwrite) as group:
             self.write_to(group)
 
     def write_to(self, group: zarr.Group) -> None:
@@ -301,13 +316,17 @@ class Ensemble(Predictor):
         write_ensemble(group, self.members, self.temperature)
 
 
-def load(location: str) -> Model | Ensemble:
+def load(
+    location: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> Model | Ensemble:
     """Load a saved model or ensemble. No pickle is read, so a stranger's model runs no code.
 
     Parameters
     ----------
-    location : str
+    location : str or os.PathLike
         Path or URL.
+    storage_options : mapping, optional
+        Options for fsspec, such as credentials, where it is a URL.
 
     Raises
     ------
@@ -318,6 +337,6 @@ def load(location: str) -> Model | Ensemble:
     StoreError
         If the location cannot be reached, or refuses to be read.
     """
-    stored = read(location)
+    stored = read(location_text(location, storage_options))
     members = tuple(Model(**vars(parts)) for parts in stored.members)
     return Ensemble(members, stored.temperature) if stored.is_ensemble else members[0]

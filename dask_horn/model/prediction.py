@@ -6,7 +6,9 @@ lazy, chunk by chunk.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
 from dask_horn.data import SampleForm, as_samples, decoded_dtype, outputs_in_words
+from dask_horn.data.store.locations import located
 from dask_horn.model.calibrated import Calibrated
 from dask_horn.model.calibration import temper
 from dask_horn.model.evaluation import Scored
@@ -52,7 +55,12 @@ class Predictor(Calibrated, Scored):
         """Return the members' mean before the temperature, (n_samples, n_outputs)."""
 
     @abstractmethod
-    def save(self, location: str, overwrite: bool = False) -> None:
+    def save(
+        self,
+        location: str | os.PathLike[str],
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write to a Zarr group."""
 
     @property
@@ -79,7 +87,9 @@ class Predictor(Calibrated, Scored):
         self,
         X: Any,
         *,
-        out: str | None = None,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
         return_std: bool = False,
         inference: str = "mean",
         n_draws: int = 1000,
@@ -95,6 +105,10 @@ class Predictor(Calibrated, Scored):
         out : str, optional
             Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
             array ``y``, and nothing is returned.
+        overwrite : bool, default False
+            Whether predictions that are at `out` already may be replaced.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, for `X` and `out` where they are URLs.
         return_std : bool, default False
             Whether to also return the members' standard deviation; for values only.
         inference : {"mean", "sample"}, default "mean"
@@ -120,6 +134,8 @@ class Predictor(Calibrated, Scored):
             If the samples do not have the network's shape, or hold NaN, infinity, an unknown
             token or only padding; if `return_std` is asked of a classifier; or if "sample" is not
             for the network: it needs a `Dense` with DropConnect, then only `Dense` and `Dropout`.
+        FileExistsError
+            If something is at `out` that may not be replaced.
 
         References
         ----------
@@ -127,8 +143,11 @@ class Predictor(Calibrated, Scored):
            DropConnect, ICML 2013.
         """
         draws = Draws(n_draws, seed)
+        X, out = self._places(X, out, overwrite, storage_options)
         if _samples(inference):
-            return self._sampled(draws).predict(X, out=out, return_std=return_std)
+            return self._sampled(draws).predict(
+                X, out=out, overwrite=overwrite, return_std=return_std
+            )
         if not return_std:
             return self._answer(X, self._decoded, out)
         if self.targets.kind != "values":
@@ -139,7 +158,9 @@ class Predictor(Calibrated, Scored):
         self,
         X: Any,
         *,
-        out: str | None = None,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
         return_std: bool = False,
         inference: str = "mean",
         n_draws: int = 1000,
@@ -162,11 +183,29 @@ class Predictor(Calibrated, Scored):
                 f"{self.network.loss!r}; use predict"
             )
         draws = Draws(n_draws, seed)
+        X, out = self._places(X, out, overwrite, storage_options)
         if _samples(inference):
-            return self._sampled(draws).predict_proba(X, out=out, return_std=return_std)
+            return self._sampled(draws).predict_proba(
+                X, out=out, overwrite=overwrite, return_std=return_std
+            )
         if return_std:
             return self._mean_and_std(X, out)
         return self._answer(X, self._mean, out)
+
+    def _places(
+        self,
+        X: Any,
+        out: str | os.PathLike[str] | None,
+        overwrite: bool,
+        storage_options: Mapping[str, Any] | None,
+    ) -> tuple[Any, Any]:
+        """Return samples and out, their URLs with options; refuse an `out` that is taken."""
+        X = located(X, storage_options)
+        if out is None:
+            return X, None
+        from dask_horn.data.intake.predictions import check_predictions_free
+
+        return X, check_predictions_free(located(out, storage_options), overwrite)
 
     def counted_steps(self, X: Any) -> Any:
         """Return which steps of samples count, that is, are not padding.
@@ -208,7 +247,7 @@ class Predictor(Calibrated, Scored):
         answer = (mean > 0.5).astype(np.int64) if targets.kind == "labels" else mean
         return answer[..., 0] if targets.flat else answer
 
-    def _mean_and_std(self, X: Any, out: str | None) -> tuple[Any, Any]:
+    def _mean_and_std(self, X: Any, out: Any) -> tuple[Any, Any]:
         """Return both, each in the shape of the mean."""
         if out is not None:
             raise ValueError(
@@ -225,7 +264,7 @@ class Predictor(Calibrated, Scored):
         both = np.stack([mean, outputs.std(axis=0)], axis=1)
         return both[..., 0] if targets.kind == "values" and targets.flat else both
 
-    def _answer(self, X: Any, answer: Any, out: str | None) -> Any:
+    def _answer(self, X: Any, answer: Any, out: Any) -> Any:
         """Apply `answer` to samples in memory, or lazily to chunks."""
         # Importing dask.array takes longer than the rest of the package; training does not need it.
         from dask_horn.data.intake.predictions import (
@@ -247,7 +286,7 @@ class Predictor(Calibrated, Scored):
             predicted = map_samples(per_chunk, chunked, probe)
         if out is None:
             return predicted
-        store_predictions(out, predicted)
+        store_predictions(out, predicted, overwrite=True)  # whether it may is settled
         return None
 
     def _checked(self, X: Any, first_row: int | None = 0) -> NDArray[Any]:

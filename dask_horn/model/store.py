@@ -19,7 +19,14 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data import Standardizer, Targets
-from dask_horn.data.store.locations import foreign_content
+from dask_horn.data.store.faults import plain_text
+from dask_horn.data.store.found import check_no_zip, foreign_content
+from dask_horn.data.store.locations import (
+    is_path,
+    location_text,
+    open_group,
+    without_secrets,
+)
 from dask_horn.data.store.storing import check_writable, store_errors
 from dask_horn.errors import ModelFormatError, StoreError
 from dask_horn.model.calibration import check_temperature
@@ -41,10 +48,10 @@ class StoredModels(NamedTuple):
 @contextmanager
 def new_group(location: str, overwrite: bool) -> Iterator[zarr.Group]:
     """Create an empty group, into which a model is then written; errors as `check_free`."""
-    location = os.fspath(location)
+    location = location_text(location)
     _check_replaceable(location, overwrite)
     with store_errors("", location):
-        yield zarr.open_group(location, mode="w")
+        yield open_group(location, "w")
 
 
 def check_free(location: str, overwrite: bool) -> None:
@@ -57,16 +64,17 @@ def check_free(location: str, overwrite: bool) -> None:
     StoreError
         If the location cannot be read or written.
     """
-    location = os.fspath(location)
+    location = location_text(location)
     _check_replaceable(location, overwrite)
     with store_errors("", location):
         check_writable(location)
 
 
 def _check_replaceable(location: str, overwrite: bool) -> None:
+    check_no_zip(location)
     try:
         with store_errors("", location, "read"):
-            present = zarr.open_group(location, mode="r")
+            present = open_group(location)
     except FileNotFoundError:
         if foreign_content(location):
             raise FileExistsError(
@@ -76,7 +84,8 @@ def _check_replaceable(location: str, overwrite: bool) -> None:
         raise
     except (ValueError, KeyError, OSError) as error:
         raise FileExistsError(
-            f"{location} exists and cannot be read ({error}); delete it or choose another path"
+            f"{location} exists and cannot be read ({without_secrets(str(error))}); "
+            "delete it or choose another path"
         ) from error
     else:
         if _ATTRIBUTE not in present.attrs:
@@ -139,18 +148,20 @@ def write_ensemble(
 
 def read(location: str) -> StoredModels:
     """Read what `write_model` or `write_ensemble` has written; errors as `dask_horn.load`."""
-    location = os.fspath(location)
+    location = location_text(location)
     try:
         with store_errors("The model at", location, "read"):
-            group = zarr.open_group(location, mode="r")
+            group = open_group(location)
     except StoreError:
         raise
     except FileNotFoundError as error:
-        if "://" not in location and os.path.exists(location):
+        if is_path(location) and os.path.exists(location):
             raise ModelFormatError(f"{location} is not a model: it is not a Zarr group") from error
         raise FileNotFoundError(f"there is no model at {location}") from error
     except (ValueError, KeyError, OSError) as error:
-        raise ModelFormatError(f"{location} is a damaged model: {error}") from error
+        raise ModelFormatError(
+            f"{location} is a damaged model: {without_secrets(str(error))}"
+        ) from error
     try:
         with store_errors("The model at", location, "read"):
             return _read_group(group, location)
@@ -158,13 +169,13 @@ def read(location: str) -> StoredModels:
         raise
     except Exception as error:  # whatever a damaged file makes zarr or numpy raise
         raise ModelFormatError(
-            f"{location} is a damaged model ({type(error).__name__}: {error}); save it again"
+            f"{location} is a damaged model ({plain_text(error)}); save it again"
         ) from error
 
 
 def read_versions(location: str) -> dict[str, str]:
     """Return a saved model's format, and the version of dask_horn that wrote it."""
-    attributes: Any = zarr.open_group(os.fspath(location), mode="r").attrs[_ATTRIBUTE]
+    attributes: Any = open_group(location_text(location)).attrs[_ATTRIBUTE]
     return {name: str(attributes[name]) for name in _versions()}
 
 

@@ -16,10 +16,12 @@ import zarr
 from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 from zarr.abc.store import Store
+from zarr.errors import ContainsArrayError
 
 from dask_horn.data.intake.stored import stored_rows
+from dask_horn.data.store.found import check_no_zip, foreign_content
 from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
-from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
+from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
@@ -122,20 +124,70 @@ def map_samples(
     )
 
 
-def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
+def check_predictions_free(
+    location: str | os.PathLike[str] | Store, overwrite: bool = False
+) -> str | Store:
+    """Check that predictions may be written to a location, before any are made.
+
+    Parameters
+    ----------
+    location : str, os.PathLike or zarr.abc.store.Store
+    overwrite : bool, default False
+        Whether predictions that are there may be replaced; such as are not whole always are.
+
+    Returns
+    -------
+    str or zarr.abc.store.Store
+        As `plain_location` returns it.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something that may not be replaced.
+    StoreError
+        If the location cannot be read.
+    """
+    store = plain_location(location, argument="out")
+    check_no_zip(store)
+    try:
+        with store_errors("out", store, "read"):
+            mark: Any = open_group(store).attrs.get(_MARK)
+    except ContainsArrayError:
+        mark = None
+    except FileNotFoundError:
+        if not foreign_content(store):
+            return store
+        mark = None
+    if mark is None:
+        raise FileExistsError(
+            f"{store} exists and holds no predictions of dask_horn; choose another path for out"
+        )
+    if not overwrite and mark.get("whole", True):
+        raise FileExistsError(
+            f"{store} holds predictions already; pass overwrite=True to replace them, or choose "
+            "another path for out"
+        )
+    return store
+
+
+def store_predictions(
+    location: str | os.PathLike[str] | Store, predicted: Any, overwrite: bool = False
+) -> None:
     """Write predictions to a Zarr group as its array ``y``, chunk by chunk.
 
     Parameters
     ----------
     location : str or os.PathLike
-        Path or URL of the group. Predictions that are there already are replaced.
+        Path or URL of the group.
     predicted : numpy.ndarray or dask.array.Array, shape (n_samples,) or (n_samples, n_outputs)
         Numbers or text; a Dask array is computed by the workers, and written by them.
+    overwrite : bool, default False
+        Whether predictions that are there already are replaced.
 
     Raises
     ------
     FileExistsError
-        If there is something at `location` that is no predictions.
+        If there is something at `location` that may not be replaced.
     ValueError
         If the labels are neither numbers nor text.
     StoreError
@@ -148,7 +200,7 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> store_predictions(folder.name + "/labels.zarr", np.array(["cat", "dog"]))
-    >>> zarr.open_group(folder.name + "/labels.zarr", mode="r")["y"].shape
+    >>> open_group(folder.name + "/labels.zarr")["y"].shape
     (2,)
     >>> folder.cleanup()
     """
@@ -156,8 +208,9 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
     predicted = known_rows(predicted, "predictions") if lazy else plain_labels(predicted)
     # Labels that are objects are numbers or text, which only their values tell.
     dtype = predicted.dtype if predicted.dtype.kind in "biuf" else np.dtype("U")
-    store = plain_location(location)
-    group = _predictions_group(store)
+    store = check_predictions_free(location, overwrite)
+    with store_errors("out", store):
+        group = open_group(store, "w")
     writing = partial(store_errors, "out", store)
     with writing():
         group.attrs[_MARK] = {"format": _FORMAT, "whole": False}
@@ -181,20 +234,3 @@ def _answer(
         return np.empty((0, *answer_shape), dtype)
     first = block_info[0]["array-location"][0][0]
     return function(rows, None if math.isnan(first) else int(first)).astype(dtype, copy=False)
-
-
-def _predictions_group(store: str | Store) -> zarr.Group:
-    """Create the group; replace only what is predictions itself."""
-    try:
-        with store_errors("out", store, "read"):
-            present = zarr.open_group(store=store, mode="r")
-    except FileNotFoundError:
-        free = not foreign_content(store)
-    else:
-        free = _MARK in present.attrs
-    if not free:
-        raise FileExistsError(
-            f"{store} exists and holds no predictions of dask_horn; choose another path for out"
-        )
-    with store_errors("out", store):
-        return zarr.open_group(store=store, mode="w")

@@ -19,7 +19,7 @@ from zarr.storage import MemoryStore
 
 from dask_horn.checks import checked_number
 from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
-from dask_horn.data.store.locations import ArrayLocation, plain_location
+from dask_horn.data.store.locations import ArrayLocation, joined, location_text, open_group
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
@@ -163,10 +163,11 @@ def _new_group(scratch: str | None) -> tuple[zarr.Group, str | Store]:
     if scratch is None:
         store: str | Store = MemoryStore()
         return zarr.create_group(store=store), store
-    store = plain_location(f"{scratch.rstrip('/')}/samples-{uuid.uuid4().hex[:12]}.zarr")
+    place = location_text(scratch, argument="scratch")
+    store = joined(place, f"samples-{uuid.uuid4().hex[:12]}.zarr")
     try:
         with store_errors("scratch", scratch):
-            return zarr.open_group(store=store, mode="w-"), store
+            return open_group(store, "w-"), store
     except (OSError, ValueError) as error:
         if isinstance(error, ScratchError):
             raise

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 
+from dask_horn.data.store.locations import without_secrets
+
 
 class FaultKind(Enum):
     """Kinds of errors that one thing would do for."""
@@ -125,7 +127,8 @@ def fault_of(error: BaseException) -> Fault:
 
 def plain_text(error: BaseException) -> str:
     """Return an error in one line without a full stop."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+    told = without_secrets(f"{type(error).__name__}: {error}")
+    return " ".join(told.split()).rstrip(".: ")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -17,10 +17,12 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
+from zarr.errors import ContainsArrayError
 
 from dask_horn.checks import checked_integer
+from dask_horn.data.store.found import check_no_zip, foreign_content, group_at, held_instead
 from dask_horn.data.store.lazy import known_rows, known_samples
-from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
+from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
 from dask_horn.data.store.reading import reading_rows
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
@@ -215,25 +217,18 @@ def open_samples(
     (2, (2,), 'int64')
     >>> folder.cleanup()
     """
-    group = _open_group(location, storage_options)
-    named = location.store if isinstance(location, zarr.Group) else location
-    store, prefix = plain_location(named), group.path
+    store, group = _opened_group(location, storage_options)
 
     def place(name: str) -> ArrayLocation | None:
-        with store_errors("The samples at", store, "read"):
+        where = ArrayLocation(store, f"{group.path}/{name}".lstrip("/"))
+        with store_errors("The", where, "read"):
             found = group.get(name)
-        if not isinstance(found, zarr.Array):
-            return None
-        return ArrayLocation(store, f"{prefix}/{name}".lstrip("/"), storage_options)
+        return where if isinstance(found, zarr.Array) else None
 
-    x, y = place("X"), place("y")
+    x, y = place("X"), place("y") if require_y or "y" in group else None
     if x is None or (y is None and require_y):
-        missing = "X" if x is None else "y"
-        held = ", ".join(sorted(group.keys())) or "nothing"
-        raise ValueError(
-            f"The group {store} holds no array {missing} (it holds {held}); store samples as X "
-            "and targets as y, as dask_horn.write_samples does."
-        )
+        with store_errors("The samples at", store, "read"):
+            raise ValueError(held_instead(group, "X" if x is None else "y", store))
     return SampleStore.of(x, y)
 
 
@@ -292,11 +287,11 @@ def write_samples(
     if y is not None:
         sources["y"] = _source(y, "y")
         check_lengths(sources["X"].shape[0], sources["y"].shape[0])
-    group = _create_group(location, overwrite, storage_options)
-    store = plain_location(location)
+    store = plain_location(location, storage_options)
+    group = _create_group(store, overwrite)
     for name, source in sources.items():
-        _write_array(group, ArrayLocation(store, name, storage_options), source, chunk_bytes)
-    return open_samples(store, storage_options, require_y=False)
+        _write_array(group, ArrayLocation(store, name), source, chunk_bytes)
+    return open_samples(store, require_y=False)
 
 
 def _source(array: Any, name: str) -> Any:
@@ -329,32 +324,20 @@ def _plain_block(block: Any) -> NDArray[Any]:
     return plain_labels(np.asarray(block))
 
 
-def _open_group(location: Any, storage_options: Mapping[str, Any] | None) -> zarr.Group:
+def _opened_group(
+    location: Any, storage_options: Mapping[str, Any] | None
+) -> tuple[str | Store, zarr.Group]:
+    """Open the group by what is stored now; return where its store is, too."""
     if isinstance(location, zarr.Group):
-        return location
-    store = plain_location(location)
-    options = dict(storage_options) if storage_options else None
-    try:
+        store = plain_location(location.store)
         with store_errors("The samples at", store, "read"):
-            return zarr.open_group(store=store, mode="r", storage_options=options)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"There is no Zarr group at {store}; pass the path or URL of a group that holds "
-            "arrays X and y."
-        ) from error
+            return store, open_group(store, path=location.path)
+    return group_at(plain_location(location, storage_options))
 
 
-def _create_group(
-    location: Any, overwrite: bool, storage_options: Mapping[str, Any] | None
-) -> zarr.Group:
-    store = plain_location(location)
-    options = dict(storage_options) if storage_options else None
-    try:
-        with store_errors("", store, "read"):
-            zarr.open_group(store=store, mode="r", storage_options=options)
-        there = "a Zarr group"
-    except FileNotFoundError:
-        there = foreign_content(store)
+def _create_group(store: str | Store, overwrite: bool) -> zarr.Group:
+    check_no_zip(store)
+    there = _content(store)
     # Only what is a Zarr group is ever deleted: a mistyped path must not cost a home folder.
     if there and not (overwrite and there == "a Zarr group"):
         remedy = "choose another location"
@@ -362,4 +345,16 @@ def _create_group(
             remedy += " or pass overwrite=True"
         raise FileExistsError(f"There is {there} at {store}; {remedy}.")
     with store_errors("", store):
-        return zarr.open_group(store=store, mode="w", storage_options=options)
+        return open_group(store, "w")
+
+
+def _content(store: str | Store) -> str:
+    """Return what is at a location in a few words; nothing where it is free."""
+    try:
+        with store_errors("", store, "read"):
+            open_group(store)
+        return "a Zarr group"
+    except ContainsArrayError:
+        return "a Zarr array"
+    except FileNotFoundError:
+        return foreign_content(store)

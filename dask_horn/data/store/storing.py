@@ -15,6 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dask_horn.data.store.faults import Fault, FaultKind, fault_of
+from dask_horn.data.store.locations import Url, location_text
 from dask_horn.data.store.retrying import RetriesExhausted, with_retries
 from dask_horn.errors import HornError, ScratchError, StoreError, raise_alone
 
@@ -127,7 +128,12 @@ def filesystem_at(location: str) -> tuple[Any, str]:
 
     It looks anew each time: others, such as workers, write there too.
     """
-    filesystem, path = fsspec.url_to_fs(location, use_listings_cache=False)
+    place = location_text(location)
+    if not isinstance(place, Url):
+        return LocalFileSystem(), place
+    filesystem, path = fsspec.url_to_fs(
+        place.text, **{"use_listings_cache": False, **place.options}
+    )
     return filesystem, path
 
 

@@ -28,7 +28,7 @@ def save_graph(graphs: Graphs, location: str, wholes: Sequence[Any]) -> Delayed:
     """One task that writes whole parents as a checkpoint."""
     tasks = TaskLayers()
     common, given = tasks.use(graphs.shared), [tasks.use(whole) for whole in wholes]
-    key = (f"save-{graphs.spec.keys}", location)
+    key = (f"save-{graphs.spec.keys}", str(location))
     saved = tasks.call(save_parents, key, (common, location, *given), near=graphs.homes(0, 0))
     return tasks.delayed(saved)[0]
 
@@ -41,7 +41,7 @@ def spill_graph(
     written = [
         tasks.call(
             spill_state,
-            (f"save-{graphs.spec.keys}", saved.location, member, m),
+            (f"save-{graphs.spec.keys}", str(saved.location), member, m),
             (saved.location, part_name(member, m), tasks.use(part)),
             near=placement(member, m),
         )
@@ -61,7 +61,7 @@ def load_graph(graphs: Graphs, saved: Saved, placement: Placement) -> Parents:
             tasks.call(
                 load_saved,
                 # The best round's may be saved apart: a key of the round alone is not unique.
-                (f"load-parent-{graphs.spec.keys}", saved.location, member, m),
+                (f"load-parent-{graphs.spec.keys}", str(saved.location), member, m),
                 (common, saved, member, m),
                 near=placement(member, m),
             )

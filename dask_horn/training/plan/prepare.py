@@ -31,6 +31,7 @@ from dask_horn.data import (
     stays_in_place,
     survey,
 )
+from dask_horn.data.store.locations import located
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import naming
 from dask_horn.model import sample_form
@@ -78,6 +79,14 @@ class Given:
     X: Any
     y: Any = None
     validation_data: Any = None
+
+    def with_options(self, storage_options: Mapping[str, Any] | None) -> Given:
+        """Return the same, its paths and URLs as they mean the same everywhere, with options."""
+        return replace(
+            self,
+            X=located(self.X, storage_options),
+            validation_data=located(self.validation_data, storage_options),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dask_horn.data.store.locations import joined, location_text, raw_text
 from dask_horn.data.store.storing import (
     check_writable,
     filesystem_at,
@@ -72,10 +73,11 @@ class Checkpoint:
     location: str
 
     @classmethod
-    def at(cls, location: str | os.PathLike[str]) -> Checkpoint:
+    def at(
+        cls, location: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+    ) -> Checkpoint:
         """Checkpoints at a path, made absolute since workers have other folders, or a URL."""
-        text = os.fspath(location)
-        return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
+        return cls(location_text(location, storage_options, "checkpoint"))
 
     def check_free(self) -> None:
         """Look whether something else is there, or nothing can be, before any work is done.
@@ -162,7 +164,10 @@ class Checkpoint:
         history = History(records, kept.get("device", "cpu"), kept.get("scoring_device"))
         best = pointer.get("best")
         return Latest(
-            rounds, history, f"{self.location}/{folder}", f"{self.location}/{best}" if best else ""
+            rounds,
+            history,
+            joined(self.location, folder),
+            joined(self.location, best) if best else "",
         )
 
     def _pointer(self) -> Any:
@@ -177,11 +182,11 @@ class Checkpoint:
 
     def round_location(self, rounds: int) -> str:
         """How the folder of the parents after that many rounds begins."""
-        return f"{self.location}/rounds/{rounds:05d}"
+        return joined(self.location, "rounds", f"{rounds:05d}")
 
     def best_location(self, rounds: int) -> str:
         """How the folder of the parents of a round that is the best so far begins."""
-        return f"{self.location}/best/{rounds:05d}"
+        return joined(self.location, "best", f"{rounds:05d}")
 
     def commit(self, rounds: int, location: str, history: History, best: str = "") -> None:
         """Point at the parents after that many rounds, which `save_parents` has written.
@@ -195,7 +200,8 @@ class Checkpoint:
             "records": history.to_dicts(),
         }
         before = self._pointer() or {}
-        folder, best = (place.removeprefix(f"{self.location}/") for place in (location, best))
+        begin = f"{raw_text(self.location)}/"
+        folder, best = (raw_text(place).removeprefix(begin) for place in (location, best))
 
         def point() -> None:
             self._replace(f"{folder}/history.json", kept)
@@ -208,7 +214,7 @@ class Checkpoint:
 
     def _prune(self, folder: str, kept: Collection[str | None]) -> None:
         """Remove all that a folder holds but those to be kept, which are named with it."""
-        filesystem, path = filesystem_at(f"{self.location}/{folder}")
+        filesystem, path = filesystem_at(joined(self.location, folder))
         for entry in filesystem.ls(path, False) if filesystem.exists(path) else ():
             name = entry.rstrip("/").rpartition("/")[2]
             if f"{folder}/{name}" not in kept:
@@ -216,7 +222,7 @@ class Checkpoint:
 
     def _read(self, name: str) -> Any:
         def read() -> bytes:
-            filesystem, path = filesystem_at(f"{self.location}/{name}")
+            filesystem, path = filesystem_at(joined(self.location, name))
             content: bytes = filesystem.cat_file(path)
             return content
 
@@ -230,5 +236,5 @@ class Checkpoint:
 
     def _replace(self, name: str, content: dict[str, Any]) -> None:
         """Write a small object in one step."""
-        with replacing(f"{self.location}/{name}") as file:
+        with replacing(joined(self.location, name)) as file:
             file.write(json.dumps(content, indent=1).encode())

@@ -10,6 +10,7 @@ from typing import Any
 from dask.delayed import delayed
 
 from dask_horn.cluster import remove_folder
+from dask_horn.data.store.locations import joined
 from dask_horn.model import Ensemble, Model, load
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.graph.parent import Parent, Parents
@@ -117,7 +118,7 @@ class Keeper:
         if folder is None:
             return self.load(Held(0, ((start,),)))
         # Parameters reach the workers through a store.
-        location = spill_state(f"{folder}/initial", part_name(0, 0), start)
+        location = spill_state(joined(folder, "initial"), part_name(0, 0), start)
         return self.load(Saved(location, 0, n_parts=1))
 
     def go_back(self, run: RunContext) -> Parents:
@@ -150,7 +151,7 @@ class Keeper:
         saved = self.best.saved if self.best else self.cut
         if not isinstance(saved, Saved) or saved.n_parts:
             return None
-        return load(f"{saved.location}/model")
+        return load(joined(saved.location, "model"))
 
     def load(self, saved: Saved | Held) -> Parents:
         """Read saved parents: what comes after depends on nothing before."""
@@ -217,7 +218,9 @@ class Keeper:
         if folder is None:
             states = tuple(tuple(map(run.executor.result, one.parts)) for one in parents)
             return Held(rounds, states, divided)
-        saved = Saved(f"{folder}/{name}-{rounds:05d}", rounds, len(parents[0].parts), divided)
+        saved = Saved(
+            joined(folder, f"{name}-{rounds:05d}"), rounds, len(parents[0].parts), divided
+        )
         placement = run.seats_of_parts(rounds) if divided else run.homes
         for written in run.executor.submit(*spill_graph(run.graphs, saved, parents, placement)):
             run.executor.result(written)

@@ -6,12 +6,13 @@ import atexit
 import dataclasses
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from dask_horn.checks import checked_number
 from dask_horn.cluster import Seat, current_executor, spread
+from dask_horn.data.store.locations import location_text
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
@@ -41,10 +42,11 @@ def train(
     y: Any = None,
     *,
     validation_data: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
-    scratch: str | None = None,
+    scratch: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     progress: bool = False,
     **settings: Any,
@@ -65,6 +67,11 @@ def train(
         (n_samples, n_labels), otherwise numbers. Leave it out if `X` is a group.
     validation_data : pair of (X, y), or path or URL, optional
         What the parent is scored on after each round.
+    storage_options : mapping, optional
+        Options for fsspec, such as credentials, for all that is at a URL: samples, checkpoint and
+        scratch folder. Where they lie in several kinds of stores, a mapping for each, such as
+        ``{"s3": {"anon": True}, "https": {...}}``. The workers get them, and no file, log or
+        record does.
     checkpoint : str, optional
         Path or URL of a folder. A run that finds its own checkpoint there resumes, and ends with
         the same bits as if it had never stopped.
@@ -125,9 +132,10 @@ def train(
         settled = Settled(initial.standardizer, initial.targets)
     return run(
         network,
-        Given(X, y, validation_data),
+        Given(X, y, validation_data).with_options(storage_options),
         options,
         settled,
+        storage_options=storage_options,
         checkpoint=checkpoint,
         callbacks=callbacks,
         initial=initial,
@@ -143,10 +151,11 @@ def run(
     options: TrainingOptions,
     settled: Settled,
     *,
+    storage_options: Mapping[str, Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
-    scratch: str | None = None,
+    scratch: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     progress: bool = False,
 ) -> TrainingResult:
@@ -156,7 +165,8 @@ def run(
     listeners = CallbackList([RunLog(), told])
     if timeout is not None:
         checked_number("timeout", timeout, above=0)
-    kept = None if checkpoint is None else Checkpoint.at(checkpoint)
+    kept = None if checkpoint is None else Checkpoint.at(checkpoint, storage_options)
+    shared = None if scratch is None else location_text(scratch, storage_options, "scratch")
     if kept is not None:
         kept.check_free()
     run_id = new_run_id()
@@ -167,7 +177,7 @@ def run(
     with executor.scheduling(), ExitStack() as stack, announcer.telling_errors():
         devices = settled_devices(executor, options.device, network, options.precision)
         executor.prepare()
-        room = Scratch(executor, scratch, None if kept is None else kept.location)
+        room = Scratch(executor, shared, None if kept is None else kept.location)
         stack.callback(room.remove)
         stack.callback(executor.forget, run_id)  # what the survey decodes too, if it fails
         data = prepare_data(
@@ -197,13 +207,19 @@ def with_progress(callbacks: Sequence[Callback]) -> list[Callback]:
 
 
 def training_graph(
-    network: Network, X: Any, y: Any = None, *, scratch: str | None = None, **settings: Any
+    network: Network,
+    X: Any,
+    y: Any = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    scratch: str | os.PathLike[str] | None = None,
+    **settings: Any,
 ) -> TrainingGraph:
     """Build the graph of all rounds as one lazy object, for looking at.
 
     Parameters
     ----------
-    network, X, y, scratch, **settings
+    network, X, y, storage_options, scratch, **settings
         As for `train`.
 
     Returns
@@ -224,12 +240,14 @@ def training_graph(
     check_divisible(network, options.most_submodels)
     executor = current_executor()
     devices = settled_devices(executor, options.device, network, options.precision)
-    room = Scratch(executor, scratch, None)
+    shared = None if scratch is None else location_text(scratch, storage_options, "scratch")
+    room = Scratch(executor, shared, None)
     atexit.register(room.remove)  # the graph reads from it, whenever it is computed
     run_id = new_run_id()
     with executor.scheduling(), ExitStack() as stack:
         stack.callback(executor.forget, run_id)  # the graph may never be computed, or anywhere
-        data = prepare_data(run_id, network, Given(X, y), options, Settled(), room.folder)
+        given = Given(X, y).with_options(storage_options)
+        data = prepare_data(run_id, network, given, options, Settled(), room.folder)
     spec = make_spec(network, data, options, Settled(), devices)
     anywhere = spread([Seat(device=spec.device, memory=smallest_room(spec, executor))], 1)
     graphs = Graphs(spec, shared_spec(spec), anywhere)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dask_horn.cluster import Executor, remove_folder
+from dask_horn.data.store.locations import joined
 from dask_horn.errors import ScratchError
 
 NAME = "scratch"  #: of the folder in a checkpoint that scratch folders are made in
@@ -29,7 +30,7 @@ class Scratch:
         self._named = location is not None
         self._location = location
         if location is None and checkpoint is not None:
-            self._location = f"{checkpoint}/{NAME}"
+            self._location = joined(checkpoint, NAME)
         self._folder: str | None = None
         self._missing = False
         if self._named:
@@ -63,7 +64,7 @@ class Scratch:
 
     def holds(self, location: object) -> bool:
         """Whether something lies in the folder."""
-        return self._folder is not None and str(location).startswith(self._folder)
+        return self._folder is not None and str(location).startswith(str(self._folder))
 
     def give_up(self) -> None:
         """Treat the workers as sharing none from now on."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
+from dask_horn.data.store.locations import extended, joined, open_array, open_group
 from dask_horn.data.store.storing import (
     filesystem_at,
     make_folder,
@@ -75,8 +75,8 @@ def save_parents(spec: RunSpec, location: str, *parents: Whole) -> str:
     model = models_of(spec, parents)
 
     def save() -> str:
-        folder = f"{location}-{secrets.token_hex(4)}"
-        group = zarr.open_group(folder, mode="w")
+        folder = extended(location, f"-{secrets.token_hex(4)}")
+        group = open_group(folder, "w")
         model.write_to(group.create_group("model"))
         for member, parent in enumerate(parents):
             for number, state in enumerate(parent.states):
@@ -94,7 +94,7 @@ def spill_state(location: str, name: str, state: Whole | Part) -> str:
 
     def spill() -> str:
         make_folder(*filesystem_at(location))
-        with replacing(f"{location}/{name}.npy", durable=False) as file:
+        with replacing(joined(location, f"{name}.npy"), durable=False) as file:
             for vector in (state.parameters, *state.states):
                 np.save(file, vector)
         return location
@@ -139,12 +139,12 @@ def load_saved(spec: RunSpec, saved: Saved, member: int, submodel: int) -> Whole
 
 def _load_parent(saved: Saved, member: int, n_states: int) -> Whole:
     """Read one parent that `save_parents` has written."""
-    found = load(f"{saved.location}/model")
+    found = load(joined(saved.location, "model"))
     model = found.members[member] if isinstance(found, Ensemble) else found
-    states = [f"{saved.location}/{_state_name(number)}/{member}" for number in range(n_states)]
+    states = [f"{_state_name(number)}/{member}" for number in range(n_states)]
 
     def read() -> tuple[NDArray[Any], ...]:
-        return tuple(np.asarray(zarr.open_array(state, mode="r")[...]) for state in states)
+        return tuple(np.asarray(open_array(saved.location, state)[...]) for state in states)
 
     kept = store_with_retries(read, "checkpoint", saved.location, "read")
     return Whole(
