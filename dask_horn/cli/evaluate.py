@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dask_horn.cli.command import Command
+from dask_horn.cli.storage import storage_option
 from dask_horn.cli.workers import scheduler_option, working
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ dask-horn evaluate MODEL.zarr s3://bucket/test.zarr --scheduler tcp://10.0.0.1:8
 @click.command(cls=Command, short_help="Score a saved model.", examples=_EXAMPLES)
 @click.argument("model", metavar="MODEL.zarr")
 @click.argument("data", metavar="DATA.zarr")
+@storage_option
 @scheduler_option
-def evaluate(model: str, data: str, scheduler: str | None) -> None:
+def evaluate(
+    model: str, data: str, storage_options: dict[str, Any] | None, scheduler: str | None
+) -> None:
     """Score MODEL.zarr on DATA.zarr, a Zarr group with arrays X and y.
 
     Print the loss, and the accuracy or R². The samples are read chunk by chunk, so they may be
@@ -32,10 +36,10 @@ def evaluate(model: str, data: str, scheduler: str | None) -> None:
     from dask_horn.data import open_samples
     from dask_horn.model import load
 
-    samples = open_samples(data)
-    found = load(model)
+    samples = open_samples(data, storage_options)
+    found = load(model, storage_options)
     with working(scheduler, 0 if scheduler is None else None, at_once=1):
-        score = found.evaluate(data)
+        score = found.evaluate(data, storage_options=storage_options)
     _line("samples", f"{samples.n_samples:,}")
     if found.targets.steps is not None:
         _line("steps", f"{score.n:,}, without padding")

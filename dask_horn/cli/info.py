@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dask_horn.cli.command import Command, option
+from dask_horn.cli.storage import storage_option
 from dask_horn.cli.workers import joined, scheduler_option
 
 if TYPE_CHECKING:
@@ -24,8 +25,14 @@ _CLASSES_SHOWN = 20
     section="Devices",
     help="List what training can run on in this process, or with --scheduler on each worker.",
 )
+@storage_option
 @scheduler_option
-def info(model: str | None, devices: bool, scheduler: str | None) -> None:
+def info(
+    model: str | None,
+    devices: bool,
+    storage_options: dict[str, Any] | None,
+    scheduler: str | None,
+) -> None:
     """Describe the saved model MODEL.zarr: its network, inputs, outputs and version.
 
     With --devices, list the devices that there are, and what keeps others from being used.
@@ -35,7 +42,7 @@ def info(model: str | None, devices: bool, scheduler: str | None) -> None:
     if scheduler is not None and not devices:
         raise click.UsageError("--scheduler is for --devices, which is missing")
     if model is not None:
-        _describe(model)
+        _describe(model, storage_options)
     if devices:
         if model is not None:
             click.echo()
@@ -73,10 +80,10 @@ def _in_words(state: DeviceState) -> str:
     return f"{state.model}, {state.memory / 2**30:,.1f} GiB"
 
 
-def _describe(model: str) -> None:
+def _describe(model: str, storage_options: dict[str, Any] | None) -> None:
     from dask_horn.model import Ensemble, load, read_versions
 
-    found = load(model)
+    found = load(model, storage_options)
     network, targets = found.network, found.targets
     n_parameters = network.parameters.n_parameters
     click.echo(network.summary())
@@ -92,7 +99,7 @@ def _describe(model: str) -> None:
         state = "not calibrated" if found.temperature == 1 else "calibrated"
         _line("temperature", f"{found.temperature:.3g} ({state})")
     _line("trained on", found.device)
-    versions = read_versions(model)
+    versions = read_versions(model, storage_options)
     _line("written by", f"dask_horn {versions['version']} (format {versions['format']})")
 
 

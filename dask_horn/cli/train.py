@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from dask_horn.cli.command import Command, gather, integers, option
 from dask_horn.cli.network import NetworkOptions, network_options
+from dask_horn.cli.storage import storage_option
 from dask_horn.cli.workers import scheduler_option, timeout_option, workers_option
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ _FILES = (
         metavar="FILE.csv",
         help="Write one line per round: losses, score, seconds, bytes.",
     ),
-    _file("--overwrite", is_flag=True, help="Replace the model at --out."),
+    _file(
+        "--overwrite", is_flag=True, help="Replace the model at --out, and any file at --history."
+    ),
 )
 
 
@@ -201,6 +204,7 @@ class Files:
     default="float32",
     help="How a GPU multiplies large matrices.",
 )
+@storage_option
 @scheduler_option
 @workers_option
 @timeout_option
@@ -209,6 +213,7 @@ def train(
     files: Files,
     network_options: NetworkOptions,
     n_submodels: tuple[int, ...],
+    storage_options: dict[str, Any] | None,
     scheduler: str | None,
     workers: int | None,
     timeout: float | None,
@@ -223,22 +228,27 @@ def train(
     from dask_horn.cli.session import run_session
     from dask_horn.cli.workers import working
     from dask_horn.data import open_samples
+    from dask_horn.data.store.locations import location_text, without_secrets
     from dask_horn.data.store.storing import check_writable, store_errors
     from dask_horn.model import check_free
     from dask_horn.partition import check_divisible
+    from dask_horn.records import check_replaceable
     from dask_horn.training import TrainingOptions
 
     settings["n_submodels"] = n_submodels if len(n_submodels) > 1 else n_submodels[0]
     options = TrainingOptions(**settings)
-    check_free(files.out, files.overwrite)
+    check_free(location_text(files.out, storage_options, "out"), files.overwrite)
+    if files.history is not None:
+        files = replace(files, history=os.path.expanduser(files.history))
     if files.history is not None:
         if not os.path.isdir(os.path.dirname(files.history) or "."):
             raise FileNotFoundError(f"--history {files.history}: there is no such folder")
         with store_errors("history", files.history):
+            check_replaceable(files.history, files.overwrite)
             check_writable(files.history)
-    samples = open_samples(data)
+    samples = open_samples(data, storage_options)
     if files.validation_data is not None:
-        open_samples(files.validation_data)
+        open_samples(files.validation_data, storage_options)
     network = network_options.network(samples)
     check_divisible(network, options.most_submodels)
     alone = scheduler is None and _in_one(options.device)
@@ -249,16 +259,17 @@ def train(
             network,
             data,
             validation_data=files.validation_data,
+            storage_options=storage_options,
             checkpoint=files.checkpoint,
             scratch=files.scratch,
             timeout=timeout,
             **settings,
         )
-    result.model.save(files.out, overwrite=files.overwrite)
+    result.model.save(files.out, files.overwrite, storage_options)
     if files.history is not None:
         with store_errors("history", files.history):
-            result.history.to_csv(files.history)
-    click.echo(f"Saved {files.out}")
+            result.history.to_csv(files.history, files.overwrite)
+    click.echo(f"Saved {without_secrets(files.out)}")
 
 
 def _in_one(name: str) -> bool:

@@ -68,7 +68,7 @@ class TensorBoard(Tracker[_Curves]):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         super().__init__()
-        self.folder = os.fspath(folder)
+        self.folder = os.path.expanduser(folder)
         _summary()
 
     def _new_run(self) -> _Curves:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -114,7 +114,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Return the attributes that make the estimator fitted with this model."""
         return {"model_": model, "n_outputs_": model.network.n_outputs}
 
-    def _fit(self, X: Any, y: Any, validation_data: Any, initial: Model | None) -> Self:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        validation_data: Any,
+        initial: Model | None,
+        storage_options: Mapping[str, Any] | None,
+    ) -> Self:
         options = self._options(random_state=self._seed())
         if initial is not None:
             _check_may_continue("initial", initial, options)
@@ -126,10 +133,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
-                Given(X, task.y, self._checked_validation(validation_data)),
+                Given(X, task.y, self._checked_validation(validation_data)).with_options(
+                    storage_options
+                ),
                 options,
                 task.settled if initial is None else _settled("initial", initial, network),
+                storage_options=storage_options,
                 checkpoint=self.checkpoint,
+                one_of_several=True,
                 callbacks=callbacks,
                 initial=initial,
                 scratch=self.scratch,

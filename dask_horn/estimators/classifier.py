@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -80,7 +81,13 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
 
     @managed
     def fit(
-        self, X: Any, y: Any, *, validation_data: Any = None, initial: Model | None = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation_data: Any = None,
+        initial: Model | None = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Train on samples and their classes.
 
@@ -97,6 +104,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         initial : Model, optional
             Model to continue from, such as ``horn.load(path)``. Its parameters, standardizer and
             classes are kept.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, for `validation_data`, `checkpoint` and
+            `scratch` where they are URLs. They are no parameter, since those are shown and pickled.
 
         Returns
         -------
@@ -110,7 +120,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        return self._fit(X, y, validation_data, initial)
+        return self._fit(X, y, validation_data, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
@@ -154,7 +164,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             )
         return self._partial_fit(X, y, classes)
 
-    def calibrate(self, X: Any, y: Any = None) -> Self:
+    def calibrate(
+        self, X: Any, y: Any = None, *, storage_options: Mapping[str, Any] | None = None
+    ) -> Self:
         """Fit the temperature of the probabilities on samples that were held out of training.
 
         The probabilities of `model_` are sharpened or softened by one number, so that they match
@@ -166,6 +178,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         X, y
             As for `fit`, but samples that were not trained on; a few hundred are enough. Or `X`
             is the path of a Zarr group that has arrays ``X`` and ``y``.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, where `X` is a URL.
 
         Returns
         -------
@@ -193,10 +207,17 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if not is_location(X):
             X, y = self._checked_pair(X, y, self._form(X), reset=False, min_samples=1)
-        self.model_: Model | Ensemble = self.model_.calibrate(X, y)
+        self.model_: Model | Ensemble = self.model_.calibrate(X, y, storage_options=storage_options)
         return self
 
-    def predict(self, X: Any, *, out: str | None = None) -> Any:
+    def predict(
+        self,
+        X: Any,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Predict the class of each sample, or its labels.
 
         Parameters
@@ -206,20 +227,32 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         out : str, optional
             Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
             array ``y``, and nothing is returned.
+        overwrite : bool, default False
+            Whether predictions that are at `out` already may be replaced.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, for `X` and `out` where they are URLs.
 
         Returns
         -------
         ndarray or dask.array.Array, (n_samples,), (n_samples, n_labels) or (n_samples, steps)
             Lazy and chunked if `X` is lazy or stored. Classes of padding mean nothing.
         """
-        return self._answer("predict", X, out=out)
+        places = {"out": out, "overwrite": overwrite, "storage_options": storage_options}
+        return self._answer("predict", X, **places)
 
-    def predict_proba(self, X: Any, *, out: str | None = None) -> Any:
+    def predict_proba(
+        self,
+        X: Any,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Predict the probability of each class, or of each label.
 
         Parameters
         ----------
-        X, out
+        X, out, overwrite, storage_options
             As for `predict`.
 
         Returns
@@ -227,7 +260,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         ndarray or dask.array.Array of float32, (n_samples, n_outputs_)
             In the order of `classes_`; (n_samples, steps, n_outputs_) if y has steps.
         """
-        return self._answer("predict_proba", X, out=out)
+        places = {"out": out, "overwrite": overwrite, "storage_options": storage_options}
+        return self._answer("predict_proba", X, **places)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithm of `predict_proba`."""

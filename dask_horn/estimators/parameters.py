@@ -141,8 +141,10 @@ _PARAMETERS = {
     ),
     "checkpoint": (
         "str or None",
-        "Path or URL of a folder to save the run's state in. `fit` resumes a run of the same "
-        "settings that it finds there. Needs an integer `random_state`.",
+        "Path or URL of a folder to save the run's state in. Each run has a folder of its own in "
+        "it, named after its settings and data: `fit` resumes the run of the same settings and "
+        "data, if there is one, and the fits of a search keep apart. Needs an integer "
+        "`random_state`.",
     ),
     "scratch": (
         "str or None",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -72,7 +74,13 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
 
     @managed
     def fit(
-        self, X: Any, y: Any, *, validation_data: Any = None, initial: Model | None = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation_data: Any = None,
+        initial: Model | None = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Train on samples and their values.
 
@@ -88,6 +96,9 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         initial : Model, optional
             Model to continue from, such as ``horn.load(path)``. Its parameters and the scales of
             samples and targets are kept.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, for `validation_data`, `checkpoint` and
+            `scratch` where they are URLs. They are no parameter, since those are shown and pickled.
 
         Returns
         -------
@@ -101,7 +112,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        return self._fit(X, y, validation_data, initial)
+        return self._fit(X, y, validation_data, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any) -> Self:
@@ -123,7 +134,15 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         """
         return self._partial_fit(X, y, None)
 
-    def predict(self, X: Any, *, out: str | None = None, return_std: bool = False) -> Any:
+    def predict(
+        self,
+        X: Any,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+        return_std: bool = False,
+    ) -> Any:
         """Predict the values of each sample.
 
         Parameters
@@ -133,6 +152,10 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         out : str, optional
             Path or URL of a Zarr group. The predictions are written there chunk by chunk, as its
             array ``y``, and nothing is returned.
+        overwrite : bool, default False
+            Whether predictions that are at `out` already may be replaced.
+        storage_options : mapping, optional
+            Options for fsspec, such as credentials, for `X` and `out` where they are URLs.
         return_std : bool, default False
             Whether to also return the standard deviation of an ensemble's members.
 
@@ -142,7 +165,8 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
             With steps as dimension 1 if y has steps. Lazy and chunked if `X` is lazy or stored.
             With `return_std`, a pair of these.
         """
-        return self._answer("predict", X, out=out, return_std=return_std)
+        places = {"out": out, "overwrite": overwrite, "storage_options": storage_options}
+        return self._answer("predict", X, return_std=return_std, **places)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R², averaged over the outputs.

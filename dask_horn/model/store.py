@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -173,9 +173,11 @@ def read(location: str) -> StoredModels:
         ) from error
 
 
-def read_versions(location: str) -> dict[str, str]:
+def read_versions(
+    location: str, storage_options: Mapping[str, Any] | None = None
+) -> dict[str, str]:
     """Return a saved model's format, and the version of dask_horn that wrote it."""
-    attributes: Any = open_group(location_text(location)).attrs[_ATTRIBUTE]
+    attributes: Any = open_group(location_text(location, storage_options)).attrs[_ATTRIBUTE]
     return {name: str(attributes[name]) for name in _versions()}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dask_horn.records.activity import Activity, beat, doing, forget_beats
 from dask_horn.records.callbacks import Callback, CallbackList, RunStart
+from dask_horn.records.columns import check_replaceable
 from dask_horn.records.events import (
     Event,
     Preparing,
@@ -51,6 +52,7 @@ __all__ = [
     "Waiting",
     "add_scores",
     "beat",
+    "check_replaceable",
     "doing",
     "forget_beats",
     "left_in_words",

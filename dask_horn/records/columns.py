@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,25 @@ def csv_of(records: Sequence[RoundRecord]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows([getattr(record, name) for name in COLUMNS] for record in records)
     return text.getvalue()
+
+
+def check_replaceable(path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Check that a file may be written: it is none yet, is empty, or holds a history.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds anything else, and `overwrite` is False.
+    """
+    if overwrite or not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        begin = file.readline(4096)
+    if begin and not begin.startswith(f"{COLUMNS[0]},".encode()):
+        raise FileExistsError(
+            f"{os.fspath(path)} exists and is no history of a training; choose another path, or "
+            "pass overwrite=True to replace it"
+        )
 
 
 def frame_by_round(records: Sequence[RoundRecord]) -> DataFrame:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.records.columns import column_of, csv_of, frame_by_round, frame_by_submodel
+from dask_horn.records.columns import (
+    check_replaceable,
+    column_of,
+    csv_of,
+    frame_by_round,
+    frame_by_submodel,
+)
 from dask_horn.records.rounds import RoundRecord
 from dask_horn.records.words import number_of_rounds, short_loss
 
@@ -167,24 +173,35 @@ class History(Sequence[RoundRecord]):
     @overload
     def to_csv(self, path: None = None) -> str: ...
     @overload
-    def to_csv(self, path: str | os.PathLike[str]) -> None: ...
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
+    def to_csv(self, path: str | os.PathLike[str], overwrite: bool = False) -> None: ...
+    def to_csv(
+        self, path: str | os.PathLike[str] | None = None, overwrite: bool = False
+    ) -> str | None:
         """Write a line per round; what each sub-model has of its own is left out.
 
         Parameters
         ----------
         path : str or os.PathLike, optional
-            File to write, in UTF-8; one that exists is replaced.
+            File to write, in UTF-8. A history that is there is replaced.
+        overwrite : bool, default False
+            Whether any other file is replaced too.
 
         Returns
         -------
         str or None
             The text, if no path is given.
+
+        Raises
+        ------
+        FileExistsError
+            If there is another file, and `overwrite` is False.
         """
         text = csv_of(self._records)
         if path is None:
             return text
-        Path(path).write_text(text, encoding="utf-8", newline="")
+        path = Path(path).expanduser()
+        check_replaceable(path, overwrite)
+        path.write_text(text, encoding="utf-8", newline="")
         return None
 
     def plot(self, ax: Axes | Sequence[Axes] | None = None) -> Axes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 
@@ -12,7 +13,7 @@ from dask.tokenize import tokenize
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 
 import dask_horn as horn
 from dask_horn import Dense, DivergedError, Ensemble, HornClassifier, HornRegressor, Model
@@ -165,8 +166,23 @@ def test_a_checkpoint_is_gone_on_from(tmp_path):
         HornClassifier(**settings).fit(X, Y).model_.parameters.tobytes()
         == whole.model_.parameters.tobytes()
     )
-    with pytest.raises(ValueError, match="belongs to a run with another learning_rate"):
-        HornClassifier(**{**settings, "learning_rate": 0.5}).fit(X, Y)
+    other = HornClassifier(**{**settings, "learning_rate": 0.5}).fit(X, Y)
+    assert other.model_.parameters.tobytes() != whole.model_.parameters.tobytes()
+    assert len([name for name in os.listdir(tmp_path / "run") if name.startswith("run-")]) == 2
+
+
+def test_the_fits_of_a_search_have_checkpoints_of_their_own(tmp_path):
+    """Each candidate, fold and refit is another run; a second search finds them all done."""
+    estimator = HornClassifier(**SMALL, checkpoint=str(tmp_path / "run"))
+    search = GridSearchCV(estimator, {"learning_rate": [1e-3, 3e-2]}, cv=2, error_score="raise")
+    search.fit(X, Y)
+    runs = os.listdir(tmp_path / "run")
+    assert len([name for name in runs if name.startswith("run-")]) == 5
+    again = clone(search).fit(X, Y)
+    assert sorted(os.listdir(tmp_path / "run")) == sorted(runs)
+    alone = clone(estimator).set_params(checkpoint=None, **search.best_params_).fit(X, Y)
+    assert_array_equal(search.predict_proba(X), alone.predict_proba(X))
+    assert_array_equal(again.predict_proba(X), alone.predict_proba(X))
 
 
 def test_progress_is_shown_when_asked_for(capsys):

@@ -113,7 +113,7 @@ def test_chunked_samples_are_predicted_lazily(make, kind, tmp_path):
 def test_predictions_are_written_to_zarr(kind, tmp_path):
     model = make_model(kind)
     for source in (X, da.from_array(X, chunks=(30, 2))):
-        assert model.predict(source, out=tmp_path / "y.zarr") is None
+        assert model.predict(source, out=tmp_path / "y.zarr", overwrite=True) is None
         written = zarr.open_group(tmp_path / "y.zarr", mode="r")["y"]
         np.testing.assert_array_equal(written[:], model.predict(X))
 

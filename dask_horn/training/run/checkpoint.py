@@ -7,6 +7,7 @@
     best/00007-5e20b6d1   parents of the best round, with early stopping
     scratch/              samples that are not in Zarr, while a run goes on
     latest.json           names the folders of the last round that is whole; replaced last
+    run-8c1f04d2e6a97b35/ all of these, of one of several runs that share a checkpoint
 
 Only that small pointer is ever replaced, in one step, and no folder is written to twice, so nothing
 harms the last good checkpoint: neither a write that is interrupted, nor one that is done again.
@@ -16,8 +17,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from dask_horn.data.store.locations import joined, location_text, raw_text
@@ -33,6 +37,12 @@ from dask_horn.errors import ModelFormatError
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.run.scratch import NAME
+
+_RUN = "run-"  # how the folders of several runs begin
+
+# The checkpoints of this process' runs that go on.
+_in_use: set[str] = set()
+_lock = threading.Lock()
 
 # What a run.json of an earlier version does not say: all runs were so.
 _ONCE = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "device": "cpu", "precision": "float32"}
@@ -93,6 +103,40 @@ class Checkpoint:
             self._is_new()
             check_writable(self.location)
 
+    def of_run(self, identity: dict[str, Any]) -> Checkpoint:
+        """Return the checkpoint of one of several runs: in a folder named after what it is.
+
+        A run of an earlier version, which had the folder to itself, still does.
+        """
+        with store_errors("checkpoint", self.location, "read"):
+            if not self._is_new() and not self._differing(identity):
+                return self
+        digest = blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8)
+        return Checkpoint(joined(self.location, f"{_RUN}{digest.hexdigest()}"))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs of this process from the checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If one is at it.
+        """
+        mine = raw_text(self.location)
+        with _lock:
+            if mine in _in_use:
+                raise ValueError(
+                    f"checkpoint={self.location!r} is in use by another run of this process; pass "
+                    "another path to each run, or let one end before the next begins"
+                )
+            _in_use.add(mine)
+        try:
+            yield
+        finally:
+            with _lock:
+                _in_use.discard(mine)
+
     def begin(self, identity: dict[str, Any]) -> None:
         """Note what the run is; where a run is already, it must be the same one.
 
@@ -115,21 +159,21 @@ class Checkpoint:
 
         if store_with_retries(note, "checkpoint", self.location):
             return
-        before = self._identity()
-        # As JSON knows them: tuples have become lists.
-        now = json.loads(json.dumps(identity))
-        differing = [name for name in now if before.get(name) != now[name]]
-        if differing:
-            name = differing[0]
-            values = (
-                f" ({before.get(name)!r} there, {now[name]!r} now)"
-                if len(repr(now[name])) < 80
-                else ""
-            )
+        for name, (before, now) in self._differing(identity).items():
+            values = f" ({before!r} there, {now!r} now)" if len(repr(now)) < 80 else ""
             raise ValueError(
                 f"checkpoint={self.location!r} belongs to a run with another {name}{values}; "
                 "choose another path, or delete it"
             )
+
+    def _differing(self, identity: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Return in what the run that is there differs: before, and now."""
+        before = self._identity()
+        # As JSON knows them: tuples have become lists.
+        now = json.loads(json.dumps(identity))
+        return {
+            name: (before.get(name), now[name]) for name in now if before.get(name) != now[name]
+        }
 
     def _is_new(self) -> bool:
         """Whether no run has begun at the location."""
@@ -139,7 +183,7 @@ class Checkpoint:
         if filesystem.exists(path):
             # What lies in the scratch folder is of runs that were ended before they began.
             names = {name.rstrip("/").rpartition("/")[2] for name in filesystem.ls(path, False)}
-            if names - {NAME}:
+            if any(name != NAME and not name.startswith(_RUN) for name in names):
                 raise FileExistsError(
                     f"checkpoint={self.location!r} exists and holds no checkpoint; choose another"
                 )

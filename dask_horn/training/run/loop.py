@@ -153,13 +153,17 @@ def run(
     *,
     storage_options: Mapping[str, Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    one_of_several: bool = False,
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
     scratch: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     progress: bool = False,
 ) -> TrainingResult:
-    """Train with options that are checked already; else as `train`."""
+    """Train with options that are checked already; else as `train`.
+
+    With `one_of_several` runs share the checkpoint's folder, each in a folder of its own there.
+    """
     check_divisible(network, options.most_submodels)  # told before any data are read
     told = CallbackList(with_progress(callbacks) if progress else callbacks)
     listeners = CallbackList([RunLog(), told])
@@ -187,7 +191,11 @@ def run(
         executor.check_memory(memory_needed(spec))
         smallest_room(spec, executor)  # raises an error if it is too little
         if kept is not None:
-            kept.begin(_identity(spec, options, data.found.digest, initial))
+            identity = _identity(spec, options, data.found.digest, initial)
+            if one_of_several:
+                kept = kept.of_run(identity)
+            stack.enter_context(kept.alone())
+            kept.begin(identity)
             executor.check_visible(kept.location, "checkpoint")
         announcer.preparing("compiling kernels, or loading them")
         for kernels in kernels_of(spec):

@@ -176,7 +176,7 @@ class StopFile(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(path)
+        self.path = os.path.abspath(os.path.expanduser(path))
         self.stopped = False
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
