@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # No checkpoint in a run of seconds: each costs as much as a few of its rounds.
 _SETTINGS = {"n_groups": 2, "n_submodels": 2, "n_rounds": 12, "checkpoint_every": 12}
 _DROPPED_PIXELS = 0.1  # chosen by cross-validation among the training digits
+_MARK = ".dask-horn-demo"  # a file in folders that demos may write to again
 _CHUNK_BYTES = 8192  # small, so that there are a few chunks of these small data
 
 
@@ -46,7 +47,8 @@ def demo(folder: Path, scheduler: str | None, workers: int | None) -> None:
     from dask_horn.cli.workers import working
 
     console = Console(highlight=False, soft_wrap=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.expanduser()
+    _take(folder)
     with working(scheduler, workers, at_once=4) as client:
         _tell_where(client, console)
         _write_digits(folder, console)
@@ -64,6 +66,17 @@ def demo(folder: Path, scheduler: str | None, workers: int | None) -> None:
     for name, result in (("merged model", merged), ("ensemble", ensemble)):
         console.print(f"  {name:<13}{_test_accuracy(result.model, folder)}")
     _save(merged, folder, console)
+
+
+def _take(folder: Path) -> None:
+    """Make the folder, or take one that a demo has made: in no other is anything replaced."""
+    mark = folder / _MARK
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+        raise FileExistsError(
+            f"--folder {folder} holds files that are no demo's; choose another folder, or a new one"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def _network() -> Any:

@@ -49,6 +49,12 @@ _FILES = (
         help="Score the model on these samples after each round.",
     ),
     _file(
+        "--absent-chunks",
+        type=click.Choice(["warn", "fill", "error"]),
+        default="warn",
+        help="What to do about chunks that were never written and read as the fill value.",
+    ),
+    _file(
         "--checkpoint",
         metavar="FOLDER",
         help="Save the run's state here; the same command then resumes it.",
@@ -80,6 +86,8 @@ class Files:
         Path or URL of the model.
     validation_data : str or None
         Path or URL of the samples to score on.
+    absent_chunks : {"warn", "fill", "error"}
+        What to do about chunks that are not stored.
     checkpoint : str or None
         Path or URL of the folder.
     scratch : str or None
@@ -92,6 +100,7 @@ class Files:
 
     out: str
     validation_data: str | None
+    absent_chunks: str
     checkpoint: str | None
     scratch: str | None
     history: str | None
@@ -260,6 +269,7 @@ def train(
             data,
             validation_data=files.validation_data,
             storage_options=storage_options,
+            absent_chunks=files.absent_chunks,
             checkpoint=files.checkpoint,
             scratch=files.scratch,
             timeout=timeout,

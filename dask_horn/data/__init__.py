@@ -16,6 +16,7 @@ from dask_horn.data.rows.windows import (
     decoded,
     decoded_row_bytes,
     forget,
+    warn_of_large_chunks,
     window_spans,
     windows,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "spool_split",
     "stays_in_place",
     "survey",
+    "warn_of_large_chunks",
     "window_spans",
     "windows",
     "write_samples",

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.errors import ContainsArrayError
 
 from dask_horn.data import Standardizer, Targets
 from dask_horn.data.store.faults import plain_text
@@ -82,6 +83,10 @@ def _check_replaceable(location: str, overwrite: bool) -> None:
             ) from None
     except StoreError:
         raise
+    except ContainsArrayError:
+        raise FileExistsError(
+            f"{location} exists and is not a model; choose another path"
+        ) from None
     except (ValueError, KeyError, OSError) as error:
         raise FileExistsError(
             f"{location} exists and cannot be read ({without_secrets(str(error))}); "
@@ -158,6 +163,8 @@ def read(location: str) -> StoredModels:
         if is_path(location) and os.path.exists(location):
             raise ModelFormatError(f"{location} is not a model: it is not a Zarr group") from error
         raise FileNotFoundError(f"there is no model at {location}") from error
+    except ContainsArrayError as error:
+        raise ModelFormatError(f"{location} is not a model: it is a Zarr array") from error
     except (ValueError, KeyError, OSError) as error:
         raise ModelFormatError(
             f"{location} is a damaged model: {without_secrets(str(error))}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data.rows.blocks import Block
+from dask_horn.data.store.absent import Absent, absent_chunks
 from dask_horn.data.store.cache import ArrayCache
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
@@ -26,6 +28,7 @@ from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.values.arrays import decoded_dtype, plain_labels
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import Targets
+from dask_horn.rounding import ceil_div
 
 CACHE_BYTES = 256 * 2**20
 WINDOW_BYTES = 32 * 2**20
@@ -144,6 +147,45 @@ def stored_targets(run: str, store: SampleStore, block: Block) -> NDArray[Any]:
     key = (run, location.key, "stored")
     row_bytes = 8 * math.prod(shape)  # at most, but for text
     return _cached_rows(key, block, rows, store.n_samples, row_bytes, load)
+
+
+def absent_among(
+    run: str, store: SampleStore, block: Block, x: NDArray[Any], y: NDArray[Any]
+) -> tuple[Absent, Absent]:
+    """Count the chunks of samples and of targets that begin in a block and are not stored.
+
+    Parameters
+    ----------
+    run, store, block
+        As for `decoded`; the store holds targets.
+    x, y : numpy.ndarray
+        The block's samples and stored targets.
+    """
+    assert store.y is not None, "there are targets"
+    pairs = ((store.x, x), (store.y, y))
+    found = [absent_chunks(_opened(run, location), rows, block.start) for location, rows in pairs]
+    return found[0], found[1]
+
+
+def warn_of_large_chunks(store: SampleStore, blocks: Sequence[Block]) -> None:
+    """Warn where a chunk is larger than what a process keeps, and is needed several times a pass.
+
+    Warns
+    -----
+    UserWarning
+        With what would do.
+    """
+    size, n_chunks = store.chunk_rows * store.row_bytes, ceil_div(store.n_samples, store.chunk_rows)
+    times = ceil_div(len(blocks), n_chunks)
+    if size > _decoded.max_bytes and times > 1:
+        warnings.warn(
+            f"The {store.x} has chunks of {size / 2**20:,.0f} MiB, more than the "
+            f"{_decoded.max_bytes / 2**20:,.0f} MiB that a process keeps: each is decoded up to "
+            f"{times} times in every pass; write it anew in small chunks, as "
+            "dask_horn.write_samples does.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def forget(run: str) -> None:

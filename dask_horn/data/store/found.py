@@ -115,8 +115,8 @@ def _told_of_path(path: str) -> str:
     names = sorted(os.listdir(path))
     groups = [name for name in names if _is_group(f"{path}/{name}")]
     if groups:
-        return f", but a folder that holds some ({_listed(groups)})"
-    return f", but a folder with {_listed(names)}" if names else ", but an empty folder"
+        return f", but a folder that holds some ({listed(groups)})"
+    return f", but a folder with {listed(names)}" if names else ", but an empty folder"
 
 
 def _is_group(path: str) -> bool:
@@ -168,13 +168,13 @@ def held_instead(group: zarr.Group, missing: str, store: object) -> str:
     if isinstance(found, zarr.Group):
         return _told_of_group(missing, found, store)
     names = sorted(group.keys())
-    told = f"(it holds {_listed(names) or 'nothing'})"
+    told = f"(it holds {listed(names) or 'nothing'})"
     obs = group.get("obs") if missing == "y" else None
     if isinstance(obs, zarr.Group):
         columns = [name for name in sorted(obs.keys()) if name != "_index"]
         return (
             f"The group {store} holds no array y {told}; AnnData keeps labels as columns of obs "
-            f"({_listed(columns)}): pass its array X as X, and such a column as y"
+            f"({listed(columns)}): pass its array X as X, and such a column as y"
         )
     return (
         f"The group {store} holds no array {missing} {told}; store samples as X and targets as y, "
@@ -185,7 +185,7 @@ def held_instead(group: zarr.Group, missing: str, store: object) -> str:
 def _told_of_group(name: str, found: zarr.Group, store: object) -> str:
     inside = set(found.keys())
     encoding = str(found.attrs.get("encoding-type", ""))
-    begin = f"In {store} {name} is a group (it holds {_listed(sorted(inside)) or 'nothing'})"
+    begin = f"In {store} {name} is a group (it holds {listed(sorted(inside)) or 'nothing'})"
     if {"data", "indices", "indptr"} <= inside or encoding.startswith(("csr", "csc")):
         return (
             f"{begin}, a sparse matrix as AnnData writes it, not an array; pass it dense, as an "
@@ -200,6 +200,7 @@ def _told_of_group(name: str, found: zarr.Group, store: object) -> str:
     return f"{begin}, not an array; pass the arrays that it holds, or their group's path"
 
 
-def _listed(names: Any) -> str:
+def listed(names: Any) -> str:
+    """Return names in one line: a few, and how many more there are."""
     shown = ", ".join(names[:_NAMED])
     return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown

@@ -20,7 +20,14 @@ from zarr.abc.store import Store
 from zarr.errors import ContainsArrayError
 
 from dask_horn.checks import checked_integer
-from dask_horn.data.store.found import check_no_zip, foreign_content, group_at, held_instead
+from dask_horn.data.store.faults import plain_text
+from dask_horn.data.store.found import (
+    check_no_zip,
+    foreign_content,
+    group_at,
+    held_instead,
+    listed,
+)
 from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
 from dask_horn.data.store.reading import reading_rows
@@ -41,6 +48,8 @@ from dask_horn.data.values.arrays import (
     plain_labels,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
+
+_SAMPLES = "a Zarr group"
 
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
@@ -221,8 +230,13 @@ def open_samples(
 
     def place(name: str) -> ArrayLocation | None:
         where = ArrayLocation(store, f"{group.path}/{name}".lstrip("/"))
-        with store_errors("The", where, "read"):
-            found = group.get(name)
+        try:
+            with store_errors("The", where, "read"):
+                found = group.get(name)
+        except (ValueError, KeyError, TypeError) as error:  # of metadata that Zarr cannot read
+            raise ValueError(
+                f"The {where} cannot be opened ({plain_text(error)}); write it anew, as numbers"
+            ) from error
         return where if isinstance(found, zarr.Array) else None
 
     x, y = place("X"), place("y") if require_y or "y" in group else None
@@ -257,7 +271,7 @@ def write_samples(
     chunk_bytes : int, default 4 MiB
         Bytes of a chunk before compression, about; 1 to 8 MiB read fastest.
     overwrite : bool, default False
-        Whether a Zarr group that is there may be replaced.
+        Whether a Zarr group that is there may be replaced, if it holds nothing but samples.
     storage_options : mapping, optional
         Options for fsspec, such as credentials.
 
@@ -338,10 +352,10 @@ def _opened_group(
 def _create_group(store: str | Store, overwrite: bool) -> zarr.Group:
     check_no_zip(store)
     there = _content(store)
-    # Only what is a Zarr group is ever deleted: a mistyped path must not cost a home folder.
-    if there and not (overwrite and there == "a Zarr group"):
+    # Only samples are ever deleted: a mistyped path must not cost a home folder.
+    if there and not (overwrite and there == _SAMPLES):
         remedy = "choose another location"
-        if there == "a Zarr group":
+        if there == _SAMPLES:
             remedy += " or pass overwrite=True"
         raise FileExistsError(f"There is {there} at {store}; {remedy}.")
     with store_errors("", store):
@@ -352,8 +366,8 @@ def _content(store: str | Store) -> str:
     """Return what is at a location in a few words; nothing where it is free."""
     try:
         with store_errors("", store, "read"):
-            open_group(store)
-        return "a Zarr group"
+            others = sorted(set(open_group(store).keys()) - {"X", "y"})
+        return f"a Zarr group with more than samples ({listed(others)})" if others else _SAMPLES
     except ContainsArrayError:
         return "a Zarr array"
     except FileNotFoundError:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.store.absent import Absent
 from dask_horn.data.values.arrays import first_not_finite, label_fault
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.moments import Moments
@@ -39,6 +40,10 @@ class Summary:
         Blocks seen.
     fault : str or None
         The first thing that spoils a training, as a sentence.
+    n_single : int
+        Samples of which exactly one of several labels is 1.
+    absent : pair of Absent
+        Chunks of the samples, and of the targets, that are not stored.
     """
 
     n: int
@@ -49,6 +54,8 @@ class Summary:
     purity: float
     n_blocks: int
     fault: str | None
+    n_single: int = 0
+    absent: tuple[Absent, Absent] = (Absent(), Absent())
 
 
 def summarize(
@@ -81,7 +88,9 @@ def summarize(
             check_labels(columns, first_row)
         except ValueError as error:
             fault = str(error)
-    return Summary(len(x), x_moments, y_moments, None, None, 0.0, 1, fault)
+    several = kind == "labels" and columns.shape[1] > 1 and form.target_steps is None
+    n_single = int(np.count_nonzero(columns.sum(axis=1) == 1)) if several else 0
+    return Summary(len(x), x_moments, y_moments, None, None, 0.0, 1, fault, n_single)
 
 
 def combined(parts: Sequence[Summary]) -> Summary:
@@ -98,6 +107,11 @@ def combined(parts: Sequence[Summary]) -> Summary:
         sum(part.purity for part in parts),
         sum(part.n_blocks for part in parts),
         next((part.fault for part in parts if part.fault is not None), None),
+        sum(part.n_single for part in parts),
+        (
+            reduce(Absent.__add__, [part.absent[0] for part in parts]),
+            reduce(Absent.__add__, [part.absent[1] for part in parts]),
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data.rows.blocks import Block
-from dask_horn.data.rows.windows import decoded, stored_targets
+from dask_horn.data.rows.windows import absent_among, decoded, stored_targets
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import call, compute, current_scheduler
 from dask_horn.data.survey.summary import Summary, combined, summarize
@@ -109,7 +109,11 @@ class Survey:
 
 
 def survey(
-    run: str, store: SampleStore, blocks: Sequence[Block], target_kind: TargetKind
+    run: str,
+    store: SampleStore,
+    blocks: Sequence[Block],
+    target_kind: TargetKind,
+    absent_chunks: str = "warn",
 ) -> Survey:
     """Look at every row of some blocks once.
 
@@ -124,6 +128,8 @@ def survey(
         The training rows.
     target_kind : {"classes", "labels", "values"}
         What the targets mean.
+    absent_chunks : {"warn", "fill", "error"}, default "warn"
+        What to do about chunks that are not stored, which read as the fill value.
 
     Returns
     -------
@@ -142,7 +148,8 @@ def survey(
     Warns
     -----
     UserWarning
-        If the rows are sorted by class.
+        If the rows are sorted by class, chunks are not stored, or each row of labels holds a
+        single 1, as one-hot classes do.
 
     Examples
     --------
@@ -153,7 +160,14 @@ def survey(
     (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
     >>> forget("run")
     """
-    found = _look("survey", run, store, blocks, target_kind)
+    found = _look("survey", run, store, blocks, target_kind, absent_chunks)
+    if found.n_single == found.n:
+        warnings.warn(
+            "y holds a single 1 in each row, as one-hot classes do, and is taken for several "
+            "labels of each sample; for one class of each pass y.argmax(axis=1).",
+            UserWarning,
+            stacklevel=2,
+        )
     classes, counts = _class_counts(store, found)
     result = _survey(store, found, target_kind, classes, counts)
     if result.sorted_share > _SORTED_SHARE:
@@ -167,12 +181,18 @@ def survey(
     return result
 
 
-def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], targets: Targets) -> None:
+def check_held_out(
+    run: str,
+    store: SampleStore,
+    blocks: Sequence[Block],
+    targets: Targets,
+    absent_chunks: str = "warn",
+) -> None:
     """Look at every row of some blocks that models are only scored on.
 
     Parameters
     ----------
-    run, store, blocks
+    run, store, blocks, absent_chunks
         As for `survey`.
     targets : Targets
         What the targets of the training rows have been found to be.
@@ -182,14 +202,19 @@ def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], target
     ValueError, ChunkReadError
         As `survey` does, but for a single class; or if a class is not among those of `targets`.
     """
-    found = _look("survey-held-out", run, store, blocks, targets.kind)
+    found = _look("survey-held-out", run, store, blocks, targets.kind, absent_chunks)
     if found.classes is not None and targets.classes is not None:
         classes = found.classes if store.classes is None else store.classes[found.classes]
         class_codes(classes, targets.classes)
 
 
 def _look(
-    name: str, run: str, store: SampleStore, blocks: Sequence[Block], kind: TargetKind
+    name: str,
+    run: str,
+    store: SampleStore,
+    blocks: Sequence[Block],
+    kind: TargetKind,
+    absent_chunks: str,
 ) -> Summary:
     """Summarize blocks, and refuse what spoils training or scoring; tasks have that name."""
     check_kind(kind)
@@ -201,9 +226,28 @@ def _look(
         )
     check_target_shape((store.n_samples, *store.y_shape), kind, store.form.target_steps)
     found = _summarize_all(f"{name}-{run}", run, store, sorted(blocks), kind)
+    if absent_chunks != "fill":
+        _tell_absent(store, found, absent_chunks == "error")
     if found.fault is not None:
         raise ValueError(found.fault)
     return found
+
+
+def _tell_absent(store: SampleStore, found: Summary, refused: bool) -> None:
+    """Tell of chunks that are not stored, once for each array."""
+    for location, absent in zip((store.x, store.y), found.absent, strict=True):
+        if not absent.n_chunks:
+            continue
+        told = "1 chunk" if absent.n_chunks == 1 else f"{absent.n_chunks:,} chunks"
+        told = f"The {location} lacks {told}, the first at row {absent.first_row}"
+        if refused:
+            raise ValueError(f"{told}; write them, or pass absent_chunks='fill'")
+        warnings.warn(
+            f"{told}, and the fill value is taken for its rows; write what is missing, or pass "
+            "absent_chunks='fill' if it is meant so.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _summarize_all(
@@ -260,10 +304,11 @@ def _summarize_unit(
 ) -> Summary:
     """Read the blocks of one chunk at once, and summarize them one by one."""
     first, last = blocks[0].start, max(block.stop for block in blocks)
-    x = decoded(run, store, Block(first, last), None).x
-    y = stored_targets(run, store, Block(first, last))
+    block = Block(first, last)
+    x, y = decoded(run, store, block, None).x, stored_targets(run, store, block)
+    absent = absent_among(run, store, block, x, y)
     beat(run)
-    return combined(
+    found = combined(
         [
             summarize(
                 x[block.start - first : block.stop - first],
@@ -275,6 +320,7 @@ def _summarize_unit(
             for block in blocks
         ]
     )
+    return replace(found, absent=absent)
 
 
 def _combine_units(parts: Sequence[Sequence[Summary]]) -> Summary:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.checks import checked_choice
 from dask_horn.data import (
     Block,
     SampleForm,
@@ -30,6 +31,7 @@ from dask_horn.data import (
     spool_split,
     stays_in_place,
     survey,
+    warn_of_large_chunks,
 )
 from dask_horn.data.store.locations import located
 from dask_horn.data.values.targets import class_codes
@@ -74,11 +76,18 @@ class Given:
     X, y : samples and targets
         Or X is a group that holds both.
     validation_data : pair of (X, y), a group, or None
+    absent_chunks : {"warn", "fill", "error"}
+        What to do about chunks that are not stored.
     """
 
     X: Any
     y: Any = None
     validation_data: Any = None
+    absent_chunks: str = "warn"
+
+    def __post_init__(self) -> None:
+        """Check the choice, before any data are read."""
+        checked_choice("absent_chunks", self.absent_chunks, ("warn", "fill", "error"))
 
     def with_options(self, storage_options: Mapping[str, Any] | None) -> Given:
         """Return the same, its paths and URLs as they mean the same everywhere, with options."""
@@ -175,14 +184,15 @@ def prepare_data(
     if hold and validation is None:
         blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
         validation = samples
+    warn_of_large_chunks(samples, blocks)
     say("looking through the samples")
-    found = survey(run, samples, blocks, kind)
+    found = survey(run, samples, blocks, kind, given.absent_chunks)
     targets = _targets(settled, found)
     if held:
-        check_held_out(run, samples, held, targets)
+        check_held_out(run, samples, held, targets, given.absent_chunks)
     if validation_data is not None:
         say("looking through the validation samples")
-        validation = _validation_store(run, validation_data, targets, scratch, form)
+        validation = _validation_store(run, given, targets, scratch, form)
     if validation is not None and not held:
         held = _all_rows(validation)
     return TrainingData(run, samples, blocks, validation, held, found, targets)
@@ -286,12 +296,13 @@ def _all_rows(store: SampleStore) -> tuple[Block, ...]:
 
 def _validation_store(
     run: str,
-    validation_data: Any,
+    given: Given,
     targets: Targets,
     scratch: Callable[[], str | None],
     form: SampleForm,
 ) -> SampleStore:
     """Bring validation samples into Zarr; their targets must be like those of the training rows."""
+    validation_data = given.validation_data
     located = is_location(validation_data)
     try:
         X, y = (None, None) if located else validation_data
@@ -310,7 +321,8 @@ def _validation_store(
             )  # fmt: skip
         targets.check_shape((store.n_samples, *(store.y_shape or ())))
         if located or not in_memory(X):  # else they were looked at on their way
-            check_held_out(run, store, _all_rows(store), targets)
+            warn_of_large_chunks(store, _all_rows(store))
+            check_held_out(run, store, _all_rows(store), targets, given.absent_chunks)
     return store
 
 

@@ -43,6 +43,7 @@ def train(
     *,
     validation_data: Any = None,
     storage_options: Mapping[str, Any] | None = None,
+    absent_chunks: str = "warn",
     checkpoint: str | os.PathLike[str] | None = None,
     callbacks: Sequence[Callback] = (),
     initial: Model | None = None,
@@ -72,6 +73,9 @@ def train(
         scratch folder. Where they lie in several kinds of stores, a mapping for each, such as
         ``{"s3": {"anon": True}, "https": {...}}``. The workers get them, and no file, log or
         record does.
+    absent_chunks : {"warn", "fill", "error"}, default "warn"
+        What to do about chunks that were never written, which Zarr reads as the fill value: warn
+        once for each array, take the fill value for what is meant, or refuse them.
     checkpoint : str, optional
         Path or URL of a folder. A run that finds its own checkpoint there resumes, and ends with
         the same bits as if it had never stopped.
@@ -125,6 +129,7 @@ def train(
     >>> result.model.predict(X[:3])
     array([0, 0, 0])
     """
+    _check_order(network, X, y)
     options = TrainingOptions.of(**settings)
     settled = Settled()
     if initial is not None:
@@ -132,7 +137,7 @@ def train(
         settled = Settled(initial.standardizer, initial.targets)
     return run(
         network,
-        Given(X, y, validation_data).with_options(storage_options),
+        Given(X, y, validation_data, absent_chunks).with_options(storage_options),
         options,
         settled,
         storage_options=storage_options,
@@ -244,6 +249,7 @@ def training_graph(
     >>> sum("train" in str(key) for key in graph.dask)
     4
     """
+    _check_order(network, X, y)
     options = TrainingOptions.of(**settings)
     check_divisible(network, options.most_submodels)
     executor = current_executor()
@@ -274,6 +280,21 @@ def training_graph(
 def _first(report: RoundReport, *parents: Any) -> RoundReport:
     """Return the report, once the parents are there too."""
     return report
+
+
+def _check_order(network: Any, X: Any, y: Any) -> None:
+    """Tell of arguments in an estimator's order, and of what is not a network."""
+    if isinstance(network, Network):
+        return
+    came = ", ".join(type(one).__name__ for one in (network, X, y) if one is not None)
+    if isinstance(X, Network) or isinstance(y, Network):
+        raise TypeError(f"the network comes first, then X and y, got ({came})")
+    remedy = "pass a dask_horn.Network"
+    if hasattr(network, "fit"):
+        remedy = "call its fit(X, y), or pass a dask_horn.Network"
+    elif isinstance(network, list | tuple):
+        remedy = "make it dask_horn.Network(layers, input_shape=...)"
+    raise TypeError(f"network is a {type(network).__name__}; {remedy}")
 
 
 def _check_initial(initial: Model, network: Network, options: TrainingOptions) -> None:
