@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import zarr
 
 import dask_horn as horn
-from tests.cli.commands import done
+from tests.cli.commands import done, run
 
 
 def test_demo_reaches_its_accuracy(tmp_path):
@@ -23,3 +24,12 @@ def test_demo_reaches_its_accuracy(tmp_path):
     predicted = np.asarray(horn.load(str(tmp_path / "demo" / "model.zarr")).predict(test))
     accuracy = np.mean(predicted == zarr.open_group(test, mode="r")["y"][...])
     assert shown[0] == round(100 * accuracy, 2)
+
+
+@pytest.mark.parametrize("name", ["train.zarr", "thesis.txt"])
+def test_a_demo_replaces_nothing_of_others(tmp_path, name):
+    (tmp_path / name).mkdir()
+    result = run("demo", "--folder", tmp_path, "--workers", 0)
+    assert result.exit_code == 2
+    assert "holds files that are no demo's; choose another folder" in result.output
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]

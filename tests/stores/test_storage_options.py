@@ -1,4 +1,4 @@
-"""Credentials that are passed, not found in the environment: they reach the workers, and no record."""
+"""Credentials that are passed: they reach the workers, and no record."""
 
 from __future__ import annotations
 

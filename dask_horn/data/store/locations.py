@@ -100,7 +100,8 @@ class ArrayLocation:
         """Text that is the same for the same array throughout one process."""
         # Stores of one kind print alike, whichever server or account they are on.
         token = getattr(getattr(self.store, "fs", None), "_fs_token", "")
-        return f"{self.store}|{token}|{self.path}"
+        store = raw_text(self.store) if isinstance(self.store, str) else self.store
+        return f"{store}|{token}|{self.path}"
 
     @property
     def in_process(self) -> bool:
@@ -160,8 +161,8 @@ def plain_location(
         return location
     if isinstance(location, Url):
         return Url(location.text, {**location.options, **options})
-    options = {**(getattr(location, "storage_options", None) or {}), **options}  # a UPath's
-    if hasattr(location, "storage_options"):
+    if hasattr(type(location), "storage_options"):  # a UPath
+        options = {**(location.storage_options or {}), **options}  # type: ignore[attr-defined]
         location = str(location)
     text = os.fspath(location) if isinstance(location, os.PathLike) else location
     if not isinstance(text, str):
@@ -187,7 +188,7 @@ def location_text(
 def located(X: Any, storage_options: Mapping[str, Any] | None) -> Any:
     """Return samples or a place as they are, but a path or URL as `plain_location` does."""
     options = _checked_options(storage_options)
-    named = isinstance(X, str | os.PathLike) or hasattr(X, "storage_options")
+    named = isinstance(X, str | os.PathLike) or hasattr(type(X), "storage_options")
     return plain_location(X, options) if named else X
 
 

@@ -204,14 +204,19 @@ def test_labels_that_zarr_does_not_hold_are_told(tmp_path):
 def test_only_predictions_are_replaced(tmp_path, stored):
     location = tmp_path / "y.zarr"
     store_predictions(location, np.arange(20))
-    store_predictions(location, np.arange(5))
+    with pytest.raises(FileExistsError, match="holds predictions already; pass overwrite=True"):
+        store_predictions(location, np.arange(5))
+    assert zarr.open_group(location, mode="r")["y"].shape == (20,)
+    store_predictions(location, np.arange(5), overwrite=True)
     assert zarr.open_group(location, mode="r")["y"].shape == (5,)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.txt").write_text("")
     (tmp_path / "file").write_text("")
     for taken in (stored, tmp_path / "notes", tmp_path / "file"):
         with pytest.raises(FileExistsError, match="exists and holds no predictions"):
-            store_predictions(taken, np.arange(5))
+            store_predictions(taken, np.arange(5), overwrite=True)
+    with pytest.raises(FileExistsError, match="exists and holds no predictions"):
+        store_predictions(f"{stored}/X", np.arange(5), overwrite=True)
     assert (tmp_path / "notes" / "thesis.txt").exists()
     np.testing.assert_array_equal(zarr.open_group(stored, mode="r")["X"][:], X)
 
