@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import dask.array as da
@@ -9,6 +10,7 @@ import numpy as np
 from dask.array.core import normalize_chunks
 from numpy.typing import NDArray
 
+from dask_horn.data.store.absent import absent_chunks
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.samples import SampleStore
@@ -33,4 +35,14 @@ def stored_rows(samples: SampleStore) -> Any:
 
 def _read(location: ArrayLocation, block_info: Any = None) -> NDArray[Any]:
     start, stop = block_info[None]["array-location"][0]
-    return read_rows(open_rows(location), location, start, stop)
+    array = open_rows(location)
+    rows = read_rows(array, location, start, stop)
+    absent = absent_chunks(array, rows, start)
+    if absent.n_chunks:
+        warnings.warn(
+            f"The {location} lacks the chunk of row {absent.first_row}, and perhaps others; the "
+            "fill value is taken for its rows.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return rows

@@ -54,6 +54,13 @@ def test_whatever_is_chunked_gives_the_same_rows(stored):
         np.testing.assert_array_equal(chunked.compute(), X)
 
 
+def test_absent_chunks_of_samples_are_told(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("X", shape=(20, 3), chunks=(5, 3), dtype="f8")[:15] = X[:15]
+    with pytest.warns(UserWarning, match="lacks the chunk of row 15"):
+        np.testing.assert_array_equal(chunked_samples(tmp_path / "a.zarr").compute()[:15], X[:15])
+
+
 def test_a_store_in_memory_is_read_in_this_process():
     array = zarr.create_array(MemoryStore(), data=X, chunks=(7, 3))
     with dask.config.set(scheduler="processes"):

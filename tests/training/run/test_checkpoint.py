@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 import dask_horn as horn
 from dask_horn.data.store import retrying
@@ -43,3 +47,44 @@ def test_a_checkpoint_is_written_again_after_a_passing_fault(tmp_path, monkeypat
     resumed = horn.train(NETWORK, X, Y, **settings)
     np.testing.assert_array_equal(resumed.model.parameters, result.model.parameters)
     assert len(list((tmp_path / "run" / "rounds").iterdir())) == 2  # and no part of one
+
+
+class _Waits(horn.Callback):
+    """Stays in its first round until another run has been refused."""
+
+    def __init__(self):
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+
+    def on_round_end(self, record):
+        self.begun.set()
+        self.goes_on.wait(60)
+
+
+def test_a_second_run_at_a_checkpoint_in_use_is_refused(tmp_path):
+    waits, settings = _Waits(), {"n_rounds": 2, "checkpoint": tmp_path / "run"}
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(horn.train, NETWORK, X, Y, callbacks=[waits], **settings)
+        try:
+            assert waits.begun.wait(60)
+            with pytest.raises(ValueError, match="is in use by another run of this process"):
+                horn.train(NETWORK, X, Y, **settings)
+        finally:
+            waits.goes_on.set()
+        parameters = first.result().model.parameters
+    again = horn.train(NETWORK, X, Y, **settings)
+    np.testing.assert_array_equal(again.model.parameters, parameters)
+
+
+def test_an_estimator_goes_on_with_a_run_that_has_the_folder_to_itself(tmp_path):
+    """As versions before wrote it, and `train` does."""
+    settings = {"n_rounds": 2, "n_submodels": 1, "random_state": 0}
+    network = horn.Network([horn.Dense(8, activation="relu"), horn.Dense(2)], input_shape=4)
+    whole = horn.train(network, X, Y, checkpoint=tmp_path / "run", **settings)
+    names = sorted(os.listdir(tmp_path / "run"))
+    estimator = horn.HornClassifier(
+        hidden_layer_sizes=8, dropout=0.0, checkpoint=str(tmp_path / "run"), **settings
+    )
+    np.testing.assert_array_equal(estimator.fit(X, Y).model_.parameters, whole.model.parameters)
+    assert sorted(os.listdir(tmp_path / "run")) == names
+    estimator.set_params(n_rounds=1).fit(X, Y)
+    assert len(os.listdir(tmp_path / "run")) == len(names) + 1
