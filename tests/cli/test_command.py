@@ -101,7 +101,7 @@ def test_debug_shows_where_it_happened(tmp_path):
 def test_warnings_are_told_without_their_source(data, tmp_path):
     code = (
         "import warnings; from dask_horn.cli import main, info; import dask_horn.model as m; "
-        "m.load = lambda path: warnings.warn('the disk is slow'); "
+        "m.load = lambda path, options: warnings.warn('the disk is slow'); "
     )
     found = subprocess.run(
         [sys.executable, "-c", code + "main(['info', 'x'])"], cwd=ROOT, capture_output=True

@@ -31,7 +31,7 @@ def test_classes_are_trained_told_and_predicted(data, tmp_path):
     labels = zarr.open_group(predicted, mode="r")["y"][...]
     np.testing.assert_array_equal(labels, np.asarray(horn.load(str(model)).predict(samples)))
 
-    done("predict", model, samples, "--out", predicted, "--proba")
+    done("predict", model, samples, "--out", predicted, "--proba", "--overwrite")
     probabilities = zarr.open_group(predicted, mode="r")["y"][...]
     assert probabilities.shape == (96, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)

@@ -106,9 +106,9 @@ def test_predictions_are_written_to_zarr(location, tmp_path):
     clf = HornClassifier(**SETTINGS).fit(X, NAMES)
     out = str(tmp_path / "predicted.zarr")
     for samples in (location, da.from_array(X, chunks=(100, 3)), X):
-        assert clf.predict(samples, out=out) is None
+        assert clf.predict(samples, out=out, overwrite=True) is None
         assert_array_equal(zarr.open_group(out, mode="r")["y"][:], clf.predict(X))
-    clf.predict_proba(location, out=out)
+    clf.predict_proba(location, out=out, overwrite=True)
     assert_array_equal(zarr.open_group(out, mode="r")["y"][:], clf.predict_proba(X))
     with pytest.raises(FileExistsError, match="holds no predictions"):
         clf.predict(X, out=location)
@@ -123,7 +123,7 @@ def test_values_are_trained_on_in_chunks(tmp_path):
         reg = HornRegressor(**SETTINGS).fit(samples, targets)
         assert reg.n_outputs_ == 2
         assert reg.score(samples, targets) > 0.8
-        reg.predict(samples, out=str(tmp_path / "predicted.zarr"))
+        reg.predict(samples, out=str(tmp_path / "predicted.zarr"), overwrite=True)
         written = zarr.open_group(tmp_path / "predicted.zarr", mode="r")["y"]
         assert_array_equal(written[:], reg.predict(X))
 
