@@ -202,9 +202,10 @@ class Calibrated(ABC):
         truth = held_out_targets(X, y, "values", counted)
         check_lengths(len(mean), len(truth))
         self.targets.check_shape(truth.shape)
-        distance = truth.reshape(mean.shape) - mean
+        distance = truth.reshape(mean.shape).astype(np.float64) - mean
         # Where all members agree, a target is above or below, or just there.
-        quantiles = ndtr(distance / np.where(std > 0, std, np.finfo(np.float64).tiny))
+        with np.errstate(over="ignore"):
+            quantiles = ndtr(distance / np.where(std > 0, std, np.finfo(np.float64).tiny))
         own: NDArray[np.float64] = quantiles if counted is None else quantiles[counted]
         return own.ravel()
 

@@ -121,11 +121,11 @@ class Model(ModelParts, Predictor):
         view.flags.writeable = False
         return view
 
-    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return probabilities or values, (1, n_samples, n_outputs)."""
         return self._mean(samples)[np.newaxis]
 
-    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         z = self._network_outputs(samples)
         kind = self.targets.kind
         if kind == "classes":
@@ -148,6 +148,7 @@ class Model(ModelParts, Predictor):
 
     def _passed(self, samples: NDArray[Any], n_layers: int | None = None) -> NDArray[np.float32]:
         """Return the output of the first `n_layers`, or of all; a model always uses one number."""
+        samples = self.standardizer.shifted(samples)
         dtype = str(samples.dtype)
         machine = self._machine(dtype, n_layers)
         steps = Steps.through(len(samples), PREDICTION_BATCH)
@@ -170,7 +171,7 @@ class Model(ModelParts, Predictor):
             sample_dtype=dtype,
             n_layers=n_layers,
         )
-        machine = own.machine([program], self.standardizer)
+        machine = own.machine([program], self.standardizer.scaling)
         machine.load([self.parameters])
         return machine
 
@@ -281,15 +282,15 @@ class Ensemble(Predictor):
     def _sampled(self, draws: Draws) -> Ensemble:
         return Ensemble(tuple(member._sampled(draws) for member in self.members), self.temperature)
 
-    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return each member's probabilities or values, (n_members, n_samples, n_outputs).
 
         They are the member's own predictions; the ensemble's temperature applies to the mean only.
         """
         return np.concatenate([member.member_outputs(samples) for member in self.members])
 
-    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
-        mean: NDArray[np.float32] = self.member_outputs(samples).mean(axis=0)
+    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
+        mean: NDArray[np.floating[Any]] = self.member_outputs(samples).mean(axis=0)
         return mean
 
     def _log_pooled(self, samples: NDArray[Any]) -> NDArray[np.float64]:

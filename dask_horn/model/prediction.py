@@ -42,7 +42,7 @@ class Predictor(Calibrated, Scored):
         """Return the same model or ensemble, with activations averaged over draws."""
 
     @abstractmethod
-    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def member_outputs(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return each member's probabilities or values for samples in memory.
 
         The array has the shape (n_members, n_samples, n_outputs), or (n_members, n_samples, steps,
@@ -51,7 +51,7 @@ class Predictor(Calibrated, Scored):
         """
 
     @abstractmethod
-    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def _pooled(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return the members' mean before the temperature, (n_samples, n_outputs)."""
 
     @abstractmethod
@@ -126,7 +126,8 @@ class Predictor(Calibrated, Scored):
         ndarray or dask.array.Array
             (n_samples,) or (n_samples, n_outputs); (n_samples, steps) or (n_samples, steps,
             n_outputs) if each step has outputs of its own. Those of padding mean nothing; see
-            `counted_steps`. Lazy and chunked if `X` is lazy or stored.
+            `counted_steps`. Lazy and chunked if `X` is lazy or stored. Values are float32, or
+            float64 where float32 would lose more than 1e-4 of the targets' standard deviation.
 
         Raises
         ------
@@ -232,7 +233,7 @@ class Predictor(Calibrated, Scored):
             )
         return self._answer(X, self._form.counted, None)
 
-    def _mean(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def _mean(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return the members' mean at the temperature, (n_samples, ..., n_outputs)."""
         if self.temperature == 1:
             return self._pooled(samples)
@@ -257,11 +258,16 @@ class Predictor(Calibrated, Scored):
         both = self._answer(X, self._spread, None)
         return both[:, 0], both[:, 1]
 
-    def _spread(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def _spread(self, samples: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return the members' mean and standard deviation, (n_samples, 2, ..., n_outputs)."""
         outputs, targets = self.member_outputs(samples), self.targets
         mean = outputs.mean(axis=0) if self.temperature == 1 else self._mean(samples)
-        both = np.stack([mean, outputs.std(axis=0)], axis=1)
+        if outputs.dtype == np.float64 and targets.scale is not None:
+            # In units of the targets' scale: squares may be beyond float64, offsets eat digits.
+            std = ((outputs - outputs[0]) / targets.scale).std(axis=0) * targets.scale
+        else:
+            std = outputs.std(axis=0)
+        both = np.stack([mean, std], axis=1)
         return both[..., 0] if targets.kind == "values" and targets.flat else both
 
     def _answer(self, X: Any, answer: Any, out: Any) -> Any:

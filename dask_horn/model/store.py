@@ -112,6 +112,7 @@ def write_model(group: zarr.Group, model: ModelParts) -> None:
         "standardizer": {
             "mean": model.standardizer.mean.tolist(),
             "scale": model.standardizer.scale.tolist(),
+            **_rest_to_json(model.standardizer),
         },
         "targets": _targets_to_json(model.targets),
         "temperature": float(model.temperature),
@@ -213,6 +214,7 @@ def _read_model(group: Any, location: str) -> ModelParts:
     standardizer = Standardizer(
         np.array(attributes["standardizer"]["mean"], np.float64),
         np.array(attributes["standardizer"]["scale"], np.float64),
+        _rest_from_json(attributes["standardizer"]),
     )
     targets = _targets_from_json(attributes["targets"])
     model = ModelParts(
@@ -240,6 +242,14 @@ def _temperature(attributes: dict[str, Any], targets: Targets) -> float:
 
 def _versions() -> dict[str, Any]:
     return {"format": FORMAT, "version": version("dask-horn")}
+
+
+def _rest_to_json(standardizer: Standardizer) -> dict[str, list[float]]:
+    return {} if standardizer.rest is None else {"rest": standardizer.rest.tolist()}
+
+
+def _rest_from_json(fields: dict[str, Any]) -> NDArray[np.float64] | None:
+    return np.array(fields["rest"], np.float64) if "rest" in fields else None
 
 
 def _targets_to_json(targets: Targets) -> dict[str, Any]:

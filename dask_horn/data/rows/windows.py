@@ -28,6 +28,7 @@ from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.values.arrays import decoded_dtype, plain_labels
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import Targets
+from dask_horn.data.values.whole import less
 from dask_horn.rounding import ceil_div
 
 CACHE_BYTES = 256 * 2**20
@@ -101,7 +102,7 @@ def decoded(run: str, store: SampleStore, block: Block, targets: Targets | None)
         return _decode_x(_opened(run, store.x), store, start, stop)
 
     def x_of(some: Block) -> NDArray[Any]:
-        key = (run, store.x.key, "x")
+        key = (run, store.x.key, "x" if store.origin is None else "x less origin")
         return _cached_rows(key, some, store.chunk_rows, store.n_samples, store.row_bytes, load_x)
 
     x = x_of(block)
@@ -348,6 +349,8 @@ def _cached_rows(
 
 def _decode_x(array: zarr.Array[Any], store: SampleStore, start: int, stop: int) -> NDArray[Any]:
     rows = read_rows(array, store.x, start, stop).reshape(stop - start, -1)
+    if store.origin is not None:
+        rows = less(rows, store.origin)
     x = np.ascontiguousarray(rows, dtype=decoded_dtype(rows.dtype))
     x.setflags(write=False)
     return x

@@ -81,6 +81,9 @@ class SampleStore:
         Where ``y`` holds codes: the label of each code.
     form : SampleForm
         What a network takes the samples and their targets for.
+    origin : numpy.ndarray of float64 or None, shape (n_features,)
+        What is subtracted from samples when they are decoded, which then gives float64; see
+        `Standardizer`.
     """
 
     x: ArrayLocation
@@ -93,6 +96,7 @@ class SampleStore:
     y_chunk_rows: int | None = None
     classes: NDArray[Any] | None = field(default=None, compare=False)
     form: SampleForm = FEATURES
+    origin: NDArray[np.float64] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -160,12 +164,12 @@ class SampleStore:
     @property
     def decoded_dtype(self) -> str:
         """Name of the dtype in which samples are handed to the kernels."""
-        return str(decoded_dtype(np.dtype(self.dtype)))
+        return "float64" if self.origin is not None else str(decoded_dtype(np.dtype(self.dtype)))
 
     @property
     def row_bytes(self) -> int:
         """Bytes of one decoded sample."""
-        return self.n_features * decoded_dtype(np.dtype(self.dtype)).itemsize
+        return self.n_features * np.dtype(self.decoded_dtype).itemsize
 
     @property
     def in_process(self) -> bool:

@@ -15,6 +15,7 @@ from dask_horn.data.values.arrays import first_not_finite, label_fault
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.moments import Moments
 from dask_horn.data.values.padding import filled
+from dask_horn.data.values.ranges import Ranges
 from dask_horn.data.values.targets import TargetKind, check_labels
 
 
@@ -28,6 +29,8 @@ class Summary:
         Samples.
     x : Moments
         Of the features, or of the units that share theirs over positions.
+    ranges : Ranges
+        Of the same.
     y : Moments or None
         Of the targets, unless they are classes.
     classes : numpy.ndarray or None
@@ -48,6 +51,7 @@ class Summary:
 
     n: int
     x: Moments
+    ranges: Ranges
     y: Moments | None
     classes: NDArray[Any] | None
     counts: NDArray[np.int64] | None
@@ -65,7 +69,8 @@ def summarize(
     fault, counted = form.fault(x, first_row), form.counted(x)
     if fault is not None:
         counted[:] = True  # it will be told, whatever else there is
-    x_moments = Moments.of(form.unpadded(x)).pooled(x.shape[1] // form.n_positions)
+    rows, units = form.unpadded(x), x.shape[1] // form.n_positions
+    x_moments, ranges = Moments.of(rows).pooled(units), Ranges.of(rows).pooled(units)
     fault = fault or _fault("X", "feature", x, x_moments, first_row)
     if kind == "classes":
         labels = y.reshape(counted.shape)
@@ -74,12 +79,12 @@ def summarize(
         classes, counts = np.unique(labels[counted], return_counts=True)
         purity = float(np.square(counts / counts.sum()).sum() * counts.sum())
         counts = counts.astype(np.int64)
-        return Summary(len(x), x_moments, None, classes, counts, purity, 1, fault)
+        return Summary(len(x), x_moments, ranges, None, classes, counts, purity, 1, fault)
     if y.dtype.kind not in "biuf":
         fault = fault or (
             f"y has dtype {y.dtype}, which is not numeric; use loss='cross_entropy' for classes."
         )
-        return Summary(len(x), x_moments, None, None, None, 0.0, 1, fault)
+        return Summary(len(x), x_moments, ranges, None, None, None, 0.0, 1, fault)
     columns = filled(y, counted).reshape(len(y), -1)
     y_moments = Moments.of(columns.reshape(counted.size, -1)[counted.ravel()])
     fault = fault or _fault("y", form.target_word(y.shape), columns, y_moments, first_row)
@@ -90,7 +95,7 @@ def summarize(
             fault = str(error)
     several = kind == "labels" and columns.shape[1] > 1 and form.target_steps is None
     n_single = int(np.count_nonzero(columns.sum(axis=1) == 1)) if several else 0
-    return Summary(len(x), x_moments, y_moments, None, None, 0.0, 1, fault, n_single)
+    return Summary(len(x), x_moments, ranges, y_moments, None, None, 0.0, 1, fault, n_single)
 
 
 def combined(parts: Sequence[Summary]) -> Summary:
@@ -99,9 +104,11 @@ def combined(parts: Sequence[Summary]) -> Summary:
     with np.errstate(over="ignore", invalid="ignore"):
         x = reduce(Moments.combined, [part.x for part in parts])
         y = reduce(Moments.combined, targets) if targets else None
+        ranges = reduce(Ranges.combined, [part.ranges for part in parts])
     return Summary(
         sum(part.n for part in parts),
         x,
+        ranges,
         y,
         *_combined_counts(parts),
         sum(part.purity for part in parts),

@@ -25,6 +25,8 @@ from dask_horn.data.store.tasks import call, compute, current_scheduler
 from dask_horn.data.survey.summary import Summary, combined, summarize
 from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
+from dask_horn.data.values.moments import Moments
+from dask_horn.data.values.ranges import Ranges
 from dask_horn.data.values.standardize import Standardizer, scale_of
 from dask_horn.data.values.targets import TargetKind, Targets, check_kind, class_codes
 from dask_horn.records import beat
@@ -55,10 +57,12 @@ class Survey:
         The samples' dtype as it is stored.
     form : SampleForm
         What the samples and their targets are taken for.
-    x_mean, x_variance : numpy.ndarray of float64, shape (n_features,) or (units,)
-        Mean and population variance of each feature; of each unit, over all positions that are
-        no padding, where the form shares them.
-    y_mean, y_variance : numpy.ndarray of float64 or None, shape (n_outputs,)
+    x : Moments, of n_features columns or one for each unit
+        Mean and spread of each feature; of each unit, over all positions that are no padding,
+        where the form shares them.
+    ranges : Ranges
+        The least and the greatest of the same.
+    y : Moments or None, of n_outputs columns
         The same of each label or value; None for classes.
     flat : bool
         Whether there is a single target per sample or step, without an axis of its own.
@@ -78,10 +82,9 @@ class Survey:
     n_samples: int
     dtype: str
     form: SampleForm
-    x_mean: NDArray[np.float64]
-    x_variance: NDArray[np.float64]
-    y_mean: NDArray[np.float64] | None
-    y_variance: NDArray[np.float64] | None
+    x: Moments
+    ranges: Ranges
+    y: Moments | None
     flat: bool
     classes: NDArray[Any] | None
     class_counts: NDArray[np.int64] | None
@@ -91,8 +94,10 @@ class Survey:
     def standardizer(self) -> Standardizer:
         """Return the standardizer of these samples."""
         if self.form.standardizing == "none":
-            return Standardizer.identity(len(self.x_mean))
-        own = Standardizer.from_moments(self.x_mean, self.x_variance, self.dtype)
+            return Standardizer.identity(len(self.x.mean))
+        # Padding is told by the samples as they are stored: nothing may be subtracted before.
+        rest = self.x.rest if self.form.mask_value is None else None
+        own = Standardizer.from_moments(self.x.mean, self.x.deviation, self.ranges, rest)
         return own.repeated(self.form.n_positions)
 
     def targets(self) -> Targets:
@@ -100,12 +105,12 @@ class Survey:
         steps = self.form.target_steps
         if self.classes is not None:
             return Targets.of_classes(self.classes, steps)
-        if self.y_mean is None or self.y_variance is None:
+        if self.y is None:
             raise ValueError("The survey saw no targets; pass a store that holds y.")
         if self.target_kind == "labels":
-            return Targets.of_labels(len(self.y_mean), self.flat, steps)
-        scale = scale_of(self.y_mean, self.y_variance)
-        return Targets.of_values(self.y_mean, scale, self.flat, steps)
+            return Targets.of_labels(len(self.y.mean), self.flat, steps)
+        scale = scale_of(self.y.mean, self.y.deviation, self.y.rest)
+        return Targets.of_values(self.y.mean, scale, self.flat, steps)
 
 
 def survey(
@@ -156,7 +161,7 @@ def survey(
     >>> from dask_horn.data import forget, spool
     >>> store = spool([[1.0], [2.0], [6.0]], ["a", "b", "b"], target_kind="classes")
     >>> found = survey("run", store, [Block(0, 3)], "classes")
-    >>> found.x_mean, found.classes, found.class_counts
+    >>> found.x.mean, found.classes, found.class_counts
     (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
     >>> forget("run")
     """
@@ -354,23 +359,21 @@ def _survey(
     classes: NDArray[Any] | None,
     counts: NDArray[np.int64] | None,
 ) -> Survey:
-    y_mean = None if found.y is None else found.y.mean
-    y_variance = None if found.y is None else found.y.variance
-    x_mean, x_variance = found.x.mean, found.x.variance
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((kind, found.n, store.sample_shape, store.dtype)).encode())
-    for part in (x_mean, x_variance, y_mean, y_variance, counts):
-        digest.update(b"-" if part is None else part.tobytes())
+    for moments in (found.x, found.y):
+        for part in (None, None) if moments is None else (moments.mean, moments.variance):
+            digest.update(b"-" if part is None else part.tobytes())
+    digest.update(b"-" if counts is None else counts.tobytes())
     digest.update(b"-" if classes is None else repr(classes.tolist()).encode())
     return Survey(
         target_kind=kind,
         n_samples=found.n,
         dtype=store.dtype,
         form=store.form,
-        x_mean=x_mean,
-        x_variance=x_variance,
-        y_mean=y_mean,
-        y_variance=y_variance,
+        x=found.x,
+        ranges=found.ranges,
+        y=found.y,
         flat=len(store.y_shape or ()) == (0 if store.form.target_steps is None else 1),
         classes=classes,
         class_counts=counts,

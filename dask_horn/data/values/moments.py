@@ -4,6 +4,7 @@ References
 ----------
 T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for
 computing sample variances", 1979, equations 2.1.
+D. E. Knuth, "The Art of Computer Programming", volume 2, 4.2.2, theorem B, for the rest of a sum.
 """
 
 from __future__ import annotations
@@ -14,8 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.whole import LARGE, is_long, less, origin_of
+
 # Values that are converted to float64 at a time: they stay in a core's cache.
 _SLAB_VALUES = 2**15
+
+# Differences whose squares, added up, float64 holds in full.
+_LEAST, _GREATEST = 2.0**-400, 2.0**400
+
+# Numbers below this can be subtracted from one another.
+_BOUND = 2.0**1020
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +40,12 @@ class Moments:
     mean : numpy.ndarray of float64, shape (columns,)
         Mean of each column.
     m2 : numpy.ndarray of float64, shape (columns,)
-        Sum over the rows of the squared difference from the mean.
+        Sum over the rows of the squared difference from the mean, in squares of the unit.
+    unit : numpy.ndarray of float64, shape (columns,)
+        1, or the power of 2 by which differences are divided where their squares would be beyond
+        float64.
+    rest : numpy.ndarray of float64 or None, shape (columns,)
+        What the mean has lost by rounding; only for large whole numbers of 64 bits.
 
     Examples
     --------
@@ -39,39 +55,51 @@ class Moments:
     """
 
     n: int
-    mean: NDArray[np.float64]
-    m2: NDArray[np.float64]
+    mean: Floats
+    m2: Floats
+    unit: Floats
+    rest: Floats | None = None
 
     @classmethod
     def of(cls, rows: NDArray[Any]) -> Moments:
-        """Return the moments of at least one row: numbers, shape (rows, columns).
-
-        The second pass also corrects the mean by what the first one's rounding left, so that
-        a constant column has no spread.
-        """
-        n, columns = rows.shape
-        step = max(1, _SLAB_VALUES // columns)
-        slabs = [rows[start : start + step] for start in range(0, n, step)]
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.zeros(columns)
-            for slab in slabs:
-                total += slab.sum(axis=0, dtype=np.float64)
-            mean = total / n
-            drift, m2 = np.zeros(columns), np.zeros(columns)
-            for slab in slabs:
-                difference = slab - mean
-                drift += difference.sum(axis=0)
-                m2 += np.square(difference, out=difference).sum(axis=0)
-            return cls(n, mean + drift / n, np.maximum(m2 - drift * drift / n, 0.0))
+        """Return the moments of at least one row: numbers, shape (rows, columns)."""
+        if is_long(rows.dtype) and (rows.max() >= LARGE or rows.min() <= -LARGE):
+            origin = origin_of(rows[0].astype(np.float64))
+            own = cls.of(less(rows, origin))
+            mean, rest = _sum(origin, own.mean)
+            return cls(own.n, mean, own.m2, own.unit, rest)
+        mean, m2 = _mean_and_m2(rows)
+        unit = np.ones_like(mean)
+        if rows.dtype.kind == "f" and rows.dtype.itemsize > 4:  # others' squares are within float64
+            tiny = (m2 < _LEAST**2) & (np.abs(mean) < np.sqrt(_LEAST))
+            chosen = np.flatnonzero(tiny | ~(m2 < _GREATEST**2))
+            size = np.abs(rows[:, chosen]).max(axis=0)
+            bounded = (size > 0) & (size < _BOUND)
+            chosen = chosen[bounded]
+            if len(chosen):
+                unit[chosen] = _power_of_two(size[bounded])
+                own_mean, m2[chosen] = _mean_and_m2(rows[:, chosen] / unit[chosen])
+                mean[chosen] = own_mean * unit[chosen]
+        return cls(len(rows), mean, m2, unit)
 
     def combined(self, other: Moments) -> Moments:
         """Return the moments of both parts' rows together."""
-        n = self.n + other.n
-        difference = other.mean - self.mean
+        n, share = self.n + other.n, other.n / (self.n + other.n)
+        difference, rest = other.mean - self.mean, None
+        if self.rest is None and other.rest is None:
+            mean = self.mean + difference * share
+        else:
+            own = 0.0 if self.rest is None else self.rest
+            difference = difference + ((0.0 if other.rest is None else other.rest) - own)
+            mean, rest = _sum(self.mean, own + difference * share)
+        unit = _common(self._own_unit, other._own_unit, _unit_of(difference))
+        apart = difference / unit
         return Moments(
             n,
-            self.mean + difference * (other.n / n),
-            self.m2 + other.m2 + difference * difference * (self.n * (other.n / n)),
+            mean,
+            self._m2_in(unit) + other._m2_in(unit) + apart * apart * (self.n * share),
+            unit,
+            rest,
         )
 
     def pooled(self, units: int) -> Moments:
@@ -84,11 +112,83 @@ class Moments:
         with np.errstate(over="ignore", invalid="ignore"):
             means = self.mean.reshape(-1, units)
             mean = means.mean(axis=0)
-            between = np.square(means - mean).sum(axis=0)
-            within = self.m2.reshape(-1, units).sum(axis=0)
-        return Moments(self.n * len(means), mean, within + self.n * between)
+            rest = None
+            if self.rest is not None:
+                mean, rest = _sum(
+                    means[0], (means - means[0] + self.rest.reshape(-1, units)).mean(axis=0)
+                )
+            difference = means - mean
+            unit = _common(*self._own_unit.reshape(-1, units), *_unit_of(difference))
+            between = np.square(difference / unit).sum(axis=0)
+            within = self._m2_in(np.tile(unit, len(means))).reshape(-1, units).sum(axis=0)
+        return Moments(self.n * len(means), mean, within + self.n * between, unit, rest)
 
     @property
-    def variance(self) -> NDArray[np.float64]:
-        """Population variance of each column."""
-        return self.m2 / self.n
+    def variance(self) -> Floats:
+        """Population variance of each column; 0 or infinite where it is beyond float64."""
+        with np.errstate(over="ignore", under="ignore"):
+            return self.m2 / self.n * self.unit**2
+
+    @property
+    def deviation(self) -> Floats:
+        """Population standard deviation of each column."""
+        return np.sqrt(self.m2 / self.n) * self.unit
+
+    @property
+    def _own_unit(self) -> Floats:
+        """The unit, and 0 where there is nothing to measure in it."""
+        return np.where(self.m2 == 0, 0.0, self.unit)
+
+    def _m2_in(self, unit: Floats) -> Floats:
+        """Return the sums in squares of a unit that is no smaller."""
+        ratio = self._own_unit / unit
+        return self.m2 * ratio * ratio
+
+
+def _mean_and_m2(rows: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Return the mean and the sum of squared differences of each column.
+
+    The second pass also corrects the mean by what the first one's rounding left, so that a
+    constant column has no spread.
+    """
+    n, columns = rows.shape
+    step = max(1, _SLAB_VALUES // columns)
+    slabs = [rows[start : start + step] for start in range(0, n, step)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.zeros(columns)
+        for slab in slabs:
+            total += slab.sum(axis=0, dtype=np.float64)
+        mean = total / n
+        drift, m2 = np.zeros(columns), np.zeros(columns)
+        for slab in slabs:
+            difference = slab - mean
+            drift += difference.sum(axis=0)
+            m2 += np.square(difference, out=difference).sum(axis=0)
+        return mean + drift / n, np.maximum(m2 - drift * drift / n, 0.0)
+
+
+def _sum(large: Floats, small: Floats) -> tuple[Floats, Floats]:
+    """Return a sum, and what it has lost by rounding."""
+    total = large + small
+    part = total - large
+    return total, (large - (total - part)) + (small - part)
+
+
+def _power_of_two(size: Floats) -> Floats:
+    """Return the power of 2 at or below finite numbers above 0."""
+    return np.asarray(np.ldexp(1.0, np.frexp(size)[1] - 1))
+
+
+def _unit_of(difference: Floats) -> Floats:
+    """Return in which unit to square: 1 as a rule, and 0 for 0."""
+    size = np.abs(difference)
+    unit = np.where(size == 0, 0.0, 1.0)
+    extreme = (size > 0) & (size < np.inf) & ((size < _LEAST) | (size > _GREATEST))
+    unit[extreme] = _power_of_two(size[extreme])
+    return unit
+
+
+def _common(*units: Floats) -> Floats:
+    """Return the largest of the units, and 1 where all are 0."""
+    largest = np.max(units, axis=0)
+    return np.where(largest == 0, 1.0, largest)

@@ -11,17 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.ranges import Ranges
+from dask_horn.data.values.whole import less, origin_of
+
 # A spread this small beside the mean is the rounding of a constant, not a signal.
 _CONSTANT = 1e-13
 
 
-def scale_of(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.float64]:
+def scale_of(
+    mean: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+    rest: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """Return standard deviations, with 1 where a value is constant.
 
     Parameters
     ----------
-    mean, variance : numpy.ndarray of float64, shape (n,)
-        Mean and population variance of each column.
+    mean, deviation : numpy.ndarray of float64, shape (n,)
+        Mean and population standard deviation of each column.
+    rest : numpy.ndarray of float64, shape (n,), optional
+        What the means have lost by rounding, where that is known: no spread is then too small.
 
     Returns
     -------
@@ -30,11 +39,27 @@ def scale_of(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArra
 
     Examples
     --------
-    >>> scale_of(np.array([5.0, 0.0]), np.array([0.0, 4.0]))
+    >>> scale_of(np.array([5.0, 0.0]), np.array([0.0, 2.0]))
     array([1., 2.])
     """
-    deviation = np.sqrt(variance)
-    return np.where(deviation > _CONSTANT * np.abs(mean), deviation, 1.0)
+    least = _CONSTANT * np.abs(mean) if rest is None else np.zeros_like(mean)
+    return np.where(deviation > least, deviation, 1.0)
+
+
+def _shared_scale(
+    own: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+    ranges: Ranges,
+    most: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the scales where most features have one range; see `Standardizer.from_moments`."""
+    shared = np.sqrt(np.mean(np.square(deviation[most])))
+    low, high = ranges.low[most][0], ranges.high[most][0]
+    within = (ranges.low >= low) & (ranges.high <= high)
+    width = ranges.high - ranges.low
+    least = np.maximum(own, shared * width / (high - low))
+    least[width == 0] = shared  # of a constant nothing else is known
+    return np.where(most, shared, np.where(within, least, own))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +72,10 @@ class Standardizer:
         Subtracted from each feature.
     scale : numpy.ndarray of float64, shape (n_features,)
         What the difference is divided by; above 0, and 1 for a feature that is constant.
+    rest : numpy.ndarray of float64 or None, shape (n_features,)
+        What the means have lost by rounding, where features are whole numbers of 64 bits that
+        float64 may not hold: then samples are brought near 0 by `shifted` before anything rounds
+        them, and `scaling` is what is left to do.
 
     Raises
     ------
@@ -55,12 +84,13 @@ class Standardizer:
 
     Examples
     --------
-    >>> Standardizer.from_moments(np.array([1.0]), np.array([4.0]), "float64").scale
+    >>> Standardizer.from_moments(np.array([1.0]), np.array([2.0])).scale
     array([2.])
     """
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
+    rest: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check the two arrays against each other."""
@@ -84,32 +114,57 @@ class Standardizer:
     def from_moments(
         cls,
         mean: NDArray[np.float64],
-        variance: NDArray[np.float64],
-        dtype: np.dtype[Any] | str,
+        deviation: NDArray[np.float64],
+        ranges: Ranges | None = None,
+        rest: NDArray[np.float64] | None = None,
     ) -> Standardizer:
         """Return the standardizer for features with these moments.
 
+        Each feature has its own scale, its standard deviation; but where most features are whole
+        numbers of one and the same range, as pixels are, these share one scale, the root mean
+        square of their deviations, and what lies within that range is divided by no less than
+        its share of it. Dividing a pixel that is nearly always 0 by its own small deviation would
+        make noise the loudest input. The dtype of the samples tells nothing.
+
         Parameters
         ----------
-        mean, variance : numpy.ndarray of float64, shape (n_features,)
-            Mean and population variance over the training samples.
-        dtype : numpy.dtype or str
-            The samples' dtype. Where it is uint8 the features are taken to be pixels, which
-            share one scale: dividing a pixel that is nearly always 0 by its own small
-            deviation would make noise the loudest input.
-
-        Returns
-        -------
-        Standardizer
-            With the mean of each feature, and its scale or the common one.
+        mean, deviation : numpy.ndarray of float64, shape (n_features,)
+            Mean and population standard deviation over the training samples.
+        ranges : Ranges, optional
+            Their least and greatest values; without them each feature has its own scale.
+        rest : numpy.ndarray of float64, shape (n_features,), optional
+            What the means have lost by rounding.
         """
-        if np.dtype(dtype) == np.uint8:
-            shared = scale_of(np.zeros(1), np.mean(variance, keepdims=True))
-            return cls(mean, np.full_like(mean, shared[0]))
-        return cls(mean, scale_of(mean, variance))
+        scale = scale_of(mean, deviation, rest)
+        most = None if ranges is None else ranges.most()
+        if ranges is not None and most is not None:
+            scale = _shared_scale(scale, deviation, ranges, most)
+        return cls(mean, scale, rest)
 
     def repeated(self, n_positions: int) -> Standardizer:
         """Return the standardizer for samples that have these features at so many positions."""
         if n_positions == 1:
             return self
-        return Standardizer(np.tile(self.mean, n_positions), np.tile(self.scale, n_positions))
+        rest = None if self.rest is None else np.tile(self.rest, n_positions)
+        return Standardizer(np.tile(self.mean, n_positions), np.tile(self.scale, n_positions), rest)
+
+    @property
+    def origin(self) -> NDArray[np.float64] | None:
+        """What `shifted` subtracts: whole numbers; None where it does nothing."""
+        return None if self.rest is None else origin_of(self.mean)
+
+    @property
+    def scaling(self) -> Standardizer:
+        """Return what standardizes samples that are shifted."""
+        if self.rest is None:
+            return self
+        return Standardizer(self.mean - origin_of(self.mean) + self.rest, self.scale)
+
+    def shifted(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return samples less the origin, as float64; themselves where there is none.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, n_features)
+        """
+        return x if self.origin is None else less(x, self.origin)

@@ -17,8 +17,18 @@ from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
 from dask_horn.data.values.arrays import check_target_shape, plain_labels
+from dask_horn.data.values.whole import is_long, less, origin_of
 
 TargetKind = Literal["classes", "labels", "values"]
+
+# Share of a standard deviation that rounding a prediction may lose.
+_LOST = 1e-4
+
+# By how much at most float32 rounds a number, as a share of it; and a number near 0.
+_HALF_STEP, _LEAST_STEP = 2.0**-24, 2.0**-150
+
+# Standard deviations from the mean that predictions may well be.
+_FAR = 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +117,20 @@ class Targets:
             digest.update(repr(self.classes.tolist()).encode())
         return digest.hexdigest()
 
+    @cached_property
+    def value_dtype(self) -> np.dtype[np.floating[Any]]:
+        """The dtype of values that are decoded.
+
+        float64 where float32 would lose more than 1e-4 of a value's standard deviation, as it does
+        where the mean is 1,700 of them or more, or could not hold it; else float32.
+        """
+        if self.mean is None or self.scale is None:
+            return np.dtype(np.float32)
+        largest = np.abs(self.mean) + _FAR * self.scale
+        lost = np.maximum(np.abs(self.mean) * _HALF_STEP, _LEAST_STEP)
+        wide = (largest > np.finfo(np.float32).max) | (lost > _LOST * self.scale)
+        return np.dtype(np.float64 if wide.any() else np.float32)
+
     @property
     def n_columns(self) -> int:
         """Columns that `encode` gives."""
@@ -146,11 +170,30 @@ class Targets:
             codes = class_codes(y.reshape(-1), self.classes)
             return codes.astype(np.float32).reshape(-1, self.n_columns)
         columns = y.reshape(len(y) * (self.steps or 1), -1)
-        if self.mean is not None and self.scale is not None:
-            columns = (columns - self.mean) / self.scale
+        if self.kind == "values":
+            columns = self.standardized(columns)
         else:
             check_labels(columns.reshape(len(y), -1))
         return np.ascontiguousarray(columns, dtype=np.float32).reshape(-1, self.n_columns)
+
+    def standardized(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return numbers as the loss sees them, in float64.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (..., n_outputs), or any shape where there is one output
+            Numbers in the targets' unit.
+
+        Examples
+        --------
+        >>> Targets.of_values(np.array([7.0]), np.array([2.0])).standardized(np.array([8, 5]))
+        array([ 0.5, -1. ])
+        """
+        mean, scale = np.asarray(self.mean), np.asarray(self.scale)
+        origin = origin_of(mean)
+        if is_long(values.dtype) and origin.any():
+            return np.asarray((less(values, origin) - (mean - origin)) / scale)
+        return np.asarray((values - mean) / scale)
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return predictions in the user's own terms.
@@ -164,12 +207,12 @@ class Targets:
         -------
         numpy.ndarray
             The label of the highest score; labels as 0 and 1 (an output above 0, which is a
-            probability above one half); or float32 values in the targets' unit.
+            probability above one half); or values in the targets' unit, of `value_dtype`.
         """
         if self.classes is not None:
             return cast("NDArray[Any]", self.classes[np.argmax(outputs, axis=-1)])
         if self.mean is not None and self.scale is not None:
-            decoded = (outputs * self.scale + self.mean).astype(np.float32)
+            decoded = (outputs * self.scale + self.mean).astype(self.value_dtype)
         else:
             decoded = (outputs > 0).astype(np.int64)
         return decoded[..., 0] if self.flat and self.n_outputs == 1 else decoded
@@ -185,8 +228,8 @@ class Targets:
         """
         if other.token == self.token:
             return values
-        in_units = values * np.asarray(other.scale) + np.asarray(other.mean)
-        return np.asarray((in_units - np.asarray(self.mean)) / np.asarray(self.scale))
+        scale, apart = np.asarray(self.scale), np.asarray(other.mean) - np.asarray(self.mean)
+        return np.asarray(values * (np.asarray(other.scale) / scale) + apart / scale)
 
 
 def outputs_in_words(kind: str, n_outputs: int, steps: int | None) -> str:

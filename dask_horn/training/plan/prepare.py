@@ -222,7 +222,8 @@ def make_spec(
     batch_size = options.batch_size or _default_batch_size(found.n_samples)
     smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
     batch_size = min(batch_size, smallest)
-    row_bytes = decoded_row_bytes(data.samples, targets)
+    samples = replace(data.samples, origin=standardizer.origin)
+    row_bytes = decoded_row_bytes(samples, targets)
 
     def passed(blocks: tuple[Block, ...]) -> int:
         return count_steps(blocks, row_bytes, batch_size)
@@ -238,8 +239,8 @@ def make_spec(
     return RunSpec(
         run=data.run,
         network=network,
-        samples=data.samples,
-        validation=data.validation,
+        samples=samples,
+        validation=data.validation and replace(data.validation, origin=standardizer.origin),
         standardizer=standardizer,
         targets=targets,
         rounds=rounds,

@@ -59,6 +59,6 @@ def _machine(spec: RunSpec, dtype: str, parents: Sequence[Whole], own: Device) -
         )
         for parent in parents
     ]
-    machine = own.machine(programs, spec.standardizer)
+    machine = own.machine(programs, spec.standardizer.scaling)
     machine.load([parent.parameters for parent in parents])
     return machine

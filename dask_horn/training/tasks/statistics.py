@@ -53,7 +53,7 @@ def _measured(
         batch_size=spec.batch_size,
         sample_dtype=spec.samples.decoded_dtype,
     )
-    machine = own.machine([program], spec.standardizer)
+    machine = own.machine([program], spec.standardizer.scaling)
     machine.load([parameters])
     blocks = _chosen_blocks(spec, member)
     share = min(1.0, _ROWS / sum(map(len, blocks)))

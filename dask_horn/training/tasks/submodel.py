@@ -79,7 +79,7 @@ def _trained(
         if one.shares not in programs:
             programs[one.shares] = one.program(own)
     machine = own.machine(
-        [programs[one.shares] for one in trainings], spec.standardizer, spec.precision
+        [programs[one.shares] for one in trainings], spec.standardizer.scaling, spec.precision
     )
     machine.load(starts, [key(spec.seed, Purpose.MASKS, *which) for which in ids])
     _take_steps(spec, machine, trainings)

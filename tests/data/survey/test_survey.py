@@ -46,8 +46,8 @@ def _found(x, y, kind):
 def test_it_equals_numpy():
     found = _found(X, Y, "classes")
     assert found.n_samples == 500
-    np.testing.assert_allclose(found.x_mean, X.mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(found.x_variance, X.var(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(found.x.mean, X.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(found.x.variance, X.var(axis=0), rtol=1e-13)
     np.testing.assert_array_equal(found.class_counts, np.bincount(Y))
     assert found.sorted_share < 0.1
 
@@ -56,7 +56,7 @@ def test_only_the_given_blocks_count():
     store = write_samples(MemoryStore(), X, Y)
     found = _survey(store, [Block(10, 50), Block(100, 300)], "classes")
     rows = np.r_[10:50, 100:300]
-    np.testing.assert_allclose(found.x_mean, X[rows].mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(found.x.mean, X[rows].mean(axis=0), rtol=1e-13)
     np.testing.assert_array_equal(found.class_counts, np.bincount(Y[rows]))
 
 
@@ -66,7 +66,7 @@ def test_values_and_labels():
     np.testing.assert_allclose(targets.mean, X[:, :2].mean(axis=0) * 10)
     np.testing.assert_allclose(targets.scale, X[:, :2].std(axis=0) * 10)
     found = _found(X, X[:, :2] > 3, "labels")
-    np.testing.assert_allclose(found.y_mean, (X[:, :2] > 3).mean(axis=0))
+    np.testing.assert_allclose(found.y.mean, (X[:, :2] > 3).mean(axis=0))
     assert (found.targets().kind, found.targets().n_outputs) == ("labels", 2)
 
 

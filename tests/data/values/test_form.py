@@ -50,8 +50,8 @@ def test_moments_are_those_of_the_steps_that_count(drawn, spooled):
     form = _form(x, target_steps=None)
     X = x if spooled else _zarr(x)
     found = _survey(spool(X, y, target_kind="values", form=form), "values")
-    np.testing.assert_allclose(found.x_mean, x[counted].mean(axis=0), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(found.x_variance, x[counted].var(axis=0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.x.mean, x[counted].mean(axis=0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.x.variance, x[counted].var(axis=0), rtol=1e-9, atol=1e-9)
     standardizer = found.standardizer()
     assert standardizer.mean.shape == (x[0].size,)
     z = (x.reshape(len(x), -1) - standardizer.mean) / standardizer.scale
