@@ -144,5 +144,5 @@ def _fault(
     shared = len(moments.m2) < rows.shape[1]
     place = "" if shared else f" in {column_word} {int(np.argmin(np.isfinite(moments.m2)))}"
     return first_not_finite(rows, array, column_word, first_row) or (
-        f"{array} holds values{place} whose squares are beyond float64; divide them by a constant."
+        f"{array} holds values{place} too near the limit of float64; divide them by a constant."
     )

@@ -39,6 +39,9 @@ _TASK_BYTES = 4 * 2**20
 
 # Share of the classes' variance that lies between blocks, above which rows count as sorted.
 _SORTED_SHARE = 0.5
+# Devices may compute with float32 as it is, and take what is below 1.2e-38 for 0.
+_FLOAT32_FAR = 1e30
+
 # Below this many rows per block the share says nothing.
 _ROWS_TO_JUDGE = 8
 
@@ -95,9 +98,13 @@ class Survey:
         """Return the standardizer of these samples."""
         if self.form.standardizing == "none":
             return Standardizer.identity(len(self.x.mean))
-        # Padding is told by the samples as they are stored: nothing may be subtracted before.
-        rest = self.x.rest if self.form.mask_value is None else None
-        own = Standardizer.from_moments(self.x.mean, self.x.deviation, self.ranges, rest)
+        x = self.x
+        own = Standardizer.from_moments(x.mean, x.deviation, self.ranges, x.rest)
+        if x.rest is None and self.dtype in ("float16", "float32") and _beyond_float32(x):
+            own = replace(own, rest=np.zeros_like(x.mean))  # so that float64 is read
+        if self.form.mask_value is not None:
+            # Padding is told by the samples as they are stored: nothing may be subtracted before.
+            own = replace(own, rest=None)
         return own.repeated(self.form.n_positions)
 
     def targets(self) -> Targets:
@@ -380,6 +387,12 @@ def _survey(
         sorted_share=0.0 if counts is None else _sorted_share(found, counts),
         digest=digest.hexdigest(),
     )
+
+
+def _beyond_float32(x: Moments) -> bool:
+    """Whether differences of float32, or what they are multiplied by, may leave its range."""
+    far = (np.abs(x.mean) > _FLOAT32_FAR) | (x.deviation > _FLOAT32_FAR)
+    return bool(np.any(far | ((x.deviation > 0) & (x.deviation < 1 / _FLOAT32_FAR))))
 
 
 def _sorted_share(found: Summary, counts: NDArray[np.int64]) -> float:

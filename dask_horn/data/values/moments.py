@@ -110,14 +110,14 @@ class Moments:
         if len(self.mean) == units:
             return self
         with np.errstate(over="ignore", invalid="ignore"):
-            means = self.mean.reshape(-1, units)
-            mean = means.mean(axis=0)
-            rest = None
-            if self.rest is not None:
-                mean, rest = _sum(
-                    means[0], (means - means[0] + self.rest.reshape(-1, units)).mean(axis=0)
-                )
-            difference = means - mean
+            means, rest = self.mean.reshape(-1, units), None
+            if self.rest is None:
+                mean = means.mean(axis=0)
+                difference = means - mean
+            else:
+                rests = self.rest.reshape(-1, units)
+                mean, rest = _sum(means[0], (means - means[0] + rests).mean(axis=0))
+                difference = (means - mean) + (rests - rest)
             unit = _common(*self._own_unit.reshape(-1, units), *_unit_of(difference))
             between = np.square(difference / unit).sum(axis=0)
             within = self._m2_in(np.tile(unit, len(means))).reshape(-1, units).sum(axis=0)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 # Rows that tell most columns of fractions.
 _FIRST_ROWS = 32
 
+# From here on float64 does not tell whole numbers apart.
+_ROUNDED = 2.0**53
+
 # Numbers that are looked at together: they stay in a core's cache.
 _TOGETHER = 2**15
 
@@ -24,7 +27,8 @@ class Ranges:
     Attributes
     ----------
     low, high : numpy.ndarray of float64, shape (columns,)
-        NaN where a column holds a number that is not whole. Where most do, all are NaN.
+        NaN where a column holds a number that is not whole, or beyond 53 bits. Where most hold
+        numbers that are not whole, all are NaN.
 
     Examples
     --------
@@ -39,7 +43,7 @@ class Ranges:
     def of(cls, rows: NDArray[Any]) -> Ranges:
         """Return the ranges of at least one row: numbers, shape (rows, columns)."""
         if rows.dtype.kind != "f":
-            return cls(rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64))
+            return cls._of_floats(rows.min(axis=0), rows.max(axis=0))
         low, high = np.full((2, rows.shape[1]), np.nan)
         whole = _are_whole(rows[:_FIRST_ROWS])
         if 2 * np.count_nonzero(whole) <= len(whole):
@@ -50,7 +54,14 @@ class Ranges:
         all_whole = np.all([_are_whole(slab) for slab in slabs], axis=0)
         low[whole] = np.where(all_whole, chosen.min(axis=0), np.nan)
         high[whole] = np.where(all_whole, chosen.max(axis=0), np.nan)
-        return cls(low, high)
+        return cls._of_floats(low, high)
+
+    @classmethod
+    def _of_floats(cls, low: NDArray[Any], high: NDArray[Any]) -> Ranges:
+        """Return the ranges, but those of numbers that float64 may have rounded."""
+        low, high = low.astype(np.float64), high.astype(np.float64)
+        exact = (low > -_ROUNDED) & (high < _ROUNDED)
+        return cls(np.where(exact, low, np.nan), np.where(exact, high, np.nan))
 
     def combined(self, other: Ranges) -> Ranges:
         """Return the ranges of both parts' rows together."""

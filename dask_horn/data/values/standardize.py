@@ -43,7 +43,8 @@ def scale_of(
     array([1., 2.])
     """
     least = _CONSTANT * np.abs(mean) if rest is None else np.zeros_like(mean)
-    return np.where(deviation > least, deviation, 1.0)
+    # What is divided by must have an inverse.
+    return np.where(deviation > least, np.maximum(deviation, np.finfo(np.float64).tiny), 1.0)
 
 
 def _shared_scale(
@@ -74,8 +75,9 @@ class Standardizer:
         What the difference is divided by; above 0, and 1 for a feature that is constant.
     rest : numpy.ndarray of float64 or None, shape (n_features,)
         What the means have lost by rounding, where features are whole numbers of 64 bits that
-        float64 may not hold: then samples are brought near 0 by `shifted` before anything rounds
-        them, and `scaling` is what is left to do.
+        float64 may not hold: then samples are brought near 0 by `shifted`, as float64, before
+        anything rounds them, and `scaling` is what is left to do. So are float32 samples whose
+        differences may leave the range of float32.
 
     Raises
     ------

@@ -126,9 +126,9 @@ def test_bad_targets_are_named():
         _survey(write_samples(MemoryStore(), X, X), [Block(0, 500)], "labels")
 
 
-def test_values_too_large_to_square():
-    store = write_samples(MemoryStore(), X * 1e300, Y)
-    with pytest.raises(ValueError, match="whose squares are beyond float64"):
+def test_values_too_large_to_subtract():
+    store = write_samples(MemoryStore(), np.where(X > 0, 1.0, -1.0) * 1.7e308, Y)
+    with pytest.raises(ValueError, match="too near the limit of float64"):
         _survey(store, _all(store), "classes")
 
 

@@ -66,8 +66,17 @@ def test_units_share_mean_and_scale_over_positions():
     standardizer = found.standardizer()
     mean = images.reshape(-1, 3).mean(axis=0)
     np.testing.assert_allclose(standardizer.mean.reshape(20, 3), np.tile(mean, (20, 1)))
-    common = np.sqrt(images.reshape(-1, 3).var(axis=0).mean())  # pixels have one scale
-    np.testing.assert_allclose(standardizer.scale, common)
+    deviation = images.reshape(-1, 3).std(axis=0)
+    np.testing.assert_allclose(standardizer.scale.reshape(20, 3), np.tile(deviation, (20, 1)))
+
+
+def test_channels_of_one_range_share_one_scale():
+    images = RNG.integers(0, 256, (40, 8, 5, 3)).astype(np.uint8)
+    images[0, 0, 0], images[0, 0, 1] = 0, 255
+    form = SampleForm(images.shape[1:], "units")
+    found = _survey(spool(images, np.arange(40) % 2, target_kind="classes", form=form), "classes")
+    common = np.sqrt(images.reshape(-1, 3).var(axis=0).mean())
+    np.testing.assert_allclose(found.standardizer().scale, common)
 
 
 def test_tokens_stay_as_they_are():

@@ -43,3 +43,27 @@ def test_pooled_over_positions(x):
     assert whole.n == 20
     np.testing.assert_allclose(whole.mean / scale, expected.mean / scale, atol=1e-14)
     np.testing.assert_allclose(whole.variance / scale**2, expected.variance / scale**2, atol=1e-14)
+
+
+@given(
+    hnp.arrays(np.float64, (30, 2), elements=st.floats(-1e3, 1e3, width=32)),
+    st.integers(1, 29),
+    st.sampled_from([-1000, -600, -160, 160, 600, 1000]),
+)
+def test_units_beyond_squares_change_nothing_else(x, cut, exponent):
+    x = np.where(np.abs(x) < 1e-3, 0, x)
+    unit = 2.0**exponent
+    whole = Moments.of(x[:cut] * unit).combined(Moments.of(x[cut:] * unit))
+    pooled = Moments.of((x * unit).reshape(6, 10)).pooled(2)
+    for found in (whole, pooled):
+        np.testing.assert_allclose(found.mean / unit, x.mean(axis=0), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.deviation / unit, x.std(axis=0), rtol=1e-9, atol=1e-9)
+
+
+@given(hnp.arrays(np.int64, (10, 6), elements=st.integers(-50, 50)))
+def test_pooled_large_whole_numbers(x):
+    found = Moments.of(x + 2**61).pooled(3)
+    expected = Moments.of(x.reshape(20, 3))
+    assert found.rest is not None
+    np.testing.assert_allclose(found.mean - 2.0**61 + found.rest, expected.mean, atol=1e-9)
+    np.testing.assert_allclose(found.deviation, expected.deviation, atol=1e-9)
