@@ -51,9 +51,10 @@ class Ranges:
         chosen = rows if whole.all() else rows[:, whole]
         step = max(1, _TOGETHER // len(whole))
         slabs = [chosen[start : start + step] for start in range(0, len(rows), step)]
-        all_whole = np.all([_are_whole(slab) for slab in slabs], axis=0)
-        low[whole] = np.where(all_whole, chosen.min(axis=0), np.nan)
-        high[whole] = np.where(all_whole, chosen.max(axis=0), np.nan)
+        found = [(slab.min(axis=0), slab.max(axis=0), _are_whole(slab)) for slab in slabs]
+        lows, highs, all_whole = map(np.array, zip(*found, strict=True))
+        low[whole] = np.where(all_whole.all(axis=0), lows.min(axis=0), np.nan)
+        high[whole] = np.where(all_whole.all(axis=0), highs.max(axis=0), np.nan)
         return cls._of_floats(low, high)
 
     @classmethod
@@ -92,4 +93,7 @@ class Ranges:
 
 
 def _are_whole(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray((rows == np.rint(rows)).all(axis=0))
+    differences = np.rint(rows)
+    with np.errstate(invalid="ignore"):  # infinity, which is told elsewhere
+        differences -= rows
+    return np.asarray(~differences.any(axis=0))
