@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
-import sys
-import tempfile
+import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from dask_horn import rounding
+from dask_horn.kernels.folders import code_folder, lock_folder
 from dask_horn.kernels.program import Operation
 
 # Python's division check keeps loops from vectorizing; numpy's rules (inf, nan) do not.
@@ -49,6 +48,9 @@ Result = TypeVar("Result")
 _compiling = threading.RLock()
 _kernels: dict[str, Kernel] = {}
 
+#: Compiles a function, or loads it from numba's cache where it may use that.
+Compiler = Callable[[Any, bool], Any]
+
 #: Elements that an operation of a batch of so many samples needs of something.
 Size = Callable[[Operation, int], int]
 
@@ -64,18 +66,17 @@ def target() -> tuple[str, str, str]:
 
 
 @functools.cache
-def cache_folder(device: str = "cpu", versions: str = "") -> Path:
+def cache_folder(device: str = "cpu", versions: str = "") -> Path | None:
     """Folder of a device's machine code, named by all that the code depends on.
 
     That is the kernels' sources, the processor, and the versions of numba and of the packages
     in `versions`.
 
     It lies in ``NUMBA_CACHE_DIR`` where that is set (on a cluster whose home folders are shared,
-    set it to a local disk), else in the user's cache folder.
+    set it to a local disk), else in ``XDG_CACHE_HOME``, else in ``~/.cache``; where that cannot be
+    written, in a temporary folder that all processes of the user share and the last one removes.
+    None where no folder can be written at all.
     """
-    base = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dask_horn"
-    )
     digest = hashlib.sha256()
     here = Path(__file__).parent
     for source in [
@@ -86,41 +87,51 @@ def cache_folder(device: str = "cpu", versions: str = "") -> Path:
         digest.update(source.read_bytes())
     digest.update(f"{numba.__version__} {versions}".encode())
     digest.update(repr(target()).encode())
-    folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:  # a read-only home: better compiled by every process than not at all
-        return Path(tempfile.mkdtemp(prefix="dask-horn-kernels-"))
+    return code_folder(f"kernels-{digest.hexdigest()[:16]}")
 
 
 @functools.cache
-def _lock_folder() -> Path:
-    """Folder of the locks: in this machine's temporary folder, for a cache may lie on a share."""
-    user = "" if sys.platform == "win32" else f"{os.getuid()}-"
-    folder = Path(tempfile.gettempdir()) / f"dask-horn-{user}{cache_folder().name}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+def _lock_folder() -> Path | None:
+    folder = cache_folder()
+    return folder and lock_folder(folder)
 
 
 @contextlib.contextmanager
-def _numba_caches_here() -> Iterator[None]:
-    """Let numba cache in our folder."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+def _locked(name: str, seconds: float) -> Iterator[None]:
+    """Keep other processes from compiling a kernel; raise Timeout where one is doing so.
+
+    Without locks, some may do the same work.
+    """
+    folder = _lock_folder()
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            try:
+                stack.enter_context(FileLock(folder / f"{name}.lock").acquire(timeout=seconds))
+            except Timeout:
+                raise
+            except (OSError, NotImplementedError):  # a full disk, a file system without locks
+                pass
+        yield
+
+
+@contextlib.contextmanager
+def _numba_set(folder: Path | None) -> Iterator[None]:
+    """Let numba cache in our folder, and compile also where ``NUMBA_DISABLE_JIT`` says not to.
+
+    That is for functions that a debugger looks into; kernels do with addresses what Python cannot.
+    """
+    before = numba.config.CACHE_DIR, numba.config.DISABLE_JIT
+    numba.config.CACHE_DIR, numba.config.DISABLE_JIT = str(folder or ""), 0
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        numba.config.CACHE_DIR, numba.config.DISABLE_JIT = before
 
 
 class Compiled(Generic[Parameters, Result]):
     """A function that is compiled, or loaded from the cache, when it is first called."""
 
-    def __init__(
-        self, function: Callable[Parameters, Result], compiler: Callable[[Any], Any]
-    ) -> None:
+    def __init__(self, function: Callable[Parameters, Result], compiler: Compiler) -> None:
         self.function = function
         self._compiler = compiler
         self._native: Any = None
@@ -135,11 +146,23 @@ class Compiled(Generic[Parameters, Result]):
         """Compile or load it; without `wait`, not where another process is just doing so."""
         if self._native is not None:
             return
-        lock = FileLock(_lock_folder() / f"{self.function.__name__}.lock")
-        with contextlib.suppress(Timeout), _compiling, lock.acquire(timeout=-1 if wait else 0):
+        name = self.function.__name__
+        with contextlib.suppress(Timeout), _compiling, _locked(name, -1 if wait else 0):
             if self._native is None:  # else another thread was faster
-                with _numba_caches_here():
-                    self._native = self._compiler(self.function)
+                self._native = self._made(cache_folder())
+
+    def _made(self, folder: Path | None) -> Any:
+        """Load it from a folder, or compile it: also where the folder is of no use."""
+        with _numba_set(folder):
+            if folder is not None:
+                try:
+                    return self._compiler(self.function, True)
+                except (EOFError, pickle.UnpicklingError):  # a file that was cut short
+                    for spoilt in folder.rglob(f"*.{self.function.__qualname__}-*"):
+                        spoilt.unlink(missing_ok=True)
+                except OSError:  # a full disk
+                    pass
+            return self._compiler(self.function, False)
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Call the machine code."""
@@ -152,7 +175,9 @@ def compiled(
     """Compile a function that Python calls: one signature, without the GIL, lazily."""
 
     def decorate(function: Callable[Parameters, Result]) -> Compiled[Parameters, Result]:
-        compiler = numba.njit([signature], nogil=True, cache=True, **OPTIONS)
+        def compiler(function: Any, cache: bool) -> Any:
+            return numba.njit([signature], nogil=True, cache=cache, **OPTIONS)(function)
+
         return Compiled(function, compiler)
 
     return decorate
@@ -212,7 +237,11 @@ def kernel(
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         # numba names cache files and symbols by qualname: kernels made by one factory must differ.
         function.__name__ = function.__qualname__ = name
-        compiler = numba.cfunc(KERNEL_SIGNATURE, cache=True, fastmath=fastmath, **OPTIONS)
+
+        def compiler(function: Any, cache: bool) -> Any:
+            compile = numba.cfunc(KERNEL_SIGNATURE, cache=cache, fastmath=fastmath, **OPTIONS)
+            return compile(function)
+
         _kernels[name] = Kernel(Compiled(function, compiler), work, result)
         return function
 

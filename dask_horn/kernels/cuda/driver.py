@@ -99,9 +99,10 @@ def compiled(function: Callable[..., None], signature: Any) -> Any:
     versions = " ".join(importlib.metadata.version(package) for package in packages)
     from numba.cuda.core import config  # type: ignore[import-not-found,unused-ignore]
 
-    with _changed(config, CACHE_DIR=str(cache_folder("cuda", versions))):
+    folder = cache_folder("cuda", versions)
+    with _changed(config, CACHE_DIR=str(folder or "")):
         # Without link-time optimization: what PTX shows is what runs.
-        native = cuda.jit(signature, cache=True, lto=False)(function)
+        native = cuda.jit(signature, cache=folder is not None, lto=False)(function)
     # Now, and not by a first launch, which may be one that is only recorded.
     next(iter(native.overloads.values())).bind()
     return native
