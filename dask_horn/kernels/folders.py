@@ -14,7 +14,6 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 _USER = "" if sys.platform == "win32" else f"-{os.getuid()}"
@@ -29,20 +28,22 @@ def code_folder(name: str) -> Path | None:
     All processes of a user share the temporary one, and the last of them removes it. None where
     not even that can be written.
     """
-    for base in _bases():
-        folder = base / name
-        with contextlib.suppress(OSError):
+    base = _base()
+    with contextlib.suppress(OSError):
+        if base is not None:
+            folder = base / name
             folder.mkdir(mode=0o775, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 if not (_may_be_a_strangers(base) or _may_be_a_strangers(folder)):
                     return folder
-    temporary = _temporary_folder()
-    if temporary is None:
-        return None
-    _temporary.add(temporary)
-    folder = temporary / name
-    folder.mkdir(exist_ok=True)
-    return folder
+    with contextlib.suppress(OSError):
+        temporary = _temporary_folder()
+        if temporary is not None:
+            _temporary.add(temporary)
+            folder = temporary / name
+            folder.mkdir(exist_ok=True)
+            return folder
+    return None
 
 
 def lock_folder(code: Path) -> Path | None:
@@ -60,20 +61,16 @@ def lock_folder(code: Path) -> Path | None:
     return None
 
 
-def _bases() -> Iterator[Path]:
-    """Yield the folders that the environment names for caches, but for a home that nobody has."""
-    own = os.environ.get("NUMBA_CACHE_DIR")
-    if own:
-        own = os.path.expanduser(own)
-    else:
-        # Others than absolute ones do not count: XDG Base Directory Specification, 0.8.
+def _base() -> Path | None:
+    """Return the folder of caches that the environment names, unless it is in a home nobody has."""
+    own = os.path.expanduser(os.environ.get("NUMBA_CACHE_DIR") or "")
+    if not own:
         caches = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "")
-        if not os.path.isabs(caches):
-            home = os.path.expanduser("~") if os.environ.get("HOME", "/") else ""
-            caches = os.path.join(home, ".cache") if os.path.isabs(home) else ""
-        own = caches and os.path.join(caches, "dask_horn")
-    if own and not own.startswith("~"):
-        yield Path(own).absolute()
+        if not os.path.isabs(caches):  # does not count: XDG Base Directory Specification, 0.8
+            home = os.path.expanduser("~") if os.environ.get("HOME", "?") else ""
+            caches = os.path.join(home, ".cache")
+        own = os.path.join(caches, "dask_horn") if os.path.isabs(caches) else ""
+    return Path(own).absolute() if own and not own.startswith("~") else None
 
 
 def _may_be_a_strangers(folder: Path) -> bool:
