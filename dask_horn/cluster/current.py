@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import dask
 
 from dask_horn.cluster.client import ClusterExecutor
 from dask_horn.cluster.executor import Executor
 from dask_horn.cluster.local import LocalExecutor
+from dask_horn.data import BY_CLIENT, inside_task, own_scheduler, usable_client
 from dask_horn.records import Event
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 
 def current_executor(
@@ -36,36 +31,12 @@ def current_executor(
     Raises
     ------
     TypeError
-        If the current client is asynchronous.
+        If the current client is asynchronous, and this is its event loop.
     """
-    distributed = sys.modules.get("distributed")
-    if distributed is not None and _inside_task():
-        return LocalExecutor("sync")
     configured = dask.config.get("scheduler", None)
-    if configured not in (None, "distributed", "dask.distributed"):
+    if configured not in BY_CLIENT and not inside_task():
         return LocalExecutor(configured)
-    if distributed is not None:  # where it was never imported there is no client
-        with contextlib.suppress(ValueError):
-            client = distributed.default_client()
-            return ClusterExecutor(_checked(client), run, notify, timeout)
-    return LocalExecutor("threads")
-
-
-def _checked(client: Client) -> Client:
-    if client.asynchronous:
-        raise TypeError(
-            "the current Dask client is asynchronous, and this call waits for results; connect "
-            "another without asynchronous=True, and make the call in a thread of its own"
-        )
-    return client
-
-
-def _inside_task() -> bool:
-    """Whether this code runs in a task of a Dask worker."""
-    from distributed import get_worker
-
-    try:
-        get_worker()
-    except ValueError:
-        return False
-    return True
+    client = usable_client()
+    if client is None:
+        return LocalExecutor(own_scheduler())
+    return ClusterExecutor(client, run, notify, timeout)

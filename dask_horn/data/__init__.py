@@ -20,6 +20,7 @@ from dask_horn.data.rows.windows import (
     window_spans,
     windows,
 )
+from dask_horn.data.store.clients import BY_CLIENT, inside_task, own_scheduler, usable_client
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples, write_samples
 from dask_horn.data.store.tasks import computed_by
 from dask_horn.data.survey.survey import Survey, check_held_out, survey
@@ -29,6 +30,7 @@ from dask_horn.data.values.standardize import Standardizer
 from dask_horn.data.values.targets import TargetKind, Targets, outputs_in_words
 
 __all__ = [
+    "BY_CLIENT",
     "FEATURES",
     "Block",
     "SampleForm",
@@ -48,15 +50,18 @@ __all__ = [
     "held_out_targets",
     "hold_out",
     "in_memory",
+    "inside_task",
     "is_location",
     "open_samples",
     "outputs_in_words",
+    "own_scheduler",
     "row_blocks",
     "same_layout",
     "spool",
     "spool_split",
     "stays_in_place",
     "survey",
+    "usable_client",
     "warn_of_large_chunks",
     "window_spans",
     "windows",

@@ -20,6 +20,7 @@ from zarr.abc.store import Store
 from zarr.errors import ContainsArrayError
 
 from dask_horn.checks import checked_integer
+from dask_horn.data.store.clients import usable_client
 from dask_horn.data.store.faults import plain_text
 from dask_horn.data.store.found import (
     check_no_zip,
@@ -315,6 +316,7 @@ def write_samples(
 def _source(array: Any, name: str) -> Any:
     """Return rows that the writers can take: NumPy, Zarr, or Dask with known chunks."""
     if is_lazy(array):
+        usable_client()  # else what refuses an asynchronous one leaves half a store
         array = known_samples(array) if name == "X" else known_rows(array, name)
     elif not isinstance(array, zarr.Array):
         array = as_samples(array) if name == "X" else plain_labels(np.asarray(array))

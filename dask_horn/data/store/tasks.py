@@ -16,6 +16,8 @@ from dask.base import compute as dask_compute
 from dask.base import is_dask_collection
 from dask.delayed import delayed
 
+from dask_horn.data.store.clients import BY_CLIENT, own_scheduler, usable_client
+
 # Of this thread's run: Dask's own setting holds for the process, which may have several runs.
 _scheduler: ContextVar[Any] = ContextVar("scheduler", default=None)
 
@@ -62,6 +64,8 @@ def call(function: Callable[..., Any], *arguments: Any, key: Hashable) -> Any:
 
 def compute(*collections: Any, scheduler: str | None = None) -> tuple[Any, ...]:
     """Compute Dask collections together, on the scheduler named, the run's, or Dask's choice."""
-    chosen = scheduler or _scheduler.get()
+    chosen = scheduler or current_scheduler()
+    if chosen in BY_CLIENT and usable_client() is None:
+        chosen = own_scheduler()
     results: tuple[Any, ...] = dask_compute(*collections, scheduler=chosen)
     return results
