@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -115,7 +114,7 @@ class _Source:
         function.__name__ = f"test_{os.getpid()}_{name}"
         self.compiled = Compiled(function, self._compile)
 
-    def _compile(self, function):
+    def _compile(self, function, cache):
         self.times += 1
         self.done.set()
         return function
@@ -153,18 +152,58 @@ def test_threads_compile_once(locks):
     assert source.times == 1
 
 
-@pytest.mark.parametrize("variable", ["NUMBA_CACHE_DIR", "XDG_CACHE_HOME"])
-def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch, variable):
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setenv(variable, str(tmp_path))
-    folder = compiling.cache_folder.__wrapped__()
-    assert folder.is_dir()
-    assert folder.is_relative_to(tmp_path)
-    assert folder == compiling.cache_folder.__wrapped__()
+def test_a_cache_that_was_cut_short_is_compiled_anew(locks, tmp_path, monkeypatch):
+    source, spoilt = _Source("spoilt"), tmp_path / "file.function-1.py311.nbi"
+    spoilt.write_bytes(b"")
+    done = []
+
+    def load(function, cache):
+        if cache and spoilt.exists():
+            raise EOFError("Ran out of input")
+        done.append(cache)
+        return function
+
+    source.compiled.function.__qualname__ = "function"
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
+    Compiled(source.compiled.function, load).make_ready()
+    assert not spoilt.exists()
+    Compiled(source.compiled.function, load).make_ready()
+    assert done == [False, True]
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert compiling.cache_folder.__wrapped__().is_dir()
+def test_a_full_disk_is_done_without(locks):
+    def load(function, cache):
+        if cache:
+            raise OSError("No space left on device")
+        return function
+
+    source = _Source("full")
+    assert Compiled(source.compiled.function, load)() == "full"
+
+
+# A product of two scalars, compiled alone.
+DISABLED = """
+import numba
+from numba import types
+from dask_horn.kernels.compile import compiled
+
+@compiled(types.int64(types.int64))
+def twice(number):
+    return 2 * number
+
+print(twice(21), type(twice.native()).__name__, type(numba.njit(lambda x: x)).__name__)
+"""
+
+
+def test_kernels_compile_also_where_numba_is_told_not_to(tmp_path):
+    file = tmp_path / "disabled.py"  # numba caches what a file holds
+    file.write_text(DISABLED)
+    places = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", file],
+        env={**os.environ, **places, "NUMBA_DISABLE_JIT": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.split() == ["42", "CPUDispatcher", "function"]
