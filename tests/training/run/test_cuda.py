@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
@@ -33,10 +35,16 @@ def _train(name="joined", network=None, **settings):
     return horn.train(network or NETWORKS[name], X, Y, **settings)
 
 
+@functools.cache
+def _trained_there(name="joined"):
+    """A training that several tests compare with: a simulator takes long for one."""
+    return _train(name, device="cuda")
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", CASES)
 def test_a_training_is_the_cpus_but_for_rounding(name):
-    found, expected = _train(name, device="cuda"), _train(name)
+    found, expected = _trained_there(name), _train(name)
     assert (found.history.device, expected.history.device) == ("cuda", "cpu")
     # AdamW, the ensemble's, divides by a gradient's size, however small.
     tolerance = 1e-3 if name == "ensemble" else 2e-5
@@ -64,7 +72,7 @@ def test_samples_that_fit_are_read_once_in_a_run(monkeypatch):
     assert len(read) == len(set(read)) > 0
     assert not _resident_blocks()._arrays
     monkeypatch.undo()
-    expected = _train(device="cuda")
+    expected = _trained_there()
     np.testing.assert_array_equal(result.model.parameters, expected.model.parameters)
 
 
@@ -83,7 +91,7 @@ def test_draws_of_masks_begin_with_what_the_gpu_computes():
 @pytest.mark.gpu
 @pytest.mark.cluster
 def test_workers_give_the_same_bits_as_this_process():
-    alone = _train(device="cuda").model
+    alone = _trained_there().model
     with (
         LocalCluster(
             n_workers=1, threads_per_worker=2, dashboard_address=":0", silence_logs=50
