@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dask import threaded
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 #: Schedulers that Dask's configuration may name where the current client computes.
 BY_CLIENT = (None, "distributed", "dask.distributed")
 
 
-def usable_client() -> Client | None:
-    """Return Dask's current client; None if there is none that this code can wait for.
+def usable_client() -> Any:
+    """Return Dask's current `distributed.Client`; None if there is none that this code can wait for.
 
     It cannot for one that only a parent process can use, nor within a task, for another may never
     get its turn.
@@ -34,7 +31,7 @@ def usable_client() -> Client | None:
     if distributed is None or inside_task():  # never imported, there is no client
         return None
     try:
-        client: Client = distributed.default_client()
+        client = distributed.default_client()
     except ValueError:
         return None
     if client.asynchronous:
@@ -68,7 +65,7 @@ def inside_task() -> bool:
     return True
 
 
-def _loop_runs(client: Client) -> bool:
+def _loop_runs(client: Any) -> bool:
     """Whether a thread of this process runs the event loop of a client that is not asynchronous."""
     loop = client.loop.asyncio_loop
     if not hasattr(loop, "_thread_id"):  # one of another library
