@@ -17,7 +17,7 @@ BY_CLIENT = (None, "distributed", "dask.distributed")
 
 
 def usable_client() -> Any:
-    """Return Dask's current `distributed.Client`; None if there is none that this code can wait for.
+    """Return Dask's current client; None if there is none that this code can wait for.
 
     It cannot for one that only a parent process can use, nor within a task, for another may never
     get its turn.
