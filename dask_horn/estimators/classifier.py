@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from dask_horn.data import SampleForm, Targets, in_memory, is_location
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
-from dask_horn.estimators.inputs import distinct_labels, n_columns
+from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Settled
@@ -268,9 +268,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         if classes is None and in_memory(y):
             classes = np.unique(y)
         elif classes is None:
-            classes = distinct_labels(X, y, form)
-            # Twice each: labels that occur only once look like values of a regression.
-            check_classification_targets(np.repeat(classes, 2))
+            return Task(y, "cross_entropy", 2, check_found=_check_found)
         if len(classes) < 2:
             raise ValueError(
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
@@ -289,3 +287,10 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_found(targets: Targets) -> None:
+    """Refuse values of a regression among the labels that a run has found."""
+    assert targets.classes is not None, "a survey of classes finds them"
+    # Twice each: labels that occur only once look like such values.
+    check_classification_targets(np.repeat(targets.classes, 2))

@@ -6,12 +6,13 @@ import atexit
 import dataclasses
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from dask_horn.checks import checked_number
 from dask_horn.cluster import Seat, current_executor, spread
+from dask_horn.data import Targets
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
 from dask_horn.partition import check_divisible
@@ -149,8 +150,13 @@ def run(
     scratch: str | None = None,
     timeout: float | None = None,
     progress: bool = False,
+    complete: Callable[[Targets], Network] | None = None,
 ) -> TrainingResult:
-    """Train with options that are checked already; else as `train`."""
+    """Train with options that are checked already; else as `train`.
+
+    Where only the targets tell how many outputs the network has, `complete` makes it of what they
+    are found to be, and those of `network` are a guess.
+    """
     check_divisible(network, options.most_submodels)  # told before any data are read
     told = CallbackList(with_progress(callbacks) if progress else callbacks)
     listeners = CallbackList([RunLog(), told])
@@ -173,6 +179,9 @@ def run(
         data = prepare_data(
             run_id, network, given, options, settled, room.folder, announcer.preparing
         )
+        if complete is not None:
+            network = complete(data.targets)
+            check_divisible(network, options.most_submodels)
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
         smallest_room(spec, executor)  # raises an error if it is too little
