@@ -111,7 +111,12 @@ def has_known_chunks(array: Any) -> bool:
 
 def numeric_blocks(array: Any) -> Any:
     """Return a Dask array of samples that are objects, as nullable numbers are, as float64."""
-    return array.map_blocks(as_samples, dtype=np.float64) if array.dtype == object else array
+    return array.map_blocks(_numbers, dtype=np.float64) if array.dtype == object else array
+
+
+def _numbers(block: Any) -> NDArray[Any]:
+    """Return a block of objects as numbers; one without rows is no mistake of its own."""
+    return as_samples(block) if block.size else block.astype(np.float64)
 
 
 def blocks_together(arrays: Sequence[Any]) -> list[NDArray[Any]]:

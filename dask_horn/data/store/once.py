@@ -214,10 +214,12 @@ def _part(
     place: ArrayLocation | None,
     writing: Writing,
 ) -> _Part:
+    if not len(block):
+        return _Part(np.empty(0), 0, None)
     rows, classes = np.asarray(convert(block)), None
-    if encode and len(rows):
+    if encode:
         classes, rows = distinct_classes(rows)
-    if place is None or not len(rows):
+    if place is None:
         return _Part(rows, len(rows), classes)
     folder, _, name = place.path.rpartition("/")
     options = dict(place.storage_options) if place.storage_options else None
@@ -242,6 +244,8 @@ def _write_parts(
     ]
     if location.in_process:
         for part, code, start in zip(parts, codes, starts, strict=False):
+            if not part.length:
+                continue
             rows = part.read(0, part.length)
             write_block(location, start, np.asarray, writing, rows if code is None else code[rows])
         return
@@ -253,6 +257,7 @@ def _write_parts(
         some = [
             (parts[i], codes[i], max(first - starts[i], 0), min(last, starts[i + 1]) - starts[i])
             for i in range(low, high)
+            if parts[i].length
         ]
         key = _key("spool", "parts", first)
         tasks.append(call(_write_some, location, first, some, writing, key=key))

@@ -333,7 +333,7 @@ def _write_arrays(
     if later:  # first, for what comes may be wrong
         write_together(later, lazy.frames, group, folder, writing)
     for name in sources.keys() - later.keys():
-        write_rows(create(name, len(sources[name])).open("r+"), sources[name], writing=writing)
+        write_rows(create(name, sources[name].shape[0]).open("r+"), sources[name], writing=writing)
 
 
 def _plain_block(block: Any) -> NDArray[Any]:
