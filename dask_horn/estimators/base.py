@@ -316,6 +316,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             counted = None if steps is None else self.model_.counted_steps(X)
             y, predicted, counted, weights = rows_in_memory(y, predicted, counted, weights)
         y = to_memory(y)
+        if weights is not None and not np.any(weights):
+            raise ValueError("sample_weight is 0 for all samples; a score needs some of them")
         if steps is None:
             return y, predicted, weights
         y = np.asarray(y)

@@ -20,6 +20,7 @@ from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
+from dask_horn.estimators.pipelines import validation_pair
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Settled
 
@@ -80,7 +81,14 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
 
     @managed
     def fit(
-        self, X: Any, y: Any, *, validation_data: Any = None, initial: Model | None = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation_data: Any = None,
+        initial: Model | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train on samples and their classes.
 
@@ -93,10 +101,15 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             output for each step, a class for each step, (n_samples, steps); those of padding are
             ignored.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
-            Samples and targets to score the model on after each round.
+            Samples and targets to score the model on after each round. The steps of a Pipeline
+            would not transform them: there pass `X_val` and `y_val`.
         initial : Model, optional
             Model to continue from, such as ``horn.load(path)``. Its parameters, standardizer and
             classes are kept.
+        X_val, y_val : as X and y, optional
+            The same as ``validation_data=(X_val, y_val)``. A Pipeline transforms them as `X` where
+            it has ``transform_input=["X_val"]`` and this step
+            ``set_fit_request(X_val=True, y_val=True)``, with scikit-learn's metadata routing.
 
         Returns
         -------
@@ -110,7 +123,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        return self._fit(X, y, validation_data, initial)
+        return self._fit(X, y, validation_pair(validation_data, X_val, y_val), initial)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:

@@ -16,6 +16,7 @@ from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
+from dask_horn.estimators.pipelines import validation_pair
 from dask_horn.model import Model
 
 _LOSSES = ("squared_error", "huber")
@@ -72,7 +73,14 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
 
     @managed
     def fit(
-        self, X: Any, y: Any, *, validation_data: Any = None, initial: Model | None = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation_data: Any = None,
+        initial: Model | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train on samples and their values.
 
@@ -84,10 +92,15 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
             Values. If the last of `layers` gives an output for each step, (n_samples, steps) or
             (n_samples, steps, n_outputs); those of padding are ignored.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
-            Samples and targets to score the model on after each round.
+            Samples and targets to score the model on after each round. The steps of a Pipeline
+            would not transform them: there pass `X_val` and `y_val`.
         initial : Model, optional
             Model to continue from, such as ``horn.load(path)``. Its parameters and the scales of
             samples and targets are kept.
+        X_val, y_val : as X and y, optional
+            The same as ``validation_data=(X_val, y_val)``. A Pipeline transforms them as `X` where
+            it has ``transform_input=["X_val"]`` and this step
+            ``set_fit_request(X_val=True, y_val=True)``, with scikit-learn's metadata routing.
 
         Returns
         -------
@@ -101,7 +114,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        return self._fit(X, y, validation_data, initial)
+        return self._fit(X, y, validation_pair(validation_data, X_val, y_val), initial)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any) -> Self:

@@ -154,6 +154,8 @@ def spool_split(
     source = checked_source(X, y, target_kind, classes, form)
     groups = source.y if source.classes is not None and form.target_steps is None else None
     train, held = _split_rows(source.n_samples, groups, validation_fraction, seed)
+    if form.target_steps is None:
+        train, held = _with_differing(train, held, source.y, target_kind, validation_fraction)
     return _write(source, scratch, train), _write(source, scratch, held)
 
 
@@ -273,3 +275,35 @@ def _split_rows(
     is_held = np.zeros(n_samples, dtype=bool)
     is_held[candidates[steps]] = True
     return order[~is_held[order]], order[is_held[order]]
+
+
+def _with_differing(
+    train: NDArray[np.int64],
+    held: NDArray[np.int64],
+    y: NDArray[Any],
+    kind: TargetKind,
+    fraction: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out one row more where all that are held out have the same target.
+
+    R² of one value is not defined, and the accuracy of one class tells nothing of the others.
+    """
+    if kind == "labels":
+        return train, held
+    columns = y.reshape(len(y), -1)
+    differs = (columns[train] != columns[held[0]]).any(axis=1)
+    if (columns[held] != columns[held[0]]).any():
+        return train, held
+    if kind == "classes":  # each keeps a row to train on
+        codes = columns[:, 0]
+        differs &= np.bincount(codes[train], minlength=int(codes.max()) + 1)[codes[train]] > 1
+    if not differs.any() or len(train) < 3:
+        need = "two classes with two samples each" if kind == "classes" else (
+            "four samples, of more than one target"
+        )  # fmt: skip
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(y)} samples holds out {len(held)} with one "
+            f"target, which has no score; use at least {need}, or pass validation_data"
+        )
+    one = int(np.argmax(differs))
+    return np.delete(train, one), np.append(held, train[one])

@@ -167,8 +167,11 @@ def survey(
     return result
 
 
-def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], targets: Targets) -> None:
+def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], targets: Targets) -> bool:
     """Look at every row of some blocks that models are only scored on.
+
+    Returns whether their targets differ: R² of one value is not defined, and the accuracy of one
+    class tells nothing of others.
 
     Parameters
     ----------
@@ -176,6 +179,10 @@ def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], target
         As for `survey`.
     targets : Targets
         What the targets of the training rows have been found to be.
+
+    Returns
+    -------
+    bool
 
     Raises
     ------
@@ -186,6 +193,8 @@ def check_held_out(run: str, store: SampleStore, blocks: Sequence[Block], target
     if found.classes is not None and targets.classes is not None:
         classes = found.classes if store.classes is None else store.classes[found.classes]
         class_codes(classes, targets.classes)
+        return len(found.classes) > 1
+    return targets.kind == "labels" or found.y is None or bool((found.y.variance > 0).any())
 
 
 def _look(
