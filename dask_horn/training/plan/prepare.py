@@ -276,10 +276,12 @@ def _held_blocks(
         targets = _targets(settled, found)
         if check_held_out(run, samples, held, targets):
             return train, held, found, targets
-        ends = hold_out_ends(blocks, fraction)
-        if last or not ends[1]:
+        again = hold_out_ends(blocks, fraction)
+        if not again[1] and len(blocks) > 3:  # blocks of a row each
+            again = hold_out(blocks, max(fraction, 2 / len(blocks)), options.random_state)
+        if last or not again[1]:
             break
-        train, held = ends
+        train, held = again
     raise ValueError(
         f"validation_fraction={fraction} of {samples.n_samples} samples holds out "
         f"{sum(map(len, held))} with one target, which has no score; use more samples of different "
