@@ -129,7 +129,10 @@ def blocks_together(arrays: Sequence[Any]) -> list[NDArray[Any]]:
     graph = HighLevelGraph.merge(*(array.dask for array in arrays))
     keys = [array.__dask_keys__() for array in arrays]
     layer = f"together-{uuid.uuid4().hex[:12]}"
-    optimized = arrays[0].__dask_optimize__(graph, keys)
+    try:
+        optimized = arrays[0].__dask_optimize__(graph, keys)
+    except (KeyError, ValueError):  # of frames made of delayed objects Dask cannot fuse some
+        optimized = graph.to_dict()
     shared = HighLevelGraph.from_collections(layer, optimized, dependencies=())
     blocks = []
     for array in arrays:
@@ -175,7 +178,9 @@ def _of_frames(frames: Mapping[str, Any]) -> dict[str, list[Any]]:
     )
     token = uuid.uuid4().hex[:12]
     found: dict[str, list[Any]] = {name: [] for name in frames}
-    for number, rows in enumerate(joined.to_delayed()):
+    # What tasks can be one is left to `blocks_together`: some frames break when Dask joins theirs.
+    partitions = joined.optimize(fuse=False).to_delayed(optimize_graph=False)
+    for number, rows in enumerate(partitions):
         for place, name in enumerate(frames):
             key = (f"rows-{name}-{token}", number)
             found[name].append(call(_chosen, rows, place, number, key=key))

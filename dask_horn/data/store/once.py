@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import zarr
+from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph
 from dask.utils import key_split
 from numpy.typing import NDArray
 
@@ -27,7 +29,6 @@ from dask_horn.data.values.arrays import check_lengths
 from dask_horn.data.values.targets import class_codes, distinct_classes
 
 _PARTS = "parts"  # group of rows that wait to be written
-_LOOKED_AT = 16  # blocks of targets, for one that another order would change
 
 # Shuffles and joins whose rows come in the order in which they arrive; by the names of their tasks.
 _UNORDERED = {"shuffle-transfer", "shuffle-partition", "zpartd", "hash-join-transfer"}
@@ -118,12 +119,23 @@ def write_together(
     marks = [[call(_marked, part, key=_key("labels", name, i)) for i, part in enumerate(parts)]
              for name, parts in frames.items()] if len(frames) > 1 else []  # fmt: skip
     works = {name: _Work.of(name, one, folder) for name, one in rows.items()}
-    blocks = dict(zip(works, blocks_together([work.array for work in works.values()]), strict=True))
+    arrays = [work.array for work in works.values()]
+    if len(rows) == 2 and len(frames) < 2:
+        arrays.append(rows["y"].array)
+    found = blocks_together(arrays)
+    blocks = dict(zip(works, found, strict=False))
     _refuse_unordered(blocks)
     if any(work.place is not None for work in works.values()):
         group.create_group(_PARTS)
     tasks = [work.tasks(blocks[name].ravel().tolist(), writing) for name, work in works.items()]
-    results, labels = compute(tasks, marks)
+    twice = _some_twice(found[0], found[2]) if len(found) > 2 else []
+    results, labels, alike = compute(tasks, marks, twice)
+    if not all(alike):
+        raise ValueError(
+            "y has other rows, or rows in another order, each time that it is computed, and does "
+            "not get them from where X does; pass columns of one Dask frame, not their arrays, or "
+            "persist what both come from before"
+        )
     _check_labels(list(frames), labels)
     lengths = [work.n_rows(done) for work, done in zip(works.values(), results, strict=True)]
     if len(lengths) == 2:
@@ -134,8 +146,6 @@ def write_together(
     }
     if _PARTS in group:
         del group[_PARTS]
-    if len(rows) == 2 and _has_sources_of_its_own(*blocks.values()):
-        _check_same_again(rows["y"], written["y"])
     return written
 
 
@@ -293,8 +303,8 @@ def _check_labels(names: Sequence[str], labels: Sequence[Sequence[Any]]) -> None
             raise ValueError(other_order(names[0], name))
 
 
-def _sources(blocks: NDArray[Any]) -> tuple[set[Any], set[Any]]:
-    """Return all tasks that blocks come from, and those of them that need no other."""
+def _sources(blocks: NDArray[Any]) -> set[Any]:
+    """Return all tasks that blocks come from."""
     needed = blocks.flat[0].dask.get_all_dependencies()
     seen: set[Any] = set()
     left = [block.key for block in blocks.flat]
@@ -303,19 +313,14 @@ def _sources(blocks: NDArray[Any]) -> tuple[set[Any], set[Any]]:
         if key not in seen:
             seen.add(key)
             left.extend(needed.get(key, ()))
-    return seen, {key for key in seen if not needed.get(key)}
-
-
-def _has_sources_of_its_own(x: NDArray[Any], y: NDArray[Any]) -> bool:
-    """Whether targets come from tasks that the samples do not come from."""
-    return bool(_sources(y)[1] - _sources(x)[1])
+    return seen
 
 
 def _refuse_unordered(blocks: Mapping[str, NDArray[Any]]) -> None:
     """Refuse arrays of two shuffles, each of which gives its rows as they arrive."""
     if len(blocks) < 2:
         return
-    tasks = [_sources(own)[0] for own in blocks.values()]
+    tasks = [_sources(own) for own in blocks.values()]
     alone = {key_split(key) for key in tasks[0] ^ tasks[1]} & _UNORDERED
     if alone:
         raise ValueError(
@@ -324,33 +329,45 @@ def _refuse_unordered(blocks: Mapping[str, NDArray[Any]]) -> None:
         )
 
 
-def _check_same_again(rows: ToWrite, written: Written) -> None:
-    """Compute a block of targets once more: rows in no fixed order do not come as they are written.
+def _some_twice(x: NDArray[Any], y: NDArray[Any]) -> list[Any]:
+    """Compare a few blocks of targets with themselves, computed again.
 
-    Dask has then computed the samples from other rows too. One block costs little; it is one whose
-    targets are not all the same, which any order would leave as they are.
+    Again but for what the samples come from too, which is computed once: targets that come in
+    another order from the rest come in another order than the samples.
     """
-    array = written.location.open()
-    for place, (start, stop) in enumerate(zip(written.starts, written.starts[1:], strict=False)):
-        if place == _LOOKED_AT:
-            return
-        kept = read_rows(array, written.location, start, stop)
-        if stop - start > 1 and bool((kept != kept[:1]).any()):
-            break
-    else:
-        return
-    inner = (slice(None),) * (rows.array.ndim - 1)
-    block = rows.array.blocks[(place, *inner)]
-    again = np.asarray(rows.convert(compute(block)[0]))
-    labels = kept if written.classes is None else written.classes[kept]
-    alike = again.shape == labels.shape
-    if alike and again.dtype.kind in "biuf":
-        alike = np.array_equal(again, labels, equal_nan=again.dtype.kind == "f")
-    elif alike:
-        alike = again.tolist() == labels.tolist()
-    if not alike:
-        raise ValueError(
-            "y has other rows, or rows in another order, each time that it is computed, and X and "
-            "y do not come from the same tasks; pass columns of one Dask frame, not their arrays, "
-            "or persist what both come from before"
+    shared = _sources(x)
+    tasks = []
+    for place in sorted({0, len(y) // 2}):
+        block = y[place].flat[0] if y.ndim > 1 else y[place]
+        again = _again(block, _sources(np.array([block], dtype=object)) - shared)
+        if again is not None:
+            tasks.append(call(_alike, block, again, key=_key("again", "y", place)))
+    return tasks
+
+
+def _again(block: Any, own: set[Any]) -> Any:
+    """Return a block whose own tasks have other names; None where they cannot be renamed."""
+    graph = block.dask
+    needed = graph.get_all_dependencies()
+    token = uuid.uuid4().hex[:12]
+    names = {key: (f"again-{token}", number) for number, key in enumerate(own)}
+    if block.key not in names or not all(hasattr(graph[key], "substitute") for key in own):
+        return None
+    renamed = {
+        name: graph[key].substitute(
+            {other: names[other] for other in needed[key] if other in names}, key=name
         )
+        for key, name in names.items()
+    }
+    layer = f"again-{token}"
+    whole = HighLevelGraph.from_collections(layer, renamed, dependencies=[block])
+    return Delayed(names[block.key], whole, layer=layer)
+
+
+def _alike(block: Any, again: Any) -> bool:
+    """Whether two blocks of targets hold the same."""
+    if np.shape(block) != np.shape(again):
+        return False
+    if block.dtype.kind in "biufc":
+        return np.array_equal(block, again, equal_nan=block.dtype.kind in "fc")
+    return bool(np.asarray(block).tolist() == np.asarray(again).tolist())

@@ -60,6 +60,7 @@ FRAMES = {
 @pytest.mark.parametrize("scratch", [False, True])
 def test_rows_of_frames_keep_their_targets(name, scratch, tmp_path):
     frame = FRAMES[name]()
+    CALLS.clear()  # Dask tries functions out
     folder = str(tmp_path) if scratch else None
     store = spool(frame[list("abc")], frame["y"], target_kind="values", scratch=folder)
     x, y = open_rows(store.x)[...], open_rows(store.y)[...]
@@ -71,6 +72,7 @@ def test_rows_of_frames_keep_their_targets(name, scratch, tmp_path):
 @pytest.mark.parametrize("scratch", [False, True])
 def test_rows_of_arrays_keep_their_targets(scratch, tmp_path):
     array = _array()
+    CALLS.clear()
     folder = str(tmp_path) if scratch else None
     store = spool(array[:, :3], array[:, 3], target_kind="values", scratch=folder)
     np.testing.assert_array_equal(open_rows(store.x)[:, 0], open_rows(store.y)[...])
@@ -107,25 +109,11 @@ def test_a_classifier_fits_and_scores_on_rows_in_no_fixed_order():
     assert clf.fit(X, y, validation_data=(X, y)).history_[-1].validation_score > 0.95
 
 
-@pytest.mark.parametrize(
-    "take",
-    [
-        lambda: (_stirred()[list("abc")].values, _stirred()["y"].values),
-        lambda: (_stirred()[list("abc")], _lazy()["y"].values[::-1]),
-        lambda: (_array()[:, :3], _array()[:, 3]),
-    ],
-    ids=["values", "frame and array", "arrays"],
-)
-def test_targets_in_another_order_each_time_are_refused(take):
-    X, y = take()
-    if "y" in str(type(y)) and y.shape[0] == 400 and not np.isnan(y.shape[0]):
-        y = da.from_array(np.zeros(400), chunks=100).map_blocks(_noise, dtype=float)
+@pytest.mark.parametrize("as_array", [False, True])
+def test_targets_in_another_order_each_time_are_refused(as_array):
+    X, y = _stirred()[list("abc")], _stirred()["y"].values
     with pytest.raises(ValueError, match="another order, each time that it is computed"):
-        spool(X, y, target_kind="values")
-
-
-def _noise(block):
-    return np.random.default_rng().normal(size=block.shape)
+        spool(X.values if as_array else X, y, target_kind="values")
 
 
 @pytest.mark.parametrize(
