@@ -16,9 +16,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import SampleForm, Targets, in_memory, is_location
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
-from dask_horn.estimators.inputs import n_columns
+from dask_horn.estimators.inputs import distinct_labels, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.estimators.pipelines import validation_pair
 from dask_horn.model import Ensemble, Model
@@ -280,8 +281,11 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             y = column_or_1d(y, warn=True)
         if classes is None and in_memory(y):
             classes = np.unique(y)
-        elif classes is None:
+        elif classes is None and is_lazy(y):  # may only be computed once: the run finds them
             return Task(y, "cross_entropy", 2, check_found=_check_found)
+        elif classes is None:
+            classes = distinct_labels(X, y, form)
+            _check_labels(classes)
         if len(classes) < 2:
             raise ValueError(
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
@@ -305,5 +309,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
 def _check_found(targets: Targets) -> None:
     """Refuse values of a regression among the labels that a run has found."""
     assert targets.classes is not None, "a survey of classes finds them"
-    # Twice each: labels that occur only once look like such values.
-    check_classification_targets(np.repeat(targets.classes, 2))
+    _check_labels(targets.classes)
+
+
+def _check_labels(classes: NDArray[Any]) -> None:
+    # Twice each: labels that occur only once look like values of a regression.
+    check_classification_targets(np.repeat(classes, 2))

@@ -294,6 +294,8 @@ def _with_differing(
     differs = (columns[train] != columns[held[0]]).any(axis=1)
     if (columns[held] != columns[held[0]]).any():
         return train, held
+    if kind == "classes" and not differs.any():
+        return train, held  # a single class is told of itself
     if kind == "classes":  # each keeps a row to train on
         codes = columns[:, 0]
         differs &= np.bincount(codes[train], minlength=int(codes.max()) + 1)[codes[train]] > 1

@@ -34,6 +34,8 @@ from dask_horn.data import (
     survey,
 )
 from dask_horn.data.intake.pairs import in_memory_targets
+from dask_horn.data.intake.sources import chunked_classes
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import naming
 from dask_horn.model import sample_form
@@ -169,6 +171,8 @@ def prepare_data(
     say("looking through the samples")
     if hold and validation is None:
         validation = samples
+        if is_lazy(y) and kind == "classes":
+            settled = _with_all_classes(settled, samples)
         blocks, held, found, targets = _held_blocks(run, samples, blocks, options, settled, kind)
     else:
         found = survey(run, samples, blocks, kind)
@@ -258,6 +262,16 @@ def _group_blocks(
     if options.group_data == "all":
         return (blocks,) * options.n_groups
     return deal(blocks, options.n_groups, options.random_state)
+
+
+def _with_all_classes(settled: Settled, samples: SampleStore) -> Settled:
+    """Settle on the classes of all rows: blocks that are held out may have some of their own."""
+    if settled.targets is not None or samples.classes is not None:
+        return settled
+    assert samples.y is not None, "samples are trained on with targets"
+    steps = samples.form.target_steps
+    classes = chunked_classes(samples.y.open(), steps)
+    return replace(settled, targets=Targets.of_classes(classes, steps))
 
 
 def _held_blocks(
