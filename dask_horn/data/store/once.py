@@ -321,8 +321,9 @@ def _refuse_unordered(blocks: Mapping[str, NDArray[Any]]) -> None:
     if len(blocks) < 2:
         return
     tasks = [_sources(own) for own in blocks.values()]
-    alone = {key_split(key) for key in tasks[0] ^ tasks[1]} & _UNORDERED
-    if alone:
+    alone = {key_split(key) for key in tasks[0] ^ tasks[1]}
+    # Tasks that Dask has made one have the names of all.
+    if any(unordered in name for name in alone for unordered in _UNORDERED):
         raise ValueError(
             "X and y come from two shuffles, whose rows need not come in the same order; pass "
             "columns of one Dask frame, not their arrays, or persist the frame before"

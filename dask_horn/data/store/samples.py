@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from dask_horn.data.store.lazy import LazyRows, lazy_rows, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.once import ToWrite, write_together
 from dask_horn.data.store.reading import reading_rows
-from dask_horn.data.store.storing import store_errors
+from dask_horn.data.store.storing import filesystem_at, store_errors
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import check_plain_values
 from dask_horn.data.store.writing import CHUNK_BYTES, create_rows, write_rows
@@ -292,7 +293,11 @@ def write_samples(
     group = _create_group(location, overwrite, storage_options)
     store = plain_location(location)
     place = ArrayLocation(store, "", storage_options)
-    _write_arrays(group, place, sources, lazy, chunk_bytes)
+    try:
+        _write_arrays(group, place, sources, lazy, chunk_bytes)
+    except BaseException:
+        _discard(place)
+        raise
     return open_samples(store, storage_options, require_y=False)
 
 
@@ -306,6 +311,14 @@ def _source(array: Any, name: str, lazy: LazyRows) -> Any:
     if name == "X":
         check_sample_shape(array.shape, array.dtype)
     return array
+
+
+def _discard(folder: ArrayLocation) -> None:
+    """Remove what was begun, where that is simple: a second try must find the place free."""
+    if isinstance(folder.store, str) and not folder.storage_options:
+        with suppress(Exception):
+            filesystem, path = filesystem_at(folder.store)
+            filesystem.rm(path, recursive=True)
 
 
 def _write_arrays(

@@ -70,3 +70,9 @@ def test_partitions_that_differ_are_refused():
         X = dd.from_delayed(parts, meta=frame[["a", "b"]], verify_meta=False)
         with pytest.raises(ValueError, match=rf"partition \d of X {told}"):
             horn.write_samples(MemoryStore(), X, lazy["y"])
+
+
+def test_nothing_is_left_of_what_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="has dtype float64"):
+        horn.write_samples(tmp_path / "a.zarr", WRONG["dtype"][0], Y)
+    assert not list(tmp_path.iterdir())
