@@ -11,7 +11,7 @@ from __future__ import annotations
 from dask_horn.data.intake.held_out import held_out_targets
 from dask_horn.data.intake.sources import in_memory
 from dask_horn.data.intake.spool import spool, spool_split, stays_in_place
-from dask_horn.data.rows.blocks import Block, deal, hold_out, row_blocks
+from dask_horn.data.rows.blocks import Block, deal, hold_out, hold_out_ends, row_blocks
 from dask_horn.data.rows.windows import (
     decoded,
     decoded_row_bytes,
@@ -49,6 +49,7 @@ __all__ = [
     "forget",
     "held_out_targets",
     "hold_out",
+    "hold_out_ends",
     "in_memory",
     "inside_task",
     "is_location",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -20,7 +20,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.checks import checked_integer, checked_number
-from dask_horn.data import FEATURES, SampleForm, is_location
+from dask_horn.cluster import current_executor
+from dask_horn.data import FEATURES, SampleForm, Targets, is_location
+from dask_horn.data.intake.pairs import of_one_order, rows_in_memory
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
@@ -54,12 +56,16 @@ class Task:
         Number of outputs.
     settled : Settled
         What the targets tell before the run looks at them.
+    check_found : callable, optional
+        Where `n_outputs` is a guess, since the targets are not in memory and are read once: looks
+        at what the run has found them to be.
     """
 
     y: Any
     loss: str
     n_outputs: int
     settled: Settled = field(default_factory=Settled)
+    check_found: Callable[[Targets], None] | None = None
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -146,6 +152,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 scratch=self.scratch,
                 timeout=self.timeout,
                 progress=self.verbose,
+                complete=self._completion(sample_shape(X), task),
             )
             _check_trained(result)
             self._keep(result.model, result.history, options.random_state, result.best_round)
@@ -247,6 +254,22 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     def _network(self, input_shape: tuple[int, ...], task: Task) -> Network:
         return with_outputs(self._hidden_layers(), task.n_outputs, input_shape, task.loss)
 
+    def _completion(
+        self, input_shape: tuple[int, ...], task: Task
+    ) -> Callable[[Targets], Network] | None:
+        """Return what makes the network from the targets, where these do not tell it before."""
+        check = task.check_found
+        if check is None:
+            return None
+
+        def complete(targets: Targets) -> Network:
+            check(targets)
+            return self._network(
+                input_shape, dataclasses.replace(task, n_outputs=targets.n_outputs)
+            )
+
+        return complete
+
     def _hidden_layers(self) -> list[Layer]:
         if self.layers is not None:
             return self._given_layers()
@@ -294,17 +317,26 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
-        y, predicted = to_memory(y), to_memory(self._answer("predict", X))
+        check_is_fitted(self)
+        if not is_location(X):
+            X = checked_samples(self, X, reset=False)
         steps = self.model_.targets.steps
+        with current_executor().scheduling():
+            X, y, weights = of_one_order(X, y, sample_weight)
+            predicted = self.model_.predict(X)
+            counted = None if steps is None else self.model_.counted_steps(X)
+            y, predicted, counted, weights = rows_in_memory(y, predicted, counted, weights)
+        y = to_memory(y)
+        if weights is not None and not np.any(weights):
+            raise ValueError("sample_weight is 0 for all samples; a score needs some of them")
         if steps is None:
-            return y, predicted, sample_weight
+            return y, predicted, weights
         y = np.asarray(y)
         check_target_shape(y.shape, self.model_.targets.kind, steps)
         check_lengths(len(predicted), len(y))
-        counted = to_memory(self._answer("counted_steps", X))
-        if sample_weight is not None:
-            sample_weight = np.repeat(sample_weight, steps)[counted.ravel()]
-        return y.reshape(predicted.shape)[counted], predicted[counted], sample_weight
+        if weights is not None:
+            weights = np.repeat(weights, steps)[counted.ravel()]
+        return y.reshape(predicted.shape)[counted], predicted[counted], weights
 
     def _repr_html_inner(self) -> str:
         """Return scikit-learn's diagram and, below it, what is known after the fit."""

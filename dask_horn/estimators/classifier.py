@@ -17,10 +17,12 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import SampleForm, Targets, in_memory, is_location
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import distinct_labels, n_columns
 from dask_horn.estimators.parameters import documented
+from dask_horn.estimators.pipelines import validation_pair
 from dask_horn.model import Ensemble, Model
 from dask_horn.training import Settled
 
@@ -88,6 +90,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         validation_data: Any = None,
         initial: Model | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train on samples and their classes.
 
@@ -100,13 +104,18 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             output for each step, a class for each step, (n_samples, steps); those of padding are
             ignored.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
-            Samples and targets to score the model on after each round.
+            Samples and targets to score the model on after each round. The steps of a Pipeline
+            would not transform them: there pass `X_val` and `y_val`.
         initial : Model, optional
             Model to continue from, such as ``horn.load(path)``. Its parameters, standardizer and
             classes are kept.
         storage_options : mapping, optional
             Options for fsspec, such as credentials, for `validation_data`, `checkpoint` and
             `scratch` where they are URLs. They are no parameter, since those are shown and pickled.
+        X_val, y_val : as X and y, optional
+            The same as ``validation_data=(X_val, y_val)``. A Pipeline transforms them as `X` where
+            it has ``transform_input=["X_val"]`` and this step
+            ``set_fit_request(X_val=True, y_val=True)``, with scikit-learn's metadata routing.
 
         Returns
         -------
@@ -120,7 +129,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        return self._fit(X, y, validation_data, initial, storage_options)
+        pair = validation_pair(validation_data, X_val, y_val)
+        return self._fit(X, y, pair, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
@@ -301,10 +311,11 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             y = column_or_1d(y, warn=True)
         if classes is None and in_memory(y):
             classes = np.unique(y)
+        elif classes is None and is_lazy(y):  # may only be computed once: the run finds them
+            return Task(y, "cross_entropy", 2, check_found=_check_found)
         elif classes is None:
             classes = distinct_labels(X, y, form)
-            # Twice each: labels that occur only once look like values of a regression.
-            check_classification_targets(np.repeat(classes, 2))
+            _check_labels(classes)
         if len(classes) < 2:
             raise ValueError(
                 f"y holds only one class ({classes.tolist()[0]!r}); training needs samples of at "
@@ -323,3 +334,14 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_found(targets: Targets) -> None:
+    """Refuse values of a regression among the labels that a run has found."""
+    assert targets.classes is not None, "a survey of classes finds them"
+    _check_labels(targets.classes)
+
+
+def _check_labels(classes: NDArray[Any]) -> None:
+    # Twice each: labels that occur only once look like values of a regression.
+    check_classification_targets(np.repeat(classes, 2))

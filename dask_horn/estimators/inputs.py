@@ -20,7 +20,7 @@ from dask_horn.cluster import current_executor
 from dask_horn.data import SampleForm, in_memory, is_location
 from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.intake.sources import chunked_classes
-from dask_horn.data.store.lazy import known_rows, known_samples
+from dask_horn.data.store.lazy import known_rows, numeric_blocks
 from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.data.values.arrays import (
     check_lengths,
@@ -161,21 +161,19 @@ def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
         X = np.asarray(X)
     elif is_lazy(X):
         with current_executor().scheduling():
-            X = known_samples(X)
+            X = numeric_blocks(known_rows(X, "X"))
     check_lengths(int(X.shape[0]), len(y))
     return to_memory(filled_beside(X, y, form))
 
 
 def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
-    """Return the distinct labels of targets that are chunked, in order, reading them once.
+    """Return the distinct labels of targets in Zarr, in order, reading them once.
 
     Those of padding are none; only where there may be such, samples are read.
     """
     with current_executor().scheduling():
         if form.pads_targets:
-            samples = known_samples(X) if is_lazy(X) else X
-            labels = known_rows(y, "y") if is_lazy(y) else to_memory(y)
-            y = filled_beside(samples, labels, form)
+            y = filled_beside(X, to_memory(y), form)
         return chunked_classes(y, form.target_steps)
 
 

@@ -19,6 +19,7 @@ from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
+from dask_horn.estimators.pipelines import validation_pair
 from dask_horn.model import Model
 
 _LOSSES = ("squared_error", "huber")
@@ -82,6 +83,8 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         validation_data: Any = None,
         initial: Model | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
     ) -> Self:
         """Train on samples and their values.
 
@@ -93,13 +96,18 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
             Values. If the last of `layers` gives an output for each step, (n_samples, steps) or
             (n_samples, steps, n_outputs); those of padding are ignored.
         validation_data : pair of (X, y), or path or URL of a Zarr group, optional
-            Samples and targets to score the model on after each round.
+            Samples and targets to score the model on after each round. The steps of a Pipeline
+            would not transform them: there pass `X_val` and `y_val`.
         initial : Model, optional
             Model to continue from, such as ``horn.load(path)``. Its parameters and the scales of
             samples and targets are kept.
         storage_options : mapping, optional
             Options for fsspec, such as credentials, for `validation_data`, `checkpoint` and
             `scratch` where they are URLs. They are no parameter, since those are shown and pickled.
+        X_val, y_val : as X and y, optional
+            The same as ``validation_data=(X_val, y_val)``. A Pipeline transforms them as `X` where
+            it has ``transform_input=["X_val"]`` and this step
+            ``set_fit_request(X_val=True, y_val=True)``, with scikit-learn's metadata routing.
 
         Returns
         -------
@@ -113,7 +121,8 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        return self._fit(X, y, validation_data, initial, storage_options)
+        pair = validation_pair(validation_data, X_val, y_val)
+        return self._fit(X, y, pair, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any) -> Self:

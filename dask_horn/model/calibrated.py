@@ -12,8 +12,8 @@ from scipy.special import ndtr
 
 from dask_horn.checks import checked_integer
 from dask_horn.data import Targets, held_out_targets
+from dask_horn.data.intake.pairs import of_one_order, rows_in_memory
 from dask_horn.data.store.locations import located
-from dask_horn.data.store.tasks import compute
 from dask_horn.data.values.arrays import check_lengths
 from dask_horn.model.calibration import fit_temperature, temper
 from dask_horn.model.reliability import decisions, of_probabilities, of_quantiles
@@ -192,13 +192,15 @@ class Calibrated(ABC):
 
     def _quantiles(self, X: Any, y: Any) -> NDArray[np.float64]:
         """Return which quantile of its predicted distribution each target is."""
-        mean, std = (np.asarray(one, np.float64) for one in compute(*self._mean_and_std(X, None)))
+        X, y, _ = of_one_order(X, y)
+        spread = self._mean_and_std(X, None)
+        mean, std, counted, y = rows_in_memory(*spread, self._counted(X), y)
+        mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
         if not std.any():
             raise ValueError(
                 "plot_calibration of values needs an ensemble, whose members differ; train with "
                 "merge='ensemble'"
             )
-        counted = None if self.targets.steps is None else compute(self.counted_steps(X))[0]
         truth = held_out_targets(X, y, "values", counted)
         check_lengths(len(mean), len(truth))
         self.targets.check_shape(truth.shape)
@@ -212,10 +214,14 @@ class Calibrated(ABC):
     def _held_out(self, X: Any, y: Any) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return the predictions' logarithms and the encoded targets, of the steps that count."""
         targets = self.targets
-        counted = None if targets.steps is None else compute(self.counted_steps(X))[0]
+        X, y, _ = of_one_order(X, y)
+        answers = self._answer(X, self._log_pooled, None)
+        logs, counted, y = rows_in_memory(answers, self._counted(X), y)
         encoded = targets.encode(held_out_targets(X, y, targets.kind, counted))
-        logs = compute(self._answer(X, self._log_pooled, None))[0]
         check_lengths(len(logs), len(encoded))
         if counted is None:
             return logs, encoded
         return logs[counted], encoded.reshape(*counted.shape, -1)[counted]
+
+    def _counted(self, X: Any) -> Any:
+        return None if self.targets.steps is None else self.counted_steps(X)

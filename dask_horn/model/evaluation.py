@@ -10,9 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data import SampleForm, Targets, as_samples
-from dask_horn.data.intake.pairs import encoded_targets, in_memory_targets, map_pairs, targets_of
+from dask_horn.data.intake.pairs import (
+    encoded_targets,
+    in_memory_targets,
+    map_pairs,
+    of_one_order,
+    rows_in_memory,
+    targets_of,
+)
+from dask_horn.data.store.lazy import with_known_chunks
 from dask_horn.data.store.locations import located
-from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.model.scoring import score_of
 from dask_horn.network import Network
 from dask_horn.records import Score, add_scores
@@ -118,14 +126,18 @@ class Scored(ABC):
         from dask_horn.data.intake.predictions import chunked_samples
 
         X = located(X, storage_options)
-        y = targets_of(X, y)
-        chunked = chunked_samples(X, known_lengths=True)
+        X, y, sample_weight = of_one_order(X, targets_of(X, y), sample_weight)
+        if is_lazy(sample_weight):  # so many numbers are a small part of what is in memory then
+            X, y, sample_weight = rows_in_memory(X, y, sample_weight)
+        chunked = chunked_samples(X)
         if chunked is None:
             X = as_samples(X)
             weights = _checked_weights(sample_weight, len(X))
             return self._rows_score(X, in_memory_targets(y), weights, 0)
         self._form.check(chunked.shape[1:])
-        weights = _checked_weights(sample_weight, int(chunked.shape[0]))
+        if sample_weight is not None:
+            chunked = with_known_chunks(chunked)
+        weights = _checked_weights(sample_weight, chunked.shape[0])
         return add_scores(map_pairs(self._rows_score, chunked, y, weights))
 
     def _rows_score(
@@ -150,8 +162,6 @@ def _checked_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64] 
     """Return the weights of samples as an array in memory, or None."""
     if sample_weight is None:
         return None
-    if is_lazy(sample_weight):
-        sample_weight = compute(sample_weight)[0]
     weights = np.asarray(sample_weight, np.float64)
     if weights.shape != (n_samples,):
         raise ValueError(

@@ -279,7 +279,7 @@ class Predictor(Calibrated, Scored):
             store_predictions,
         )
 
-        chunked = chunked_samples(X, known_lengths=out is not None)
+        chunked = chunked_samples(X)
         if chunked is None:
             predicted = answer(self._checked(X))
         else:

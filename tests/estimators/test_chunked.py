@@ -183,6 +183,10 @@ def test_held_out_blocks_may_hold_what_the_others_lack(tmp_path):
         ).fit(group["X"], group["y"])
         assert clf.classes_.tolist() == ["ant", "bee", "cow", "yak"]
         assert clf.history_[0].validation_score > 0
+    codes = np.unique(rare, return_inverse=True)[1]
+    for y in (rare, codes):
+        clf.fit(da.from_array(X, chunks=(20, 6)), da.from_array(y, chunks=20))
+        assert len(clf.classes_) == 4
 
 
 def test_partial_fit_takes_chunk_after_chunk():

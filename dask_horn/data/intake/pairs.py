@@ -15,7 +15,12 @@ import zarr
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from dask_horn.data.store.lazy import known_rows
+from dask_horn.data.store.lazy import (
+    blocks_together,
+    has_known_chunks,
+    lazy_rows,
+    with_known_chunks,
+)
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.samples import is_location, open_samples
@@ -57,9 +62,10 @@ def map_pairs(
         From a chunk's rows, their targets, their weights, and the number of the first row. It
         travels once to every worker, not with every chunk.
     chunked : dask.array.Array, shape (n_samples, ...)
-        Samples in chunks of known lengths; see `chunked_samples`.
-    y : array-like, Dask array or frame, zarr.Array or ArrayLocation
-        Targets. What is stored is read by the tasks.
+        Samples in chunks; see `chunked_samples`.
+    y : array-like, Dask array, zarr.Array or ArrayLocation
+        Targets. What is stored is read by the tasks. What may come in another order each time that
+        it is computed must be of `of_one_order`, as the samples.
     weights : ndarray of float64, (n_samples,), optional
 
     Returns
@@ -79,10 +85,26 @@ def map_pairs(
     >>> map_pairs(lambda rows, y, weights, first: (first, y.tolist()), samples, [1, 2, 3, 4])
     [(0, [1, 2]), (2, [3, 4])]
     """
-    lengths = tuple(map(int, chunked.chunks[0]))
-    targets = _targets_of(y, lengths)
     inner = dict.fromkeys(range(1, chunked.ndim), -1)
-    rows = chunked.rechunk(inner).to_delayed().ravel() if inner else chunked.to_delayed().ravel()
+    chunked = chunked.rechunk(inner) if inner else chunked
+    lazy = is_lazy(y)
+    known = has_known_chunks(chunked) and (not lazy or has_known_chunks(y))
+    if not known and lazy and weights is None and chunked.numblocks[0] == y.numblocks[0]:
+        answers = _map_unnumbered(function, chunked, y)
+        if answers is not None:
+            return answers
+    if not known and lazy:  # nothing but memory keeps what belongs together
+        samples, y = rows_in_memory(chunked, y)
+        check_lengths(len(samples), len(y))
+        return [function(samples, y, weights, 0)]
+    chunked = with_known_chunks(chunked)
+    lengths = tuple(map(int, chunked.chunks[0]))
+    if lazy:
+        check_lengths(sum(lengths), int(y.shape[0]))
+        rows, targets = _blocks(chunked, y.rechunk({0: lengths}))
+    else:
+        (rows,) = _blocks(chunked)
+        targets = _targets_of(y, lengths)
     shared = delayed(function, pure=False, traverse=False)
     token = f"evaluate-{uuid.uuid4().hex[:12]}"
     tasks, first = [], 0
@@ -93,6 +115,64 @@ def map_pairs(
             tasks.append(call(_paired, shared, rows[i], targets[i], own, first, key=key))
         first += length
     return list(compute(*tasks))
+
+
+def _blocks(*arrays: Any) -> list[list[Any]]:
+    """Return the delayed blocks of arrays, each of whole rows."""
+    whole = [
+        array.rechunk(dict.fromkeys(range(1, array.ndim), -1)) if array.ndim > 1 else array
+        for array in arrays
+    ]
+    return [blocks.ravel().tolist() for blocks in blocks_together(whole)]
+
+
+def _map_unnumbered(function: Pairing, chunked: Any, y: Any) -> list[Any] | None:
+    """Apply a function to chunks of unknown lengths; None if those of samples and targets differ.
+
+    What both come from is computed once, and not beforehand for the lengths alone.
+    """
+    shared = delayed(function, pure=False, traverse=False)
+    token = f"evaluate-{uuid.uuid4().hex[:12]}"
+    tasks = [
+        call(_paired_unnumbered, shared, *pair, i, key=(token, i))
+        for i, pair in enumerate(zip(*_blocks(chunked, y), strict=True))
+    ]
+    found = compute(*tasks)
+    if any(n_rows != n_targets for n_rows, n_targets, _ in found):
+        return None
+    if not any(n_rows for n_rows, _, _ in found):
+        raise ValueError("X holds no samples; pass at least one")
+    return [answer for n_rows, _, answer in found if n_rows]
+
+
+def _paired_unnumbered(
+    function: Pairing, rows: NDArray[Any], y: NDArray[Any], number: int
+) -> tuple[int, int, Any]:
+    if len(rows) != len(y) or not len(rows):
+        return len(rows), len(y), None
+    try:
+        return len(rows), len(y), function(rows, y, None, 0)
+    except ValueError as error:
+        raise ValueError(f"in block {number}, whose samples are counted from 0: {error}") from None
+
+
+def of_one_order(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+    """Return what is lazy of these as arrays that are computed together; all else as it is.
+
+    Dask computes a frame's columns apart where it is asked for them apart, and a shuffled frame's
+    rows come in another order each time.
+    """
+    given = {"X": X, "y": y, "sample_weight": sample_weight}
+    lazy = {name: rows for name, rows in given.items() if is_lazy(rows)}
+    given.update(lazy_rows(lazy).arrays)
+    return given["X"], given["y"], given["sample_weight"]
+
+
+def rows_in_memory(*arrays: Any) -> list[NDArray[Any]]:
+    """Compute Dask arrays together; anything else stays as it is."""
+    lazy = [array for array in arrays if is_lazy(array)]
+    found = iter(compute(*(blocks for blocks in _blocks(*lazy))) if lazy else ())
+    return [np.concatenate(next(found)) if is_lazy(array) else array for array in arrays]
 
 
 def targets_of(X: Any, y: Any) -> Any:
@@ -170,17 +250,12 @@ def encoded_targets(
 
 
 def _targets_of(y: Any, lengths: tuple[int, ...]) -> list[Any]:
-    """Return the targets of each chunk: in memory, lazy, or to be read."""
+    """Return the targets of each chunk: in memory, or to be read."""
     stops = np.cumsum(lengths).tolist()
     spans = [(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
     if isinstance(y, ArrayLocation) and not y.in_process:
         check_lengths(stops[-1], int(open_rows(y).shape[0]))
         return [_StoredRows(y, *span) for span in spans]
-    if is_lazy(y):
-        array = known_rows(y, "y")
-        check_lengths(stops[-1], int(array.shape[0]))
-        whole = dict.fromkeys(range(1, array.ndim), -1)
-        return list(array.rechunk({0: lengths, **whole}).to_delayed().ravel())
     array = in_memory_targets(y)
     check_lengths(stops[-1], len(array))
     return [array[start:stop] for start, stop in spans]

@@ -20,12 +20,13 @@ from zarr.errors import ContainsArrayError
 
 from dask_horn.data.intake.stored import stored_rows
 from dask_horn.data.store.found import check_no_zip, foreign_content
-from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
+from dask_horn.data.store.lazy import lazy_samples
 from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
+from dask_horn.data.store.once import ToWrite, write_together
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
+from dask_horn.data.store.writing import create_rows, write_rows
 from dask_horn.data.values.arrays import plain_labels
 
 # The attribute by which a group of predictions is told from anything else.
@@ -33,7 +34,7 @@ _MARK = "dask_horn_predictions"
 _FORMAT = 1
 
 
-def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
+def chunked_samples(X: Any) -> Any:
     """Return samples that are lazy or stored as a Dask array; None for samples in memory.
 
     Parameters
@@ -41,14 +42,12 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
     X : object
         Samples: a Dask array or frame, a zarr.Array, or a Zarr group that holds them as ``X``,
         open or by its path or URL; anything else is taken to be in memory.
-    known_lengths : bool, default False
-        Whether a Dask frame's chunk lengths must be known, which computes the frame once.
 
     Returns
     -------
     dask.array.Array or None
         Numeric, with samples on axis 0; what is in Zarr is read as many rows at a time as are
-        best read together.
+        best read together. The lengths of a Dask frame's chunks are unknown.
 
     Raises
     ------
@@ -68,9 +67,7 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
             raise TypeError(
                 "X is a Dask Delayed, of unknown shape; pass a Dask array or data frame."
             )
-        if known_lengths or not hasattr(X, "to_dask_array"):
-            return known_samples(X)
-        return numeric_blocks(X.to_dask_array())
+        return lazy_samples(X)
     if isinstance(X, zarr.Array):
         return stored_rows(SampleStore.of(ArrayLocation.of(X)))
     if is_location(X):
@@ -205,7 +202,7 @@ def store_predictions(
     >>> folder.cleanup()
     """
     lazy = is_lazy(predicted)
-    predicted = known_rows(predicted, "predictions") if lazy else plain_labels(predicted)
+    predicted = predicted if lazy else plain_labels(predicted)
     # Labels that are objects are numbers or text, which only their values tell.
     dtype = predicted.dtype if predicted.dtype.kind in "biuf" else np.dtype("U")
     store = check_predictions_free(location, overwrite)
@@ -214,11 +211,17 @@ def store_predictions(
     writing = partial(store_errors, "out", store)
     with writing():
         group.attrs[_MARK] = {"format": _FORMAT, "whole": False}
-        array = create_rows(group, "y", predicted.shape, dtype)
+
+    def create(n_rows: int) -> ArrayLocation:
+        with writing():
+            create_rows(group, "y", (n_rows, *predicted.shape[1:]), dtype)
+        return ArrayLocation(store, "y")
+
     if lazy:
-        write_dask_rows(ArrayLocation(store, "y"), predicted, plain_labels, writing)
+        rows = ToWrite(predicted, create, plain_labels)
+        write_together({"y": rows}, {}, group, ArrayLocation(store, ""), writing)
     else:
-        write_rows(array, predicted, writing=writing)
+        write_rows(create(len(predicted)).open("r+"), predicted, writing=writing)
     with writing():
         group.attrs[_MARK] = {"format": _FORMAT, "whole": True}
 

@@ -7,7 +7,8 @@ them; what is lazy or stored keeps its place, and its values are the survey's bu
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data.intake.padded import filled_beside
-from dask_horn.data.store.lazy import known_rows, known_samples
+from dask_horn.data.store.lazy import lazy_rows, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import read_rows, reading_rows
 from dask_horn.data.store.tasks import call, compute, is_lazy
@@ -58,21 +59,27 @@ class Source:
     ----------
     X, y : numpy.ndarray, zarr.Array or dask.array.Array
         Rows; ``y`` is None without targets, and holds codes if it is in memory and the
-        targets are classes.
+        targets are classes. Of a Dask array the number of rows may be unknown.
     classes : numpy.ndarray or None
         The label of each code; None where ``y`` holds no codes.
     form : SampleForm
         What both are taken for.
+    encode : bool
+        Whether ``y`` holds labels, in a Dask array, whose classes are not known yet.
+    frames : mapping of str to list of Delayed
+        As `LazyRows` has them.
     """
 
     X: Any
     y: Any
     classes: NDArray[Any] | None
     form: SampleForm
+    encode: bool = False
+    frames: Mapping[str, list[Any]] = field(default_factory=dict)
 
     @property
     def n_samples(self) -> int:
-        """Rows."""
+        """Rows, of samples that are not lazy."""
         return int(self.X.shape[0])
 
     @property
@@ -85,7 +92,9 @@ def checked_source(
     X: Any, y: Any, kind: TargetKind | None, classes: Any, form: SampleForm
 ) -> Source:
     """Check samples and targets, and encode classes where they lie in memory; see `spool`."""
-    X = _samples(X, form)
+    given = {"X": X, "y": y}
+    lazy = lazy_rows({name: array for name, array in given.items() if is_lazy(array)})
+    X = _samples(lazy.arrays.get("X", X), form)
     if y is None:
         return Source(X, None, None, form)
     if kind is None:
@@ -93,26 +102,26 @@ def checked_source(
             "target_kind=None means that there is no y; pass 'classes', 'labels' or 'values'."
         )
     check_kind(kind)
-    y = _targets(X, y, kind, form)
+    y = _targets(X, lazy.arrays.get("y", y), kind, form)
     if kind != "classes":
-        return Source(X, y, None, form)
+        return Source(X, y, None, form, frames=lazy.frames)
     known = None if classes is None else as_targets(classes, "classes")
-    return Source(X, *_with_codes(y, known, form), form)
+    y, found = _with_codes(y, known, form)
+    encode = is_lazy(y) and found is None and y.dtype.kind not in "biuf"
+    return Source(X, y, found, form, encode, lazy.frames)
 
 
 def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
     """Check targets beside samples that are checked; give padding targets that are harmless."""
     steps = form.target_steps
-    if is_lazy(y):
-        y = known_rows(y, "y")
-        if in_memory(X):
-            (y,) = compute(y)
+    if is_lazy(y) and in_memory(X):
+        (y,) = compute(y)
     elif isinstance(y, zarr.Array) and in_memory(X):
         y = plain_labels(np.asarray(y[...]))
     if in_memory(y):
         y = np.asarray(y)
     check_target_shape(y.shape, kind, steps)
-    check_lengths(int(X.shape[0]), int(y.shape[0]))
+    check_lengths(X.shape[0], y.shape[0])
     if form.pads_targets and not isinstance(y, zarr.Array):
         y = filled_beside(X, y, form)
     if is_lazy(y) and kind != "classes" and y.dtype.kind == "O":
@@ -137,7 +146,7 @@ def _samples(X: Any, form: SampleForm) -> Any:
             raise ValueError(fault)
         return X
     if is_lazy(X):
-        X = known_samples(X)
+        X = numeric_blocks(X)
     check_sample_shape(X.shape, X.dtype)
     form.check(tuple(X.shape[1:]))
     return X
@@ -154,12 +163,12 @@ def _with_codes(
     y: Any, known: NDArray[Any] | None, form: SampleForm
 ) -> tuple[Any, NDArray[Any] | None]:
     """Encode classes, where they lie in memory or Zarr would not hold them."""
-    codes_of = partial(block_codes, form.target_steps)
     if isinstance(y, zarr.Array):
         if known is not None and not form.pads_targets:
             for start in range(0, y.shape[0], y.chunks[0]):
                 stop = min(start + y.chunks[0], y.shape[0])
-                codes_of(known, read_rows(y, ArrayLocation.of(y), start, stop))
+                rows = read_rows(y, ArrayLocation.of(y), start, stop)
+                block_codes(known, form.target_steps, rows)
         return y, None
     if not is_lazy(y):
         if known is None:
@@ -167,9 +176,7 @@ def _with_codes(
         else:
             codes = class_codes(y, known)
         return codes, known
-    if known is None and y.dtype.kind in "biuf":
-        return y, None
-    return y, chunked_classes(y, form.target_steps) if known is None else known
+    return y, known
 
 
 def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
@@ -201,6 +208,11 @@ def _block_classes(steps: int | None, block: Any) -> NDArray[Any]:
     return distinct_classes(as_targets(block, "classes", steps))[0]
 
 
-def block_codes(steps: int | None, classes: NDArray[Any], block: Any) -> NDArray[np.int32]:
+def block_labels(steps: int | None, block: Any) -> NDArray[Any]:
+    """Return a block of labels, checked; with `steps`, of shape (n, steps)."""
+    return as_targets(block, "classes", steps)
+
+
+def block_codes(classes: NDArray[Any], steps: int | None, block: Any) -> NDArray[np.int32]:
     """Return the codes of a block of labels; with `steps`, of shape (n, steps)."""
     return class_codes(as_targets(block, "classes", steps), classes)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,12 +20,25 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
 from dask_horn.checks import checked_number
-from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
-from dask_horn.data.store.locations import ArrayLocation, joined, location_text, open_group
+from dask_horn.data.intake.sources import (
+    Source,
+    block_codes,
+    block_labels,
+    checked_source,
+    in_memory,
+)
+from dask_horn.data.store.locations import (
+    ArrayLocation,
+    joined,
+    location_text,
+    open_group,
+)
+from dask_horn.data.store.once import ToWrite, write_together
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
+from dask_horn.data.store.writing import create_rows, write_rows
+from dask_horn.data.values.arrays import check_sample_shape
 from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.values.targets import TargetKind
 from dask_horn.errors import ScratchError
@@ -144,6 +159,8 @@ def spool_split(
     source = checked_source(X, y, target_kind, classes, form)
     groups = source.y if source.classes is not None and form.target_steps is None else None
     train, held = _split_rows(source.n_samples, groups, validation_fraction, seed)
+    if form.target_steps is None:
+        train, held = _with_differing(train, held, source.y, target_kind, validation_fraction)
     return _write(source, scratch, train), _write(source, scratch, held)
 
 
@@ -183,32 +200,65 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
         y = None if source.y is None else ArrayLocation.of(source.y)
         return SampleStore.of(ArrayLocation.of(source.X), y, form=source.form)
     group, store = _new_group(scratch)
+    writing = partial(store_errors, "scratch", scratch)
+    new = _NewArrays(source, group, ArrayLocation(store, ""), writing)
+    later = {
+        name: new.to_write(name, rows)
+        for name, rows in (("X", source.X), ("y", source.y))
+        if rows is not None and is_lazy(rows)
+    }
+    written = write_together(later, source.frames, group, new.folder, writing) if later else {}
+    places = {name: done.location for name, done in written.items()}
+    classes = source.classes
+    if "y" in written and written["y"].classes is not None:
+        classes = written["y"].classes
+    x = places.get("X") or new.place("X", source.X, order)
+    y = None if source.y is None else places.get("y") or new.place("y", source.y, order)
+    return SampleStore.of(x, y, classes, source.form)
 
-    def place(name: str, rows: Any, classes: NDArray[Any] | None = None) -> ArrayLocation:
+
+@dataclass(frozen=True, eq=False)
+class _NewArrays:
+    """Makes arrays for a source in a new group, and writes rows that are there already."""
+
+    source: Source
+    group: zarr.Group
+    folder: ArrayLocation
+    writing: Callable[[], AbstractContextManager[None]]
+
+    def place(self, name: str, rows: Any, order: NDArray[np.int64] | None) -> ArrayLocation:
+        """Return where rows lie: Zarr arrays in their place, others are written."""
         if isinstance(rows, zarr.Array):
             return ArrayLocation.of(rows)
-        location = ArrayLocation(store, name)
-        lazy = is_lazy(rows)
-        shape = (rows.shape[0] if order is None else len(order), *rows.shape[1:])
-        convert: Callable[[Any], NDArray[Any]] = np.asarray
-        dtype = rows.dtype
-        if lazy and classes is not None:
-            # Codes have one axis, or two with steps, also where the labels are a column.
-            steps = source.form.target_steps
-            convert, dtype = partial(block_codes, steps, classes), np.dtype(np.int32)
-            shape = shape[: 1 if steps is None else 2]
-        writing = partial(store_errors, "scratch", scratch)
-        with writing():
-            array = create_rows(group, name, shape, dtype, compress=not location.in_process)
-        if lazy:
-            write_dask_rows(location, rows, convert, writing)
-        else:
-            write_rows(array, rows, order, writing)
+        n_rows = rows.shape[0] if order is None else len(order)
+        location = self._create(name, (n_rows, *rows.shape[1:]), rows.dtype)
+        write_rows(location.open("r+"), rows, order, self.writing)
         return location
 
-    x = place("X", source.X)
-    y = None if source.y is None else place("y", source.y, source.classes)
-    return SampleStore.of(x, y, source.classes, source.form)
+    def to_write(self, name: str, rows: Any) -> ToWrite:
+        """Say how a Dask array is written."""
+        steps, classes = self.source.form.target_steps, self.source.classes
+        inner, dtype = tuple(rows.shape[1:]), rows.dtype
+        convert: Callable[[Any], NDArray[Any]] = np.asarray
+        encode = name == "y" and self.source.encode
+        if encode:
+            convert = partial(block_labels, steps)
+        elif name == "y" and classes is not None:
+            convert = partial(block_codes, classes, steps)
+        if convert is not np.asarray:
+            # Codes have one axis, or two with steps, also where the labels are a column.
+            inner, dtype = inner[: 0 if steps is None else 1], np.dtype(np.int32)
+        return ToWrite(
+            rows, lambda n_rows: self._create(name, (n_rows, *inner), dtype), convert, encode
+        )
+
+    def _create(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> ArrayLocation:
+        if name == "X":
+            check_sample_shape(shape, dtype)  # there may be none, which Dask did not know
+        location = ArrayLocation(self.folder.store, name)
+        with self.writing():
+            create_rows(self.group, name, shape, dtype, compress=not location.in_process)
+        return location
 
 
 def _split_rows(
@@ -231,3 +281,37 @@ def _split_rows(
     is_held = np.zeros(n_samples, dtype=bool)
     is_held[candidates[steps]] = True
     return order[~is_held[order]], order[is_held[order]]
+
+
+def _with_differing(
+    train: NDArray[np.int64],
+    held: NDArray[np.int64],
+    y: NDArray[Any],
+    kind: TargetKind,
+    fraction: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out one row more where all that are held out have the same target.
+
+    R² of one value is not defined, and the accuracy of one class tells nothing of the others.
+    """
+    if kind == "labels":
+        return train, held
+    columns = y.reshape(len(y), -1)
+    differs = (columns[train] != columns[held[0]]).any(axis=1)
+    if (columns[held] != columns[held[0]]).any():
+        return train, held
+    if kind == "classes" and not differs.any():
+        return train, held  # a single class is told of itself
+    if kind == "classes":  # each keeps a row to train on
+        codes = columns[:, 0]
+        differs &= np.bincount(codes[train], minlength=int(codes.max()) + 1)[codes[train]] > 1
+    if not differs.any() or len(train) < 3:
+        need = "two classes with two samples each" if kind == "classes" else (
+            "four samples, of more than one target"
+        )  # fmt: skip
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(y)} samples holds out {len(held)} with one "
+            f"target, which has no score; use at least {need}, or pass validation_data"
+        )
+    one = int(np.argmax(differs))
+    return np.delete(train, one), np.append(held, train[one])

@@ -178,3 +178,32 @@ def hold_out(
     held = set(generator(seed, Purpose.HOLD_OUT).integers(edges[:-1], edges[1:]).tolist())
     train = tuple(block for i, block in enumerate(blocks) if i not in held)
     return train, tuple(blocks[i] for i in sorted(held))
+
+
+def hold_out_ends(
+    blocks: Sequence[Block], fraction: float
+) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+    """Hold out the last rows of each block, where whole blocks would be too few.
+
+    Parameters
+    ----------
+    blocks, fraction
+        As for `hold_out`; the fraction is one of the rows of each block.
+
+    Returns
+    -------
+    train, held : tuple of Block
+        A block of one row is trained on.
+
+    Examples
+    --------
+    >>> hold_out_ends([Block(0, 10), Block(10, 11)], 0.2)
+    ((Block(start=0, stop=8), Block(start=10, stop=11)), (Block(start=8, stop=10),))
+    """
+    train, held = [], []
+    for block in blocks:
+        n_held = min(max(1, round(fraction * len(block))), len(block) - 1)
+        train.append(Block(block.start, block.stop - n_held))
+        if n_held:
+            held.append(Block(block.stop - n_held, block.stop))
+    return tuple(train), tuple(held)

@@ -1,47 +1,97 @@
-"""Dask collections of rows: as arrays whose chunk lengths are known."""
+"""Dask collections of rows, as arrays that share their tasks and whose blocks are looked at.
+
+Whatever may come in another order each time that it is computed (a shuffle, a random source) must
+be computed once for samples and targets. Dask optimizes each collection alone, so that tasks which
+both need run twice: here they are optimized together.
+"""
 
 from __future__ import annotations
 
 import math
 import uuid
-import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph
+from numpy.typing import NDArray
 
+from dask_horn.data.store.declared import Declared, FrameRows, checked_block, frame_rows
 from dask_horn.data.store.tasks import call, compute
 from dask_horn.data.values.arrays import as_samples
 
 
+@dataclass(frozen=True, eq=False)
+class LazyRows:
+    """Collections as Dask arrays that share what is common to them.
+
+    Attributes
+    ----------
+    arrays : mapping of str to dask.array.Array
+        By the names of the arguments; the lengths of a frame's chunks are not known.
+    frames : mapping of str to list of Delayed
+        Of those that are frames, what `FrameRows` says of each partition.
+    """
+
+    arrays: Mapping[str, Any]
+    frames: Mapping[str, list[Any]]
+
+
+def lazy_rows(collections: Mapping[str, Any]) -> LazyRows:
+    """Return Dask arrays and frames as arrays, whose blocks are checked when they are computed.
+
+    Parameters
+    ----------
+    collections : mapping of str to Dask array or frame
+        By the names of the arguments, for messages. Frames with as many partitions as each other
+        are computed partition by partition, together.
+
+    Raises
+    ------
+    TypeError
+        If one is a Dask collection of another kind, or an array of blocks that are not NumPy's.
+    """
+    frames = {name: one for name, one in collections.items() if hasattr(one, "to_dask_array")}
+    found = _of_frames(frames) if frames else {}
+    arrays = {
+        name: _of_partitions(name, frames[name], found[name])
+        if name in frames
+        else _checked_array(name, one)
+        for name, one in collections.items()
+    }
+    return LazyRows(arrays, found)
+
+
+def lazy_samples(X: Any) -> Any:
+    """Return samples in a Dask array or frame as a numeric array of blocks that are checked."""
+    return numeric_blocks(lazy_rows({"X": X}).arrays["X"])
+
+
 def known_rows(collection: Any, name: str) -> Any:
     """Return a Dask array or frame as a Dask array whose chunk lengths are known.
+
+    Where they are not, it is computed for them alone: what must be computed once is written by
+    `write_together`.
 
     Raises
     ------
     TypeError
         If it is a Dask collection of another kind.
     """
-    if hasattr(collection, "to_dask_array"):
-        with warnings.catch_warnings():
-            # That text and nullable numbers arrive as objects is what the writers expect.
-            warnings.filterwarnings("ignore", "Dask currently has limited support", UserWarning)
-            lengths = compute(collection.map_partitions(len))[0]
-            return collection.to_dask_array(lengths=tuple(map(int, lengths)))
-    if not hasattr(collection, "chunks"):
-        raise TypeError(
-            f"{name} is a Dask {type(collection).__name__}; pass a Dask array or data frame."
-        )
-    if any(math.isnan(rows) for rows in collection.chunks[0]):
-        return _with_known_chunks(collection)
-    return collection
+    return with_known_chunks(lazy_rows({name: collection}).arrays[name])
 
 
-def _with_known_chunks(array: Any) -> Any:
-    """Compute the shapes of all blocks.
+def with_known_chunks(array: Any) -> Any:
+    """Return an array whose chunk lengths are known, computing the shapes of all blocks if not.
 
     `compute_chunk_sizes` would do so on a scheduler of Dask's choice, not the run's: on the cluster
     that a task on one of its workers then waits for.
     """
+    if has_known_chunks(array):
+        return array
     blocks = array.to_delayed()
     token = f"shapes-{uuid.uuid4().hex[:12]}"
     tasks = [call(np.shape, block, key=(token, i)) for i, block in enumerate(blocks.ravel())]
@@ -54,11 +104,112 @@ def _with_known_chunks(array: Any) -> Any:
     return type(array)(array.dask, array.name, tuple(chunks), dtype=array.dtype)
 
 
-def known_samples(X: Any) -> Any:
-    """Return samples in a Dask array or frame as a numeric array; else as `known_rows`."""
-    return numeric_blocks(known_rows(X, "X"))
+def has_known_chunks(array: Any) -> bool:
+    """Whether the lengths of an array's chunks are known."""
+    return not any(math.isnan(length) for lengths in array.chunks for length in lengths)
 
 
 def numeric_blocks(array: Any) -> Any:
     """Return a Dask array of samples that are objects, as nullable numbers are, as float64."""
-    return array.map_blocks(as_samples, dtype=np.float64) if array.dtype == object else array
+    return array.map_blocks(_numbers, dtype=np.float64) if array.dtype == object else array
+
+
+def _numbers(block: Any) -> NDArray[Any]:
+    """Return a block of objects as numbers; one without rows is no mistake of its own."""
+    return as_samples(block) if block.size else block.astype(np.float64)
+
+
+def blocks_together(arrays: Sequence[Any]) -> list[NDArray[Any]]:
+    """Return the blocks of Dask arrays as delayed objects which share the arrays' common tasks.
+
+    `to_delayed` of each would merge tasks into those that need them, in each array on its own.
+    """
+    if not arrays:
+        return []
+    graph = HighLevelGraph.merge(*(array.dask for array in arrays))
+    keys = [array.__dask_keys__() for array in arrays]
+    layer = f"together-{uuid.uuid4().hex[:12]}"
+    try:
+        optimized = arrays[0].__dask_optimize__(graph, keys)
+    except (KeyError, ValueError):  # of frames made of delayed objects Dask cannot fuse some
+        optimized = graph.to_dict()
+    shared = HighLevelGraph.from_collections(layer, optimized, dependencies=())
+    blocks = []
+    for array in arrays:
+        own = np.empty(array.numblocks, dtype=object)
+        for place in np.ndindex(own.shape):
+            own[place] = Delayed((array.name, *place), shared, layer=layer)
+        blocks.append(own)
+    return blocks
+
+
+def _checked_array(name: str, array: Any) -> Any:
+    """Return a Dask array whose blocks are compared with what it declares."""
+    if not hasattr(array, "chunks"):
+        raise TypeError(
+            f"{name} is a Dask {type(array).__name__}; pass a Dask array or data frame."
+        )
+    meta = getattr(array, "_meta", None)
+    if meta is not None and not isinstance(meta, np.ndarray):
+        raise TypeError(
+            f"{name} is a Dask array of {type(meta).__name__} blocks; make them NumPy arrays "
+            f"first, such as {name}.map_blocks(lambda block: block.toarray())."
+        )
+    return array.map_blocks(partial(checked_block, name), dtype=array.dtype, meta=meta)
+
+
+def _of_frames(frames: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return for each frame a delayed `FrameRows` of each partition.
+
+    Frames of as many partitions are one expression, so that Dask reads and shuffles once for all
+    of them: a shuffle of some columns and one of others would come in different orders.
+    """
+    if len({frame.npartitions for frame in frames.values()}) > 1:
+        return {name: _of_frames({name: one})[name] for name, one in frames.items()}
+    from dask.dataframe import map_partitions
+
+    declared = {name: Declared.of(name, frame) for name, frame in frames.items()}
+    joined = map_partitions(
+        partial(frame_rows, tuple(declared.values())),
+        *frames.values(),
+        meta=next(iter(frames.values()))._meta,
+        enforce_metadata=False,
+        align_dataframes=False,
+    )
+    token = uuid.uuid4().hex[:12]
+    found: dict[str, list[Any]] = {name: [] for name in frames}
+    # What tasks can be one is left to `blocks_together`: some frames break when Dask joins theirs.
+    partitions = joined.optimize(fuse=False).to_delayed(optimize_graph=False)
+    for number, rows in enumerate(partitions):
+        for place, name in enumerate(frames):
+            key = (f"rows-{name}-{token}", number)
+            found[name].append(call(_chosen, rows, place, number, key=key))
+    return found
+
+
+def _chosen(rows: Sequence[FrameRows], place: int, number: int) -> FrameRows:
+    """Return what belongs to one of the frames, unless something is wrong with its partition."""
+    chosen = rows[place]
+    if chosen.fault is not None:
+        raise ValueError(chosen.fault.format(number=number))
+    return chosen
+
+
+def _of_partitions(name: str, frame: Any, partitions: list[Any]) -> Any:
+    """Return an array of the rows of a frame's partitions."""
+    import dask.array as da
+
+    declared = Declared.of(name, frame)
+    shape = (math.nan, *declared.shape)
+    token = uuid.uuid4().hex[:12]
+    blocks = [
+        da.from_delayed(
+            call(_values, part, key=(f"values-{name}-{token}", number)), shape, declared.dtype
+        )
+        for number, part in enumerate(partitions)
+    ]
+    return da.concatenate(blocks, allow_unknown_chunksizes=True)
+
+
+def _values(rows: FrameRows) -> NDArray[Any]:
+    return rows.values

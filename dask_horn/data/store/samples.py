@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -29,18 +30,14 @@ from dask_horn.data.store.found import (
     held_instead,
     listed,
 )
-from dask_horn.data.store.lazy import known_rows, known_samples
+from dask_horn.data.store.lazy import LazyRows, lazy_rows, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
+from dask_horn.data.store.once import ToWrite, write_together
 from dask_horn.data.store.reading import reading_rows
-from dask_horn.data.store.storing import store_errors
+from dask_horn.data.store.storing import filesystem_at, store_errors
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import check_plain_values
-from dask_horn.data.store.writing import (
-    CHUNK_BYTES,
-    create_rows,
-    write_dask_rows,
-    write_rows,
-)
+from dask_horn.data.store.writing import CHUNK_BYTES, create_rows, write_rows
 from dask_horn.data.values.arrays import (
     as_samples,
     check_lengths,
@@ -302,22 +299,29 @@ def write_samples(
     2
     """
     checked_integer("chunk_bytes", chunk_bytes, 1)
-    sources = {"X": _source(X, "X")}
+    given = {"X": X} if y is None else {"X": X, "y": y}
+    if any(map(is_lazy, given.values())):
+        usable_client()  # else what refuses an asynchronous one leaves half a store
+    lazy = lazy_rows({name: array for name, array in given.items() if is_lazy(array)})
+    sources = {name: _source(array, name, lazy) for name, array in given.items()}
     if y is not None:
-        sources["y"] = _source(y, "y")
         check_lengths(sources["X"].shape[0], sources["y"].shape[0])
     store = plain_location(location, storage_options)
     group = _create_group(store, overwrite)
-    for name, source in sources.items():
-        _write_array(group, ArrayLocation(store, name), source, chunk_bytes)
+    place = ArrayLocation(store, "")
+    try:
+        _write_arrays(group, place, sources, lazy, chunk_bytes)
+    except BaseException:
+        _discard(place)
+        raise
     return open_samples(store, require_y=False)
 
 
-def _source(array: Any, name: str) -> Any:
-    """Return rows that the writers can take: NumPy, Zarr, or Dask with known chunks."""
-    if is_lazy(array):
-        usable_client()  # else what refuses an asynchronous one leaves half a store
-        array = known_samples(array) if name == "X" else known_rows(array, name)
+def _source(array: Any, name: str, lazy: LazyRows) -> Any:
+    """Return rows that the writers can take: NumPy, Zarr or Dask."""
+    if name in lazy.arrays:
+        array = lazy.arrays[name]
+        array = numeric_blocks(array) if name == "X" else array
     elif not isinstance(array, zarr.Array):
         array = as_samples(array) if name == "X" else plain_labels(np.asarray(array))
     if name == "X":
@@ -325,19 +329,40 @@ def _source(array: Any, name: str) -> Any:
     return array
 
 
-def _write_array(group: zarr.Group, place: ArrayLocation, source: Any, chunk_bytes: int) -> None:
-    writing = partial(store_errors, "", place.store)
-    if not is_lazy(source):
-        dtype = np.dtype("U") if source.dtype.kind in "TU" else source.dtype
+def _discard(folder: ArrayLocation) -> None:
+    """Remove what was begun, where that is simple: a second try must find the place free."""
+    if isinstance(folder.store, str):
+        with suppress(Exception):
+            filesystem, path = filesystem_at(folder.store)
+            filesystem.rm(path, recursive=True)
+
+
+def _write_arrays(
+    group: zarr.Group,
+    folder: ArrayLocation,
+    sources: Mapping[str, Any],
+    lazy: LazyRows,
+    chunk_bytes: int,
+) -> None:
+    writing = partial(store_errors, "", folder.store)
+
+    def create(name: str, n_rows: int) -> ArrayLocation:
+        source = sources[name]
+        numeric = source.dtype.kind in "biuf"
+        shape = (n_rows, *source.shape[1:])
         with writing():
-            target = create_rows(group, place.path, source.shape, dtype, chunk_bytes)
-        write_rows(target, source, writing=writing)
-        return
-    dtype = source.dtype if source.dtype.kind in "biuf" else np.dtype("U")
-    with writing():
-        create_rows(group, place.path, source.shape, dtype, chunk_bytes)
-    convert = as_samples if place.path == "X" else _plain_block
-    write_dask_rows(place, source, convert, writing)
+            create_rows(group, name, shape, source.dtype if numeric else np.dtype("U"), chunk_bytes)
+        return replace(folder, path=name)
+
+    later = {
+        name: ToWrite(source, partial(create, name), as_samples if name == "X" else _plain_block)
+        for name, source in sources.items()
+        if name in lazy.arrays
+    }
+    if later:  # first, for what comes may be wrong
+        write_together(later, lazy.frames, group, folder, writing)
+    for name in sources.keys() - later.keys():
+        write_rows(create(name, sources[name].shape[0]).open("r+"), sources[name], writing=writing)
 
 
 def _plain_block(block: Any) -> NDArray[Any]:

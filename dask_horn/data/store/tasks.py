@@ -37,6 +37,12 @@ def current_scheduler() -> Any:
     return _scheduler.get() or config.get("scheduler", None)
 
 
+def computes_here() -> bool:
+    """Whether what is computed is computed by threads of this process, which share its memory."""
+    here = ("threads", "threading", "sync", "synchronous", "single-threaded")
+    return current_scheduler() in here
+
+
 def is_lazy(array: object) -> bool:
     """Whether something is a Dask collection, whose values are not there yet."""
     return bool(is_dask_collection(array))

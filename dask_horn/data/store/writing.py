@@ -7,7 +7,6 @@ one. Nothing here knows what the rows mean.
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
@@ -19,16 +18,12 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.tasks import call, compute
 
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
 
 # Makes the context in which something is written, which tells what the store refuses.
 Writing = Callable[[], AbstractContextManager[None]]
-
-# Blocks that travel to this process at once where only it can write the store.
-_BLOCKS_AT_ONCE = 16
 
 
 def create_rows(
@@ -38,6 +33,7 @@ def create_rows(
     dtype: np.dtype[Any],
     chunk_bytes: int = CHUNK_BYTES,
     compress: bool = True,
+    overwrite: bool = False,
 ) -> zarr.Array[Any]:
     """Create an array for rows, in chunks of whole rows.
 
@@ -56,6 +52,8 @@ def create_rows(
     compress : bool, default True
         Whether to use Blosc with LZ4, which costs little to decode. Without it chunks are
         plain bytes, which is fastest in memory.
+    overwrite : bool, default False
+        Whether to replace an array of that name.
 
     Returns
     -------
@@ -73,6 +71,7 @@ def create_rows(
         dtype="string" if dtype.kind == "U" else dtype.newbyteorder("="),
         chunks=(chunk_rows, *shape[1:]),
         compressors=BloscCodec(cname="lz4", shuffle="shuffle") if compress else None,
+        overwrite=overwrite,
         # Looking for chunks of zeros to leave out takes longer than writing them.
         config={"write_empty_chunks": True},
     )
@@ -105,64 +104,26 @@ def write_rows(
             target[start:stop] = some
 
 
-def write_dask_rows(
-    location: ArrayLocation,
-    array: Any,
-    convert: Callable[[Any], NDArray[Any]] = np.asarray,
-    writing: Writing = nullcontext,
-) -> None:
-    """Write a Dask array chunk by chunk, where its chunks are computed.
-
-    Parameters
-    ----------
-    location : ArrayLocation
-        Where to write. What only this process sees is written by this process, a few chunks
-        at a time.
-    array : dask.array.Array
-        Rows on axis 0, with known chunk lengths.
-    convert : callable, default numpy.asarray
-        Applied to each block before it is written.
-    writing : callable, optional
-        As for `write_rows`; it travels to the workers.
-    """
-    blocks, starts = _aligned_blocks(array, location.open().chunks[0])
-    if location.in_process:
-        for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
-            some = slice(first, first + _BLOCKS_AT_ONCE)
-            for start, block in zip(starts[some], compute(*blocks[some]), strict=True):
-                _write_block(location, start, convert, writing, block)
-        return
-    name = f"spool-{uuid.uuid4().hex[:12]}"
-    compute(
-        *(
-            call(_write_block, location, start, convert, writing, block, key=(name, i))
-            for i, (start, block) in enumerate(zip(starts, blocks, strict=True))
-        )
-    )
-
-
-def _write_block(
+def write_block(
     location: ArrayLocation,
     start: int,
     convert: Callable[[Any], NDArray[Any]],
     writing: Writing,
     block: Any,
 ) -> None:
+    """Write a block of rows from one on, whole Zarr chunks but for the last."""
     rows = convert(block)
     with writing():
         location.open("r+")[start : start + len(rows)] = rows
 
 
-def _aligned_blocks(array: Any, chunk_rows: int) -> tuple[list[Any], list[int]]:
-    """Return the delayed blocks of an array and their first rows, none sharing a Zarr chunk."""
+def aligned_rows(array: Any, chunk_rows: int) -> Any:
+    """Return a Dask array in blocks of whole rows, none of which shares a Zarr chunk."""
     starts = [0, *accumulate(array.chunks[0])][:-1]
     aligned = all(start % chunk_rows == 0 for start in starts)
-    if not aligned or any(len(lengths) > 1 for lengths in array.chunks[1:]):
-        row_bytes = max(1, array.dtype.itemsize * math.prod(array.shape[1:]))
-        block_bytes = array.dtype.itemsize * math.prod(max(c, default=1) for c in array.chunks)
-        rows = max(1, block_bytes // row_bytes // chunk_rows) * chunk_rows
-        array = array.rechunk({0: rows, **dict.fromkeys(range(1, array.ndim), -1)})
-        starts = [0, *accumulate(array.chunks[0])][:-1]
-    blocks = array.to_delayed().ravel().tolist()
-    kept = [i for i, rows in enumerate(array.chunks[0]) if rows]
-    return [blocks[i] for i in kept], [starts[i] for i in kept]
+    if aligned and all(len(lengths) == 1 for lengths in array.chunks[1:]):
+        return array
+    row_bytes = max(1, array.dtype.itemsize * math.prod(array.shape[1:]))
+    block_bytes = array.dtype.itemsize * math.prod(max(c, default=1) for c in array.chunks)
+    rows = max(1, block_bytes // row_bytes // chunk_rows) * chunk_rows
+    return array.rechunk({0: rows, **dict.fromkeys(range(1, array.ndim), -1)})

@@ -199,8 +199,11 @@ def check_held_out(
     blocks: Sequence[Block],
     targets: Targets,
     absent_chunks: str = "warn",
-) -> None:
+) -> bool:
     """Look at every row of some blocks that models are only scored on.
+
+    Returns whether their targets differ: R² of one value is not defined, and the accuracy of one
+    class tells nothing of others.
 
     Parameters
     ----------
@@ -208,6 +211,10 @@ def check_held_out(
         As for `survey`.
     targets : Targets
         What the targets of the training rows have been found to be.
+
+    Returns
+    -------
+    bool
 
     Raises
     ------
@@ -218,6 +225,8 @@ def check_held_out(
     if found.classes is not None and targets.classes is not None:
         classes = found.classes if store.classes is None else store.classes[found.classes]
         class_codes(classes, targets.classes)
+        return len(found.classes) > 1
+    return targets.kind == "labels" or found.y is None or bool((found.y.variance > 0).any())
 
 
 def _look(

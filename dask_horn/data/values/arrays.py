@@ -172,9 +172,10 @@ def _check_stepwise_shape(shape: tuple[int, ...], kind: str, steps: int) -> None
         )
 
 
-def check_lengths(n_x: int, n_y: int) -> None:
+def check_lengths(n_x: float, n_y: float) -> None:
     """Refuse samples and targets of different number."""
-    if n_x != n_y:
+    known = n_x == n_x and n_y == n_y  # NaN: Dask does not know before it has computed them
+    if known and n_x != n_y:
         raise ValueError(
             f"X holds {n_x} samples and y {n_y} targets; pass one target for each sample."
         )

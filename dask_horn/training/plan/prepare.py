@@ -18,11 +18,13 @@ from dask_horn.data import (
     SampleStore,
     Standardizer,
     Survey,
+    TargetKind,
     Targets,
     check_held_out,
     deal,
     decoded_row_bytes,
     hold_out,
+    hold_out_ends,
     in_memory,
     is_location,
     open_samples,
@@ -33,7 +35,10 @@ from dask_horn.data import (
     survey,
     warn_of_large_chunks,
 )
+from dask_horn.data.intake.pairs import in_memory_targets
+from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.locations import located
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import naming
 from dask_horn.model import sample_form
@@ -181,18 +186,21 @@ def prepare_data(
             classes=classes, form=form,
         )  # fmt: skip
     blocks = _row_blocks(samples, options)
-    if hold and validation is None:
-        blocks, held = hold_out(blocks, options.validation_fraction, options.random_state)
-        validation = samples
     warn_of_large_chunks(samples, blocks)
     say("looking through the samples")
-    found = survey(run, samples, blocks, kind, given.absent_chunks)
-    targets = _targets(settled, found)
-    if held:
-        check_held_out(run, samples, held, targets, given.absent_chunks)
+    if hold and validation is None:
+        validation = samples
+        if is_lazy(y) and kind == "classes":
+            settled = _with_all_classes(settled, samples)
+        blocks, held, found, targets = _held_blocks(
+            run, samples, blocks, options, settled, kind, given.absent_chunks
+        )
+    else:
+        found = survey(run, samples, blocks, kind, given.absent_chunks)
+        targets = _targets(settled, found)
     if validation_data is not None:
         say("looking through the validation samples")
-        validation = _validation_store(run, given, targets, scratch, form)
+        validation = _validation_store(run, given, targets, scratch, form, options)
     if validation is not None and not held:
         held = _all_rows(validation)
     return TrainingData(run, samples, blocks, validation, held, found, targets)
@@ -278,6 +286,46 @@ def _group_blocks(
     return deal(blocks, options.n_groups, options.random_state)
 
 
+def _with_all_classes(settled: Settled, samples: SampleStore) -> Settled:
+    """Settle on the classes of all rows: blocks that are held out may have some of their own."""
+    if settled.targets is not None or samples.classes is not None:
+        return settled
+    assert samples.y is not None, "samples are trained on with targets"
+    steps = samples.form.target_steps
+    classes = chunked_classes(samples.y.open(), steps)
+    return replace(settled, targets=Targets.of_classes(classes, steps))
+
+
+def _held_blocks(
+    run: str,
+    samples: SampleStore,
+    blocks: tuple[Block, ...],
+    options: TrainingOptions,
+    settled: Settled,
+    kind: TargetKind,
+    absent_chunks: str,
+) -> tuple[tuple[Block, ...], tuple[Block, ...], Survey, Targets]:
+    """Hold out blocks, and survey what is left; rows of each block where blocks have no score."""
+    fraction = options.validation_fraction
+    train, held = hold_out(blocks, fraction, options.random_state)
+    for last in (False, True):
+        found = survey(run, samples, train, kind, absent_chunks)
+        targets = _targets(settled, found)
+        if check_held_out(run, samples, held, targets, absent_chunks):
+            return train, held, found, targets
+        again = hold_out_ends(blocks, fraction)
+        if not again[1] and len(blocks) > 3:  # blocks of a row each
+            again = hold_out(blocks, max(fraction, 2 / len(blocks)), options.random_state)
+        if last or not again[1]:
+            break
+        train, held = again
+    raise ValueError(
+        f"validation_fraction={fraction} of {samples.n_samples} samples holds out "
+        f"{sum(map(len, held))} with one target, which has no score; use more samples of different "
+        "targets, in random order, or pass validation_data"
+    )
+
+
 def _opened(location: Any, form: SampleForm) -> SampleStore:
     """Open a group whose samples are to be taken for what the form says."""
     samples = open_samples(location)
@@ -301,6 +349,7 @@ def _validation_store(
     targets: Targets,
     scratch: Callable[[], str | None],
     form: SampleForm,
+    options: TrainingOptions,
 ) -> SampleStore:
     """Bring validation samples into Zarr; their targets must be like those of the training rows."""
     validation_data = given.validation_data
@@ -323,8 +372,23 @@ def _validation_store(
         targets.check_shape((store.n_samples, *(store.y_shape or ())))
         if located or not in_memory(X):  # else they were looked at on their way
             warn_of_large_chunks(store, _all_rows(store))
-            check_held_out(run, store, _all_rows(store), targets, given.absent_chunks)
+            differ = check_held_out(run, store, _all_rows(store), targets, given.absent_chunks)
+        else:
+            differ = form.target_steps is not None or targets.kind == "labels" or _differ(y)
+        if not differ and (targets.kind == "values" or options.early_stopping):
+            score = "R²" if targets.kind == "values" else "early_stopping"
+            raise ValueError(
+                f"y holds one target only, in {store.n_samples} "
+                f"{'sample' if store.n_samples == 1 else 'samples'}; {score} needs at least two "
+                "samples, with different targets"
+            )
     return store
+
+
+def _differ(y: Any) -> bool:
+    """Whether targets in memory are not all the same."""
+    values = np.asarray(in_memory_targets(y))
+    return bool((values != values[:1]).any())
 
 
 def _targets(settled: Settled, found: Survey) -> Targets:

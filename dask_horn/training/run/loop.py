@@ -6,12 +6,13 @@ import atexit
 import dataclasses
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from dask_horn.checks import checked_number
 from dask_horn.cluster import Seat, current_executor, spread
+from dask_horn.data import Targets
 from dask_horn.data.store.locations import location_text
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
@@ -164,10 +165,13 @@ def run(
     scratch: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     progress: bool = False,
+    complete: Callable[[Targets], Network] | None = None,
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`.
 
     With `one_of_several` runs share the checkpoint's folder, each in a folder of its own there.
+    Where only the targets tell how many outputs the network has, `complete` makes it of what they
+    are found to be, and those of `network` are a guess.
     """
     check_divisible(network, options.most_submodels)  # told before any data are read
     told = CallbackList(with_progress(callbacks) if progress else callbacks)
@@ -192,6 +196,9 @@ def run(
         data = prepare_data(
             run_id, network, given, options, settled, room.folder, announcer.preparing
         )
+        if complete is not None:
+            network = complete(data.targets)
+            check_divisible(network, options.most_submodels)
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))
         smallest_room(spec, executor)  # raises an error if it is too little

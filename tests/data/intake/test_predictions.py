@@ -74,15 +74,13 @@ def test_small_chunks_are_read_together_and_large_ones_alone(tmp_path, stored):
     assert chunked_samples(tmp_path / "wide.zarr").chunks == ((1, 1, 1, 1), (2**17,))
 
 
-def test_frames_are_not_computed_unless_lengths_are_asked_for():
+def test_frames_are_not_computed_for_their_lengths():
     def refuse(part):
         raise AssertionError("computed")
 
     frame = dd.from_pandas(pd.DataFrame(X), npartitions=2)
     frame = frame.map_partitions(refuse, meta=frame._meta)
     assert np.isnan(chunked_samples(frame).chunks[0]).all()
-    with pytest.raises(AssertionError, match="computed"):
-        chunked_samples(frame, known_lengths=True)
 
 
 def test_objects_that_are_numbers_become_numbers():
@@ -134,15 +132,14 @@ def test_empty_chunks_are_not_asked_about():
 
 def test_rows_of_unknown_place_are_said_to_be_so():
     frame = dd.from_pandas(pd.DataFrame(X), npartitions=2)
-    for known, expected in ((False, {0, None}), (True, {0, 10})):
-        places = []
+    places = []
 
-        def note(rows, first, places=places):
-            places.append(first)
-            return rows[:, 0]
+    def note(rows, first, places=places):
+        places.append(first)
+        return rows[:, 0]
 
-        map_samples(note, chunked_samples(frame, known), np.zeros(1)).compute(scheduler="sync")
-        assert set(places) == expected
+    map_samples(note, chunked_samples(frame), np.zeros(1)).compute(scheduler="sync")
+    assert set(places) == {0, None}
 
 
 def test_the_function_travels_once():

@@ -1,0 +1,203 @@
+"""Blocks of Dask collections beside what the collections declare: Dask believes what it hears.
+
+A function given to ``map_blocks`` with ``dtype=`` may return another dtype, and Dask casts nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Integers of so many bytes do not all fit into the 53 bits of a float64.
+_WIDE = 8
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a Dask frame declares of its partitions.
+
+    Attributes
+    ----------
+    name : str
+        The argument.
+    kind : type
+        Data frame or series.
+    columns : tuple
+        Names of the columns in their order; of a series none.
+    shape : tuple of int
+        Shape of a row.
+    dtype : numpy.dtype
+        That of all columns together.
+    """
+
+    name: str
+    kind: type
+    columns: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, name: str, frame: Any) -> Self:
+        """Return what a frame declares."""
+        meta = frame._meta
+        columns = tuple(getattr(meta, "columns", ()))
+        kinds = getattr(meta, "dtypes", None)
+        plain = all(isinstance(kind, np.dtype) for kind in np.atleast_1d(np.asarray(kinds, object)))
+        # What pandas has beyond NumPy's types becomes objects where a value is missing.
+        dtype = np.asarray(meta).dtype if plain else np.dtype(object)
+        return cls(name, type(meta), columns, tuple(np.shape(meta)[1:]), dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRows:
+    """The rows of a frame's partition.
+
+    Attributes
+    ----------
+    values : ndarray, (n, ...)
+    labels : tuple of int, or None
+        Number of rows, sum of the hashes of their index labels, and sum of the hashes times the
+        rows' numbers, modulo 2⁶⁴; None where there is only one frame, or no hash.
+    fault : str or None
+        What is wrong with the partition, with a place for its ``{number}``.
+    """
+
+    values: NDArray[Any]
+    labels: tuple[int, int, int] | None
+    fault: str | None = None
+
+
+def checked_block(name: str, block: Any, block_info: Any = None) -> Any:
+    """Return a block of a Dask array, in the dtype that is declared; refuse any other.
+
+    A dtype of which each value is kept by the cast is cast.
+
+    Raises
+    ------
+    TypeError
+        If the block is no NumPy array.
+    ValueError
+        If its dtype or shape is not what the array declares.
+    """
+    if not block_info:  # Dask tries functions out on nothing
+        return block
+    told = block_info[None]
+    place = tuple(int(number) for number in told["chunk-location"])
+    if not isinstance(block, np.ndarray):
+        raise TypeError(
+            f"block {place} of {name} is a {type(block).__name__} and no NumPy array; make its "
+            f"blocks NumPy arrays first, such as {name}.map_blocks(lambda block: block.toarray())"
+        )
+    declared = tuple(told["chunk-shape"])
+    same = len(declared) == block.ndim and all(
+        length in (here, -1) or length != length  # unknown lengths are NaN
+        for length, here in zip(declared, block.shape, strict=True)
+    )
+    if not same:
+        raise ValueError(
+            f"block {place} of {name} has the shape {block.shape}, but {declared} is declared; "
+            "declare what comes, such as by map_blocks(..., chunks=...)"
+        )
+    dtype = np.dtype(told["dtype"])
+    if not keeps(block.dtype, dtype):
+        raise ValueError(
+            f"block {place} of {name} has dtype {block.dtype}, but {dtype} is declared; declare "
+            f"what comes, such as by map_blocks(..., dtype={str(block.dtype)!r})"
+        )
+    return block if dtype.kind not in "biufc" else block.astype(dtype, copy=False)
+
+
+def keeps(real: np.dtype[Any], declared: np.dtype[Any]) -> bool:
+    """Whether values keep their meaning in a declared dtype.
+
+    Examples
+    --------
+    >>> keeps(np.dtype("f4"), np.dtype("f8")), keeps(np.dtype("f8"), np.dtype("f4"))
+    (True, False)
+    >>> keeps(np.dtype("i8"), np.dtype("f8"))  # not all of them beyond 2**53
+    False
+    """
+    if declared.kind not in "biufc":  # objects and text are looked at value by value
+        return True
+    rounds = real.kind in "iu" and declared.kind in "fc" and real.itemsize >= _WIDE
+    return real.kind != "O" and np.can_cast(real, declared, "safe") and not rounds
+
+
+def frame_rows(declared: tuple[Declared, ...], *parts: Any) -> list[FrameRows]:
+    """Return the rows of partitions that belong together, one of each frame."""
+    rows = [_rows_of(one, part) for one, part in zip(declared, parts, strict=True)]
+    if len(parts) == 1 or any(one.fault for one in rows):
+        return rows
+    rows = [
+        FrameRows(one.values, _labels(part.index)) for one, part in zip(rows, parts, strict=True)
+    ]
+    for one, part in zip(declared[1:], parts[1:], strict=True):
+        if _in_other_order(parts[0].index, part.index):
+            fault = other_order(declared[0].name, one.name, " in partition {number}")
+            return [FrameRows(own.values, None, fault) for own in rows]
+    return rows
+
+
+def other_order(name: str, other: str, where: str = "") -> str:
+    """Tell that the rows of two frames do not belong together."""
+    return (
+        f"{other} has the index labels of {name} in another order{where}, so that rows do not "
+        "belong together; take both from one frame, after it was shuffled or sampled"
+    )
+
+
+def _rows_of(declared: Declared, part: Any) -> FrameRows:
+    nothing = np.empty(0)
+    if not issubclass(type(part), declared.kind):
+        return FrameRows(
+            nothing,
+            None,
+            f"partition {{number}} of {declared.name} is a {type(part).__name__}, but a "
+            f"{declared.kind.__name__} is declared; correct meta= where it is made",
+        )
+    columns = tuple(getattr(part, "columns", ()))
+    if columns != declared.columns:
+        here, there = (_escaped(list(names)) for names in (columns, declared.columns))
+        return FrameRows(
+            nothing,
+            None,
+            f"partition {{number}} of {declared.name} has the columns {here}, but {there} are "
+            "declared; correct meta= where it is made",
+        )
+    values = np.asarray(part)
+    if not keeps(values.dtype, declared.dtype):
+        return FrameRows(
+            nothing,
+            None,
+            f"partition {{number}} of {declared.name} has dtype {values.dtype}, but "
+            f"{declared.dtype} is declared; correct meta= where it is made",
+        )
+    exact = declared.dtype.kind in "biufc"
+    return FrameRows(values.astype(declared.dtype, copy=False) if exact else values, None)
+
+
+def _escaped(names: list[Any]) -> str:
+    return str(names).replace("{", "{{").replace("}", "}}")
+
+
+def _labels(index: Any) -> tuple[int, int, int] | None:
+    """Return what tells the labels of rows, and their order, from others."""
+    from pandas.util import hash_pandas_object
+
+    try:
+        hashes = hash_pandas_object(index, index=False).to_numpy()
+    except (TypeError, ValueError):  # labels that pandas does not hash
+        return None
+    places = np.arange(len(hashes), dtype=np.uint64)
+    return len(hashes), int(hashes.sum()), int((hashes * places).sum())
+
+
+def _in_other_order(index: Any, other: Any) -> bool:
+    """Whether labels that both have come in another order in the one than in the other."""
+    if index.equals(other) or not (index.is_unique and other.is_unique):
+        return False
+    places = other.get_indexer(index)
+    return bool((np.diff(places[places >= 0]) < 0).any())
