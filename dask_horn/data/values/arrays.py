@@ -11,6 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.plain import (
+    column_names,
+    column_place,
+    gap_in_words,
+    is_gap,
+    plain,
+    told_missing,
+)
+
 _NUMERIC_KINDS = "biuf"
 
 # Looked at together: the answers about them take a megabyte.
@@ -49,6 +58,13 @@ def decoded_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind in "mM":
+        example = f"{name} / np.timedelta64(1, 's')"
+        if dtype.kind == "M":
+            example = f"({name} - {name}.min()) / np.timedelta64(1, 'D')"
+        raise ValueError(
+            f"{name} has dtype {dtype}, which is not numeric; pass numbers, such as {example}."
+        )
     if dtype.kind not in _NUMERIC_KINDS:
         raise ValueError(
             f"{name} has dtype {dtype}, which is not numeric; pass bools, integers or floats, "
@@ -56,13 +72,17 @@ def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
         )
 
 
-def as_samples(X: Any) -> NDArray[Any]:
+def as_samples(X: Any, first_row: int = 0, columns: tuple[Any, ...] | None = None) -> NDArray[Any]:
     """Return samples as a numeric array with the samples on axis 0.
 
     Parameters
     ----------
     X : array-like or data frame, shape (n_samples, ...)
         Samples held in memory.
+    first_row : int, default 0
+        The number of the first of them, for messages.
+    columns : tuple, optional
+        The names of the features, where X does not have them any more.
 
     Returns
     -------
@@ -74,7 +94,8 @@ def as_samples(X: Any) -> NDArray[Any]:
     TypeError
         If ``X`` is a sparse matrix.
     ValueError
-        If ``X`` is not numeric, has fewer than two dimensions, or holds nothing.
+        If ``X`` is not numeric, has fewer than two dimensions, holds nothing, or a value is
+        masked, None or NA.
 
     Examples
     --------
@@ -83,7 +104,10 @@ def as_samples(X: Any) -> NDArray[Any]:
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(f"X is a sparse {type(X).__name__}; pass X.toarray() instead.")
-    samples = _numbers(np.asarray(X), "X")
+    columns = column_names(X) or columns
+    samples = _numbers(
+        plain(X, "X", first_row, numeric=True, columns=columns), "X", first_row, columns
+    )
     check_sample_shape(samples.shape, samples.dtype)
     return samples
 
@@ -100,7 +124,7 @@ def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str =
         raise ValueError(f"{name} has shape {shape} and so holds no values; pass at least one.")
 
 
-def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
+def as_targets(y: Any, kind: str, steps: int | None = None, first_row: int = 0) -> NDArray[Any]:
     """Return targets as a plain array.
 
     Parameters
@@ -112,6 +136,8 @@ def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
         What the targets mean. Classes may be of any type that can be ordered.
     steps : int, optional
         Steps of each sample that have a target of their own.
+    first_row : int, default 0
+        The number of the first of them, for messages.
 
     Returns
     -------
@@ -121,21 +147,23 @@ def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the shape or the type does not suit ``kind``, or a class is missing.
+        If the shape or the type does not suit ``kind``, or a target is missing: masked, None, NA,
+        or a class that is NaN.
 
     Examples
     --------
     >>> as_targets([["cat"], ["dog"]], "classes")
     array(['cat', 'dog'], dtype='<U3')
     """
-    targets = np.asarray(y)
+    classes = kind == "classes"
+    targets = plain(y, "y", first_row, numeric=not classes, gaps=classes)
     check_target_shape(targets.shape, kind, steps)
-    if kind != "classes":
-        return _numbers(targets, "y")
+    if not classes:
+        return _numbers(targets, "y", first_row, column_names(y))
     labels = targets.reshape(-1) if steps is None else targets.reshape(-1, steps)
     if labels.dtype.kind in "TS":
         labels = plain_labels(labels)
-    fault = label_fault(labels)
+    fault = label_fault(labels, first_row=first_row)
     if fault is not None:
         raise ValueError(fault)
     return labels
@@ -181,9 +209,16 @@ def check_lengths(n_x: int, n_y: int) -> None:
 
 
 def first_not_finite(
-    rows: NDArray[Any], array: str, column_word: str, first_row: int = 0
+    rows: NDArray[Any],
+    array: str,
+    column_word: str,
+    first_row: int = 0,
+    names: tuple[Any, ...] | None = None,
 ) -> str | None:
-    """Describe the first value of rows (n, columns) that is NaN or infinity; None without one."""
+    """Describe the first value of rows (n, columns) that is NaN or infinity; None without one.
+
+    Columns that have `names` are told by them.
+    """
     if rows.dtype.kind != "f":
         return None
     for start in range(0, len(rows), step := max(1, _VALUES_AT_ONCE // rows.shape[1])):
@@ -195,9 +230,10 @@ def first_not_finite(
         if len(bad):
             row, column = start + int(bad[0, 0]), int(bad[0, 1])
             name = "NaN" if np.isnan(rows[row, column]) else "infinity"
+            place = column_place([column], column_word, names)
             return (
-                f"{array} holds {name} at sample {first_row + row}, {column_word} {column}; fill "
-                "in such values or leave those samples out."
+                f"{array} holds {name} at sample {first_row + row}{place}; fill in such values or "
+                "leave those samples out."
             )
     return None
 
@@ -240,18 +276,39 @@ def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def _numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+def _numbers(
+    values: NDArray[Any], name: str, first_row: int, columns: tuple[Any, ...] | None
+) -> NDArray[Any]:
     """Return objects that are all numbers as float64, and longdouble as float64."""
-    if values.dtype.kind == "O":
-        try:
-            return values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{name} has dtype object and holds something that is no number ({error}); "
-                "encode categories and missing values as numbers first."
-            ) from error
-    _check_numeric(name, values.dtype)
-    return values.astype(np.float64) if values.dtype.char == "g" else values
+    if values.dtype.kind != "O":
+        _check_numeric(name, values.dtype)
+        return values.astype(np.float64) if values.dtype.char == "g" else values
+    try:
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        fault = first_gap(values, name, first_row, columns) or (
+            f"{name} has dtype object and holds something that is no number ({error}); "
+            "encode categories and missing values as numbers first."
+        )
+        raise ValueError(fault) from error
+    # NumPy takes None for NaN.
+    fault = first_gap(values, name, first_row, columns) if np.isnan(numbers).any() else None
+    if fault is not None:
+        raise ValueError(fault)
+    return numbers
+
+
+def first_gap(
+    values: NDArray[Any], name: str, first_row: int = 0, columns: tuple[Any, ...] | None = None
+) -> str | None:
+    """Describe the first of some objects that stands for a missing value; None without one."""
+    if values.dtype.kind != "O":
+        return None
+    for i, value in enumerate(values.flat):
+        if is_gap(value):
+            row, *column = map(int, np.unravel_index(i, values.shape))
+            return told_missing(name, gap_in_words(value), first_row + row, column, columns)
+    return None
 
 
 def label_fault(
@@ -263,6 +320,8 @@ def label_fault(
     """
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
+    elif labels.dtype.kind in "mM":
+        missing = np.isnat(labels)
     elif labels.dtype.kind == "O":
         missing = np.array([_is_missing(label) for label in labels.flat], bool)
         missing = missing.reshape(labels.shape)
@@ -275,7 +334,7 @@ def label_fault(
     row, *step = np.argwhere(missing)[0].tolist()
     place = f"sample {first_row + row}" + (f", step {step[0]}" if step else "")
     return (
-        f"y holds no class at {place} ({labels[row, *step]}); leave that sample out or give it a "
+        f"y holds no class at {place} ({gap_in_words(labels[row, *step])}); leave that sample out or give it a "
         "class of its own."
     )
 
@@ -283,4 +342,4 @@ def label_fault(
 def _is_missing(label: object) -> bool:
     if isinstance(label, (float, np.floating)):
         return not np.isfinite(label)
-    return label is None or type(label).__name__ in ("NAType", "NaTType")
+    return is_gap(label) or (isinstance(label, np.datetime64 | np.timedelta64) and np.isnat(label))

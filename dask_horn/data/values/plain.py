@@ -1,0 +1,341 @@
+"""Containers that can say "this value is missing", as plain NumPy arrays that cannot.
+
+Masked arrays and pandas' nullable, Arrow-backed, categorical and sparse columns are used where they
+hold a value everywhere, and refused where they do not: the number beneath a mask means nothing. A
+container of another library enters here too: `plain` takes whatever users pass.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NUMERIC_KINDS = "biuf"
+
+# What pandas finds in a column of objects, where they are no numbers.
+_KINDS_OF_OBJECTS = {
+    "string": "coded",
+    "categorical": "coded",
+    "datetime": "M",
+    "datetime64": "M",
+    "date": "M",
+    "period": "M",
+    "timedelta": "m",
+    "timedelta64": "m",
+}
+
+# What a masked array or a nullable column holds where it holds nothing.
+_GAP = "a missing value (masked or NA)"
+
+# Columns that a message names; more would hide the rest of it.
+_MOST_NAMES = 8
+
+
+def plain(
+    values: Any,
+    name: str,
+    first_row: int = 0,
+    *,
+    numeric: bool = False,
+    gaps: bool = False,
+    columns: tuple[Any, ...] | None = None,
+) -> NDArray[Any]:
+    """Return values as a plain array, in which each of them is one.
+
+    Parameters
+    ----------
+    values : array-like, series or data frame
+        Anything in memory; also a block of something lazy.
+    name : str
+        The argument that they are, such as ``"X"``, for messages.
+    first_row : int, default 0
+        The number of the first row, for messages.
+    numeric : bool, default False
+        Whether they are to be numbers: then columns of categories, text or dates are refused here,
+        with what to pass instead.
+    gaps : bool, default False
+        Whether missing values are kept, as objects that `is_gap` knows, rather than refused: those
+        of padding do no harm, and those of labels are told later.
+    columns : tuple, optional
+        The names of the columns, where the values do not have them any more.
+
+    Returns
+    -------
+    numpy.ndarray
+        A view where possible.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing: masked, NA, or null. The first such sample is named.
+
+    Examples
+    --------
+    >>> plain(np.ma.masked_equal([[1, -999]], -999), "X", first_row=10)
+    Traceback (most recent call last):
+    ...
+    ValueError: X holds a missing value (masked or NA) at sample 10, feature 1; fill in such values \
+or leave those samples out.
+    """
+    values = unmissed(values, name, numeric=numeric)
+    if not isinstance(values, np.ma.MaskedArray):
+        return np.asarray(values)
+    if gaps:
+        return _with_gaps(values)
+    mask = np.ma.getmaskarray(values)
+    row, *column = np.argwhere(mask)[0].tolist() if mask.any() else (None,)
+    if row is not None:
+        names = getattr(values, "column_names", None) or columns
+        raise ValueError(told_missing(name, _GAP, first_row + row, column, names))
+    return np.asarray(np.ma.getdata(values))
+
+
+def told_missing(
+    name: str,
+    what: str,
+    row: int,
+    column: list[int],
+    names: tuple[Any, ...] | None = None,
+) -> str:
+    """Tell that a value is missing.
+
+    Parameters
+    ----------
+    name : str
+        The argument that holds it, ``"X"`` or ``"y"``, or another.
+    what : str
+        What stands there, such as ``"None"``.
+    row : int
+        The number of the sample.
+    column : list of int
+        Where in the sample; empty where it has one value.
+    names : tuple, optional
+        The columns' names.
+
+    Examples
+    --------
+    >>> told_missing("X", "NA", 3, [1], ("width", "height"))
+    "X holds NA at sample 3, column 'height'; fill in such values or leave those samples out."
+    """
+    place = column_place(column, "feature" if name == "X" else "output", names)
+    return (
+        f"{name} holds {what} at sample {row}{place}; fill in such values or leave those samples "
+        "out."
+    )
+
+
+def column_place(column: list[int], word: str, names: tuple[Any, ...] | None) -> str:
+    """Say which value of a sample it is: by its column's name, where it has one."""
+    if not column:
+        return ""
+    if names is not None and len(column) == 1 and column[0] < len(names):
+        return f", column {names[column[0]]!r}"
+    return f", {word} {column[0] if len(column) == 1 else tuple(column)}"
+
+
+def column_names(values: Any) -> tuple[Any, ...] | None:
+    """Return the names of a data frame's columns; None where they have none.
+
+    Examples
+    --------
+    >>> column_names([[1, 2]]) is None
+    True
+    """
+    columns = getattr(values, "columns", None)
+    if columns is None or callable(columns):
+        return None
+    names = tuple(columns)
+    return None if names == tuple(range(len(names))) else names
+
+
+def is_gap(value: object) -> bool:
+    """Whether an object stands for a missing value: None, NA, NaT, or masked."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+
+
+def gap_in_words(value: object) -> str:
+    """Say what stands for a missing value.
+
+    Examples
+    --------
+    >>> gap_in_words(None), gap_in_words(np.ma.masked)
+    ('None', 'masked or NA')
+    """
+    return "masked or NA" if value is np.ma.masked else str(value)
+
+
+def unmissed(values: Any, name: str, *, numeric: bool) -> Any:
+    """Return what holds a value everywhere as an array, and else a masked array.
+
+    Parameters
+    ----------
+    values : object
+        Anything. What can say of no value that it is missing is returned as it is.
+    name, numeric
+        As for `plain`.
+
+    Returns
+    -------
+    numpy.ma.MaskedArray, numpy.ndarray or object
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        mask = np.ma.getmask(values)
+        unmasked = mask is np.ma.nomask or mask.dtype != bool or not mask.any()
+        return np.ma.getdata(values) if unmasked else values
+    if isinstance(values, list | tuple) and len(values) and isinstance(values[0], np.ndarray):
+        masked = any(isinstance(row, np.ma.MaskedArray) for row in values)
+        return unmissed(np.ma.stack(values), name, numeric=numeric) if masked else values
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return values
+    if isinstance(values, pandas.DataFrame):
+        return _of_frame(values, name, numeric)
+    if isinstance(values, pandas.Index | pandas.api.extensions.ExtensionArray):
+        values = pandas.Series(values)
+    if isinstance(values, pandas.Series):
+        if numeric:
+            _check_columns(values.to_frame(), name, of_series=True)
+        return _of_column(values)
+    return values
+
+
+def plain_frame(frame: Any, name: str) -> Any:
+    """Return a data frame with the same names, whose columns all have a dtype of NumPy's.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        It is not changed.
+    name : str
+        As for `plain`.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, or a column does not hold numbers.
+    """
+    if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in frame.dtypes):
+        return frame
+    array = plain(frame, name, numeric=True)
+    return type(frame)(array, index=frame.index, columns=frame.columns, copy=False)
+
+
+def _of_frame(frame: Any, name: str, numeric: bool) -> Any:
+    """Return a frame as one array of its columns' common dtype, masked where values are missing."""
+    dtypes = frame.dtypes.tolist()
+    if len(set(map(id, dtypes))) <= 1 and all(
+        isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in dtypes
+    ):
+        return frame.to_numpy()
+    if numeric:
+        _check_columns(frame, name)
+    columns = [_of_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    kinds = {column.dtype.kind for column in columns}
+    dtype = np.result_type(*columns) if kinds <= set(_NUMERIC_KINDS) else np.dtype(object)
+    rows = np.empty(frame.shape, dtype)
+    for i, column in enumerate(columns):
+        rows[:, i] = np.ma.getdata(column)
+    if not any(isinstance(column, np.ma.MaskedArray) for column in columns):
+        return rows
+    masked = np.ma.masked_array(rows, np.column_stack([*map(np.ma.getmaskarray, columns)]))
+    masked.column_names = column_names(frame)
+    return masked
+
+
+def _of_column(column: Any) -> Any:
+    """Return a pandas column as an array; masked, where it says that values are missing."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return column.to_numpy()
+    if hasattr(dtype, "categories"):
+        return _of_categories(column.array)
+    if hasattr(dtype, "sp_index_dtype") or str(dtype).startswith("Sparse"):
+        return np.asarray(column)
+    absent = column.isna().to_numpy(bool)
+    own = getattr(dtype, "numpy_dtype", None)
+    if isinstance(own, np.dtype) and own.kind in _NUMERIC_KINDS:
+        values = column.to_numpy(dtype=own, na_value=own.type(0))
+    else:
+        values = column.to_numpy(dtype=object)
+    return np.ma.masked_array(values, absent) if absent.any() else values
+
+
+def _of_categories(categorical: Any) -> Any:
+    """Return what the categories are, which may be numbers, in place of their codes."""
+    kinds = unmissed(categorical.categories, "y", numeric=False)
+    codes = np.asarray(categorical.codes)
+    absent = codes < 0
+    if not absent.any():
+        return np.asarray(kinds)[codes]
+    filling = np.asarray(kinds) if len(kinds) else np.zeros(1, object)
+    return np.ma.masked_array(filling[np.maximum(codes, 0)], absent)
+
+
+def _with_gaps(values: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
+    """Return a masked array as objects, with `numpy.ma.masked` itself where something is masked."""
+    objects = np.ma.getdata(values).astype(object)
+    objects[np.ma.getmaskarray(values)] = np.ma.masked
+    return objects
+
+
+def _check_columns(frame: Any, name: str, of_series: bool = False) -> None:
+    """Refuse columns of categories, text or dates where numbers are needed."""
+    of_kind: dict[str, list[Any]] = {"coded": [], "M": [], "m": []}
+    for i, dtype in enumerate(frame.dtypes):
+        kind = _kind_of(frame.iloc[:, i], dtype)
+        if kind in of_kind:
+            of_kind[kind].append(frame.columns[i])
+    for kind, told in (("coded", told_categories), ("M", told_dates), ("m", told_dates)):
+        if of_kind[kind]:
+            raise ValueError(told(name, of_kind[kind], kind == "m", of_series))
+
+
+def _kind_of(column: Any, dtype: Any) -> str:
+    """Return "coded" for categories and text, "M" and "m" for dates and times, "" for others."""
+    if hasattr(dtype, "categories") or str(dtype).startswith("dictionary"):
+        return "coded"
+    if getattr(dtype, "kind", "") in ("M", "m"):
+        return str(dtype.kind)
+    if not isinstance(dtype, np.dtype) and sys.modules["pandas"].api.types.is_string_dtype(dtype):
+        return "coded"
+    if dtype != object:
+        return ""
+    held = sys.modules["pandas"].api.types.infer_dtype(column, skipna=True)
+    return _KINDS_OF_OBJECTS.get(held, "")
+
+
+def told_categories(name: str, columns: list[Any], _: bool, of_series: bool) -> str:
+    """Tell that columns hold categories or text, with the two lines that encode them."""
+    if of_series:
+        return (
+            f"{name} holds categories or text, which are no numbers; encode them as numbers first, "
+            f"such as by {name} = pd.factorize({name})[0]."
+        )
+    shown = ", ".join(map(repr, columns[:_MOST_NAMES]))
+    shown += ", ..." if len(columns) > _MOST_NAMES else ""
+    one = len(columns) == 1
+    return (
+        f"{name} holds categories or text in the column{'' if one else 's'} {shown}, and samples "
+        "are numbers; encode them, and in the same way what you predict on, such as by\n"
+        f"    {name} = pd.get_dummies({name}, columns=[{shown}], dtype=float)\n"
+        f"    new = pd.get_dummies(new, columns=[{shown}], dtype=float)"
+        f".reindex(columns={name}.columns, fill_value=0)"
+    )
+
+
+def told_dates(name: str, columns: list[Any], durations: bool, of_series: bool) -> str:
+    """Tell that columns hold dates or durations, with the line that makes numbers of them."""
+    one = name if of_series else f"{name}[{columns[0]!r}]"
+    place = "" if of_series else f" in the column {columns[0]!r}"
+    if durations:
+        return (
+            f"{name} holds durations{place}, whose unit is not settled; pass numbers, such as "
+            f"{one} / pd.Timedelta(seconds=1)."
+        )
+    return (
+        f"{name} holds dates{place}, which have no zero and no unit; pass numbers, such as "
+        f"({one} - {one}.min()) / pd.Timedelta(days=1)."
+    )
