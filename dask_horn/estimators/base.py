@@ -21,13 +21,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
-from dask_horn.data.values.arrays import check_lengths, check_target_shape
+from dask_horn.data.values.arrays import check_lengths, check_target_shape, unboxed
+from dask_horn.data.values.plain import plain
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
     sample_shape,
+    scored_targets,
     to_memory,
 )
 from dask_horn.model import Ensemble, Model, sample_form
@@ -283,17 +285,20 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
-        y, predicted = to_memory(y), to_memory(self._answer("predict", X))
-        steps = self.model_.targets.steps
+        predicted, steps = to_memory(self._answer("predict", X)), self.model_.targets.steps
+        if sample_weight is not None:
+            sample_weight = plain(sample_weight, "sample_weight", numeric=True)
+        numeric = is_regressor(self)
         if steps is None:
-            return y, predicted, sample_weight
-        y = np.asarray(y)
+            return scored_targets(y, numeric=numeric), predicted, sample_weight
+        y = plain(to_memory(y), "y", gaps=True)
         check_target_shape(y.shape, self.model_.targets.kind, steps)
         check_lengths(len(predicted), len(y))
         counted = to_memory(self._answer("counted_steps", X))
         if sample_weight is not None:
             sample_weight = np.repeat(sample_weight, steps)[counted.ravel()]
-        return y.reshape(predicted.shape)[counted], predicted[counted], sample_weight
+        own = unboxed(y.reshape(predicted.shape)[counted])
+        return scored_targets(own, numeric=numeric), predicted[counted], sample_weight
 
     def _repr_html_inner(self) -> str:
         """Return scikit-learn's diagram and, below it, what is known after the fit."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dask_horn.data import SampleForm, Targets, as_samples
 from dask_horn.data.intake.pairs import encoded_targets, in_memory_targets, map_pairs, targets_of
 from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.values.plain import plain
 from dask_horn.model.scoring import score_of
 from dask_horn.network import Network
 from dask_horn.records import Score, add_scores
@@ -133,7 +134,7 @@ def _checked_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64] 
         return None
     if is_lazy(sample_weight):
         sample_weight = compute(sample_weight)[0]
-    weights = np.asarray(sample_weight, np.float64)
+    weights = plain(sample_weight, "sample_weight", numeric=True).astype(np.float64)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have the shape ({n_samples},), a weight for each sample, got "

@@ -255,7 +255,7 @@ class Predictor(Calibrated, Scored):
 
         `first_row` is the number of samples before these, for messages; None if unknown.
         """
-        samples = as_samples(X)
+        samples = as_samples(X, first_row or 0)
         self._form.check(samples.shape[1:])
         flat = np.ascontiguousarray(samples, decoded_dtype(samples.dtype))
         flat = flat.reshape(len(flat), -1)

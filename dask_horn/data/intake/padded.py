@@ -12,8 +12,10 @@ from dask_horn.data.store.lazy import numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.values.arrays import unboxed
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.padding import filled
+from dask_horn.data.values.plain import plain
 
 
 def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
@@ -54,4 +56,5 @@ def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
 
 
 def _filled_block(y: NDArray[Any], x: NDArray[Any], form: SampleForm) -> NDArray[Any]:
-    return filled(np.asarray(y), form.counted(x))
+    counted = form.counted(plain(x, "X"))
+    return unboxed(filled(plain(y, "y", gaps=True), counted))

@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from dask_horn.data.store.lazy import known_rows
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.reading import open_rows
 from dask_horn.data.store.samples import is_location, open_samples
 from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.store.undecoded import read_marked
 from dask_horn.data.values.arrays import (
     as_targets,
     check_lengths,
     check_target_shape,
     first_not_finite,
     label_fault,
+    unboxed,
 )
 from dask_horn.data.values.padding import filled
+from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import Targets, check_labels
 
 #: From the rows of a chunk, their targets, their weights, and the number of the first of them.
@@ -42,8 +45,8 @@ class _StoredRows:
     start: int
     stop: int
 
-    def read(self) -> NDArray[Any]:
-        return read_rows(open_rows(self.location), self.location, self.start, self.stop)
+    def read(self) -> Any:
+        return read_marked(open_rows(self.location), self.location, self.start, self.stop)
 
 
 def map_pairs(
@@ -113,10 +116,10 @@ def targets_of(X: Any, y: Any) -> Any:
 
 
 def in_memory_targets(y: Any) -> NDArray[Any]:
-    """Bring targets into memory, wherever they lie, as they are."""
+    """Bring targets into memory, wherever they lie; missing ones as what `is_gap` knows."""
     if isinstance(y, ArrayLocation):
-        return _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
-    return np.asarray(compute(y)[0] if is_lazy(y) else y)
+        y = _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
+    return plain(compute(y)[0] if is_lazy(y) else y, "y", gaps=True)
 
 
 def encoded_targets(
@@ -149,17 +152,18 @@ def encoded_targets(
     >>> encoded_targets(np.array(["dog", "cat"]), cats, np.ones((2, 1), bool)).ravel()
     array([1., 0.], dtype=float32)
     """
-    y = np.asarray(y)
+    y = plain(y, "y", first_row, gaps=True)
     check_target_shape(y.shape, targets.kind, targets.steps)
     check_lengths(len(counted), len(y))
     steps = targets.steps
     if steps is not None:
-        y = filled(y, counted)
+        y = unboxed(filled(y, counted))
     if targets.kind == "classes":
         labels = y.reshape(-1) if steps is None else y.reshape(-1, steps)
         fault = label_fault(labels, first_row=first_row)
     else:
-        columns = as_targets(y, targets.kind, steps).reshape(len(y), -1)
+        y = as_targets(y, targets.kind, steps, first_row)
+        columns = y.reshape(len(y), -1)
         fault = first_not_finite(columns, "y", "output" if steps is None else "value", first_row)
         if targets.kind == "labels" and fault is None:
             check_labels(columns, first_row)

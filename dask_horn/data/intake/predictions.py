@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 
 from dask_horn.data.intake.stored import stored_rows
-from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
+from dask_horn.data.store.lazy import (
+    frame_rows,
+    known_rows,
+    known_samples,
+    numeric_blocks,
+)
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
 from dask_horn.data.store.storing import store_errors
@@ -68,7 +73,7 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
             )
         if known_lengths or not hasattr(X, "to_dask_array"):
             return known_samples(X)
-        return numeric_blocks(X.to_dask_array())
+        return numeric_blocks(frame_rows(X, "X"))
     if isinstance(X, zarr.Array):
         return stored_rows(SampleStore.of(ArrayLocation.of(X)))
     if is_location(X):
@@ -163,11 +168,15 @@ def store_predictions(location: str | os.PathLike[str], predicted: Any) -> None:
         group.attrs[_MARK] = {"format": _FORMAT, "whole": False}
         array = create_rows(group, "y", predicted.shape, dtype)
     if lazy:
-        write_dask_rows(ArrayLocation(store, "y"), predicted, plain_labels, writing)
+        write_dask_rows(ArrayLocation(store, "y"), predicted, _plain_labels, writing)
     else:
         write_rows(array, predicted, writing=writing)
     with writing():
         group.attrs[_MARK] = {"format": _FORMAT, "whole": True}
+
+
+def _plain_labels(labels: NDArray[Any], first_row: int) -> NDArray[Any]:
+    return plain_labels(labels)
 
 
 def _answer(

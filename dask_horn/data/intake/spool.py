@@ -7,7 +7,7 @@ as codes. Dask arrays are written by whoever computes them; Zarr arrays stay whe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,18 @@ from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
 from dask_horn.checks import checked_number
-from dask_horn.data.intake.sources import Source, block_codes, checked_source, in_memory
+from dask_horn.data.intake.sources import (
+    Source,
+    block_codes,
+    checked_source,
+    in_memory,
+    plain_block,
+)
 from dask_horn.data.store.locations import ArrayLocation, plain_location
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.writing import create_rows, write_dask_rows, write_rows
+from dask_horn.data.store.writing import Convert, create_rows, write_dask_rows, write_rows
 from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.values.targets import TargetKind
 from dask_horn.errors import ScratchError
@@ -189,7 +195,7 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
         location = ArrayLocation(store, name)
         lazy = is_lazy(rows)
         shape = (rows.shape[0] if order is None else len(order), *rows.shape[1:])
-        convert: Callable[[Any], NDArray[Any]] = np.asarray
+        convert: Convert = partial(plain_block, name, source.columns)
         dtype = rows.dtype
         if lazy and classes is not None:
             # Codes have one axis, or two with steps, also where the labels are a column.
@@ -207,7 +213,7 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
 
     x = place("X", source.X)
     y = None if source.y is None else place("y", source.y, source.classes)
-    return SampleStore.of(x, y, source.classes, source.form)
+    return replace(SampleStore.of(x, y, source.classes, source.form), columns=source.columns)
 
 
 def _split_rows(

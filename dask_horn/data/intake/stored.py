@@ -10,8 +10,10 @@ from dask.array.core import normalize_chunks
 from numpy.typing import NDArray
 
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.reading import open_rows
 from dask_horn.data.store.samples import SampleStore
+from dask_horn.data.store.undecoded import read_marked
+from dask_horn.data.values.plain import plain
 
 
 def stored_rows(samples: SampleStore) -> Any:
@@ -19,7 +21,7 @@ def stored_rows(samples: SampleStore) -> Any:
     shape = (samples.n_samples, *samples.sample_shape)
     chunks = (samples.chunk_rows, *samples.sample_shape)
     if samples.in_process:  # no other process could read it
-        rows = read_rows(open_rows(samples.x), samples.x, 0, samples.n_samples)
+        rows = plain(read_marked(open_rows(samples.x), samples.x, 0, samples.n_samples), "X")
         return da.from_array(rows, chunks=chunks)
     return da.map_blocks(
         _read,
@@ -33,4 +35,4 @@ def stored_rows(samples: SampleStore) -> Any:
 
 def _read(location: ArrayLocation, block_info: Any = None) -> NDArray[Any]:
     start, stop = block_info[None]["array-location"][0]
-    return read_rows(open_rows(location), location, start, stop)
+    return plain(read_marked(open_rows(location), location, start, stop), "X", start)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import uuid
-import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dask_horn.data.store.tasks import call, compute
-from dask_horn.data.values.arrays import as_samples
+from dask_horn.data.values.arrays import numeric_rows
+from dask_horn.data.values.plain import unmissed
 
 
 def known_rows(collection: Any, name: str) -> Any:
@@ -20,13 +21,15 @@ def known_rows(collection: Any, name: str) -> Any:
     ------
     TypeError
         If it is a Dask collection of another kind.
+    ValueError
+        If it is samples in a frame with columns of categories, text or dates.
     """
     if hasattr(collection, "to_dask_array"):
-        with warnings.catch_warnings():
-            # That text and nullable numbers arrive as objects is what the writers expect.
-            warnings.filterwarnings("ignore", "Dask currently has limited support", UserWarning)
-            lengths = compute(collection.map_partitions(len))[0]
-            return collection.to_dask_array(lengths=tuple(map(int, lengths)))
+        rows = frame_rows(collection, name)
+        lengths = compute(collection.map_partitions(len))[0]
+        # As `to_dask_array` does with the lengths that it is given.
+        rows._chunks = (tuple(map(int, lengths)), *rows.chunks[1:])
+        return rows
     if not hasattr(collection, "chunks"):
         raise TypeError(
             f"{name} is a Dask {type(collection).__name__}; pass a Dask array or data frame."
@@ -34,6 +37,20 @@ def known_rows(collection: Any, name: str) -> Any:
     if any(math.isnan(rows) for rows in collection.chunks[0]):
         return _with_known_chunks(collection)
     return collection
+
+
+def frame_rows(frame: Any, name: str) -> Any:
+    """Return a Dask frame or series as a Dask array of unknown chunk lengths.
+
+    Its blocks are masked where a nullable column holds no value.
+    """
+    numeric = name == "X"
+    like = np.asarray(unmissed(frame._meta, name, numeric=numeric, lazy=True))
+    return frame.map_partitions(_partition, name, numeric, meta=like)
+
+
+def _partition(rows: Any, name: str, numeric: bool) -> Any:
+    return unmissed(rows, name, numeric=numeric)
 
 
 def _with_known_chunks(array: Any) -> Any:
@@ -59,6 +76,22 @@ def known_samples(X: Any) -> Any:
     return numeric_blocks(known_rows(X, "X"))
 
 
-def numeric_blocks(array: Any) -> Any:
-    """Return a Dask array of samples that are objects, as nullable numbers are, as float64."""
-    return array.map_blocks(as_samples, dtype=np.float64) if array.dtype == object else array
+def numeric_blocks(array: Any, name: str = "X") -> Any:
+    """Return a Dask array of rows that are objects as one of float64."""
+    if array.dtype != object:
+        return array
+    starts = np.cumsum([0, *array.chunks[0]])
+    return array.map_blocks(
+        _numeric_block, name, starts, dtype=np.float64, meta=np.empty((0,) * array.ndim)
+    )
+
+
+def _numeric_block(block: Any, name: str, starts: NDArray[Any], block_id: Any = None) -> Any:
+    """Return a block of objects as numbers; masked still, where they are missing."""
+    start = starts[block_id[0]]
+    first = 0 if math.isnan(start) else int(start)
+    if not isinstance(block, np.ma.MaskedArray):
+        return numeric_rows(block, name, first)
+    absent = np.ma.getmaskarray(block)
+    numbers = numeric_rows(np.where(absent, 0, np.ma.getdata(block)), name, first)
+    return np.ma.masked_array(numbers, absent)

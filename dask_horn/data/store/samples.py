@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -17,16 +18,18 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
+from zarr.core.sync import sync
 
 from dask_horn.checks import checked_integer
 from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.reading import reading_rows
 from dask_horn.data.store.storing import store_errors
-from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.undecoded import check_plain_values
+from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.store.undecoded import marks_of
 from dask_horn.data.store.writing import (
     CHUNK_BYTES,
+    Convert,
     create_rows,
     write_dask_rows,
     write_rows,
@@ -36,9 +39,11 @@ from dask_horn.data.values.arrays import (
     check_lengths,
     check_sample_shape,
     decoded_dtype,
-    plain_labels,
+    storable_targets,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
+from dask_horn.data.values.marks import NO_MARKS, Marks
+from dask_horn.data.values.plain import column_names
 
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
@@ -70,6 +75,10 @@ class SampleStore:
         Where ``y`` holds codes: the label of each code.
     form : SampleForm
         What a network takes the samples and their targets for.
+    x_marks, y_marks : Marks
+        What the arrays' attributes say stands for missing values.
+    columns : tuple or None
+        The features' names, where they have come with the samples.
     """
 
     x: ArrayLocation
@@ -82,6 +91,9 @@ class SampleStore:
     y_chunk_rows: int | None = None
     classes: NDArray[Any] | None = field(default=None, compare=False)
     form: SampleForm = FEATURES
+    x_marks: Marks = NO_MARKS
+    y_marks: Marks = NO_MARKS
+    columns: tuple[Any, ...] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -102,7 +114,6 @@ class SampleStore:
         with store_errors("The", x, "read"):
             x_array = x.open()
         check_sample_shape(x_array.shape, np.dtype(x_array.dtype), f"The {x}")
-        check_plain_values(x_array, x)
         shape: tuple[int, ...] = tuple(int(length) for length in x_array.shape[1:])
         row_bytes = decoded_dtype(np.dtype(x_array.dtype)).itemsize * math.prod(shape)
         store = cls(
@@ -113,6 +124,7 @@ class SampleStore:
             dtype=str(x_array.dtype),
             chunk_rows=reading_rows(x_array, row_bytes),
             form=form,
+            x_marks=marks_of(x_array, x),
         )
         return store if y is None else store._with_targets(y, classes)
 
@@ -125,7 +137,6 @@ class SampleStore:
                 "per sample or per step."
             )
         check_lengths(self.n_samples, int(array.shape[0]))
-        check_plain_values(array, y)
         dtype = np.dtype(array.dtype)
         width = dtype.itemsize if dtype.kind in "biuf" else _TEXT_BYTES
         return replace(
@@ -134,6 +145,7 @@ class SampleStore:
             y_shape=tuple(int(length) for length in array.shape[1:]),
             y_chunk_rows=reading_rows(array, width * math.prod(array.shape[1:])),
             classes=classes,
+            y_marks=marks_of(array, y),
         )
 
     @property
@@ -289,13 +301,17 @@ def write_samples(
     """
     checked_integer("chunk_bytes", chunk_bytes, 1)
     sources = {"X": _source(X, "X")}
+    convert: dict[str, Convert] = {"X": partial(_written_samples, columns=column_names(X))}
     if y is not None:
         sources["y"] = _source(y, "y")
+        convert["y"] = storable_targets
         check_lengths(sources["X"].shape[0], sources["y"].shape[0])
     group = _create_group(location, overwrite, storage_options)
     store = plain_location(location)
-    for name, source in sources.items():
-        _write_array(group, ArrayLocation(store, name, storage_options), source, chunk_bytes)
+    with _nothing_left(group):
+        for name, source in sources.items():
+            place = ArrayLocation(store, name, storage_options)
+            _write_array(group, place, source, convert[name], chunk_bytes)
     return open_samples(store, storage_options, require_y=False)
 
 
@@ -304,29 +320,78 @@ def _source(array: Any, name: str) -> Any:
     if is_lazy(array):
         array = known_samples(array) if name == "X" else known_rows(array, name)
     elif not isinstance(array, zarr.Array):
-        array = as_samples(array) if name == "X" else plain_labels(np.asarray(array))
+        return as_samples(array) if name == "X" else storable_targets(array)
     if name == "X":
         check_sample_shape(array.shape, array.dtype)
+    elif array.dtype.kind not in "biufOSTU":
+        storable_targets(np.empty(0, array.dtype))  # raises
     return array
 
 
-def _write_array(group: zarr.Group, place: ArrayLocation, source: Any, chunk_bytes: int) -> None:
+def _write_array(
+    group: zarr.Group, place: ArrayLocation, source: Any, convert: Convert, chunk_bytes: int
+) -> None:
+    """Write rows that are in memory and checked, or that `convert` checks as they come."""
     writing = partial(store_errors, "", place.store)
-    if not is_lazy(source):
-        dtype = np.dtype("U") if source.dtype.kind in "TU" else source.dtype
+    if is_lazy(source):
+        dtype = _written_dtype(source)
         with writing():
-            target = create_rows(group, place.path, source.shape, dtype, chunk_bytes)
+            create_rows(group, place.path, source.shape, dtype, chunk_bytes)
+        write_dask_rows(place, source, partial(_of_kind, convert, dtype), writing)
+        return
+    dtype = np.dtype("U") if source.dtype.kind in "OTU" else source.dtype
+    with writing():
+        target = create_rows(group, place.path, source.shape, dtype, chunk_bytes)
+    if not isinstance(source, zarr.Array):
         write_rows(target, source, writing=writing)
         return
-    dtype = source.dtype if source.dtype.kind in "biuf" else np.dtype("U")
-    with writing():
-        create_rows(group, place.path, source.shape, dtype, chunk_bytes)
-    convert = as_samples if place.path == "X" else _plain_block
-    write_dask_rows(place, source, convert, writing)
+    marks = marks_of(source, ArrayLocation.of(source))
+    write_rows(target, source, None, writing, partial(_marked, convert, marks))
 
 
-def _plain_block(block: Any) -> NDArray[Any]:
-    return plain_labels(np.asarray(block))
+def _written_samples(
+    block: Any, start: int, columns: tuple[Any, ...] | None = None
+) -> NDArray[Any]:
+    return as_samples(block, start, columns)
+
+
+def _marked(convert: Convert, marks: Marks, rows: Any, start: int) -> NDArray[Any]:
+    return convert(marks.masked(np.asarray(rows)), start)
+
+
+def _written_dtype(source: Any) -> np.dtype[Any]:
+    """Return the dtype in which lazy targets are written: of objects what the first of them are."""
+    if source.dtype.kind != "O":
+        return source.dtype if source.dtype.kind in "biuf" else np.dtype("U")
+    first = next((i for i, rows in enumerate(source.chunks[0]) if rows), 0)
+    found = storable_targets(compute(source.blocks[first])[0], sum(source.chunks[0][:first]))
+    return found.dtype if found.dtype.kind in "biuf" else np.dtype("U")
+
+
+def _of_kind(convert: Convert, dtype: np.dtype[Any], block: Any, start: int) -> NDArray[Any]:
+    """Convert a block, and refuse objects of another kind than those of the first block."""
+    rows = convert(block, start)
+    if (rows.dtype.kind == "U") != (dtype.kind == "U"):
+        raise ValueError(
+            f"y mixes numbers and text: it holds {rows.flat[0].item()!r} at sample {start}; "
+            "convert them to one type, such as text."
+        )
+    if dtype.kind != "U" and not np.can_cast(rows.dtype, dtype, "same_kind"):
+        raise ValueError(
+            f"y has dtype object and holds {rows.dtype} from sample {start} on, but {dtype} "
+            "before; convert it to one type, such as y.astype(float)."
+        )
+    return rows
+
+
+@contextmanager
+def _nothing_left(group: zarr.Group) -> Iterator[None]:
+    """Remove the group that is being written where its values turn out to be unfit."""
+    try:
+        yield
+    except ValueError:
+        sync(group.store_path.delete_dir())
+        raise
 
 
 def _open_group(location: Any, storage_options: Mapping[str, Any] | None) -> zarr.Group:

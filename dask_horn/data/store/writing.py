@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 from typing import Any
@@ -23,6 +23,9 @@ from dask_horn.data.store.tasks import call, compute
 
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
+
+# From some rows as they come, and the number of the first of them, to what is written.
+Convert = Callable[[Any, int], NDArray[Any]]
 
 # Makes the context in which something is written, which tells what the store refuses.
 Writing = Callable[[], AbstractContextManager[None]]
@@ -83,6 +86,7 @@ def write_rows(
     source: Any,
     order: NDArray[np.int64] | None = None,
     writing: Writing = nullcontext,
+    convert: Convert | None = None,
 ) -> None:
     """Write rows that can be sliced: a NumPy array, a memory map or a Zarr array.
 
@@ -96,11 +100,15 @@ def write_rows(
         Which row of ``source`` to write at each place; None keeps their order.
     writing : callable, optional
         Makes the context in which to write, but not to read, such as a partial `store_errors`.
+    convert : callable, optional
+        From the rows of a chunk, and the number of the first, to what is written; by default they
+        are written as they are.
     """
     rows = target.chunks[0]
     for start in range(0, target.shape[0], rows):
         stop = min(start + rows, target.shape[0])
-        some = np.asarray(source[start:stop] if order is None else source[order[start:stop]])
+        some = source[start:stop] if order is None else source[order[start:stop]]
+        some = np.asarray(some) if convert is None else convert(some, start)
         with writing():
             target[start:stop] = some
 
@@ -108,7 +116,7 @@ def write_rows(
 def write_dask_rows(
     location: ArrayLocation,
     array: Any,
-    convert: Callable[[Any], NDArray[Any]] = np.asarray,
+    convert: Convert,
     writing: Writing = nullcontext,
 ) -> None:
     """Write a Dask array chunk by chunk, where its chunks are computed.
@@ -120,37 +128,52 @@ def write_dask_rows(
         at a time.
     array : dask.array.Array
         Rows on axis 0, with known chunk lengths.
-    convert : callable, default numpy.asarray
-        Applied to each block before it is written.
+    convert : callable
+        From a block, and the number of its first row, to what is written.
     writing : callable, optional
         As for `write_rows`; it travels to the workers.
+
+    Raises
+    ------
+    ValueError
+        What `convert` raises: of several blocks for the first of them, whichever came first.
     """
     blocks, starts = _aligned_blocks(array, location.open().chunks[0])
     if location.in_process:
         for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
             some = slice(first, first + _BLOCKS_AT_ONCE)
             for start, block in zip(starts[some], compute(*blocks[some]), strict=True):
-                _write_block(location, start, convert, writing, block)
+                _raise_first([_write_block(location, start, convert, writing, block)])
         return
     name = f"spool-{uuid.uuid4().hex[:12]}"
-    compute(
-        *(
-            call(_write_block, location, start, convert, writing, block, key=(name, i))
-            for i, (start, block) in enumerate(zip(starts, blocks, strict=True))
-        )
+    tasks = (
+        call(_write_block, location, start, convert, writing, block, key=(name, i))
+        for i, (start, block) in enumerate(zip(starts, blocks, strict=True))
     )
+    _raise_first(compute(*tasks))
+
+
+def _raise_first(faults: Iterable[str | None]) -> None:
+    for fault in faults:
+        if fault is not None:
+            raise ValueError(fault)
 
 
 def _write_block(
     location: ArrayLocation,
     start: int,
-    convert: Callable[[Any], NDArray[Any]],
+    convert: Convert,
     writing: Writing,
     block: Any,
-) -> None:
-    rows = convert(block)
+) -> str | None:
+    """Write a block; return what is wrong with its values, so that the first such block is told."""
+    try:
+        rows = convert(block, start)
+    except ValueError as error:
+        return str(error)
     with writing():
         location.open("r+")[start : start + len(rows)] = rows
+    return None
 
 
 def _aligned_blocks(array: Any, chunk_rows: int) -> tuple[list[Any], list[int]]:

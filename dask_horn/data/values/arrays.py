@@ -61,7 +61,7 @@ def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
     if dtype.kind in "mM":
         example = f"{name} / np.timedelta64(1, 's')"
         if dtype.kind == "M":
-            example = f"({name} - {name}.min()) / np.timedelta64(1, 'D')"
+            example = f"({name} - np.datetime64('2000-01-01')) / np.timedelta64(1, 'D')"
         raise ValueError(
             f"{name} has dtype {dtype}, which is not numeric; pass numbers, such as {example}."
         )
@@ -104,12 +104,39 @@ def as_samples(X: Any, first_row: int = 0, columns: tuple[Any, ...] | None = Non
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(f"X is a sparse {type(X).__name__}; pass X.toarray() instead.")
-    columns = column_names(X) or columns
-    samples = _numbers(
-        plain(X, "X", first_row, numeric=True, columns=columns), "X", first_row, columns
-    )
+    samples = numeric_rows(X, "X", first_row, columns)
     check_sample_shape(samples.shape, samples.dtype)
     return samples
+
+
+def plain_frame(frame: Any, name: str) -> Any:
+    """Return a data frame with the same names, whose columns all have a dtype of NumPy's.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        It is not changed.
+    name : str
+        As for `plain`.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, or a column does not hold numbers.
+    """
+    if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in frame.dtypes):
+        return frame
+    array = numeric_rows(frame, name)
+    return type(frame)(array, index=frame.index, columns=frame.columns, copy=False)
+
+
+def numeric_rows(
+    rows: Any, name: str, first_row: int = 0, columns: tuple[Any, ...] | None = None
+) -> NDArray[Any]:
+    """Return rows as numbers, of any shape; for parameters and errors see `as_samples`."""
+    columns = column_names(rows) or columns
+    values = plain(rows, name, first_row, numeric=True, columns=columns)
+    return _numbers(values, name, first_row, columns)
 
 
 def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> None:
@@ -155,11 +182,12 @@ def as_targets(y: Any, kind: str, steps: int | None = None, first_row: int = 0) 
     >>> as_targets([["cat"], ["dog"]], "classes")
     array(['cat', 'dog'], dtype='<U3')
     """
-    classes = kind == "classes"
-    targets = plain(y, "y", first_row, numeric=not classes, gaps=classes)
+    if kind != "classes":
+        targets = numeric_rows(y, "y", first_row)
+        check_target_shape(targets.shape, kind, steps)
+        return targets
+    targets = plain(y, "y", first_row, gaps=True)
     check_target_shape(targets.shape, kind, steps)
-    if not classes:
-        return _numbers(targets, "y", first_row, column_names(y))
     labels = targets.reshape(-1) if steps is None else targets.reshape(-1, steps)
     if labels.dtype.kind in "TS":
         labels = plain_labels(labels)
@@ -238,6 +266,55 @@ def first_not_finite(
     return None
 
 
+def unboxed(values: NDArray[Any]) -> NDArray[Any]:
+    """Return objects that are all of one type as an array of it; anything else as it is.
+
+    Examples
+    --------
+    >>> unboxed(np.array([1, 2], dtype=object))
+    array([1, 2])
+    """
+    if values.dtype.kind != "O" or len({type(value) for value in values.flat}) != 1:
+        return values
+    return np.array(values.tolist())
+
+
+def storable_targets(y: Any, first_row: int = 0) -> NDArray[Any]:
+    """Return targets as Zarr holds them well, whatever they mean.
+
+    Parameters
+    ----------
+    y : array-like, series or data frame
+        Targets in memory.
+    first_row : int, default 0
+        The number of the first of them, for messages.
+
+    Raises
+    ------
+    ValueError
+        If one of them is missing and there is no number for it, or they are neither numbers nor
+        text.
+
+    Examples
+    --------
+    >>> storable_targets(["a", None], first_row=7)
+    Traceback (most recent call last):
+    ...
+    ValueError: y holds None at sample 8; fill in such values or leave those samples out.
+    """
+    targets = plain(y, "y", first_row, columns=column_names(y))
+    fault = first_gap(targets, "y", first_row)
+    if fault is None and targets.dtype.kind == "O" and not _all_numbers(targets):
+        fault = label_fault(targets, first_row=first_row)
+    if fault is not None:
+        raise ValueError(fault)
+    return plain_labels(targets)
+
+
+def _all_numbers(values: NDArray[Any]) -> bool:
+    return {type(value) for value in values.flat} <= {float, np.float64}
+
+
 def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
     """Return labels as numbers or fixed-width text, however they are stored.
 
@@ -267,7 +344,7 @@ def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
     if y.dtype.kind == "S":
         return y.astype("U")
     if y.dtype.kind == "O":
-        y = np.array(y.tolist()) if len({type(label) for label in y.flat}) == 1 else y
+        y = unboxed(y)
     if y.dtype.kind not in _NUMERIC_KINDS + "U":
         raise ValueError(
             f"y has dtype {y.dtype}, which Zarr does not hold well; convert the labels to "
@@ -286,11 +363,11 @@ def _numbers(
     try:
         numbers = values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        fault = first_gap(values, name, first_row, columns) or (
+        told = first_gap(values, name, first_row, columns) or (
             f"{name} has dtype object and holds something that is no number ({error}); "
             "encode categories and missing values as numbers first."
         )
-        raise ValueError(fault) from error
+        raise ValueError(told) from error
     # NumPy takes None for NaN.
     fault = first_gap(values, name, first_row, columns) if np.isnan(numbers).any() else None
     if fault is not None:
@@ -333,9 +410,10 @@ def label_fault(
         return None
     row, *step = np.argwhere(missing)[0].tolist()
     place = f"sample {first_row + row}" + (f", step {step[0]}" if step else "")
+    what = gap_in_words(labels[row, *step])
     return (
-        f"y holds no class at {place} ({gap_in_words(labels[row, *step])}); leave that sample out or give it a "
-        "class of its own."
+        f"y holds no class at {place} ({what}); leave that sample out or give it a class of its "
+        "own."
     )
 
 

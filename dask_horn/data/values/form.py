@@ -127,6 +127,19 @@ class SampleForm:
         positions = x.reshape(-1, self.shape[-1])
         return positions[np.repeat(~padding.ravel(), self.n_positions // self.shape[0])]
 
+    def unpadded_values(self, x: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Tell which values do not belong to padding; None where there never is any.
+
+        Examples
+        --------
+        >>> SampleForm((2, 1), mask_value=-1.0).unpadded_values(np.array([[5, -1]]))
+        array([[ True, False]])
+        """
+        padding = self.padding(x)
+        if padding is None:
+            return None
+        return np.repeat(~padding, x[0].size // padding.shape[1], axis=1)
+
     def target_word(self, shape: tuple[int, ...]) -> str:
         """Say what the columns of targets of this shape are, for messages."""
         if self.target_steps is None:

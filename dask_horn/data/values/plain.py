@@ -77,8 +77,8 @@ def plain(
     >>> plain(np.ma.masked_equal([[1, -999]], -999), "X", first_row=10)
     Traceback (most recent call last):
     ...
-    ValueError: X holds a missing value (masked or NA) at sample 10, feature 1; fill in such values \
-or leave those samples out.
+    ValueError: X holds a missing value (masked or NA) at sample 10, feature 1; fill in such \
+values or leave those samples out.
     """
     values = unmissed(values, name, numeric=numeric)
     if not isinstance(values, np.ma.MaskedArray):
@@ -164,10 +164,12 @@ def gap_in_words(value: object) -> str:
     >>> gap_in_words(None), gap_in_words(np.ma.masked)
     ('None', 'masked or NA')
     """
-    return "masked or NA" if value is np.ma.masked else str(value)
+    if value is np.ma.masked:
+        return "masked or NA"
+    return "NA" if type(value).__name__ == "NAType" else str(value)
 
 
-def unmissed(values: Any, name: str, *, numeric: bool) -> Any:
+def unmissed(values: Any, name: str, *, numeric: bool, lazy: bool = False) -> Any:
     """Return what holds a value everywhere as an array, and else a masked array.
 
     Parameters
@@ -176,6 +178,8 @@ def unmissed(values: Any, name: str, *, numeric: bool) -> Any:
         Anything. What can say of no value that it is missing is returned as it is.
     name, numeric
         As for `plain`.
+    lazy : bool, default False
+        Whether they are what a Dask frame is like; its columns are encoded in another way.
 
     Returns
     -------
@@ -187,43 +191,22 @@ def unmissed(values: Any, name: str, *, numeric: bool) -> Any:
         return np.ma.getdata(values) if unmasked else values
     if isinstance(values, list | tuple) and len(values) and isinstance(values[0], np.ndarray):
         masked = any(isinstance(row, np.ma.MaskedArray) for row in values)
-        return unmissed(np.ma.stack(values), name, numeric=numeric) if masked else values
+        return np.ma.stack(values) if masked else values
     pandas = sys.modules.get("pandas")
     if pandas is None:
         return values
     if isinstance(values, pandas.DataFrame):
-        return _of_frame(values, name, numeric)
+        return _of_frame(values, name, numeric, lazy)
     if isinstance(values, pandas.Index | pandas.api.extensions.ExtensionArray):
         values = pandas.Series(values)
     if isinstance(values, pandas.Series):
         if numeric:
-            _check_columns(values.to_frame(), name, of_series=True)
+            _check_columns(values.to_frame(), name, True, lazy)
         return _of_column(values)
     return values
 
 
-def plain_frame(frame: Any, name: str) -> Any:
-    """Return a data frame with the same names, whose columns all have a dtype of NumPy's.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        It is not changed.
-    name : str
-        As for `plain`.
-
-    Raises
-    ------
-    ValueError
-        If a value is missing, or a column does not hold numbers.
-    """
-    if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in frame.dtypes):
-        return frame
-    array = plain(frame, name, numeric=True)
-    return type(frame)(array, index=frame.index, columns=frame.columns, copy=False)
-
-
-def _of_frame(frame: Any, name: str, numeric: bool) -> Any:
+def _of_frame(frame: Any, name: str, numeric: bool, lazy: bool) -> Any:
     """Return a frame as one array of its columns' common dtype, masked where values are missing."""
     dtypes = frame.dtypes.tolist()
     if len(set(map(id, dtypes))) <= 1 and all(
@@ -231,7 +214,7 @@ def _of_frame(frame: Any, name: str, numeric: bool) -> Any:
     ):
         return frame.to_numpy()
     if numeric:
-        _check_columns(frame, name)
+        _check_columns(frame, name, False, lazy)
     columns = [_of_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
     kinds = {column.dtype.kind for column in columns}
     dtype = np.result_type(*columns) if kinds <= set(_NUMERIC_KINDS) else np.dtype(object)
@@ -240,7 +223,8 @@ def _of_frame(frame: Any, name: str, numeric: bool) -> Any:
         rows[:, i] = np.ma.getdata(column)
     if not any(isinstance(column, np.ma.MaskedArray) for column in columns):
         return rows
-    masked = np.ma.masked_array(rows, np.column_stack([*map(np.ma.getmaskarray, columns)]))
+    absent = np.column_stack([np.ma.getmaskarray(column) for column in columns])
+    masked: Any = np.ma.masked_array(rows, absent)
     masked.column_names = column_names(frame)
     return masked
 
@@ -281,16 +265,17 @@ def _with_gaps(values: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
     return objects
 
 
-def _check_columns(frame: Any, name: str, of_series: bool = False) -> None:
+def _check_columns(frame: Any, name: str, of_series: bool, lazy: bool) -> None:
     """Refuse columns of categories, text or dates where numbers are needed."""
-    of_kind: dict[str, list[Any]] = {"coded": [], "M": [], "m": []}
-    for i, dtype in enumerate(frame.dtypes):
-        kind = _kind_of(frame.iloc[:, i], dtype)
-        if kind in of_kind:
-            of_kind[kind].append(frame.columns[i])
-    for kind, told in (("coded", told_categories), ("M", told_dates), ("m", told_dates)):
-        if of_kind[kind]:
-            raise ValueError(told(name, of_kind[kind], kind == "m", of_series))
+    kinds = [_kind_of(frame.iloc[:, i], dtype) for i, dtype in enumerate(frame.dtypes)]
+    coded = [frame.columns[i] for i, kind in enumerate(kinds) if kind == "coded"]
+    if coded:
+        raise ValueError(_told_series(name) if of_series else _told_categories(name, coded, lazy))
+    for i, kind in enumerate(kinds):
+        if kind:
+            column = name if of_series else f"{name}[{frame.columns[i]!r}]"
+            place = "" if of_series else f" in the column {frame.columns[i]!r}"
+            raise ValueError(_told_times(name, place, column, kind, frame.dtypes.iloc[i]))
 
 
 def _kind_of(column: Any, dtype: Any) -> str:
@@ -299,43 +284,53 @@ def _kind_of(column: Any, dtype: Any) -> str:
         return "coded"
     if getattr(dtype, "kind", "") in ("M", "m"):
         return str(dtype.kind)
-    if not isinstance(dtype, np.dtype) and sys.modules["pandas"].api.types.is_string_dtype(dtype):
+    types = sys.modules["pandas"].api.types
+    if not isinstance(dtype, np.dtype) and types.is_string_dtype(dtype):
         return "coded"
-    if dtype != object:
+    if getattr(dtype, "kind", "") != "O":
         return ""
-    held = sys.modules["pandas"].api.types.infer_dtype(column, skipna=True)
-    return _KINDS_OF_OBJECTS.get(held, "")
+    return _KINDS_OF_OBJECTS.get(types.infer_dtype(column, skipna=True), "")
 
 
-def told_categories(name: str, columns: list[Any], _: bool, of_series: bool) -> str:
-    """Tell that columns hold categories or text, with the two lines that encode them."""
-    if of_series:
-        return (
-            f"{name} holds categories or text, which are no numbers; encode them as numbers first, "
-            f"such as by {name} = pd.factorize({name})[0]."
-        )
-    shown = ", ".join(map(repr, columns[:_MOST_NAMES]))
-    shown += ", ..." if len(columns) > _MOST_NAMES else ""
-    one = len(columns) == 1
+def _told_series(name: str) -> str:
     return (
-        f"{name} holds categories or text in the column{'' if one else 's'} {shown}, and samples "
-        "are numbers; encode them, and in the same way what you predict on, such as by\n"
-        f"    {name} = pd.get_dummies({name}, columns=[{shown}], dtype=float)\n"
-        f"    new = pd.get_dummies(new, columns=[{shown}], dtype=float)"
-        f".reindex(columns={name}.columns, fill_value=0)"
+        f"{name} holds categories or text, which are no numbers; encode them as numbers first, "
+        f"such as by {name} = pd.factorize({name})[0]."
     )
 
 
-def told_dates(name: str, columns: list[Any], durations: bool, of_series: bool) -> str:
-    """Tell that columns hold dates or durations, with the line that makes numbers of them."""
-    one = name if of_series else f"{name}[{columns[0]!r}]"
-    place = "" if of_series else f" in the column {columns[0]!r}"
-    if durations:
+def _told_categories(name: str, columns: list[Any], lazy: bool) -> str:
+    """Tell that columns hold categories or text, with the two lines that encode them."""
+    shown = ", ".join(map(repr, columns[:_MOST_NAMES]))
+    shown += ", ..." if len(columns) > _MOST_NAMES else ""
+    if lazy:
+        lines = [
+            f"{name} = {name}.categorize(columns=[{shown}])",
+            f"{name} = dd.get_dummies({name}, columns=[{shown}], dtype=float)",
+        ]
+    else:
+        lines = [
+            f"{name} = pd.get_dummies({name}, columns=[{shown}], dtype=float)",
+            f"new = pd.get_dummies(new, columns=[{shown}], dtype=float)"
+            f".reindex(columns={name}.columns, fill_value=0)",
+        ]
+    return (
+        f"{name} holds categories or text in the column{'s' * (len(columns) > 1)} {shown}, and "
+        "numbers are needed; encode them, and in the same way what you predict on, such as by\n"
+        + "\n".join(f"    {line}" for line in lines)
+    )
+
+
+def _told_times(name: str, place: str, column: str, kind: str, dtype: Any) -> str:
+    """Tell that a column holds dates or durations, with what makes numbers of them."""
+    if kind == "m":
         return (
             f"{name} holds durations{place}, whose unit is not settled; pass numbers, such as "
-            f"{one} / pd.Timedelta(seconds=1)."
+            f"{column} / pd.Timedelta(seconds=1)."
         )
+    zone = getattr(dtype, "tz", None)
+    start = "pd.Timestamp('2000-01-01'" + (")" if zone is None else f", tz='{zone}')")
     return (
         f"{name} holds dates{place}, which have no zero and no unit; pass numbers, such as "
-        f"({one} - {one}.min()) / pd.Timedelta(days=1)."
+        f"({column} - {start}) / pd.Timedelta(days=1)."
     )
