@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data.values.plain import (
+    MASKED,
     column_names,
     column_place,
     gap_in_words,
@@ -410,7 +411,8 @@ def label_fault(
         return None
     row, *step = np.argwhere(missing)[0].tolist()
     place = f"sample {first_row + row}" + (f", step {step[0]}" if step else "")
-    what = gap_in_words(labels[row, *step])
+    label = labels[row, *step]
+    what = repr(label) if label is MASKED else gap_in_words(label)
     return (
         f"y holds no class at {place} ({what}); leave that sample out or give it a class of its "
         "own."

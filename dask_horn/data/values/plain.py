@@ -30,6 +30,19 @@ _KINDS_OF_OBJECTS = {
 # What a masked array or a nullable column holds where it holds nothing.
 _GAP = "a missing value (masked or NA)"
 
+
+class _Masked:
+    """Stands among objects where nothing stands: `numpy.ma.masked` becomes 0 on its way there."""
+
+    def __repr__(self) -> str:
+        return "masked or NA"
+
+    def __reduce__(self) -> str:
+        return "MASKED"  # the one of this module, in whatever process
+
+
+MASKED = _Masked()
+
 # Columns that a message names; more would hide the rest of it.
 _MOST_NAMES = 8
 
@@ -153,7 +166,8 @@ def column_names(values: Any) -> tuple[Any, ...] | None:
 
 def is_gap(value: object) -> bool:
     """Whether an object stands for a missing value: None, NA, NaT, or masked."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+    names = ("NAType", "NaTType", "MaskedConstant")
+    return value is None or value is MASKED or type(value).__name__ in names
 
 
 def gap_in_words(value: object) -> str:
@@ -161,11 +175,11 @@ def gap_in_words(value: object) -> str:
 
     Examples
     --------
-    >>> gap_in_words(None), gap_in_words(np.ma.masked)
-    ('None', 'masked or NA')
+    >>> gap_in_words(None), gap_in_words(MASKED)
+    ('None', 'a missing value (masked or NA)')
     """
-    if value is np.ma.masked:
-        return "masked or NA"
+    if value is MASKED:
+        return _GAP
     return "NA" if type(value).__name__ == "NAType" else str(value)
 
 
@@ -259,9 +273,9 @@ def _of_categories(categorical: Any) -> Any:
 
 
 def _with_gaps(values: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
-    """Return a masked array as objects, with `numpy.ma.masked` itself where something is masked."""
+    """Return a masked array as objects, with `MASKED` where something is masked."""
     objects = np.ma.getdata(values).astype(object)
-    objects[np.ma.getmaskarray(values)] = np.ma.masked
+    objects[np.ma.getmaskarray(values)] = MASKED
     return objects
 
 
