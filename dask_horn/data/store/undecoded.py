@@ -53,6 +53,13 @@ def marks_of(array: zarr.Array[Any], location: ArrayLocation) -> Marks:
     attributes = array.attrs.asdict()
     if not attributes:
         return NO_MARKS
+    times = [name for name in ("units", "dtype") if _tells_times(name, attributes.get(name))]
+    if times:
+        raise ValueError(
+            f"The {location} holds times ({times[0]}={attributes[times[0]]}), not numbers; store "
+            f"numbers, or remove the attribute {times[0]} if you mean the numbers as they are "
+            "stored."
+        )
     encoded = dict(_encoded(attributes))
     if encoded:
         told = ", ".join(f"{name}={value}" for name, value in encoded.items())
@@ -100,11 +107,13 @@ def _encoded(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         given = attributes.get(name)
         if given is not None and _number(given) != neutral:
             yield name, given
-    units, dtype = attributes.get("units"), attributes.get("dtype")
-    if isinstance(units, str) and re.search(r"\bsince\b", units):
-        yield "units", units
-    if isinstance(dtype, str) and dtype.startswith(("timedelta64", "datetime64")):
-        yield "dtype", dtype
+
+
+def _tells_times(name: str, value: Any) -> bool:
+    """Whether an attribute says that numbers are dates or durations, as xarray writes them."""
+    if name == "units":
+        return isinstance(value, str) and re.search(r"\bsince\b", value) is not None
+    return isinstance(value, str) and value.startswith(("timedelta64", "datetime64"))
 
 
 def _number(given: Any) -> float | None:

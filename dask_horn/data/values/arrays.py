@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data.values.plain import (
-    MASKED,
     column_names,
     column_place,
     gap_in_words,
@@ -301,7 +300,8 @@ def storable_targets(y: Any, first_row: int = 0) -> NDArray[Any]:
     >>> storable_targets(["a", None], first_row=7)
     Traceback (most recent call last):
     ...
-    ValueError: y holds None at sample 8; fill in such values or leave those samples out.
+    ValueError: y holds a missing value (None) at sample 8; fill in such values or leave those \
+samples out.
     """
     targets = plain(y, "y", first_row, columns=column_names(y))
     fault = first_gap(targets, "y", first_row)
@@ -385,7 +385,8 @@ def first_gap(
     for i, value in enumerate(values.flat):
         if is_gap(value):
             row, *column = map(int, np.unravel_index(i, values.shape))
-            return told_missing(name, gap_in_words(value), first_row + row, column, columns)
+            place = column_place(column, "feature" if name == "X" else "output", columns)
+            return told_missing(name, gap_in_words(value), first_row + row, place)
     return None
 
 
@@ -411,8 +412,7 @@ def label_fault(
         return None
     row, *step = np.argwhere(missing)[0].tolist()
     place = f"sample {first_row + row}" + (f", step {step[0]}" if step else "")
-    label = labels[row, *step]
-    what = repr(label) if label is MASKED else gap_in_words(label)
+    what = gap_in_words(labels[row, *step])
     return (
         f"y holds no class at {place} ({what}); leave that sample out or give it a class of its "
         "own."

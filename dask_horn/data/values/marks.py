@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.values.plain import column_place
+from dask_horn.data.values.plain import Gap, column_place, told_missing
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Marks:
     >>> marks.absent(np.array([[1, -999]]))
     array([[False,  True]])
     >>> marks.fault(np.array([[1, -999]]), "X", "feature", first_row=5)
-    'X holds -999 at sample 5, feature 1, which its attribute _FillValue says is missing; fill in \
+    'X holds a missing value (-999, by its attribute _FillValue) at sample 5, feature 1; fill in \
 such values or leave those samples out.'
     """
 
@@ -54,7 +54,12 @@ such values or leave those samples out.'
     def masked(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows that are read, masked where they hold no value."""
         absent = self.absent(rows) if self else None
-        return rows if absent is None else np.ma.masked_array(rows, absent)
+        if absent is None:
+            return rows
+        found: np.ma.MaskedArray[Any, Any] = np.ma.masked_array(rows, absent)
+        noted: Any = found  # NumPy lets an array have attributes
+        noted.gap = self._gap(rows[tuple(np.argwhere(absent)[0])])
+        return found
 
     def fault(
         self,
@@ -85,12 +90,14 @@ such values or leave those samples out.'
         if absent is None or not absent.any():
             return None
         row, *column = np.argwhere(absent)[0].tolist()
-        value = rows[row, *column]
+        what = str(self._gap(rows[row, *column]))
         place = column_place(column, column_word, None)
-        return (
-            f"{name} holds {value} at sample {first_row + row}{place}, which its attribute "
-            f"{self._named(value)} says is missing; fill in such values or leave those samples out."
-        )
+        return told_missing(name, what, first_row + row, place)
+
+    def _gap(self, value: Any) -> Gap:
+        attribute = self._named(value)
+        word = "another number " if attribute == "_Unsigned" else ""
+        return Gap(f"{value}, {word}by its attribute {attribute}")
 
     def _named(self, value: Any) -> str:
         """Return the attribute by which a value is none."""

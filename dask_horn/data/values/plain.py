@@ -8,6 +8,7 @@ container of another library enters here too: `plain` takes whatever users pass.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,24 +28,24 @@ _KINDS_OF_OBJECTS = {
     "timedelta64": "m",
 }
 
-# What a masked array or a nullable column holds where it holds nothing.
-_GAP = "a missing value (masked or NA)"
-
-
-class _Masked:
-    """Stands among objects where nothing stands: `numpy.ma.masked` becomes 0 on its way there."""
-
-    def __repr__(self) -> str:
-        return "masked or NA"
-
-    def __reduce__(self) -> str:
-        return "MASKED"  # the one of this module, in whatever process
-
-
-MASKED = _Masked()
-
 # Columns that a message names; more would hide the rest of it.
 _MOST_NAMES = 8
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Stands among objects where nothing stands: `numpy.ma.masked` becomes 0 on its way there.
+
+    Attributes
+    ----------
+    what : str
+        Why nothing stands there.
+    """
+
+    what: str = "masked or NA"
+
+    def __str__(self) -> str:
+        return self.what
 
 
 def plain(
@@ -102,17 +103,12 @@ values or leave those samples out.
     row, *column = np.argwhere(mask)[0].tolist() if mask.any() else (None,)
     if row is not None:
         names = getattr(values, "column_names", None) or columns
-        raise ValueError(told_missing(name, _GAP, first_row + row, column, names))
+        place = column_place(column, "feature" if name == "X" else "output", names)
+        raise ValueError(told_missing(name, str(_gap_of(values)), first_row + row, place))
     return np.asarray(np.ma.getdata(values))
 
 
-def told_missing(
-    name: str,
-    what: str,
-    row: int,
-    column: list[int],
-    names: tuple[Any, ...] | None = None,
-) -> str:
+def told_missing(name: str, what: str, row: int, place: str = "") -> str:
     """Tell that a value is missing.
 
     Parameters
@@ -120,23 +116,21 @@ def told_missing(
     name : str
         The argument that holds it, ``"X"`` or ``"y"``, or another.
     what : str
-        What stands there, such as ``"None"``.
+        What stands there, such as ``"NA"``.
     row : int
         The number of the sample.
-    column : list of int
-        Where in the sample; empty where it has one value.
-    names : tuple, optional
-        The columns' names.
+    place : str, default ""
+        Where in the sample, as `column_place` says it.
 
     Examples
     --------
-    >>> told_missing("X", "NA", 3, [1], ("width", "height"))
-    "X holds NA at sample 3, column 'height'; fill in such values or leave those samples out."
+    >>> told_missing("X", "NA", 3, column_place([1], "feature", ("width", "height")))
+    "X holds a missing value (NA) at sample 3, column 'height'; fill in such values or leave those \
+samples out."
     """
-    place = column_place(column, "feature" if name == "X" else "output", names)
     return (
-        f"{name} holds {what} at sample {row}{place}; fill in such values or leave those samples "
-        "out."
+        f"{name} holds a missing value ({what}) at sample {row}{place}; fill in such values or "
+        "leave those samples out."
     )
 
 
@@ -167,7 +161,7 @@ def column_names(values: Any) -> tuple[Any, ...] | None:
 def is_gap(value: object) -> bool:
     """Whether an object stands for a missing value: None, NA, NaT, or masked."""
     names = ("NAType", "NaTType", "MaskedConstant")
-    return value is None or value is MASKED or type(value).__name__ in names
+    return value is None or isinstance(value, Gap) or type(value).__name__ in names
 
 
 def gap_in_words(value: object) -> str:
@@ -175,11 +169,9 @@ def gap_in_words(value: object) -> str:
 
     Examples
     --------
-    >>> gap_in_words(None), gap_in_words(MASKED)
-    ('None', 'a missing value (masked or NA)')
+    >>> gap_in_words(None), gap_in_words(Gap())
+    ('None', 'masked or NA')
     """
-    if value is MASKED:
-        return _GAP
     return "NA" if type(value).__name__ == "NAType" else str(value)
 
 
@@ -273,10 +265,16 @@ def _of_categories(categorical: Any) -> Any:
 
 
 def _with_gaps(values: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
-    """Return a masked array as objects, with `MASKED` where something is masked."""
+    """Return a masked array as objects, with a `Gap` where something is masked."""
     objects = np.ma.getdata(values).astype(object)
-    objects[np.ma.getmaskarray(values)] = MASKED
+    objects[np.ma.getmaskarray(values)] = _gap_of(values)
     return objects
+
+
+def _gap_of(values: Any) -> Gap:
+    """Return what a masked array holds where it is masked: it may tell."""
+    gap = getattr(values, "gap", None)
+    return gap if isinstance(gap, Gap) else Gap()
 
 
 def _check_columns(frame: Any, name: str, of_series: bool, lazy: bool) -> None:
