@@ -335,6 +335,8 @@ def _told_categories(name: str, columns: list[Any], lazy: bool) -> str:
 
 def _told_times(name: str, place: str, column: str, kind: str, dtype: Any) -> str:
     """Tell that a column holds dates or durations, with what makes numbers of them."""
+    if getattr(dtype, "kind", "O") == "O":
+        column = f"pd.to_{'timedelta' if kind == 'm' else 'datetime'}({column})"
     if kind == "m":
         return (
             f"{name} holds durations{place}, whose unit is not settled; pass numbers, such as "
