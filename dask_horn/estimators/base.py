@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
 from dask_horn.data.values.arrays import check_lengths, check_target_shape, unboxed
+from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
@@ -297,8 +298,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         counted = to_memory(self._answer("counted_steps", X))
         if sample_weight is not None:
             sample_weight = np.repeat(sample_weight, steps)[counted.ravel()]
-        own = unboxed(y.reshape(predicted.shape)[counted])
-        return scored_targets(own, numeric=numeric), predicted[counted], sample_weight
+        y = scored_targets(unboxed(filled(y, counted)), numeric=numeric)
+        return y.reshape(predicted.shape)[counted], predicted[counted], sample_weight
 
     def _repr_html_inner(self) -> str:
         """Return scikit-learn's diagram and, below it, what is known after the fit."""

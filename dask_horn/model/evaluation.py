@@ -101,9 +101,9 @@ class Scored(ABC):
         from dask_horn.data.intake.predictions import chunked_samples
 
         y = targets_of(X, y)
-        chunked = chunked_samples(X, known_lengths=True)
+        chunked = chunked_samples(X, True, self._form.mask_value is not None)
         if chunked is None:
-            X = as_samples(X)
+            X = as_samples(self._form.unmasked(X))
             weights = _checked_weights(sample_weight, len(X))
             return self._rows_score(X, in_memory_targets(y), weights, 0)
         self._form.check(chunked.shape[1:])

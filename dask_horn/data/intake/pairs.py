@@ -32,6 +32,7 @@ from dask_horn.data.values.arrays import (
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import Targets, check_labels
+from dask_horn.errors import HornError
 
 #: From the rows of a chunk, their targets, their weights, and the number of the first of them.
 Pairing = Callable[[NDArray[Any], Any, NDArray[np.float64] | None, int], Any]
@@ -47,6 +48,13 @@ class _StoredRows:
 
     def read(self) -> Any:
         return read_marked(open_rows(self.location), self.location, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with the values of a chunk: of several the first is told."""
+
+    told: str
 
 
 def map_pairs(
@@ -73,7 +81,8 @@ def map_pairs(
     Raises
     ------
     ValueError
-        If there are more targets or weights than samples, or fewer.
+        If there are more targets or weights than samples, or fewer; or as `function` raises it
+        for the first chunk.
 
     Examples
     --------
@@ -95,7 +104,11 @@ def map_pairs(
             key = (token, i)
             tasks.append(call(_paired, shared, rows[i], targets[i], own, first, key=key))
         first += length
-    return list(compute(*tasks))
+    answers = compute(*tasks)
+    for answer in answers:
+        if isinstance(answer, _Fault):
+            raise ValueError(answer.told)
+    return list(answers)
 
 
 def targets_of(X: Any, y: Any) -> Any:
@@ -197,4 +210,9 @@ def _paired(
     weights: NDArray[np.float64] | None,
     first: int,
 ) -> Any:
-    return function(rows, y.read() if isinstance(y, _StoredRows) else y, weights, first)
+    try:
+        return function(rows, y.read() if isinstance(y, _StoredRows) else y, weights, first)
+    except ValueError as error:
+        if isinstance(error, HornError):
+            raise
+        return _Fault(str(error))

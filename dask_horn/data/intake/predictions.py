@@ -36,7 +36,7 @@ _MARK = "dask_horn_predictions"
 _FORMAT = 1
 
 
-def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
+def chunked_samples(X: Any, known_lengths: bool = False, padded: bool = False) -> Any:
     """Return samples that are lazy or stored as a Dask array; None for samples in memory.
 
     Parameters
@@ -46,6 +46,8 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
         open or by its path or URL; anything else is taken to be in memory.
     known_lengths : bool, default False
         Whether a Dask frame's chunk lengths must be known, which computes the frame once.
+    padded : bool, default False
+        Whether some of the values may be padding, as `stored_rows` takes it.
 
     Returns
     -------
@@ -75,9 +77,9 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
             return known_samples(X)
         return numeric_blocks(frame_rows(X, "X"))
     if isinstance(X, zarr.Array):
-        return stored_rows(SampleStore.of(ArrayLocation.of(X)))
+        return stored_rows(SampleStore.of(ArrayLocation.of(X)), padded)
     if is_location(X):
-        return stored_rows(open_samples(X, require_y=False))
+        return stored_rows(open_samples(X, require_y=False), padded)
     return None
 
 

@@ -141,7 +141,7 @@ def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
 
 def _samples(X: Any, form: SampleForm, columns: tuple[Any, ...] | None) -> Any:
     if in_memory(X):
-        X = as_samples(X)
+        X = as_samples(form.unmasked(X))
         _check_finite(X.reshape(len(X), -1), "X", "feature", columns)
         form.check(X.shape[1:])
         fault = form.fault(X)

@@ -89,7 +89,7 @@ def numeric_blocks(array: Any, name: str = "X") -> Any:
 def _numeric_block(block: Any, name: str, starts: NDArray[Any], block_id: Any = None) -> Any:
     """Return a block of objects as numbers; masked still, where they are missing."""
     start = starts[block_id[0]]
-    first = 0 if math.isnan(start) else int(start)
+    first = None if math.isnan(start) else int(start)
     if not isinstance(block, np.ma.MaskedArray):
         return numeric_rows(block, name, first)
     absent = np.ma.getmaskarray(block)

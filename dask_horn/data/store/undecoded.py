@@ -119,9 +119,10 @@ def _tells_times(name: str, value: Any) -> bool:
 def _number(given: Any) -> float | None:
     """Return an attribute as a number; None if it is not one."""
     try:
-        return float(np.asarray(given, dtype=float).reshape(()))
+        number = float(np.asarray(given, dtype=float).reshape(()))
     except (TypeError, ValueError):
         return None
+    return None if np.isnan(number) else number
 
 
 def _fills(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ from zarr.codecs import BloscCodec
 
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.tasks import call, compute
+from dask_horn.errors import HornError
 
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
@@ -170,6 +171,8 @@ def _write_block(
     try:
         rows = convert(block, start)
     except ValueError as error:
+        if isinstance(error, HornError):
+            raise
         return str(error)
     with writing():
         location.open("r+")[start : start + len(rows)] = rows

@@ -72,15 +72,17 @@ def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
         )
 
 
-def as_samples(X: Any, first_row: int = 0, columns: tuple[Any, ...] | None = None) -> NDArray[Any]:
+def as_samples(
+    X: Any, first_row: int | None = 0, columns: tuple[Any, ...] | None = None
+) -> NDArray[Any]:
     """Return samples as a numeric array with the samples on axis 0.
 
     Parameters
     ----------
     X : array-like or data frame, shape (n_samples, ...)
         Samples held in memory.
-    first_row : int, default 0
-        The number of the first of them, for messages.
+    first_row : int or None, default 0
+        The number of the first of them, for messages; None where it is not known.
     columns : tuple, optional
         The names of the features, where X does not have them any more.
 
@@ -131,7 +133,7 @@ def plain_frame(frame: Any, name: str) -> Any:
 
 
 def numeric_rows(
-    rows: Any, name: str, first_row: int = 0, columns: tuple[Any, ...] | None = None
+    rows: Any, name: str, first_row: int | None = 0, columns: tuple[Any, ...] | None = None
 ) -> NDArray[Any]:
     """Return rows as numbers, of any shape; for parameters and errors see `as_samples`."""
     columns = column_names(rows) or columns
@@ -355,7 +357,7 @@ def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers(
-    values: NDArray[Any], name: str, first_row: int, columns: tuple[Any, ...] | None
+    values: NDArray[Any], name: str, first_row: int | None, columns: tuple[Any, ...] | None
 ) -> NDArray[Any]:
     """Return objects that are all numbers as float64, and longdouble as float64."""
     if values.dtype.kind != "O":
@@ -377,7 +379,10 @@ def _numbers(
 
 
 def first_gap(
-    values: NDArray[Any], name: str, first_row: int = 0, columns: tuple[Any, ...] | None = None
+    values: NDArray[Any],
+    name: str,
+    first_row: int | None = 0,
+    columns: tuple[Any, ...] | None = None,
 ) -> str | None:
     """Describe the first of some objects that stands for a missing value; None without one."""
     if values.dtype.kind != "O":
@@ -386,7 +391,7 @@ def first_gap(
         if is_gap(value):
             row, *column = map(int, np.unravel_index(i, values.shape))
             place = column_place(column, "feature" if name == "X" else "output", columns)
-            return told_missing(name, gap_in_words(value), first_row + row, place)
+            return told_missing(name, gap_in_words(value), row, first_row, place)
     return None
 
 

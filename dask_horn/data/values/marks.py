@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data.values.plain import Gap, column_place, told_missing
+from dask_horn.data.values.plain import Gap, column_place, noted, told_missing
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ such values or leave those samples out.'
         absent = self.absent(rows) if self else None
         if absent is None:
             return rows
-        found: np.ma.MaskedArray[Any, Any] = np.ma.masked_array(rows, absent)
-        noted: Any = found  # NumPy lets an array have attributes
-        noted.gap = self._gap(rows[tuple(np.argwhere(absent)[0])])
-        return found
+        gap = self._gap(rows[tuple(np.argwhere(absent)[0])])
+        # Masked arrays of half precision warn of the default fill value that they cannot hold.
+        kept = rows.astype(np.float32) if rows.dtype.kind == "f" and rows.itemsize < 4 else rows
+        return noted(np.ma.masked_array(kept, absent), gap=gap)
 
     def fault(
         self,
@@ -92,7 +92,7 @@ such values or leave those samples out.'
         row, *column = np.argwhere(absent)[0].tolist()
         what = str(self._gap(rows[row, *column]))
         place = column_place(column, column_word, None)
-        return told_missing(name, what, first_row + row, place)
+        return told_missing(name, what, row, first_row, place)
 
     def _gap(self, value: Any) -> Gap:
         attribute = self._named(value)

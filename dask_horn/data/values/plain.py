@@ -28,6 +28,9 @@ _KINDS_OF_OBJECTS = {
     "timedelta64": "m",
 }
 
+# What is noted on masked arrays.
+_NAMES, _GAP = "dask_horn names", "dask_horn gap"
+
 # Columns that a message names; more would hide the rest of it.
 _MOST_NAMES = 8
 
@@ -51,7 +54,7 @@ class Gap:
 def plain(
     values: Any,
     name: str,
-    first_row: int = 0,
+    first_row: int | None = 0,
     *,
     numeric: bool = False,
     gaps: bool = False,
@@ -65,8 +68,8 @@ def plain(
         Anything in memory; also a block of something lazy.
     name : str
         The argument that they are, such as ``"X"``, for messages.
-    first_row : int, default 0
-        The number of the first row, for messages.
+    first_row : int or None, default 0
+        The number of the first row, for messages; None where it is not known.
     numeric : bool, default False
         Whether they are to be numbers: then columns of categories, text or dates are refused here,
         with what to pass instead.
@@ -102,13 +105,13 @@ values or leave those samples out.
     mask = np.ma.getmaskarray(values)
     row, *column = np.argwhere(mask)[0].tolist() if mask.any() else (None,)
     if row is not None:
-        names = getattr(values, "column_names", None) or columns
+        names = _noted(values).get(_NAMES) or columns
         place = column_place(column, "feature" if name == "X" else "output", names)
-        raise ValueError(told_missing(name, str(_gap_of(values)), first_row + row, place))
+        raise ValueError(told_missing(name, str(_gap_of(values)), row, first_row, place))
     return np.asarray(np.ma.getdata(values))
 
 
-def told_missing(name: str, what: str, row: int, place: str = "") -> str:
+def told_missing(name: str, what: str, row: int, first_row: int | None, place: str = "") -> str:
     """Tell that a value is missing.
 
     Parameters
@@ -118,18 +121,21 @@ def told_missing(name: str, what: str, row: int, place: str = "") -> str:
     what : str
         What stands there, such as ``"NA"``.
     row : int
-        The number of the sample.
+        The number of the sample, counted from `first_row`.
+    first_row : int or None
+        The number of the first of them; None where it is not known.
     place : str, default ""
         Where in the sample, as `column_place` says it.
 
     Examples
     --------
-    >>> told_missing("X", "NA", 3, column_place([1], "feature", ("width", "height")))
+    >>> told_missing("X", "NA", 3, 0, column_place([1], "feature", ("width", "height")))
     "X holds a missing value (NA) at sample 3, column 'height'; fill in such values or leave those \
 samples out."
     """
+    number = f"{row} of a chunk" if first_row is None else first_row + row
     return (
-        f"{name} holds a missing value ({what}) at sample {row}{place}; fill in such values or "
+        f"{name} holds a missing value ({what}) at sample {number}{place}; fill in such values or "
         "leave those samples out."
     )
 
@@ -230,9 +236,7 @@ def _of_frame(frame: Any, name: str, numeric: bool, lazy: bool) -> Any:
     if not any(isinstance(column, np.ma.MaskedArray) for column in columns):
         return rows
     absent = np.column_stack([np.ma.getmaskarray(column) for column in columns])
-    masked: Any = np.ma.masked_array(rows, absent)
-    masked.column_names = column_names(frame)
-    return masked
+    return noted(np.ma.masked_array(rows, absent), names=column_names(frame))
 
 
 def _of_column(column: Any) -> Any:
@@ -273,8 +277,23 @@ def _with_gaps(values: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
 
 def _gap_of(values: Any) -> Gap:
     """Return what a masked array holds where it is masked: it may tell."""
-    gap = getattr(values, "gap", None)
+    gap = _noted(values).get(_GAP)
     return gap if isinstance(gap, Gap) else Gap()
+
+
+def noted(
+    values: Any, names: tuple[Any, ...] | None = None, gap: Gap | None = None
+) -> np.ma.MaskedArray[Any, Any]:
+    """Note the columns' names on a masked array, or what it holds where it is masked.
+
+    NumPy hands on what is noted there to views and slices.
+    """
+    _noted(values).update({_NAMES: names} if gap is None else {_GAP: gap})
+    return values  # type: ignore[no-any-return]
+
+
+def _noted(values: Any) -> dict[str, Any]:
+    return values._optinfo  # type: ignore[no-any-return]
 
 
 def _check_columns(frame: Any, name: str, of_series: bool, lazy: bool) -> None:
