@@ -23,13 +23,16 @@ from dask_horn.checks import checked_integer, checked_number
 from dask_horn.cluster import current_executor
 from dask_horn.data import FEATURES, SampleForm, Targets, is_location
 from dask_horn.data.intake.pairs import of_one_order, rows_in_memory
-from dask_horn.data.values.arrays import check_lengths, check_target_shape
+from dask_horn.data.values.arrays import check_lengths, check_target_shape, unboxed
+from dask_horn.data.values.padding import filled
+from dask_horn.data.values.plain import plain
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
     sample_shape,
+    scored_targets,
     to_memory,
 )
 from dask_horn.model import Ensemble, Model, sample_form
@@ -320,22 +323,24 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if not is_location(X):
             X = checked_samples(self, X, reset=False)
-        steps = self.model_.targets.steps
+        steps, numeric = self.model_.targets.steps, is_regressor(self)
         with current_executor().scheduling():
             X, y, weights = of_one_order(X, y, sample_weight)
             predicted = self.model_.predict(X)
             counted = None if steps is None else self.model_.counted_steps(X)
             y, predicted, counted, weights = rows_in_memory(y, predicted, counted, weights)
-        y = to_memory(y)
-        if weights is not None and not np.any(weights):
-            raise ValueError("sample_weight is 0 for all samples; a score needs some of them")
+        if weights is not None:
+            weights = plain(weights, "sample_weight", numeric=True)
+            if not weights.any():
+                raise ValueError("sample_weight is 0 for all samples; a score needs some of them")
         if steps is None:
-            return y, predicted, weights
-        y = np.asarray(y)
+            return scored_targets(to_memory(y), numeric=numeric), predicted, weights
+        y = plain(to_memory(y), "y", gaps=True)
         check_target_shape(y.shape, self.model_.targets.kind, steps)
         check_lengths(len(predicted), len(y))
         if weights is not None:
             weights = np.repeat(weights, steps)[counted.ravel()]
+        y = scored_targets(unboxed(filled(y, counted)), numeric=numeric)
         return y.reshape(predicted.shape)[counted], predicted[counted], weights
 
     def _repr_html_inner(self) -> str:

@@ -18,6 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import SampleForm, Targets, in_memory, is_location
 from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.values.arrays import as_targets
+from dask_horn.errors import naming
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import distinct_labels, n_columns
@@ -158,7 +160,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
             If the first call has no `classes`, or a later call has different ones.
         """
         if classes is not None:
-            classes = np.unique(classes)
+            with naming("classes"):
+                classes = np.unique(as_targets(classes, "classes"))
         before: Any = getattr(self, "model_", None)
         if before is not None:
             known = before.classes

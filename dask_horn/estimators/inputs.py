@@ -8,6 +8,8 @@ checked here, and the rest when the library reads them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,18 @@ from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.lazy import known_rows, numeric_blocks
 from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.store.undecoded import all_rows
 from dask_horn.data.values.arrays import (
     check_lengths,
     check_target_shape,
+    first_gap,
     first_not_finite,
     label_fault,
+    plain_frame,
     plain_labels,
+    unboxed,
 )
+from dask_horn.data.values.plain import column_names, plain, unmissed
 
 
 def sample_shape(X: Any) -> tuple[int, ...]:
@@ -45,11 +52,44 @@ def n_columns(y: Any, steps: int | None = None) -> int:
 def to_memory(array: Any) -> Any:
     """Read a Zarr array, or compute a Dask collection; leave anything else as it is."""
     if isinstance(array, zarr.Array):
-        return plain_labels(np.asarray(array[...]))
+        rows = all_rows(array)
+        return rows if isinstance(rows, np.ma.MaskedArray) else plain_labels(rows)
     if is_lazy(array):
         with current_executor().scheduling():
             return compute(array)[0]
     return array
+
+
+def _plain_samples(X: Any) -> Any:
+    """Return samples in memory that say of no value that it is missing; frames keep their names."""
+    if hasattr(X, "iloc") and hasattr(X, "dtypes") and getattr(X, "ndim", 0) == 2:
+        return plain_frame(X, "X")
+    X = unmissed(X, "X", numeric=True)
+    return plain(X, "X") if isinstance(X, np.ma.MaskedArray) else X
+
+
+def _holds_objects(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "O"
+
+
+def _objects(values: Any) -> NDArray[Any]:
+    try:
+        return np.array(values, dtype=object)
+    except ValueError:  # rows of several lengths
+        return np.empty(0, object)
+
+
+@contextmanager
+def _telling_gaps(values: Any, name: str) -> Iterator[None]:
+    """Name the first missing value among objects, where scikit-learn finds that they are none."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        objects = isinstance(values, list | tuple) or _holds_objects(values)
+        fault = first_gap(_objects(values), name) if objects else None
+        if fault is not None:
+            raise ValueError(fault) from error
+        raise
 
 
 def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -70,10 +110,7 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
         As scikit-learn does.
     """
     if in_memory(X):
-        rows, shape = _flat(X)
-        return _restored(
-            validate_data(estimator, rows, reset=reset, ensure_all_finite=False), shape
-        )
+        return _checked_in_memory(estimator, X, reset=reset)
     if len(X.shape) < 2:
         raise ValueError(
             f"X has shape {X.shape}, but samples need a row each. Reshape your data: "
@@ -84,6 +121,21 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
         features = X._meta  # an empty data frame with the names
     validate_data(estimator, features, reset=reset, skip_check_array=True)
     return X
+
+
+def _checked_in_memory(
+    estimator: Any, X: Any, *, reset: bool, min_samples: int = 1
+) -> NDArray[Any]:
+    rows, shape = _flat(_plain_samples(X))
+    checks = {"ensure_min_samples": min_samples, "ensure_all_finite": False}
+    with _telling_gaps(rows, "X"):
+        checked = _restored(validate_data(estimator, rows, reset=reset, **checks), shape)
+    names = column_names(X)
+    # Who looks at all values later does not know the columns' names any more.
+    fault = None if names is None else first_not_finite(checked, "X", "feature", names=names)
+    if fault is not None:
+        raise ValueError(fault)
+    return np.asarray(checked)
 
 
 def checked_pair(
@@ -111,10 +163,8 @@ def checked_pair(
     if form.target_steps is not None and y is not None:
         y = _with_steps(X, y, form, numeric)
     if in_memory(X):
-        rows, shape = _flat(X)
-        checks = {"ensure_min_samples": min_samples, "ensure_all_finite": False}
-        rows = validate_data(estimator, rows, reset=reset, **checks)
-        X, y = _restored(rows, shape), to_memory(y)
+        X = _checked_in_memory(estimator, X, reset=reset, min_samples=min_samples)
+        y = to_memory(y)
     else:
         checked_samples(estimator, X, reset=reset)
     if y is None:
@@ -129,11 +179,19 @@ def checked_pair(
     return X, y
 
 
+def plain_targets(y: Any, *, numeric: bool) -> Any:
+    """Return targets in memory as what can say of none that it is missing; labels as objects."""
+    y = unmissed(y, "y", numeric=numeric)
+    return plain(y, "y", gaps=not numeric) if isinstance(y, np.ma.MaskedArray) else y
+
+
 def _checked_targets(estimator: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
     """Check targets in memory; of classes also that none is missing, before they are counted."""
+    y = plain_targets(y, numeric=numeric)
     dtype = "numeric" if numeric else None
     checks = {"ensure_2d": False, "allow_nd": True, "dtype": dtype, "ensure_all_finite": False}
-    y = check_array(y, **checks, input_name="y", estimator=estimator)
+    with _telling_gaps(y, "y"):
+        y = check_array(y, **checks, input_name="y", estimator=estimator)
     if numeric:
         return y
     columns = y.reshape(len(y), -1)
@@ -153,17 +211,29 @@ def _with_steps(X: Any, y: Any, form: SampleForm, numeric: bool) -> Any:
     """
     if in_memory(X):
         y = to_memory(y)
-    y = np.asarray(y) if in_memory(y) else y
+    y = plain(y, "y", numeric=numeric, gaps=form.pads_targets) if in_memory(y) else y
     check_target_shape(tuple(y.shape), "values" if numeric else "classes", form.target_steps)
     if not in_memory(y) or not form.pads_targets:
         return y
     if in_memory(X):
-        X = np.asarray(X)
+        X = plain(X, "X", numeric=True)
     elif is_lazy(X):
         with current_executor().scheduling():
             X = numeric_blocks(known_rows(X, "X"))
     check_lengths(int(X.shape[0]), len(y))
-    return to_memory(filled_beside(X, y, form))
+    return unboxed(to_memory(filled_beside(X, y, form)))
+
+
+def scored_targets(y: Any, *, numeric: bool) -> Any:
+    """Return true targets that predictions are compared with, in memory, none of them missing."""
+    y = to_memory(y)
+    if hasattr(y, "toarray"):  # sparse labels, in which nothing is missing
+        return y
+    y = plain(y, "y", numeric=numeric, gaps=not numeric)
+    fault = first_gap(y, "y") if numeric else label_fault(y)
+    if fault is not None:
+        raise ValueError(fault)
+    return y
 
 
 def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:

@@ -21,6 +21,7 @@ from dask_horn.data.intake.pairs import (
 from dask_horn.data.store.lazy import with_known_chunks
 from dask_horn.data.store.locations import located
 from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.values.plain import plain
 from dask_horn.model.scoring import score_of
 from dask_horn.network import Network
 from dask_horn.records import Score, add_scores
@@ -129,9 +130,9 @@ class Scored(ABC):
         X, y, sample_weight = of_one_order(X, targets_of(X, y), sample_weight)
         if is_lazy(sample_weight):  # so many numbers are a small part of what is in memory then
             X, y, sample_weight = rows_in_memory(X, y, sample_weight)
-        chunked = chunked_samples(X)
+        chunked = chunked_samples(X, self._form.mask_value is not None)
         if chunked is None:
-            X = as_samples(X)
+            X = as_samples(self._form.unmasked(X))
             weights = _checked_weights(sample_weight, len(X))
             return self._rows_score(X, in_memory_targets(y), weights, 0)
         self._form.check(chunked.shape[1:])
@@ -162,7 +163,7 @@ def _checked_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64] 
     """Return the weights of samples as an array in memory, or None."""
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, np.float64)
+    weights = plain(sample_weight, "sample_weight", numeric=True).astype(np.float64)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have the shape ({n_samples},), a weight for each sample, got "

@@ -279,7 +279,7 @@ class Predictor(Calibrated, Scored):
             store_predictions,
         )
 
-        chunked = chunked_samples(X)
+        chunked = chunked_samples(X, self._form.mask_value is not None)
         if chunked is None:
             predicted = answer(self._checked(X))
         else:
@@ -300,7 +300,7 @@ class Predictor(Calibrated, Scored):
 
         `first_row` is the number of samples before these, for messages; None if unknown.
         """
-        samples = as_samples(X)
+        samples = as_samples(self._form.unmasked(X), first_row)
         self._form.check(samples.shape[1:])
         flat = np.ascontiguousarray(samples, decoded_dtype(samples.dtype))
         flat = flat.reshape(len(flat), -1)

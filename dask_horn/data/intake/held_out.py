@@ -9,11 +9,18 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.reading import open_rows
 from dask_horn.data.store.samples import is_location, open_samples
 from dask_horn.data.store.tasks import compute, is_lazy
-from dask_horn.data.values.arrays import as_targets, check_lengths, check_target_shape
+from dask_horn.data.store.undecoded import read_marked
+from dask_horn.data.values.arrays import (
+    as_targets,
+    check_lengths,
+    check_target_shape,
+    unboxed,
+)
 from dask_horn.data.values.padding import filled
+from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import TargetKind
 
 
@@ -66,13 +73,13 @@ def held_out_targets(
         y = compute(y)[0]
     if counted is None:
         return as_targets(y, kind)
-    y, steps = np.asarray(y), counted.shape[1]
+    y, steps = plain(y, "y", gaps=True), counted.shape[1]
     check_target_shape(y.shape, kind, steps)
     check_lengths(len(counted), len(y))
-    return as_targets(filled(y, counted), kind, steps)
+    return as_targets(unboxed(filled(y, counted)), kind, steps)
 
 
-def _stored(location: ArrayLocation | None) -> NDArray[Any]:
+def _stored(location: ArrayLocation | None) -> Any:
     assert location is not None, "open_samples requires targets"
     array = open_rows(location)
-    return read_rows(array, location, 0, int(array.shape[0]))
+    return read_marked(array, location, 0, int(array.shape[0]))

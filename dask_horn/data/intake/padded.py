@@ -14,6 +14,7 @@ from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.values.form import SampleForm
 from dask_horn.data.values.padding import filled
+from dask_horn.data.values.plain import unmissed
 
 
 def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
@@ -41,7 +42,11 @@ def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
     from dask_horn.data.intake.stored import stored_rows
 
     stored = isinstance(X, zarr.Array)
-    x = stored_rows(SampleStore.of(ArrayLocation.of(X))) if stored else numeric_blocks(X)
+    x = (
+        stored_rows(SampleStore.of(ArrayLocation.of(X)), padded=True)
+        if stored
+        else numeric_blocks(X)
+    )
     x = x.rechunk(dict.fromkeys(range(1, x.ndim), -1))
     lazy = y if is_lazy(y) else da.from_array(y, chunks=(x.chunks[0], *y.shape[1:]))
     lazy = lazy.rechunk(dict.fromkeys(range(1, lazy.ndim), -1))
@@ -53,5 +58,11 @@ def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
     )  # fmt: skip
 
 
-def _filled_block(y: NDArray[Any], x: NDArray[Any], form: SampleForm) -> NDArray[Any]:
-    return filled(np.asarray(y), form.counted(x))
+def _filled_block(y: Any, x: Any, form: SampleForm) -> NDArray[Any]:
+    counted = form.counted(np.ma.getdata(x))  # who reads the samples looks for missing ones
+    y = unmissed(y, "y", numeric=False)
+    if not isinstance(y, np.ma.MaskedArray):
+        return filled(np.asarray(y), counted)
+    # What counts and is missing stays so.
+    absent = filled(np.ma.getmaskarray(y), counted)
+    return np.ma.masked_array(filled(np.ma.getdata(y), counted), absent)

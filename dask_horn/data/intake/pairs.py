@@ -22,18 +22,23 @@ from dask_horn.data.store.lazy import (
     with_known_chunks,
 )
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import open_rows, read_rows
+from dask_horn.data.store.reading import open_rows
 from dask_horn.data.store.samples import is_location, open_samples
 from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.store.undecoded import read_marked
 from dask_horn.data.values.arrays import (
     as_targets,
     check_lengths,
     check_target_shape,
     first_not_finite,
+    first_refused,
     label_fault,
+    unboxed,
 )
 from dask_horn.data.values.padding import filled
+from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import Targets, check_labels
+from dask_horn.errors import HornError
 
 #: From the rows of a chunk, their targets, their weights, and the number of the first of them.
 Pairing = Callable[[NDArray[Any], Any, NDArray[np.float64] | None, int], Any]
@@ -47,8 +52,15 @@ class _StoredRows:
     start: int
     stop: int
 
-    def read(self) -> NDArray[Any]:
-        return read_rows(open_rows(self.location), self.location, self.start, self.stop)
+    def read(self) -> Any:
+        return read_marked(open_rows(self.location), self.location, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with the values of a chunk: of several the first is told."""
+
+    told: str
 
 
 def map_pairs(
@@ -76,7 +88,8 @@ def map_pairs(
     Raises
     ------
     ValueError
-        If there are more targets or weights than samples, or fewer.
+        If there are more targets or weights than samples, or fewer; or as `function` raises it
+        for the first chunk.
 
     Examples
     --------
@@ -99,6 +112,7 @@ def map_pairs(
         return [function(samples, y, weights, 0)]
     chunked = with_known_chunks(chunked)
     lengths = tuple(map(int, chunked.chunks[0]))
+    targets: Any
     if lazy:
         check_lengths(sum(lengths), int(y.shape[0]))
         rows, targets = _blocks(chunked, y.rechunk({0: lengths}))
@@ -114,7 +128,11 @@ def map_pairs(
             key = (token, i)
             tasks.append(call(_paired, shared, rows[i], targets[i], own, first, key=key))
         first += length
-    return list(compute(*tasks))
+    found = compute(*tasks)
+    for answer in found:
+        if isinstance(answer, _Fault):
+            raise ValueError(answer.told)
+    return list(found)
 
 
 def _blocks(*arrays: Any) -> list[list[Any]]:
@@ -134,7 +152,7 @@ def _map_unnumbered(function: Pairing, chunked: Any, y: Any) -> list[Any] | None
     shared = delayed(function, pure=False, traverse=False)
     token = f"evaluate-{uuid.uuid4().hex[:12]}"
     tasks = [
-        call(_paired_unnumbered, shared, *pair, i, key=(token, i))
+        call(_paired_unnumbered, shared, *pair, key=(token, i))
         for i, pair in enumerate(zip(*_blocks(chunked, y), strict=True))
     ]
     found = compute(*tasks)
@@ -142,18 +160,39 @@ def _map_unnumbered(function: Pairing, chunked: Any, y: Any) -> list[Any] | None
         return None
     if not any(n_rows for n_rows, _, _ in found):
         raise ValueError("X holds no samples; pass at least one")
+    start = 0
+    for n_rows, _, answer in found:
+        if isinstance(answer, _UnnumberedFault):
+            function(answer.rows, answer.y, None, start + answer.first)
+            raise ValueError(answer.told)
+        start += n_rows
     return [answer for n_rows, _, answer in found if n_rows]
 
 
+@dataclass(frozen=True, eq=False)
+class _UnnumberedFault:
+    """What a function says against a chunk, and the rows that it is about."""
+
+    told: str
+    first: int  # their number within the chunk
+    rows: NDArray[Any]
+    y: NDArray[Any]
+
+
 def _paired_unnumbered(
-    function: Pairing, rows: NDArray[Any], y: NDArray[Any], number: int
+    function: Pairing, rows: NDArray[Any], y: NDArray[Any]
 ) -> tuple[int, int, Any]:
     if len(rows) != len(y) or not len(rows):
         return len(rows), len(y), None
     try:
         return len(rows), len(y), function(rows, y, None, 0)
     except ValueError as error:
-        raise ValueError(f"in block {number}, whose samples are counted from 0: {error}") from None
+        first, stop = first_refused(lambda a, b: function(rows[a:b], y[a:b], None, 0), len(rows))
+        return (
+            len(rows),
+            len(y),
+            _UnnumberedFault(str(error), first, rows[first:stop], y[first:stop]),
+        )
 
 
 def of_one_order(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
@@ -193,10 +232,10 @@ def targets_of(X: Any, y: Any) -> Any:
 
 
 def in_memory_targets(y: Any) -> NDArray[Any]:
-    """Bring targets into memory, wherever they lie, as they are."""
+    """Bring targets into memory, wherever they lie; missing ones as what `is_gap` knows."""
     if isinstance(y, ArrayLocation):
-        return _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
-    return np.asarray(compute(y)[0] if is_lazy(y) else y)
+        y = _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
+    return plain(compute(y)[0] if is_lazy(y) else y, "y", gaps=True)
 
 
 def encoded_targets(
@@ -229,17 +268,18 @@ def encoded_targets(
     >>> encoded_targets(np.array(["dog", "cat"]), cats, np.ones((2, 1), bool)).ravel()
     array([1., 0.], dtype=float32)
     """
-    y = np.asarray(y)
+    y = plain(y, "y", first_row, gaps=True)
     check_target_shape(y.shape, targets.kind, targets.steps)
     check_lengths(len(counted), len(y))
     steps = targets.steps
     if steps is not None:
-        y = filled(y, counted)
+        y = unboxed(filled(y, counted))
     if targets.kind == "classes":
         labels = y.reshape(-1) if steps is None else y.reshape(-1, steps)
         fault = label_fault(labels, first_row=first_row)
     else:
-        columns = as_targets(y, targets.kind, steps).reshape(len(y), -1)
+        y = as_targets(y, targets.kind, steps, first_row)
+        columns = y.reshape(len(y), -1)
         fault = first_not_finite(columns, "y", "output" if steps is None else "value", first_row)
         if targets.kind == "labels" and fault is None:
             check_labels(columns, first_row)
@@ -268,4 +308,9 @@ def _paired(
     weights: NDArray[np.float64] | None,
     first: int,
 ) -> Any:
-    return function(rows, y.read() if isinstance(y, _StoredRows) else y, weights, first)
+    try:
+        return function(rows, y.read() if isinstance(y, _StoredRows) else y, weights, first)
+    except ValueError as error:
+        if isinstance(error, HornError):
+            raise
+        return _Fault(str(error))

@@ -34,7 +34,7 @@ _MARK = "dask_horn_predictions"
 _FORMAT = 1
 
 
-def chunked_samples(X: Any) -> Any:
+def chunked_samples(X: Any, padded: bool = False) -> Any:
     """Return samples that are lazy or stored as a Dask array; None for samples in memory.
 
     Parameters
@@ -42,6 +42,8 @@ def chunked_samples(X: Any) -> Any:
     X : object
         Samples: a Dask array or frame, a zarr.Array, or a Zarr group that holds them as ``X``,
         open or by its path or URL; anything else is taken to be in memory.
+    padded : bool, default False
+        Whether some of the values may be padding, as `stored_rows` takes it.
 
     Returns
     -------
@@ -69,9 +71,9 @@ def chunked_samples(X: Any) -> Any:
             )
         return lazy_samples(X)
     if isinstance(X, zarr.Array):
-        return stored_rows(SampleStore.of(ArrayLocation.of(X)))
+        return stored_rows(SampleStore.of(ArrayLocation.of(X)), padded)
     if is_location(X):
-        return stored_rows(open_samples(X, require_y=False))
+        return stored_rows(open_samples(X, require_y=False), padded)
     return None
 
 
@@ -218,12 +220,16 @@ def store_predictions(
         return ArrayLocation(store, "y")
 
     if lazy:
-        rows = ToWrite(predicted, create, plain_labels)
+        rows = ToWrite(predicted, create, _plain_labels)
         write_together({"y": rows}, {}, group, ArrayLocation(store, ""), writing)
     else:
         write_rows(create(len(predicted)).open("r+"), predicted, writing=writing)
     with writing():
         group.attrs[_MARK] = {"format": _FORMAT, "whole": True}
+
+
+def _plain_labels(labels: NDArray[Any], first_row: int) -> NDArray[Any]:
+    return plain_labels(labels)
 
 
 def _answer(

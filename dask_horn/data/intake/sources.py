@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.store.lazy import lazy_rows, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import read_rows, reading_rows
+from dask_horn.data.store.reading import reading_rows
 from dask_horn.data.store.tasks import call, compute, is_lazy
+from dask_horn.data.store.undecoded import all_rows, read_marked
 from dask_horn.data.values.arrays import (
     as_samples,
     as_targets,
@@ -28,9 +29,12 @@ from dask_horn.data.values.arrays import (
     check_sample_shape,
     check_target_shape,
     first_not_finite,
+    numeric_rows,
     plain_labels,
+    unboxed,
 )
 from dask_horn.data.values.form import SampleForm
+from dask_horn.data.values.plain import column_names, plain
 from dask_horn.data.values.targets import (
     TargetKind,
     check_kind,
@@ -64,6 +68,8 @@ class Source:
         The label of each code; None where ``y`` holds no codes.
     form : SampleForm
         What both are taken for.
+    columns : tuple or None
+        The features' names, where they have come with the samples.
     encode : bool
         Whether ``y`` holds labels, in a Dask array, whose classes are not known yet.
     frames : mapping of str to list of Delayed
@@ -74,6 +80,7 @@ class Source:
     y: Any
     classes: NDArray[Any] | None
     form: SampleForm
+    columns: tuple[Any, ...] | None = None
     encode: bool = False
     frames: Mapping[str, list[Any]] = field(default_factory=dict)
 
@@ -93,10 +100,11 @@ def checked_source(
 ) -> Source:
     """Check samples and targets, and encode classes where they lie in memory; see `spool`."""
     given = {"X": X, "y": y}
+    columns = column_names(X)
     lazy = lazy_rows({name: array for name, array in given.items() if is_lazy(array)})
-    X = _samples(lazy.arrays.get("X", X), form)
+    X = _samples(lazy.arrays.get("X", X), form, columns)
     if y is None:
-        return Source(X, None, None, form)
+        return Source(X, None, None, form, columns)
     if kind is None:
         raise ValueError(
             "target_kind=None means that there is no y; pass 'classes', 'labels' or 'values'."
@@ -104,11 +112,11 @@ def checked_source(
     check_kind(kind)
     y = _targets(X, lazy.arrays.get("y", y), kind, form)
     if kind != "classes":
-        return Source(X, y, None, form, frames=lazy.frames)
+        return Source(X, y, None, form, columns, frames=lazy.frames)
     known = None if classes is None else as_targets(classes, "classes")
     y, found = _with_codes(y, known, form)
     encode = is_lazy(y) and found is None and y.dtype.kind not in "biuf"
-    return Source(X, y, found, form, encode, lazy.frames)
+    return Source(X, y, found, form, columns, encode, lazy.frames)
 
 
 def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
@@ -117,15 +125,19 @@ def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
     if is_lazy(y) and in_memory(X):
         (y,) = compute(y)
     elif isinstance(y, zarr.Array) and in_memory(X):
-        y = plain_labels(np.asarray(y[...]))
+        y = all_rows(y)
     if in_memory(y):
-        y = np.asarray(y)
+        # Those of padding may be missing.
+        gaps = kind == "classes" or form.pads_targets
+        y = plain(y, "y", numeric=kind != "classes", gaps=gaps)
+        y = plain_labels(y) if y.dtype.kind in "TS" else y
     check_target_shape(y.shape, kind, steps)
     check_lengths(X.shape[0], y.shape[0])
     if form.pads_targets and not isinstance(y, zarr.Array):
         y = filled_beside(X, y, form)
-    if is_lazy(y) and kind != "classes" and y.dtype.kind == "O":
-        y = y.map_blocks(as_targets, kind, steps, dtype=np.float64)
+        y = y if is_lazy(y) else unboxed(y)
+    if is_lazy(y) and kind != "classes":
+        y = numeric_blocks(y, "y")
     if in_memory(y):
         y = as_targets(y, kind, steps)
         if kind != "classes":
@@ -136,10 +148,10 @@ def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
     return y
 
 
-def _samples(X: Any, form: SampleForm) -> Any:
+def _samples(X: Any, form: SampleForm, columns: tuple[Any, ...] | None) -> Any:
     if in_memory(X):
-        X = as_samples(X)
-        _check_finite(X.reshape(len(X), -1), "X", "feature")
+        X = as_samples(form.unmasked(X))
+        _check_finite(X.reshape(len(X), -1), "X", "feature", columns)
         form.check(X.shape[1:])
         fault = form.fault(X)
         if fault is not None:
@@ -152,9 +164,11 @@ def _samples(X: Any, form: SampleForm) -> Any:
     return X
 
 
-def _check_finite(rows: NDArray[Any], array: str, column_word: str) -> None:
+def _check_finite(
+    rows: NDArray[Any], array: str, column_word: str, columns: tuple[Any, ...] | None = None
+) -> None:
     """Tell of NaN and infinity while rows have the numbers that the user gave them."""
-    fault = first_not_finite(rows, array, column_word)
+    fault = first_not_finite(rows, array, column_word, names=columns)
     if fault is not None:
         raise ValueError(fault)
 
@@ -167,8 +181,8 @@ def _with_codes(
         if known is not None and not form.pads_targets:
             for start in range(0, y.shape[0], y.chunks[0]):
                 stop = min(start + y.chunks[0], y.shape[0])
-                rows = read_rows(y, ArrayLocation.of(y), start, stop)
-                block_codes(known, form.target_steps, rows)
+                rows = read_marked(y, ArrayLocation.of(y), start, stop)
+                block_codes(form.target_steps, known, rows, start)
         return y, None
     if not is_lazy(y):
         if known is None:
@@ -180,7 +194,7 @@ def _with_codes(
 
 
 def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
-    """Return the distinct labels of a Dask or Zarr array, in order, reading it once.
+    """Return the distinct labels of a Dask collection or Zarr array, in order, reading it once.
 
     Parameters
     ----------
@@ -193,26 +207,50 @@ def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
     if isinstance(y, zarr.Array):
         location, rows, n = ArrayLocation.of(y), reading_rows(y, 8), int(y.shape[0])
         spans = [(start, min(start + rows, n)) for start in range(0, n, rows)]
-        parts = [classes_of(read_rows(y, location, *span)) for span in spans]
+        parts = [classes_of(read_marked(y, location, *span)) for span in spans]
     else:
         token = uuid.uuid4().hex[:12]
-        blocks = np.ravel(np.array(y.to_delayed(), dtype=object))
+        if hasattr(y, "to_dask_array"):
+            y = lazy_rows({"y": y}).arrays["y"]
+        if y.ndim > 1:
+            y = y.rechunk(dict.fromkeys(range(1, y.ndim), -1))
+        blocks = y.to_delayed().ravel()
         tasks = [
             call(classes_of, block, key=(f"classes-{token}", i)) for i, block in enumerate(blocks)
         ]
         parts = list(compute(*tasks))
-    return distinct_classes(np.concatenate([part for part in parts if len(part)]))[0]
+    start = 0
+    for _, n_rows, gaps in parts:
+        if gaps is not None:
+            as_targets(gaps, "classes", steps, start)  # raises, with the sample's own number
+        start += n_rows
+    return distinct_classes(np.concatenate([labels for labels, _, _ in parts if len(labels)]))[0]
 
 
-def _block_classes(steps: int | None, block: Any) -> NDArray[Any]:
-    return distinct_classes(as_targets(block, "classes", steps))[0]
+def _block_classes(steps: int | None, block: Any) -> tuple[NDArray[Any], int, NDArray[Any] | None]:
+    """Return the labels of a block, its length, and the whole of it where a label is missing.
+
+    What the block's first row is called is not known before those before it have been read.
+    """
+    labels = plain(block, "y", gaps=True)
+    try:
+        return distinct_classes(as_targets(labels, "classes", steps))[0], len(labels), None
+    except ValueError:
+        return np.empty(0), len(labels), labels
 
 
-def block_labels(steps: int | None, block: Any) -> NDArray[Any]:
+def block_labels(steps: int | None, block: Any, start: int) -> NDArray[Any]:
     """Return a block of labels, checked; with `steps`, of shape (n, steps)."""
-    return as_targets(block, "classes", steps)
+    return as_targets(plain(block, "y", gaps=True), "classes", steps, start)
 
 
-def block_codes(classes: NDArray[Any], steps: int | None, block: Any) -> NDArray[np.int32]:
+def block_codes(
+    steps: int | None, classes: NDArray[Any], block: Any, start: int
+) -> NDArray[np.int32]:
     """Return the codes of a block of labels; with `steps`, of shape (n, steps)."""
-    return class_codes(as_targets(block, "classes", steps), classes)
+    return class_codes(as_targets(block, "classes", steps, start), classes)
+
+
+def plain_block(name: str, columns: tuple[Any, ...] | None, block: Any, start: int) -> NDArray[Any]:
+    """Return a block of numbers, of ``X`` or ``y``, none of which is missing."""
+    return numeric_rows(block, name, start, columns if name == "X" else None)

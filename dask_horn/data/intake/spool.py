@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from dask_horn.data.intake.sources import (
     block_labels,
     checked_source,
     in_memory,
+    plain_block,
 )
 from dask_horn.data.store.locations import (
     ArrayLocation,
@@ -37,7 +38,7 @@ from dask_horn.data.store.once import ToWrite, write_together
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.writing import create_rows, write_rows
+from dask_horn.data.store.writing import Convert, create_rows, write_rows
 from dask_horn.data.values.arrays import check_sample_shape
 from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.values.targets import TargetKind
@@ -214,7 +215,7 @@ def _write(source: Source, scratch: str | None, order: NDArray[np.int64] | None)
         classes = written["y"].classes
     x = places.get("X") or new.place("X", source.X, order)
     y = None if source.y is None else places.get("y") or new.place("y", source.y, order)
-    return SampleStore.of(x, y, classes, source.form)
+    return replace(SampleStore.of(x, y, classes, source.form), columns=source.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,13 +240,13 @@ class _NewArrays:
         """Say how a Dask array is written."""
         steps, classes = self.source.form.target_steps, self.source.classes
         inner, dtype = tuple(rows.shape[1:]), rows.dtype
-        convert: Callable[[Any], NDArray[Any]] = np.asarray
+        convert: Convert = partial(plain_block, name, self.source.columns)
         encode = name == "y" and self.source.encode
         if encode:
             convert = partial(block_labels, steps)
         elif name == "y" and classes is not None:
-            convert = partial(block_codes, classes, steps)
-        if convert is not np.asarray:
+            convert = partial(block_codes, steps, classes)
+        if encode or (name == "y" and classes is not None):
             # Codes have one axis, or two with steps, also where the labels are a column.
             inner, dtype = inner[: 0 if steps is None else 1], np.dtype(np.int32)
         return ToWrite(

@@ -14,18 +14,29 @@ from dask_horn.data.store.absent import absent_chunks
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.samples import SampleStore
+from dask_horn.data.values.marks import Marks
+from dask_horn.data.values.plain import plain
 
 
-def stored_rows(samples: SampleStore) -> Any:
-    """Return samples in Zarr as a Dask array, as many rows to a chunk as are best read together."""
+def stored_rows(samples: SampleStore, padded: bool = False) -> Any:
+    """Return samples in Zarr as a Dask array, as many rows to a chunk as are best read together.
+
+    Where the array's attributes say that there is no value, its blocks are refused; or masked, if
+    they may be `padded`: who knows what is padding looks at them.
+    """
     shape = (samples.n_samples, *samples.sample_shape)
     chunks = (samples.chunk_rows, *samples.sample_shape)
     if samples.in_process:  # no other process could read it
         rows = read_rows(open_rows(samples.x), samples.x, 0, samples.n_samples)
-        return da.from_array(rows, chunks=chunks)
+        array = da.from_array(rows, chunks=chunks)
+        if not samples.x_marks:
+            return array
+        return array.map_blocks(_marked, samples.x_marks, padded, meta=array._meta)
     return da.map_blocks(
         _read,
         samples.x,
+        samples.x_marks,
+        padded,
         token="read-samples",
         dtype=np.dtype(samples.dtype),
         meta=np.empty((0,) * len(shape), samples.dtype),
@@ -33,7 +44,7 @@ def stored_rows(samples: SampleStore) -> Any:
     )
 
 
-def _read(location: ArrayLocation, block_info: Any = None) -> NDArray[Any]:
+def _read(location: ArrayLocation, marks: Marks, padded: bool, block_info: Any = None) -> Any:
     start, stop = block_info[None]["array-location"][0]
     array = open_rows(location)
     rows = read_rows(array, location, start, stop)
@@ -45,4 +56,9 @@ def _read(location: ArrayLocation, block_info: Any = None) -> NDArray[Any]:
             UserWarning,
             stacklevel=2,
         )
-    return rows
+    return _marked(rows, marks, padded, block_info)
+
+
+def _marked(rows: NDArray[Any], marks: Marks, padded: bool, block_info: Any = None) -> Any:
+    found = marks.masked(rows)
+    return found if padded else plain(found, "X", block_info[None]["array-location"][0][0])

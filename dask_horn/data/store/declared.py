@@ -11,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.plain import unmissed
+
 # Integers of so many bytes do not all fit into the 53 bits of a float64.
 _WIDE = 8
 
@@ -41,14 +43,17 @@ class Declared:
 
     @classmethod
     def of(cls, name: str, frame: Any) -> Self:
-        """Return what a frame declares."""
+        """Return what a frame declares.
+
+        Raises
+        ------
+        ValueError
+            If they are samples, and columns hold categories, text or dates.
+        """
         meta = frame._meta
         columns = tuple(getattr(meta, "columns", ()))
-        kinds = getattr(meta, "dtypes", None)
-        plain = all(isinstance(kind, np.dtype) for kind in np.atleast_1d(np.asarray(kinds, object)))
-        # What pandas has beyond NumPy's types becomes objects where a value is missing.
-        dtype = np.asarray(meta).dtype if plain else np.dtype(object)
-        return cls(name, type(meta), columns, tuple(np.shape(meta)[1:]), dtype)
+        like = np.asarray(unmissed(meta, name, numeric=name == "X", lazy=True))
+        return cls(name, type(meta), columns, like.shape[1:], like.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +172,7 @@ def _rows_of(declared: Declared, part: Any) -> FrameRows:
             f"partition {{number}} of {declared.name} has the columns {here}, but {there} are "
             "declared; correct meta= where it is made",
         )
-    values = np.asarray(part)
+    values = np.asanyarray(unmissed(part, declared.name, numeric=declared.name == "X"))
     if not keeps(values.dtype, declared.dtype):
         return FrameRows(
             nothing,

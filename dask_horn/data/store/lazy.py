@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dask_horn.data.store.declared import Declared, FrameRows, checked_block, frame_rows
 from dask_horn.data.store.tasks import call, compute
-from dask_horn.data.values.arrays import as_samples
+from dask_horn.data.values.arrays import numeric_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +109,25 @@ def has_known_chunks(array: Any) -> bool:
     return not any(math.isnan(length) for lengths in array.chunks for length in lengths)
 
 
-def numeric_blocks(array: Any) -> Any:
-    """Return a Dask array of samples that are objects, as nullable numbers are, as float64."""
-    return array.map_blocks(_numbers, dtype=np.float64) if array.dtype == object else array
+def numeric_blocks(array: Any, name: str = "X") -> Any:
+    """Return a Dask array of rows that are objects as one of float64."""
+    if array.dtype != object:
+        return array
+    starts = np.cumsum([0, *array.chunks[0]])
+    return array.map_blocks(
+        _numeric_block, name, starts, dtype=np.float64, meta=np.empty((0,) * array.ndim)
+    )
 
 
-def _numbers(block: Any) -> NDArray[Any]:
-    """Return a block of objects as numbers; one without rows is no mistake of its own."""
-    return as_samples(block) if block.size else block.astype(np.float64)
+def _numeric_block(block: Any, name: str, starts: NDArray[Any], block_id: Any = None) -> Any:
+    """Return a block of objects as numbers; masked still, where they are missing."""
+    start = starts[block_id[0]]
+    first = None if math.isnan(start) else int(start)
+    if not isinstance(block, np.ma.MaskedArray):
+        return numeric_rows(block, name, first)
+    absent = np.ma.getmaskarray(block)
+    numbers = numeric_rows(np.where(absent, 0, np.ma.getdata(block)), name, first)
+    return np.ma.masked_array(numbers, absent)
 
 
 def blocks_together(arrays: Sequence[Any]) -> list[NDArray[Any]]:

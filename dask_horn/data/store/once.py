@@ -24,9 +24,10 @@ from dask_horn.data.store.lazy import blocks_together, has_known_chunks
 from dask_horn.data.store.locations import ArrayLocation, open_group
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.tasks import call, compute, computes_here
-from dask_horn.data.store.writing import Writing, aligned_rows, create_rows, write_block
-from dask_horn.data.values.arrays import check_lengths
+from dask_horn.data.store.writing import Convert, Writing, aligned_rows, create_rows, write_block
+from dask_horn.data.values.arrays import check_lengths, first_refused
 from dask_horn.data.values.targets import class_codes, distinct_classes
+from dask_horn.errors import HornError
 
 _PARTS = "parts"  # group of rows that wait to be written
 
@@ -45,14 +46,15 @@ class ToWrite:
     create : callable
         From their number to the location of a new array for them.
     convert : callable
-        From a block to what is written of it.
+        From a block, and the number of its first row, to what is written of it; in a ValueError it
+        names rows by their numbers.
     encode : bool
         Whether to write codes of their distinct labels in place of labels.
     """
 
     array: Any
     create: Callable[[int], ArrayLocation]
-    convert: Callable[[Any], NDArray[Any]]
+    convert: Convert
     encode: bool = False
 
 
@@ -81,11 +83,26 @@ class _Part:
     rows: NDArray[Any] | ArrayLocation
     length: int
     classes: NDArray[Any] | None
+    fault: _Fault | None = None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         if isinstance(self.rows, ArrayLocation):
             return read_rows(open_rows(self.rows), self.rows, start, stop)
         return self.rows[start:stop]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fault:
+    """What is wrong with a block, whose first row's number is not known yet."""
+
+    told: str
+    first: int  # number of the rows within the block
+    rows: Any
+
+    def tell(self, start: int, convert: Convert) -> None:
+        """Raise it by the number that the row has among all."""
+        convert(self.rows, start + self.first)
+        raise ValueError(self.told)
 
 
 def write_together(
@@ -137,6 +154,8 @@ def write_together(
             "persist what both come from before"
         )
     _check_labels(list(frames), labels)
+    for work, done in zip(works.values(), results, strict=True):
+        work.check(done)
     lengths = [work.n_rows(done) for work, done in zip(works.values(), results, strict=True)]
     if len(lengths) == 2:
         check_lengths(*lengths)
@@ -191,6 +210,17 @@ class _Work:
         path = f"{self.place.path}/{_PARTS}/{self.name}-{number}".lstrip("/")
         return ArrayLocation(self.place.store, path)
 
+    def check(self, done: Sequence[Any]) -> None:
+        """Raise what is wrong with the first block that is not right."""
+        start = 0
+        for one in done:
+            if isinstance(one, _Part):
+                if one.fault is not None:
+                    one.fault.tell(start, self.rows.convert)
+                start += one.length
+            elif one is not None:
+                raise ValueError(one)
+
     def n_rows(self, done: Sequence[Any]) -> int:
         if self.location is not None:
             return int(self.array.shape[0])
@@ -218,7 +248,7 @@ def _starts(lengths: Sequence[int]) -> tuple[int, ...]:
 
 
 def _part(
-    convert: Callable[[Any], NDArray[Any]],
+    convert: Convert,
     encode: bool,
     block: Any,
     place: ArrayLocation | None,
@@ -226,7 +256,12 @@ def _part(
 ) -> _Part:
     if not len(block):
         return _Part(np.empty(0), 0, None)
-    rows, classes = np.asarray(convert(block)), None
+    try:
+        rows, classes = np.asarray(convert(block, 0)), None
+    except ValueError as error:
+        if isinstance(error, HornError):
+            raise
+        return _Part(np.empty(0), len(block), None, _fault(convert, block, str(error)))
     if encode:
         classes, rows = distinct_classes(rows)
     if place is None:
@@ -237,6 +272,12 @@ def _part(
         # A task that is repeated finds what it has written before.
         create_rows(group, name, rows.shape, rows.dtype, overwrite=True)[...] = rows
     return _Part(place, len(rows), classes)
+
+
+def _fault(convert: Convert, block: Any, told: str) -> _Fault:
+    """Narrow a block down to its first rows that cannot be converted: they travel, it does not."""
+    first, stop = first_refused(lambda a, b: convert(block[a:b], 0), len(block))
+    return _Fault(told, first, block[first:stop])
 
 
 def _write_parts(
@@ -256,7 +297,9 @@ def _write_parts(
             if not part.length:
                 continue
             rows = part.read(0, part.length)
-            write_block(location, start, np.asarray, writing, rows if code is None else code[rows])
+            write_block(
+                location, start, _as_they_are, writing, rows if code is None else code[rows]
+            )
         return
     chunk, tasks = location.open().chunks[0], []
     for first in range(0, starts[-1], chunk):
@@ -279,7 +322,11 @@ def _write_some(location: ArrayLocation, first: int, some: Sequence[Any], writin
     for part, codes, start, stop in some:
         own = part.read(start, stop)
         rows.append(own if codes is None else codes[own])
-    write_block(location, first, np.asarray, writing, np.concatenate(rows))
+    write_block(location, first, _as_they_are, writing, np.concatenate(rows))
+
+
+def _as_they_are(rows: NDArray[Any], start: int) -> NDArray[Any]:
+    return rows
 
 
 def _marked(rows: FrameRows) -> tuple[int, int, int] | None:

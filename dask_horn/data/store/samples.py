@@ -18,6 +18,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
+from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError
 
 from dask_horn.checks import checked_integer
@@ -34,18 +35,20 @@ from dask_horn.data.store.lazy import LazyRows, lazy_rows, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
 from dask_horn.data.store.once import ToWrite, write_together
 from dask_horn.data.store.reading import reading_rows
-from dask_horn.data.store.storing import filesystem_at, store_errors
-from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.undecoded import check_plain_values
-from dask_horn.data.store.writing import CHUNK_BYTES, create_rows, write_rows
+from dask_horn.data.store.storing import store_errors
+from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.store.undecoded import marks_of
+from dask_horn.data.store.writing import CHUNK_BYTES, Convert, create_rows, write_rows
 from dask_horn.data.values.arrays import (
     as_samples,
     check_lengths,
     check_sample_shape,
     decoded_dtype,
-    plain_labels,
+    storable_targets,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
+from dask_horn.data.values.marks import NO_MARKS, Marks
+from dask_horn.data.values.plain import column_names
 
 _SAMPLES = "a Zarr group"
 
@@ -82,6 +85,10 @@ class SampleStore:
     origin : numpy.ndarray of float64 or None, shape (n_features,)
         What is subtracted from samples when they are decoded, which then gives float64; see
         `Standardizer`.
+    x_marks, y_marks : Marks
+        What the arrays' attributes say stands for missing values.
+    columns : tuple or None
+        The features' names, where they have come with the samples.
     """
 
     x: ArrayLocation
@@ -95,6 +102,9 @@ class SampleStore:
     classes: NDArray[Any] | None = field(default=None, compare=False)
     form: SampleForm = FEATURES
     origin: NDArray[np.float64] | None = field(default=None, compare=False)
+    x_marks: Marks = NO_MARKS
+    y_marks: Marks = NO_MARKS
+    columns: tuple[Any, ...] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -115,7 +125,6 @@ class SampleStore:
         with store_errors("The", x, "read"):
             x_array = x.open()
         check_sample_shape(x_array.shape, np.dtype(x_array.dtype), f"The {x}")
-        check_plain_values(x_array, x)
         shape: tuple[int, ...] = tuple(int(length) for length in x_array.shape[1:])
         row_bytes = decoded_dtype(np.dtype(x_array.dtype)).itemsize * math.prod(shape)
         store = cls(
@@ -126,6 +135,7 @@ class SampleStore:
             dtype=str(x_array.dtype),
             chunk_rows=reading_rows(x_array, row_bytes),
             form=form,
+            x_marks=marks_of(x_array, x),
         )
         return store if y is None else store._with_targets(y, classes)
 
@@ -138,7 +148,6 @@ class SampleStore:
                 "per sample or per step."
             )
         check_lengths(self.n_samples, int(array.shape[0]))
-        check_plain_values(array, y)
         dtype = np.dtype(array.dtype)
         width = dtype.itemsize if dtype.kind in "biuf" else _TEXT_BYTES
         return replace(
@@ -147,6 +156,7 @@ class SampleStore:
             y_shape=tuple(int(length) for length in array.shape[1:]),
             y_chunk_rows=reading_rows(array, width * math.prod(array.shape[1:])),
             classes=classes,
+            y_marks=marks_of(array, y),
         )
 
     @property
@@ -306,13 +316,17 @@ def write_samples(
     sources = {name: _source(array, name, lazy) for name, array in given.items()}
     if y is not None:
         check_lengths(sources["X"].shape[0], sources["y"].shape[0])
+    converts: dict[str, Convert] = {
+        "X": partial(_written_samples, columns=column_names(X)),
+        "y": storable_targets,
+    }
     store = plain_location(location, storage_options)
     group = _create_group(store, overwrite)
-    place = ArrayLocation(store, "")
     try:
-        _write_arrays(group, place, sources, lazy, chunk_bytes)
+        _write_arrays(group, ArrayLocation(store, ""), sources, converts, lazy, chunk_bytes)
     except BaseException:
-        _discard(place)
+        with suppress(Exception):  # a second try must find the place free
+            sync(group.store_path.delete_dir())
         raise
     return open_samples(store, require_y=False)
 
@@ -323,50 +337,80 @@ def _source(array: Any, name: str, lazy: LazyRows) -> Any:
         array = lazy.arrays[name]
         array = numeric_blocks(array) if name == "X" else array
     elif not isinstance(array, zarr.Array):
-        array = as_samples(array) if name == "X" else plain_labels(np.asarray(array))
+        return as_samples(array) if name == "X" else storable_targets(array)
     if name == "X":
         check_sample_shape(array.shape, array.dtype)
+    elif array.dtype.kind not in "biufOSTU":
+        storable_targets(np.empty(0, array.dtype))  # raises
     return array
-
-
-def _discard(folder: ArrayLocation) -> None:
-    """Remove what was begun, where that is simple: a second try must find the place free."""
-    if isinstance(folder.store, str):
-        with suppress(Exception):
-            filesystem, path = filesystem_at(folder.store)
-            filesystem.rm(path, recursive=True)
 
 
 def _write_arrays(
     group: zarr.Group,
     folder: ArrayLocation,
     sources: Mapping[str, Any],
+    converts: Mapping[str, Convert],
     lazy: LazyRows,
     chunk_bytes: int,
 ) -> None:
+    """Write rows that are in memory and checked, or that are checked as they come."""
     writing = partial(store_errors, "", folder.store)
 
-    def create(name: str, n_rows: int) -> ArrayLocation:
-        source = sources[name]
-        numeric = source.dtype.kind in "biuf"
-        shape = (n_rows, *source.shape[1:])
+    def create(name: str, dtype: np.dtype[Any], n_rows: int) -> ArrayLocation:
         with writing():
-            create_rows(group, name, shape, source.dtype if numeric else np.dtype("U"), chunk_bytes)
+            create_rows(group, name, (n_rows, *sources[name].shape[1:]), dtype, chunk_bytes)
         return replace(folder, path=name)
 
-    later = {
-        name: ToWrite(source, partial(create, name), as_samples if name == "X" else _plain_block)
-        for name, source in sources.items()
-        if name in lazy.arrays
-    }
+    later = {}
+    for name in sources.keys() & lazy.arrays.keys():
+        dtype = _written_dtype(sources[name])
+        convert = partial(_of_kind, converts[name], dtype)
+        later[name] = ToWrite(sources[name], partial(create, name, dtype), convert)
     if later:  # first, for what comes may be wrong
         write_together(later, lazy.frames, group, folder, writing)
     for name in sources.keys() - later.keys():
-        write_rows(create(name, sources[name].shape[0]).open("r+"), sources[name], writing=writing)
+        source = sources[name]
+        dtype = np.dtype("U") if source.dtype.kind in "OTU" else source.dtype
+        checks: Convert | None = None
+        if isinstance(source, zarr.Array):
+            checks = partial(_marked, converts[name], marks_of(source, ArrayLocation.of(source)))
+        target = create(name, dtype, source.shape[0]).open("r+")
+        write_rows(target, source, None, writing, checks)
 
 
-def _plain_block(block: Any) -> NDArray[Any]:
-    return plain_labels(np.asarray(block))
+def _written_samples(
+    block: Any, start: int, columns: tuple[Any, ...] | None = None
+) -> NDArray[Any]:
+    return as_samples(block, start, columns)
+
+
+def _marked(convert: Convert, marks: Marks, rows: Any, start: int) -> NDArray[Any]:
+    return convert(marks.masked(np.asarray(rows)), start)
+
+
+def _written_dtype(source: Any) -> np.dtype[Any]:
+    """Return the dtype in which lazy targets are written: of objects what the first of them are."""
+    if source.dtype.kind != "O":
+        return source.dtype if source.dtype.kind in "biuf" else np.dtype("U")
+    first = next((i for i, rows in enumerate(source.chunks[0]) if rows), 0)
+    found = storable_targets(compute(source.blocks[first])[0], sum(source.chunks[0][:first]))
+    return found.dtype if found.dtype.kind in "biuf" else np.dtype("U")
+
+
+def _of_kind(convert: Convert, dtype: np.dtype[Any], block: Any, start: int) -> NDArray[Any]:
+    """Convert a block, and refuse objects of another kind than those of the first block."""
+    rows = convert(block, start)
+    if (rows.dtype.kind == "U") != (dtype.kind == "U"):
+        raise ValueError(
+            f"y mixes numbers and text: it holds {rows.flat[0].item()!r} at sample {start}; "
+            "convert them to one type, such as text."
+        )
+    if dtype.kind != "U" and not np.can_cast(rows.dtype, dtype, "same_kind"):
+        raise ValueError(
+            f"y has dtype object and holds {rows.dtype} from sample {start} on, but {dtype} "
+            "before; convert it to one type, such as y.astype(float)."
+        )
+    return rows
 
 
 def _opened_group(

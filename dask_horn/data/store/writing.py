@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from dask_horn.data.store.locations import ArrayLocation
+from dask_horn.errors import HornError
 
 # Fast to read: fixed costs no longer count, and a few chunks still fit beside the model.
 CHUNK_BYTES = 4 * 2**20
+
+# From some rows as they come, and the number of the first of them, to what is written.
+Convert = Callable[[Any, int], NDArray[Any]]
 
 # Makes the context in which something is written, which tells what the store refuses.
 Writing = Callable[[], AbstractContextManager[None]]
@@ -82,6 +86,7 @@ def write_rows(
     source: Any,
     order: NDArray[np.int64] | None = None,
     writing: Writing = nullcontext,
+    convert: Convert | None = None,
 ) -> None:
     """Write rows that can be sliced: a NumPy array, a memory map or a Zarr array.
 
@@ -95,11 +100,15 @@ def write_rows(
         Which row of ``source`` to write at each place; None keeps their order.
     writing : callable, optional
         Makes the context in which to write, but not to read, such as a partial `store_errors`.
+    convert : callable, optional
+        From the rows of a chunk, and the number of the first, to what is written; by default they
+        are written as they are.
     """
     rows = target.chunks[0]
     for start in range(0, target.shape[0], rows):
         stop = min(start + rows, target.shape[0])
-        some = np.asarray(source[start:stop] if order is None else source[order[start:stop]])
+        some = source[start:stop] if order is None else source[order[start:stop]]
+        some = np.asarray(some) if convert is None else convert(some, start)
         with writing():
             target[start:stop] = some
 
@@ -107,14 +116,20 @@ def write_rows(
 def write_block(
     location: ArrayLocation,
     start: int,
-    convert: Callable[[Any], NDArray[Any]],
+    convert: Convert,
     writing: Writing,
     block: Any,
-) -> None:
-    """Write a block of rows from one on, whole Zarr chunks but for the last."""
-    rows = convert(block)
+) -> str | None:
+    """Write a block; return what is wrong with its values, so that the first such block is told."""
+    try:
+        rows = convert(block, start)
+    except ValueError as error:
+        if isinstance(error, HornError):
+            raise
+        return str(error)
     with writing():
         location.open("r+")[start : start + len(rows)] = rows
+    return None
 
 
 def aligned_rows(array: Any, chunk_rows: int) -> Any:

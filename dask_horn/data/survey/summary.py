@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dask_horn.data.store.absent import Absent
 from dask_horn.data.values.arrays import first_not_finite, label_fault
 from dask_horn.data.values.form import SampleForm
+from dask_horn.data.values.marks import NO_MARKS, Marks
 from dask_horn.data.values.moments import Moments
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.ranges import Ranges
@@ -63,18 +64,31 @@ class Summary:
 
 
 def summarize(
-    x: NDArray[Any], y: NDArray[Any], first_row: int, kind: TargetKind, form: SampleForm
+    x: NDArray[Any],
+    y: NDArray[Any],
+    first_row: int,
+    kind: TargetKind,
+    form: SampleForm,
+    marks: tuple[Marks, Marks] = (NO_MARKS, NO_MARKS),
+    names: tuple[Any, ...] | None = None,
 ) -> Summary:
-    """Summarize a block whose first row has that number in the store."""
-    fault, counted = form.fault(x, first_row), form.counted(x)
+    """Summarize a block whose first row has that number in the store.
+
+    What marks missing samples and targets is looked for; features that have `names` are told so.
+    """
+    counted = form.counted(x)
+    fault = marks[0].fault(x, "X", "feature", first_row, form.unpadded_values(x))
+    fault = fault or form.fault(x, first_row)
     if fault is not None:
         counted[:] = True  # it will be told, whatever else there is
     rows, units = form.unpadded(x), x.shape[1] // form.n_positions
     x_moments, ranges = Moments.of(rows).pooled(units), Ranges.of(rows).pooled(units)
-    fault = fault or _fault("X", "feature", x, x_moments, first_row)
+    fault = fault or _fault("X", "feature", x, x_moments, first_row, names)
     if kind == "classes":
         labels = y.reshape(counted.shape)
         steps = ... if form.target_steps else 0
+        own = counted[:, steps]
+        fault = fault or marks[1].fault(labels[:, steps], "y", "step", first_row, own)
         fault = fault or label_fault(labels[:, steps], counted, first_row)
         classes, counts = np.unique(labels[counted], return_counts=True)
         purity = float(np.square(counts / counts.sum()).sum() * counts.sum())
@@ -86,6 +100,7 @@ def summarize(
         )
         return Summary(len(x), x_moments, ranges, None, None, None, 0.0, 1, fault)
     columns = filled(y, counted).reshape(len(y), -1)
+    fault = fault or marks[1].fault(columns, "y", form.target_word(y.shape), first_row)
     y_moments = Moments.of(columns.reshape(counted.size, -1)[counted.ravel()])
     fault = fault or _fault("y", form.target_word(y.shape), columns, y_moments, first_row)
     if kind == "labels" and fault is None:
@@ -136,13 +151,18 @@ def _combined_counts(
 
 
 def _fault(
-    array: str, column_word: str, rows: NDArray[Any], moments: Moments, first_row: int
+    array: str,
+    column_word: str,
+    rows: NDArray[Any],
+    moments: Moments,
+    first_row: int,
+    names: tuple[Any, ...] | None = None,
 ) -> str | None:
     """Describe the first value that is not finite; the moments tell whether to look for one."""
     if np.isfinite(moments.m2).all():
         return None
     shared = len(moments.m2) < rows.shape[1]
     place = "" if shared else f" in {column_word} {int(np.argmin(np.isfinite(moments.m2)))}"
-    return first_not_finite(rows, array, column_word, first_row) or (
+    return first_not_finite(rows, array, column_word, first_row, names) or (
         f"{array} holds values{place} too near the limit of float64; divide them by a constant."
     )

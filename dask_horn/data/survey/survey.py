@@ -337,6 +337,8 @@ def _summarize_unit(
                 block.start,
                 kind,
                 store.form,
+                (store.x_marks, store.y_marks),
+                store.columns,
             )
             for block in blocks
         ]

@@ -6,10 +6,20 @@ Dask or scratch folders.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dask_horn.data.values.plain import (
+    column_names,
+    column_place,
+    gap_in_words,
+    is_gap,
+    plain,
+    told_missing,
+)
 
 _NUMERIC_KINDS = "biuf"
 
@@ -49,6 +59,13 @@ def decoded_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind in "mM":
+        example = f"{name} / np.timedelta64(1, 's')"
+        if dtype.kind == "M":
+            example = f"({name} - np.datetime64('2000-01-01')) / np.timedelta64(1, 'D')"
+        raise ValueError(
+            f"{name} has dtype {dtype}, which is not numeric; pass numbers, such as {example}."
+        )
     if dtype.kind not in _NUMERIC_KINDS:
         raise ValueError(
             f"{name} has dtype {dtype}, which is not numeric; pass bools, integers or floats, "
@@ -56,13 +73,19 @@ def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
         )
 
 
-def as_samples(X: Any) -> NDArray[Any]:
+def as_samples(
+    X: Any, first_row: int | None = 0, columns: tuple[Any, ...] | None = None
+) -> NDArray[Any]:
     """Return samples as a numeric array with the samples on axis 0.
 
     Parameters
     ----------
     X : array-like or data frame, shape (n_samples, ...)
         Samples held in memory.
+    first_row : int or None, default 0
+        The number of the first of them, for messages; None where it is not known.
+    columns : tuple, optional
+        The names of the features, where X does not have them any more.
 
     Returns
     -------
@@ -74,7 +97,8 @@ def as_samples(X: Any) -> NDArray[Any]:
     TypeError
         If ``X`` is a sparse matrix.
     ValueError
-        If ``X`` is not numeric, has fewer than two dimensions, or holds nothing.
+        If ``X`` is not numeric, has fewer than two dimensions, holds nothing, or a value is
+        masked, None or NA.
 
     Examples
     --------
@@ -83,9 +107,65 @@ def as_samples(X: Any) -> NDArray[Any]:
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(f"X is a sparse {type(X).__name__}; pass X.toarray() instead.")
-    samples = _numbers(np.asarray(X), "X")
+    samples = numeric_rows(X, "X", first_row, columns)
     check_sample_shape(samples.shape, samples.dtype)
     return samples
+
+
+def plain_frame(frame: Any, name: str) -> Any:
+    """Return a data frame with the same names, whose columns all have a dtype of NumPy's.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        It is not changed.
+    name : str
+        As for `plain`.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, or a column does not hold numbers.
+    """
+    if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in frame.dtypes):
+        return frame
+    array = numeric_rows(frame, name)
+    return type(frame)(array, index=frame.index, columns=frame.columns, copy=False)
+
+
+def numeric_rows(
+    rows: Any, name: str, first_row: int | None = 0, columns: tuple[Any, ...] | None = None
+) -> NDArray[Any]:
+    """Return rows as numbers, of any shape; for parameters and errors see `as_samples`."""
+    columns = column_names(rows) or columns
+    values = plain(rows, name, first_row, numeric=True, columns=columns)
+    return _numbers(values, name, first_row, columns)
+
+
+def first_refused(check: Callable[[int, int], object], n_rows: int) -> tuple[int, int]:
+    """Narrow rows down to the first that `check` refuses, or the fewest that it refuses together.
+
+    Parameters
+    ----------
+    check : callable
+        ``check(start, stop)`` raises a ValueError if it refuses these rows.
+    n_rows : int
+        That many rows are refused as a whole.
+
+    Returns
+    -------
+    start, stop : int
+    """
+    start, stop = 0, n_rows
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        try:
+            check(start, middle)
+        except ValueError:
+            stop = middle
+        else:
+            start = middle
+    return start, stop
 
 
 def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> None:
@@ -100,7 +180,7 @@ def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str =
         raise ValueError(f"{name} has shape {shape} and so holds no values; pass at least one.")
 
 
-def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
+def as_targets(y: Any, kind: str, steps: int | None = None, first_row: int = 0) -> NDArray[Any]:
     """Return targets as a plain array.
 
     Parameters
@@ -112,6 +192,8 @@ def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
         What the targets mean. Classes may be of any type that can be ordered.
     steps : int, optional
         Steps of each sample that have a target of their own.
+    first_row : int, default 0
+        The number of the first of them, for messages.
 
     Returns
     -------
@@ -121,21 +203,24 @@ def as_targets(y: Any, kind: str, steps: int | None = None) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the shape or the type does not suit ``kind``, or a class is missing.
+        If the shape or the type does not suit ``kind``, or a target is missing: masked, None, NA,
+        or a class that is NaN.
 
     Examples
     --------
     >>> as_targets([["cat"], ["dog"]], "classes")
     array(['cat', 'dog'], dtype='<U3')
     """
-    targets = np.asarray(y)
-    check_target_shape(targets.shape, kind, steps)
     if kind != "classes":
-        return _numbers(targets, "y")
+        targets = numeric_rows(y, "y", first_row)
+        check_target_shape(targets.shape, kind, steps)
+        return targets
+    targets = plain(y, "y", first_row, gaps=True)
+    check_target_shape(targets.shape, kind, steps)
     labels = targets.reshape(-1) if steps is None else targets.reshape(-1, steps)
     if labels.dtype.kind in "TS":
         labels = plain_labels(labels)
-    fault = label_fault(labels)
+    fault = label_fault(labels, first_row=first_row)
     if fault is not None:
         raise ValueError(fault)
     return labels
@@ -182,9 +267,16 @@ def check_lengths(n_x: float, n_y: float) -> None:
 
 
 def first_not_finite(
-    rows: NDArray[Any], array: str, column_word: str, first_row: int = 0
+    rows: NDArray[Any],
+    array: str,
+    column_word: str,
+    first_row: int = 0,
+    names: tuple[Any, ...] | None = None,
 ) -> str | None:
-    """Describe the first value of rows (n, columns) that is NaN or infinity; None without one."""
+    """Describe the first value of rows (n, columns) that is NaN or infinity; None without one.
+
+    Columns that have `names` are told by them.
+    """
     if rows.dtype.kind != "f":
         return None
     for start in range(0, len(rows), step := max(1, _VALUES_AT_ONCE // rows.shape[1])):
@@ -196,11 +288,62 @@ def first_not_finite(
         if len(bad):
             row, column = start + int(bad[0, 0]), int(bad[0, 1])
             name = "NaN" if np.isnan(rows[row, column]) else "infinity"
+            place = column_place([column], column_word, names)
             return (
-                f"{array} holds {name} at sample {first_row + row}, {column_word} {column}; fill "
-                "in such values or leave those samples out."
+                f"{array} holds {name} at sample {first_row + row}{place}; fill in such values or "
+                "leave those samples out."
             )
     return None
+
+
+def unboxed(values: NDArray[Any]) -> NDArray[Any]:
+    """Return objects that are all of one type as an array of it; anything else as it is.
+
+    Examples
+    --------
+    >>> unboxed(np.array([1, 2], dtype=object))
+    array([1, 2])
+    """
+    if values.dtype.kind != "O" or len({type(value) for value in values.flat}) != 1:
+        return values
+    return np.array(values.tolist())
+
+
+def storable_targets(y: Any, first_row: int = 0) -> NDArray[Any]:
+    """Return targets as Zarr holds them well, whatever they mean.
+
+    Parameters
+    ----------
+    y : array-like, series or data frame
+        Targets in memory.
+    first_row : int, default 0
+        The number of the first of them, for messages.
+
+    Raises
+    ------
+    ValueError
+        If one of them is missing and there is no number for it, or they are neither numbers nor
+        text.
+
+    Examples
+    --------
+    >>> storable_targets(["a", None], first_row=7)
+    Traceback (most recent call last):
+    ...
+    ValueError: y holds a missing value (None) at sample 8; fill in such values or leave those \
+samples out.
+    """
+    targets = plain(y, "y", first_row, columns=column_names(y))
+    fault = first_gap(targets, "y", first_row)
+    if fault is None and targets.dtype.kind == "O" and not _all_numbers(targets):
+        fault = label_fault(targets, first_row=first_row)
+    if fault is not None:
+        raise ValueError(fault)
+    return plain_labels(targets)
+
+
+def _all_numbers(values: NDArray[Any]) -> bool:
+    return {type(value) for value in values.flat} <= {float, np.float64}
 
 
 def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
@@ -232,7 +375,7 @@ def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
     if y.dtype.kind == "S":
         return y.astype("U")
     if y.dtype.kind == "O":
-        y = np.array(y.tolist()) if len({type(label) for label in y.flat}) == 1 else y
+        y = unboxed(y)
     if y.dtype.kind not in _NUMERIC_KINDS + "U":
         raise ValueError(
             f"y has dtype {y.dtype}, which Zarr does not hold well; convert the labels to "
@@ -241,18 +384,43 @@ def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def _numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+def _numbers(
+    values: NDArray[Any], name: str, first_row: int | None, columns: tuple[Any, ...] | None
+) -> NDArray[Any]:
     """Return objects that are all numbers as float64, and longdouble as float64."""
-    if values.dtype.kind == "O":
-        try:
-            return values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{name} has dtype object and holds something that is no number ({error}); "
-                "encode categories and missing values as numbers first."
-            ) from error
-    _check_numeric(name, values.dtype)
-    return values.astype(np.float64) if values.dtype.char == "g" else values
+    if values.dtype.kind != "O":
+        _check_numeric(name, values.dtype)
+        return values.astype(np.float64) if values.dtype.char == "g" else values
+    try:
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        told = first_gap(values, name, first_row, columns) or (
+            f"{name} has dtype object and holds something that is no number ({error}); "
+            "encode categories and missing values as numbers first."
+        )
+        raise ValueError(told) from error
+    # NumPy takes None for NaN.
+    fault = first_gap(values, name, first_row, columns) if np.isnan(numbers).any() else None
+    if fault is not None:
+        raise ValueError(fault)
+    return numbers
+
+
+def first_gap(
+    values: NDArray[Any],
+    name: str,
+    first_row: int | None = 0,
+    columns: tuple[Any, ...] | None = None,
+) -> str | None:
+    """Describe the first of some objects that stands for a missing value; None without one."""
+    if values.dtype.kind != "O":
+        return None
+    for i, value in enumerate(values.flat):
+        if is_gap(value):
+            row, *column = map(int, np.unravel_index(i, values.shape))
+            place = column_place(column, "feature" if name == "X" else "output", columns)
+            return told_missing(name, gap_in_words(value), row, first_row, place)
+    return None
 
 
 def label_fault(
@@ -264,6 +432,8 @@ def label_fault(
     """
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
+    elif labels.dtype.kind in "mM":
+        missing = np.isnat(labels)
     elif labels.dtype.kind == "O":
         missing = np.array([_is_missing(label) for label in labels.flat], bool)
         missing = missing.reshape(labels.shape)
@@ -275,13 +445,14 @@ def label_fault(
         return None
     row, *step = np.argwhere(missing)[0].tolist()
     place = f"sample {first_row + row}" + (f", step {step[0]}" if step else "")
+    what = gap_in_words(labels[row, *step])
     return (
-        f"y holds no class at {place} ({labels[row, *step]}); leave that sample out or give it a "
-        "class of its own."
+        f"y holds no class at {place} ({what}); leave that sample out or give it a class of its "
+        "own."
     )
 
 
 def _is_missing(label: object) -> bool:
     if isinstance(label, (float, np.floating)):
         return not np.isfinite(label)
-    return label is None or type(label).__name__ in ("NAType", "NaTType")
+    return is_gap(label) or (isinstance(label, np.datetime64 | np.timedelta64) and np.isnat(label))

@@ -127,6 +127,37 @@ class SampleForm:
         positions = x.reshape(-1, self.shape[-1])
         return positions[np.repeat(~padding.ravel(), self.n_positions // self.shape[0])]
 
+    def unpadded_values(self, x: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Tell which values do not belong to padding; None where there never is any.
+
+        Examples
+        --------
+        >>> SampleForm((2, 1), mask_value=-1.0).unpadded_values(np.array([[5, -1]]))
+        array([[ True, False]])
+        """
+        padding = self.padding(x)
+        if padding is None:
+            return None
+        return np.repeat(~padding, x[0].size // padding.shape[1], axis=1)
+
+    def unmasked(self, x: Any) -> Any:
+        """Return samples in which padding is masked no more, where they are masked at all.
+
+        Examples
+        --------
+        >>> masked = np.ma.masked_equal([[5, -1]], -1)
+        >>> SampleForm((2, 1), mask_value=-1.0).unmasked(masked).mask
+        array([[False, False]])
+        """
+        if not isinstance(x, np.ma.MaskedArray) or self.mask_value is None:
+            return x
+        values = np.ma.getdata(x)
+        own = self.unpadded_values(values.reshape(len(values), -1))
+        assert own is not None, "there is a mask value"
+        left = x.copy()
+        left.mask = np.ma.getmaskarray(x) & own.reshape(values.shape)
+        return left
+
     def target_word(self, shape: tuple[int, ...]) -> str:
         """Say what the columns of targets of this shape are, for messages."""
         if self.target_steps is None:

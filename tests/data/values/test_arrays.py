@@ -47,7 +47,7 @@ def test_frame_of_mixed_numbers():
         (np.empty((4, 0)), "holds no values"),
         ([["a", "b"]], "dtype <U1, which is not numeric"),
         (np.array([[1j]]), "complex128"),
-        (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), "X has dtype object"),
+        (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), "categories or text in the column 'b'"),
     ],
 )
 def test_samples_that_cannot_be_trained_on(X, message):
