@@ -6,7 +6,7 @@ Knows nothing of models: a function from rows and targets to an answer is handed
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,7 +211,14 @@ def rows_in_memory(*arrays: Any) -> list[NDArray[Any]]:
     """Compute Dask arrays together; anything else stays as it is."""
     lazy = [array for array in arrays if is_lazy(array)]
     found = iter(compute(*(blocks for blocks in _blocks(*lazy))) if lazy else ())
-    return [np.concatenate(next(found)) if is_lazy(array) else array for array in arrays]
+    return [_joined(next(found)) if is_lazy(array) else array for array in arrays]
+
+
+def _joined(blocks: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the rows of all blocks, masked where they are: `numpy.concatenate` forgets that."""
+    masked = any(isinstance(block, np.ma.MaskedArray) for block in blocks)
+    join: Callable[..., NDArray[Any]] = np.ma.concatenate if masked else np.concatenate
+    return join(blocks)
 
 
 def targets_of(X: Any, y: Any) -> Any:

@@ -148,5 +148,5 @@ def test_a_store_whose_samples_have_one_class_each_is_not_taken_for_sorted():
     forget("run")
     store = spool(_zarr(x), _zarr(np.sort(y, axis=0)), target_kind="classes", form=FORM)
     with pytest.warns(UserWarning, match="sorted by class"):
-        survey("run", store, row_blocks(400, 40, 2), "classes")
+        survey("run", store, row_blocks(400, 40, 2), "classes", "fill")
     forget("run")
