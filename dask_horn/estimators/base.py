@@ -21,12 +21,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
+from dask_horn.data.intake.given import validation_pair
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
+    given_samples,
+    plain_targets,
     sample_shape,
     to_memory,
 )
@@ -120,8 +123,10 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             _check_may_continue("initial", initial, options)
         callbacks = begin_fit(self, X, y)
         with self._all_or_nothing():
+            X, y, columns = given_samples(X, y)
             form = self._form(X)
-            X, y = self._checked_pair(X, y, form, reset=True, min_samples=2)
+            checks = {"reset": True, "min_samples": 2, "columns": columns}
+            X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, None if initial is None else initial.classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
@@ -148,8 +153,10 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if before is not None:
             _check_may_continue("model_", before, options)
         with self._all_or_nothing():
+            X, y, columns = given_samples(X, y)
             form = self._form(X)
-            X, y = self._checked_pair(X, y, form, reset=before is None, min_samples=1)
+            checks = {"reset": before is None, "min_samples": 1, "columns": columns}
+            X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
@@ -170,14 +177,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _checked_pair(
-        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int
+        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int, columns: Any
     ) -> tuple[Any, Any]:
-        checks = {"reset": reset, "min_samples": min_samples, "numeric": is_regressor(self)}
-        return checked_pair(self, X, y, form, **checks)
+        checks = {"reset": reset, "min_samples": min_samples, "columns": columns}
+        return checked_pair(self, X, y, form, numeric=is_regressor(self), **checks)
 
     def _form(self, X: Any) -> SampleForm:
         """Return the form of samples that `layers` need; without them, rows of features."""
-        if self.layers is None or is_location(X) or not sample_shape(X):
+        if self.layers is None or not sample_shape(X):
             return FEATURES
         hidden = self._given_layers()
         return sample_form(Network([*hidden, Dense(2)], input_shape=sample_shape(X)))
@@ -190,11 +197,12 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _checked_validation(self, validation_data: Any) -> Any:
         """Check a pair's samples like those of `predict`; the run checks anything else."""
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        if validation_data is None or is_location(validation_data):
             return validation_data
-        X, y = validation_data
+        X, y = validation_pair(validation_data)
         with naming("validation_data"):
-            return checked_samples(self, X, reset=False), y
+            X, y, columns = given_samples(X, y)
+            return checked_samples(self, X, reset=False, columns=columns), y
 
     def _seed(self) -> int:
         """Turn `random_state` into an integer: once per fit."""
@@ -278,11 +286,13 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Call a method of the model, with checked samples; the model checks a path itself."""
         check_is_fitted(self)
         if not is_location(X):
-            X = checked_samples(self, X, reset=False)
+            X, _, columns = given_samples(X, None)
+            X = checked_samples(self, X, reset=False, columns=columns)
         return getattr(self.model_, method)(X, **arguments)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
+        X, y = plain_targets(X, y)
         y, predicted = to_memory(y), to_memory(self._answer("predict", X))
         steps = self.model_.targets.steps
         if steps is None:

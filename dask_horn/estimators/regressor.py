@@ -72,7 +72,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
 
     @managed
     def fit(
-        self, X: Any, y: Any, *, validation_data: Any = None, initial: Model | None = None
+        self, X: Any, y: Any = None, *, validation_data: Any = None, initial: Model | None = None
     ) -> Self:
         """Train on samples and their values.
 
@@ -80,6 +80,8 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         ----------
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
             Samples. A Zarr array is read where it is; the workers write a Dask array to Zarr first.
+            Or a Zarr group, open or by its path, a `SampleStore`, or an xarray Dataset, which
+            holds them as ``X`` and the targets as ``y``.
         y : likewise, shape (n_samples,) or (n_samples, n_outputs)
             Values. If the last of `layers` gives an output for each step, (n_samples, steps) or
             (n_samples, steps, n_outputs); those of padding are ignored.
@@ -104,7 +106,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         return self._fit(X, y, validation_data, initial)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one more round, at a constant learning rate.
 
         The first call fixes how samples and targets are standardized. `n_rounds`, `schedule`,
@@ -144,7 +146,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         """
         return self._answer("predict", X, out=out, return_std=return_std)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R², averaged over the outputs.
 
         If y has steps, over all steps that are not padding.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import SampleForm, Targets, as_samples
+from dask_horn.data import SampleForm, Targets, as_samples, is_location
 from dask_horn.data.intake.pairs import encoded_targets, in_memory_targets, map_pairs, targets_of
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.model.scoring import score_of
 from dask_horn.network import Network
@@ -100,6 +101,7 @@ class Scored(ABC):
         from dask_horn.data.intake.predictions import chunked_samples
 
         y = targets_of(X, y)
+        X = X if is_location(X) else plain_rows(X, "X")
         chunked = chunked_samples(X, known_lengths=True)
         if chunked is None:
             X = as_samples(X)
@@ -131,6 +133,7 @@ def _checked_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64] 
     """Return the weights of samples as an array in memory, or None."""
     if sample_weight is None:
         return None
+    sample_weight = plain_rows(sample_weight, "sample_weight")
     if is_lazy(sample_weight):
         sample_weight = compute(sample_weight)[0]
     weights = np.asarray(sample_weight, np.float64)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
-from dask_horn.data import SampleForm, as_samples, decoded_dtype, outputs_in_words
+from dask_horn.data import SampleForm, as_samples, decoded_dtype, is_location, outputs_in_words
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.model.calibrated import Calibrated
 from dask_horn.model.calibration import temper
 from dask_horn.model.evaluation import Scored
@@ -234,6 +235,7 @@ class Predictor(Calibrated, Scored):
             store_predictions,
         )
 
+        X = X if is_location(X) else plain_rows(X, "X")
         chunked = chunked_samples(X, known_lengths=out is not None)
         if chunked is None:
             predicted = answer(self._checked(X))

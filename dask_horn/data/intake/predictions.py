@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import zarr
-from dask.delayed import Delayed, delayed
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
 from dask_horn.data.intake.stored import stored_rows
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import known_rows, known_samples, numeric_blocks
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.samples import SampleStore, is_location, open_samples
@@ -62,10 +63,7 @@ def chunked_samples(X: Any, known_lengths: bool = False) -> Any:
     True
     """
     if is_lazy(X):
-        if isinstance(X, Delayed):
-            raise TypeError(
-                "X is a Dask Delayed, of unknown shape; pass a Dask array or data frame."
-            )
+        X = plain_rows(X, "X")
         if known_lengths or not hasattr(X, "to_dask_array"):
             return known_samples(X)
         return numeric_blocks(X.to_dask_array())

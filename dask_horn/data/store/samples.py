@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zarr.abc.store import Store
 
 from dask_horn.checks import checked_integer
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import known_rows, known_samples
 from dask_horn.data.store.locations import ArrayLocation, foreign_content, plain_location
 from dask_horn.data.store.reading import reading_rows
@@ -39,6 +40,7 @@ from dask_horn.data.values.arrays import (
     plain_labels,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
+from dask_horn.data.values.labelled import labelled_pair
 
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
@@ -163,18 +165,18 @@ class SampleStore:
 
 
 def is_location(X: object) -> bool:
-    """Whether something is a Zarr group or names one, which holds samples as its array ``X``.
+    """Whether something is, names or describes a Zarr group, which holds samples as its ``X``.
 
     Examples
     --------
     >>> is_location("mnist.zarr"), is_location([[1, 2]])
     (True, False)
     """
-    return isinstance(X, (str, os.PathLike, Store, zarr.Group))
+    return isinstance(X, (str, os.PathLike, Store, zarr.Group, SampleStore))
 
 
 def open_samples(
-    location: str | os.PathLike[str] | Store | zarr.Group,
+    location: str | os.PathLike[str] | Store | zarr.Group | SampleStore,
     storage_options: Mapping[str, Any] | None = None,
     require_y: bool = True,
 ) -> SampleStore:
@@ -182,8 +184,9 @@ def open_samples(
 
     Parameters
     ----------
-    location : str, os.PathLike, zarr.abc.store.Store or zarr.Group
-        Path or URL of the group, of Zarr format 2 or 3, or the store or group itself.
+    location : str, os.PathLike, zarr.abc.store.Store, zarr.Group or SampleStore
+        Path or URL of the group, of Zarr format 2 or 3, or the store or group itself. What has
+        been opened before is returned as it is.
     storage_options : mapping, optional
         Options for fsspec, such as credentials.
     require_y : bool, default True
@@ -215,6 +218,10 @@ def open_samples(
     (2, (2,), 'int64')
     >>> folder.cleanup()
     """
+    if isinstance(location, SampleStore):
+        if location.y is None and require_y:
+            raise ValueError(f"The samples {location.x} have no targets y beside them; pass both.")
+        return location
     group = _open_group(location, storage_options)
     named = location.store if isinstance(location, zarr.Group) else location
     store, prefix = plain_location(named), group.path
@@ -256,7 +263,8 @@ def write_samples(
     location : str, os.PathLike or zarr.abc.store.Store
         Path or URL of the group to create.
     X : array-like, data frame, or Zarr or Dask array or frame, shape (n_samples, ...)
-        Numeric samples. Dask collections are written by the workers, chunk by chunk.
+        Numeric samples. Dask collections are written by the workers, chunk by chunk. An xarray
+        Dataset may hold both, as its variables ``X`` and ``y``.
     y : likewise, shape (n_samples,) or (n_samples, n_outputs), optional
         Targets: numbers or text; (n_samples, steps) where each step has one.
     chunk_bytes : int, default 4 MiB
@@ -288,6 +296,7 @@ def write_samples(
     2
     """
     checked_integer("chunk_bytes", chunk_bytes, 1)
+    X, y = labelled_pair(X, y)
     sources = {"X": _source(X, "X")}
     if y is not None:
         sources["y"] = _source(y, "y")
@@ -301,6 +310,7 @@ def write_samples(
 
 def _source(array: Any, name: str) -> Any:
     """Return rows that the writers can take: NumPy, Zarr, or Dask with known chunks."""
+    array = plain_rows(array, name)
     if is_lazy(array):
         array = known_samples(array) if name == "X" else known_rows(array, name)
     elif not isinstance(array, zarr.Array):

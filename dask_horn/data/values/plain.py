@@ -1,0 +1,84 @@
+"""Whatever NumPy reads as an array, read; and what it cannot read, told in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.data.values.strangers import kind_of
+
+
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """Return an array or a list as a NumPy array; arrays of NumPy's own classes as they are.
+
+    Parameters
+    ----------
+    values : array-like
+        Also what only has ``__dlpack__``, and lies where NumPy can read it.
+    name : str
+        The argument, for messages.
+
+    Raises
+    ------
+    TypeError
+        If it is an array that NumPy cannot read, such as one on a GPU.
+    ValueError
+        If its rows differ in length, or it has fields.
+
+    Examples
+    --------
+    >>> as_array([[1, 2], [3]], "X")
+    Traceback (most recent call last):
+    ...
+    ValueError: X is a list whose rows differ in length: 2 at row 0 and 1 at row 1; ...
+    """
+    if isinstance(values, np.ndarray):
+        check_fields(values.dtype, name)
+        return values
+    try:
+        array = np.from_dlpack(values) if _only_dlpack(values) else np.asarray(values)
+    except Exception as error:  # each library has its own for what NumPy cannot read
+        if isinstance(values, list | tuple) and isinstance(error, ValueError):
+            raise ValueError(f"{name} is a list {_unequal(values)}.") from None
+        told = str(error).partition("\n")[0].rstrip(".")
+        raise TypeError(
+            f"{name} is a {kind_of(values)} that NumPy cannot read ({told}); pass a NumPy array."
+        ) from error
+    check_fields(array.dtype, name)
+    return array
+
+
+def check_fields(dtype: np.dtype[Any], name: str) -> None:
+    """Refuse arrays whose values are records of several fields.
+
+    Examples
+    --------
+    >>> check_fields(np.dtype(float), "X")
+    """
+    if dtype.names is not None:
+        raise ValueError(
+            f"{name} is a structured array with the fields {', '.join(dtype.names)}; pass one of "
+            f"them, or numpy.lib.recfunctions.structured_to_unstructured({name})."
+        )
+
+
+def _only_dlpack(values: Any) -> bool:
+    others = ("__array__", "__array_interface__", "__array_struct__")
+    return hasattr(values, "__dlpack__") and not any(hasattr(values, name) for name in others)
+
+
+def _unequal(rows: Any) -> str:
+    """Say what is wrong with lists that are not one array: mostly two lengths."""
+    lengths = [len(row) if hasattr(row, "__len__") else None for row in rows]
+    other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    advice = "make them equally long, for instance by padding"
+    if other is None:
+        return f"whose rows hold lists of different lengths or shapes; {advice}"
+    if lengths[0] is None or lengths[other] is None:
+        return f"of rows and of single values, as at row {other}; pass rows of numbers only"
+    return (
+        f"whose rows differ in length: {lengths[0]} at row 0 and {lengths[other]} at row {other}; "
+        f"{advice}"
+    )
