@@ -8,6 +8,8 @@ checked here, and the rest when the library reads them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,7 @@ def given_samples(X: Any, y: Any) -> tuple[Any, Any, Any]:
     columns : data frame or None
         None where `X` tells the names itself, or has none.
     """
+    pair = stored_pair(X, y)
     samples, _ = labelled_pair(X, y)
     columns: Any = None
     if is_labelled(samples):
@@ -76,7 +79,7 @@ def given_samples(X: Any, y: Any) -> tuple[Any, Any, Any]:
             columns = pd.DataFrame(columns=names, dtype=float)
     elif not is_location(samples):
         columns = named_columns(samples)
-    return *stored_pair(X, y), columns
+    return *pair, columns
 
 
 def plain_targets(X: Any, y: Any) -> tuple[Any, Any]:
@@ -110,8 +113,9 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None)
     if in_memory(X):
         return _checked_rows(estimator, X, reset, columns, 1)
     if len(X.shape) < 2:
+        shape = tuple(n if isinstance(n, int) else "n" for n in X.shape)  # a Dask series' is lazy
         raise ValueError(
-            f"X has shape {X.shape}, but samples need a row each. Reshape your data: "
+            f"X has shape {shape}, but samples need a row each. Reshape your data: "
             "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample."
         )
     features: Any = np.empty((0, math.prod(sample_shape(X))))
@@ -127,11 +131,25 @@ def _checked_rows(estimator: Any, X: Any, reset: bool, columns: Any, min_samples
     """Have scikit-learn check samples in memory."""
     rows, shape = _flat(X)
     checks = {"ensure_min_samples": min_samples, "ensure_all_finite": False}
-    if columns is None:
-        return _restored(validate_data(estimator, rows, reset=reset, **checks), shape)
-    rows = check_array(rows, input_name="X", estimator=estimator, **checks)
-    validate_data(estimator, columns, reset=reset, skip_check_array=True)
+    with _no_overflow("X"):
+        if columns is None:
+            rows = validate_data(estimator, rows, reset=reset, **checks)
+        else:
+            rows = check_array(rows, input_name="X", estimator=estimator, **checks)
+            validate_data(estimator, columns, reset=reset, skip_check_array=True)
     return _restored(rows, shape)
+
+
+@contextmanager
+def _no_overflow(name: str) -> Iterator[None]:
+    """Tell in a sentence of integers that are objects, and beyond the range of float64."""
+    try:
+        yield
+    except OverflowError:
+        raise ValueError(
+            f"{name} holds an integer beyond the range of float64; divide such values by a "
+            "number that is as large first."
+        ) from None
 
 
 def checked_pair(
@@ -174,7 +192,8 @@ def _checked_targets(estimator: Any, y: Any, form: SampleForm, numeric: bool) ->
     """Check targets in memory; of classes also that none is missing, before they are counted."""
     dtype = "numeric" if numeric else None
     checks = {"ensure_2d": False, "allow_nd": True, "dtype": dtype, "ensure_all_finite": False}
-    y = check_array(y, **checks, input_name="y", estimator=estimator)
+    with _no_overflow("y"):
+        y = check_array(y, **checks, input_name="y", estimator=estimator)
     if numeric:
         return y
     columns = y.reshape(len(y), -1)

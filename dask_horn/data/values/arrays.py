@@ -245,7 +245,7 @@ def _numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     if values.dtype.kind == "O":
         try:
             return values.astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"{name} has dtype object and holds something that is no number ({error}); "
                 "encode categories and missing values as numbers first."

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dask_horn.data.values.plain import as_array
-from dask_horn.data.values.strangers import kind_of
+from dask_horn.data.values.strangers import kind_of, stranger
 
 _SHOWN = 6  # names of columns in a message
 
@@ -86,10 +86,14 @@ def frame_values(frame: Any, name: str) -> Any:
     if name == "X" and hasattr(given, "schema"):
         _check_types(given.schema, _ENCODED)
         given = _with_missing_bools(given)
+    if given is None:
+        _check_read(frame, name)
     if _library(frame) == "pandas":  # NumPy and scikit-learn read it as it is
+        if given is None and name != "X" and frame.ndim == 2:  # but for two equal names
+            return frame.set_axis(range(frame.shape[1]), axis="columns")
         return frame
     if given is None:
-        return as_array(_arrow_values(frame, name), name)
+        return as_array(frame, name)
     return _read(given.to_numpy, frame, name)
 
 
@@ -180,9 +184,8 @@ def _native(frame: Any) -> Any:
         if type(frame).__name__ == "RecordBatch":
             return sys.modules["pyarrow"].Table.from_batches([frame])
         return frame
-    if _narwhals(frame) is None and hasattr(frame, "__arrow_c_stream__"):
-        return _table(frame)
-    return frame
+    arrow = _library(frame) != "pandas" and hasattr(frame, "__arrow_c_stream__")
+    return _table(frame) if arrow and _narwhals(frame) is None else frame
 
 
 def _table(frame: Any) -> Any:
@@ -223,16 +226,16 @@ def _with_missing_bools(given: Any) -> Any:
     return given.with_columns(nw.col(missing).cast(nw.Float64)) if missing else given
 
 
-def _arrow_values(frame: Any, name: str) -> Any:
-    """Return an Arrow array as it is, for NumPy reads it; a table of two equal names by columns."""
+def _check_read(frame: Any, name: str) -> None:
+    """Refuse what comes from such a library and is no table, nor an array that NumPy reads."""
     if hasattr(frame, "to_table") or hasattr(frame, "read_next_batch"):
         raise TypeError(
             f"{name} is a {kind_of(frame)}, whose rows are not in memory yet; pass a table, such "
             "as X.to_table() or X.read_all() gives it."
         )
-    if hasattr(frame, "__array__"):
-        return frame
-    raise TypeError(f"{name} is a {kind_of(frame)}, which holds no array; pass an array.")
+    fault = stranger(frame, name)
+    if fault is not None:
+        raise TypeError(fault)
 
 
 def _read(to_numpy: Callable[[], Any], frame: Any, name: str) -> Any:

@@ -34,11 +34,11 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
     ...
     ValueError: X is a list whose rows differ in length: 2 at row 0 and 1 at row 1; ...
     """
-    if isinstance(values, np.ndarray):
-        check_fields(values.dtype, name)
-        return values
     try:
-        array = np.from_dlpack(values) if _only_dlpack(values) else np.asarray(values)
+        if isinstance(values, np.ndarray):
+            array: NDArray[Any] = values
+        else:
+            array = np.from_dlpack(values) if _only_dlpack(values) else np.asarray(values)
     except Exception as error:  # each library has its own for what NumPy cannot read
         if isinstance(values, list | tuple) and isinstance(error, ValueError):
             raise ValueError(f"{name} is a list {_unequal(values)}.") from None
@@ -47,6 +47,8 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
             f"{name} is a {kind_of(values)} that NumPy cannot read ({told}); pass a NumPy array."
         ) from error
     check_fields(array.dtype, name)
+    if array.dtype.kind == "O":
+        _check_nesting(array, name)
     return array
 
 
@@ -61,6 +63,16 @@ def check_fields(dtype: np.dtype[Any], name: str) -> None:
         raise ValueError(
             f"{name} is a structured array with the fields {', '.join(dtype.names)}; pass one of "
             f"them, or numpy.lib.recfunctions.structured_to_unstructured({name})."
+        )
+
+
+def _check_nesting(array: NDArray[Any], name: str) -> None:
+    """Refuse objects that are arrays of their own, as Arrow's lists become."""
+    first = array.flat[0] if array.size else None
+    if isinstance(first, np.ndarray | list):
+        raise ValueError(
+            f"{name} is an array of objects that are arrays or lists themselves; pass one array "
+            f"of numbers, such as numpy.stack(list({name}))."
         )
 
 

@@ -78,8 +78,8 @@ def kind_of(values: object) -> str:
     ('list', 'ArithmeticError')
     """
     cls = type(values)
-    library = cls.__module__.partition(".")[0]
-    plain = library in ("builtins", "__main__", "collections", "_asyncio", "asyncio", "concurrent")
+    library = cls.__module__.partition(".")[0].lstrip("_")
+    plain = library in ("builtins", "__main__", "collections", "asyncio", "concurrent")
     return cls.__name__ if plain else f"{library}.{cls.__name__}"
 
 
@@ -93,9 +93,20 @@ def _filled(sentence: str, values: Any, name: str) -> str:
 
 def _listed(values: Sequence[Any], name: str) -> str | None:
     """Describe the first of a list's items where it is none that a list of samples has."""
-    first = values[0] if len(values) else None
+    first: Any = values[0] if len(values) else None
     library = type(first).__module__.partition(".")[0]
-    lazy = hasattr(first, "__dask_graph__")
+    lazy = hasattr(first, "__dask_graph__") and first.__dask_graph__() is not None
+    if lazy and type(first).__name__.startswith("Delayed"):
+        return (
+            f"{name} is a list of Dask Delayed objects, of unknown shape; make a Dask array of "
+            f"each by dask.array.from_delayed({name}[0], shape, dtype), and pass "
+            "dask.array.concatenate of them."
+        )
+    if _is_future(first):
+        return (
+            f"{name} is a list of Futures, of unknown shape; pass numpy.concatenate(client.gather"
+            f"({name})), or make a Dask array of each by dask.array.from_delayed."
+        )
     if lazy and hasattr(first, "chunks"):
         return f"{name} is a list of Dask arrays; pass dask.array.concatenate({name})."
     if lazy and hasattr(first, "to_dask_array"):
@@ -144,6 +155,7 @@ def _has_batches(values: object) -> bool:
 
 # The first that holds is told.
 _KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
+    (lambda values: values is None, "{X} is None; pass an array or a list."),
     (
         lambda values: isinstance(values, type),
         "{X} is a class ({kind}) and no object of it; pass an array or a list.",
