@@ -8,9 +8,9 @@ import numpy as np
 import zarr
 
 from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.values.frames import check_frame, frame_values, is_frame
+from dask_horn.data.values.frames import frame_values, is_frame
 from dask_horn.data.values.labelled import is_labelled, labelled_values
-from dask_horn.data.values.plain import as_array, check_fields
+from dask_horn.data.values.readable import as_array, check_fields
 from dask_horn.data.values.strangers import kind_of, stranger
 
 
@@ -68,8 +68,6 @@ def _check_collection(values: Any, name: str) -> None:
     if fault is not None:
         raise TypeError(fault)
     if hasattr(values, "to_dask_array"):
-        if name == "X":
-            check_frame(values._meta)
         return
     blocks = getattr(values, "_meta", None)
     if blocks is not None and not isinstance(blocks, np.ndarray):

@@ -10,25 +10,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dask_horn.data.values.plain import as_array
+from dask_horn.data.values.readable import as_array
 from dask_horn.data.values.strangers import kind_of, stranger
 
 _SHOWN = 6  # names of columns in a message
 
-_ENCODED = """encode them first, as by
+_ENCODED = """and numbers are needed; encode them, and by encode.transform what you predict on, \
+such as by
     encode = make_column_transformer((OneHotEncoder(sparse_output=False), {columns}), \
 remainder="passthrough")
-    X = encode.fit_transform(X)
-with sklearn.compose and sklearn.preprocessing; encode.transform(X) is what to predict on."""
-
-_ENCODED_BY_DASK = """encode them first, as by
-    X = X.categorize(columns={columns})
-    X = dask.dataframe.get_dummies(X, columns={columns}, dtype=float)"""
+    X = encode.fit_transform(X)"""
 
 # Of columns by the names that narwhals has for their types: what they hold, and what would do.
-_TEXT = ("text or categories", _ENCODED)
-_DATES = ("dates or times", "pass numbers instead, such as the days since the first of them.")
-_NESTED = ("lists", "make a column of each of their values, or one array of numbers for all.")
+_TEXT = ("categories or text", _ENCODED)
+_DATES = (
+    "dates or durations",
+    "which have no zero and no unit; pass numbers, such as the days since the first of them.",
+)
+_NESTED = (
+    "lists",
+    "and numbers are needed; make a column of each of their values, or pass one array for all.",
+)
 _NOT_NUMBERS = {
     "String": _TEXT, "Categorical": _TEXT, "Enum": _TEXT, "Binary": _TEXT,
     "Datetime": _DATES, "Date": _DATES, "Time": _DATES, "Duration": _DATES,
@@ -83,9 +85,6 @@ def frame_values(frame: Any, name: str) -> Any:
             f"{name} is a lazy {kind_of(frame)}, whose rows may come in another order each time; "
             "collect samples and targets together first, such as by .collect() or .to_pandas()."
         )
-    if name == "X" and hasattr(given, "schema"):
-        _check_types(given.schema, _ENCODED)
-        given = _with_missing_bools(given)
     if given is None:
         _check_read(frame, name)
     if _library(frame) == "pandas":  # NumPy and scikit-learn read it as it is
@@ -94,30 +93,20 @@ def frame_values(frame: Any, name: str) -> Any:
         return frame
     if given is None:
         return as_array(frame, name)
+    if name == "X" and hasattr(given, "schema"):
+        types = ((column, dtype.base_type().__name__) for column, dtype in given.schema.items())
+        check_columns(types)
+        given = _with_missing_bools(given)
     return _read(given.to_numpy, frame, name)
 
 
-def check_frame(meta: Any) -> None:
-    """Refuse samples in a Dask frame, given an empty frame with its columns, as `frame_values`."""
-    given = _narwhals(meta)
-    if hasattr(given, "schema"):
-        _check_types(given.schema, _ENCODED_BY_DASK)
-
-
-def _check_types(schema: Any, encoded: str) -> None:
-    types = ((column, dtype.base_type().__name__) for column, dtype in schema.items())
-    check_columns(types, encoded)
-
-
-def check_columns(types: Iterable[tuple[str, str]], encoded: str = _ENCODED) -> None:
+def check_columns(types: Iterable[tuple[str, str]]) -> None:
     """Refuse columns of X that are not numbers.
 
     Parameters
     ----------
     types : iterable of pairs of str
         Each column's name, and what narwhals calls the type of its values, such as "String".
-    encoded : str, optional
-        How columns of text are encoded, where there is another way than scikit-learn's.
 
     Raises
     ------
@@ -134,8 +123,8 @@ def check_columns(types: Iterable[tuple[str, str]], encoded: str = _ENCODED) -> 
         if what is not None:
             found.setdefault(what, []).append(column)
     for (held, remedy), names in found.items():
-        advice = encoded.format(columns=names) if remedy is _ENCODED else remedy
-        raise ValueError(f"X holds {held} in {_in_words(names)}; {advice}")
+        advice = remedy.format(columns=names) if remedy is _ENCODED else remedy
+        raise ValueError(f"X holds {held} in the {_in_words(names)}, {advice}")
 
 
 def named_columns(values: Any) -> Any:

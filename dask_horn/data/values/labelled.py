@@ -78,11 +78,14 @@ def labelled_values(values: Any, name: str) -> Any:
     if name == "X" and _holds_samples(values):
         values = values["X"]
     if not _is_dataset(values):
+        _check_decoded(values, name)
         return values.data
     (rows,) = _row_dimensions(values, name)
     if name == "X":
         kinds = ((str(key), _TYPES.get(v.dtype.kind, "")) for key, v in values.data_vars.items())
         check_columns(kinds)
+    for key, variable in values.data_vars.items():
+        _check_decoded(variable, f"{name}[{key!r}]")
     joined = values.reset_coords(drop=True).to_dataarray(_COLUMNS)
     return joined.transpose(rows, _COLUMNS).data
 
@@ -145,6 +148,26 @@ def _check_aligned(X: Any, y: Any) -> None:
             f"X and y have different labels along their dimension {rows!r}; bring them into one "
             "order, such as by xarray.align(X, y, join='inner')."
         )
+
+
+def _check_decoded(values: Any, name: str) -> None:
+    """Refuse numbers that xarray has not decoded: after decoding these attributes are gone."""
+    neutral = {"scale_factor": 1, "add_offset": 0, "_FillValue": None, "missing_value": None}
+    told = [
+        f"{attribute}={values.attrs[attribute]}"
+        for attribute, nothing in neutral.items()
+        if values.attrs.get(attribute, nothing) not in (None, nothing)
+        and not _is_nan(values.attrs[attribute])
+    ]
+    if told:
+        raise ValueError(
+            f"{name} holds encoded values ({', '.join(told)}); decode them first, by "
+            "xarray.decode_cf of their dataset, or by opening it with mask_and_scale=True."
+        )
+
+
+def _is_nan(number: Any) -> bool:
+    return bool(number != number)
 
 
 def _first_dimension(values: Any) -> Any:
