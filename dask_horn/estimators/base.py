@@ -29,9 +29,9 @@ from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
     given_samples,
-    plain_targets,
     sample_shape,
     to_memory,
+    with_targets,
 )
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
@@ -292,7 +292,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
-        X, y = plain_targets(X, y)
+        X, y = with_targets(X, y)
         y, predicted = to_memory(y), to_memory(self._answer("predict", X))
         steps = self.model_.targets.steps
         if steps is None:

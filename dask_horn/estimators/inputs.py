@@ -35,6 +35,7 @@ from dask_horn.data.values.arrays import (
 )
 from dask_horn.data.values.frames import named_columns
 from dask_horn.data.values.labelled import is_labelled, labelled_names, labelled_pair
+from dask_horn.data.values.readable import check_one_type
 
 
 def sample_shape(X: Any) -> tuple[int, ...]:
@@ -82,13 +83,18 @@ def given_samples(X: Any, y: Any) -> tuple[Any, Any, Any]:
     return *pair, columns
 
 
-def plain_targets(X: Any, y: Any) -> tuple[Any, Any]:
+def with_targets(X: Any, y: Any) -> tuple[Any, Any]:
     """Return samples, and targets as an array; of a group that holds both, those in it."""
     if y is None and is_location(X):
         samples = open_samples(X)
         return samples, stored_pair(samples, None)[1]
     X, y = labelled_pair(X, y)
-    return X, None if y is None else plain_rows(y, "y")
+    if y is None:
+        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+    y = plain_rows(y, "y")
+    if isinstance(y, np.ndarray):
+        check_one_type(y, "y")
+    return X, y
 
 
 def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None) -> Any:
@@ -203,6 +209,7 @@ def _checked_targets(estimator: Any, y: Any, form: SampleForm, numeric: bool) ->
         fault = label_fault(columns[:, 0] if form.target_steps is None else columns)
     if fault is not None:
         raise ValueError(fault)
+    check_one_type(columns, "y")
     return y
 
 

@@ -136,7 +136,10 @@ def _checked_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64] 
     sample_weight = plain_rows(sample_weight, "sample_weight")
     if is_lazy(sample_weight):
         sample_weight = compute(sample_weight)[0]
-    weights = np.asarray(sample_weight, np.float64)
+    try:
+        weights = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"sample_weight must hold numbers of float64 ({error})") from None
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have the shape ({n_samples},), a weight for each sample, got "

@@ -19,7 +19,7 @@ _ENCODED = """and numbers are needed; encode them, and by encode.transform what 
 such as by
     encode = make_column_transformer((OneHotEncoder(sparse_output=False), {columns}), \
 remainder="passthrough")
-    X = encode.fit_transform(X)"""
+    X = encode.fit_transform({rows})"""
 
 # Of columns by the names that narwhals has for their types: what they hold, and what would do.
 _TEXT = ("categories or text", _ENCODED)
@@ -95,18 +95,21 @@ def frame_values(frame: Any, name: str) -> Any:
         return as_array(frame, name)
     if name == "X" and hasattr(given, "schema"):
         types = ((column, dtype.base_type().__name__) for column, dtype in given.schema.items())
-        check_columns(types)
+        polars = _library(frame) == "polars"
+        check_columns(types, "X" if polars else "X.to_pandas()")
         given = _with_missing_bools(given)
     return _read(given.to_numpy, frame, name)
 
 
-def check_columns(types: Iterable[tuple[str, str]]) -> None:
+def check_columns(types: Iterable[tuple[str, str]], rows: str = "X") -> None:
     """Refuse columns of X that are not numbers.
 
     Parameters
     ----------
     types : iterable of pairs of str
         Each column's name, and what narwhals calls the type of its values, such as "String".
+    rows : str, default "X"
+        What scikit-learn is to encode, where it does not read X itself.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def check_columns(types: Iterable[tuple[str, str]]) -> None:
         if what is not None:
             found.setdefault(what, []).append(column)
     for (held, remedy), names in found.items():
-        advice = remedy.format(columns=names) if remedy is _ENCODED else remedy
+        advice = remedy.format(columns=names, rows=rows) if remedy is _ENCODED else remedy
         raise ValueError(f"X holds {held} in the {_in_words(names)}, {advice}")
 
 

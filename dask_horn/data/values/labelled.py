@@ -83,7 +83,7 @@ def labelled_values(values: Any, name: str) -> Any:
     (rows,) = _row_dimensions(values, name)
     if name == "X":
         kinds = ((str(key), _TYPES.get(v.dtype.kind, "")) for key, v in values.data_vars.items())
-        check_columns(kinds)
+        check_columns(kinds, "X.to_dataframe()")
     for key, variable in values.data_vars.items():
         _check_decoded(variable, f"{name}[{key!r}]")
     joined = values.reset_coords(drop=True).to_dataarray(_COLUMNS)

@@ -66,6 +66,36 @@ def check_fields(dtype: np.dtype[Any], name: str) -> None:
         )
 
 
+def check_one_type(labels: NDArray[Any], name: str) -> None:
+    """Refuse labels of which some are text and others are not: they have no order.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        In memory; of objects, or of anything else, which is of one type.
+    name : str
+        The argument, for messages.
+
+    Examples
+    --------
+    >>> check_one_type(np.array(["a", 1], object), "y")
+    Traceback (most recent call last):
+    ...
+    ValueError: y holds labels of several types, such as 'a' and 1; make them one type, ...
+    """
+    if labels.dtype.kind != "O" or not labels.size:
+        return
+    first = labels.flat[0]
+    try:
+        other = next(one for one in labels.flat if isinstance(one, str) != isinstance(first, str))
+    except StopIteration:
+        return
+    raise ValueError(
+        f"{name} holds labels of several types, such as {first!r} and {other!r}; make them one "
+        f"type, such as by {name}.astype(str)."
+    )
+
+
 def _check_nesting(array: NDArray[Any], name: str) -> None:
     """Refuse objects that are arrays of their own, as Arrow's lists become."""
     first = array.flat[0] if array.size else None
