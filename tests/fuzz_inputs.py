@@ -149,7 +149,7 @@ STRANGERS: dict[str, Callable[[], Any]] = {
     "no rows": lambda: np.zeros((0, COLUMNS)),
     "no columns": lambda: np.zeros((8, 0)),
     "wide": lambda: np.zeros((8, 40)),
-    "matrix": lambda: np.matrix(_ROWS),
+    "matrix": lambda: _ROWS.view(np.matrix),
     "sparse": lambda: scipy.sparse.csr_matrix(_ROWS),
     "sparse array": lambda: scipy.sparse.coo_array(_ROWS),
     "sparse blocks": lambda: da.from_array(_ROWS).map_blocks(scipy.sparse.csr_matrix),
@@ -390,9 +390,9 @@ def fault_of(error: BaseException) -> str | None:
 
 def check(name: str, X: Given, y: Given) -> None:
     """Try one input, and raise AssertionError unless it ends well."""
-    told = f"{name}({X}, {y})"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # also as pandas shows values
+        told = f"{name}({X}, {y})"
         try:
             answer = ENTRIES[name](X.value, y.value)
             answer = None if answer is None else np.asarray(answer)  # which may be lazy

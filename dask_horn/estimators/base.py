@@ -23,6 +23,7 @@ from dask_horn.checks import checked_integer, checked_number
 from dask_horn.data import FEATURES, SampleForm, is_location
 from dask_horn.data.intake.given import validation_pair
 from dask_horn.data.values.arrays import check_lengths, check_target_shape
+from dask_horn.data.values.readable import check_one_type
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
@@ -294,6 +295,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
         X, y = with_targets(X, y)
         y, predicted = to_memory(y), to_memory(self._answer("predict", X))
+        check_one_type(np.asarray(y), "y")
         steps = self.model_.targets.steps
         if steps is None:
             return y, predicted, sample_weight

@@ -91,10 +91,7 @@ def with_targets(X: Any, y: Any) -> tuple[Any, Any]:
     X, y = labelled_pair(X, y)
     if y is None:
         raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
-    y = plain_rows(y, "y")
-    if isinstance(y, np.ndarray):
-        check_one_type(y, "y")
-    return X, y
+    return X, plain_rows(y, "y")
 
 
 def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None) -> Any:

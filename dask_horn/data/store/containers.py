@@ -69,6 +69,8 @@ def _check_collection(values: Any, name: str) -> None:
         raise TypeError(fault)
     if hasattr(values, "to_dask_array"):
         return
+    if not values.ndim:
+        raise ValueError(f"{name} is a single value of Dask's; pass an array with a row a sample.")
     blocks = getattr(values, "_meta", None)
     if blocks is not None and not isinstance(blocks, np.ndarray):
         way = "block.toarray()" if hasattr(blocks, "toarray") else "an_array_of(block)"

@@ -317,6 +317,8 @@ def _source(array: Any, name: str) -> Any:
         array = as_samples(array) if name == "X" else plain_labels(np.asarray(array))
     if name == "X":
         check_sample_shape(array.shape, array.dtype)
+    elif not array.ndim:
+        raise ValueError("y is a single value; pass one target, or one row of them, per sample.")
     return array
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def check_fields(dtype: np.dtype[Any], name: str) -> None:
 
 
 def check_one_type(labels: NDArray[Any], name: str) -> None:
-    """Refuse labels of which some are text and others are not: they have no order.
+    """Refuse labels of several types, such as text and numbers: they have no order.
 
     Parameters
     ----------
@@ -86,14 +87,21 @@ def check_one_type(labels: NDArray[Any], name: str) -> None:
     if labels.dtype.kind != "O" or not labels.size:
         return
     first = labels.flat[0]
-    try:
-        other = next(one for one in labels.flat if isinstance(one, str) != isinstance(first, str))
-    except StopIteration:
+    own = _type_of(first)
+    other = next((label for label in labels.flat if _type_of(label) is not own), first)
+    if other is first:
         return
     raise ValueError(
         f"{name} holds labels of several types, such as {first!r} and {other!r}; make them one "
         f"type, such as by {name}.astype(str)."
     )
+
+
+def _type_of(label: object) -> type:
+    """Return the type by which labels are ordered: all real numbers have one."""
+    if isinstance(label, Real | np.bool_):
+        return float
+    return str if isinstance(label, str) else type(label)
 
 
 def _check_nesting(array: NDArray[Any], name: str) -> None:

@@ -46,7 +46,7 @@ def _futures():
         (scipy.sparse.csr_array(ROWS), r"X is a sparse csr_array; pass X.toarray\(\) instead"),
         (
             da.ones((3, 2)).map_blocks(scipy.sparse.csr_matrix),
-            "X is a Dask array whose blocks are sci",
+            "X is a Dask array whose blocks ar",
         ),
         ([[1, 2], [3]], "X is a list whose rows differ in length: 2 at row 0 and 1 at row 1"),
         ([[1, 2], 3], "X is a list of rows and of single values, as at row 1"),
