@@ -161,6 +161,14 @@ _KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
         "{X} is a class ({kind}) and no object of it; pass an array or a list.",
     ),
     (
+        lambda values: hasattr(values, "nnz") and hasattr(values, "toarray"),
+        "{X} is a sparse {cls}; pass {X}.toarray() instead.",
+    ),
+    (
+        lambda values: hasattr(values, "nnz") and hasattr(values, "todense"),
+        "{X} is a sparse {cls}; pass {X}.todense() instead.",
+    ),
+    (
         _is_future,
         "{X} is a Future, of unknown shape; pass its result(), or a Dask array or data frame, such "
         "as dask.array.from_delayed(dask.delayed({X}), shape, dtype).",
@@ -195,14 +203,6 @@ _KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (
         lambda values: isinstance(values, str | bytes | bytearray),
         "{X} is text and no array; pass an array or a list.",
-    ),
-    (
-        lambda values: hasattr(values, "nnz") and hasattr(values, "toarray"),
-        "{X} is a sparse {cls}; pass {X}.toarray() instead.",
-    ),
-    (
-        lambda values: hasattr(values, "nnz") and hasattr(values, "todense"),
-        "{X} is a sparse {cls}; pass {X}.todense() instead.",
     ),
     (
         _has_batches,
