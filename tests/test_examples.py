@@ -97,7 +97,13 @@ def test_python_of_the_page_on_gpus_runs(tmp_path):
     assert _run(tmp_path, "-c", *_python_of("docs/gpu.md")) == ""
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/gpu.md", "docs/hpc.md"])
+@pytest.mark.examples
+def test_python_of_the_page_on_data_runs(tmp_path):
+    told = _run(tmp_path, "-c", "\n".join(_python_of("docs/your_data.md")))
+    assert told.startswith("X is a generator, which can be read only once; pass an array")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/gpu.md", "docs/hpc.md", "docs/your_data.md"])
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     assert links

@@ -22,7 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 from dask_horn.checks import checked_integer, checked_number
 from dask_horn.cluster import current_executor
 from dask_horn.data import FEATURES, SampleForm, Targets, is_location
+from dask_horn.data.intake.given import validation_pair
 from dask_horn.data.intake.pairs import of_one_order, rows_in_memory
+from dask_horn.data.store.locations import located
 from dask_horn.data.values.arrays import check_lengths, check_target_shape, unboxed
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
@@ -31,9 +33,11 @@ from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
+    given_samples,
     sample_shape,
     scored_targets,
     to_memory,
+    with_targets,
 )
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, Network, with_outputs
@@ -136,8 +140,10 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             _check_may_continue("initial", initial, options)
         callbacks = begin_fit(self, X, y)
         with self._all_or_nothing():
+            X, y, columns = given_samples(located(X, storage_options), y)
             form = self._form(X)
-            X, y = self._checked_pair(X, y, form, reset=True, min_samples=2)
+            checks = {"reset": True, "min_samples": 2, "columns": columns}
+            X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, None if initial is None else initial.classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
@@ -169,8 +175,10 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if before is not None:
             _check_may_continue("model_", before, options)
         with self._all_or_nothing():
+            X, y, columns = given_samples(X, y)
             form = self._form(X)
-            X, y = self._checked_pair(X, y, form, reset=before is None, min_samples=1)
+            checks = {"reset": before is None, "min_samples": 1, "columns": columns}
+            X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, classes, form)
             network = self._network(sample_shape(X), task)
             result = run(
@@ -191,14 +199,14 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _checked_pair(
-        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int
+        self, X: Any, y: Any, form: SampleForm, *, reset: bool, min_samples: int, columns: Any
     ) -> tuple[Any, Any]:
-        checks = {"reset": reset, "min_samples": min_samples, "numeric": is_regressor(self)}
-        return checked_pair(self, X, y, form, **checks)
+        checks = {"reset": reset, "min_samples": min_samples, "columns": columns}
+        return checked_pair(self, X, y, form, numeric=is_regressor(self), **checks)
 
     def _form(self, X: Any) -> SampleForm:
         """Return the form of samples that `layers` need; without them, rows of features."""
-        if self.layers is None or is_location(X) or not sample_shape(X):
+        if self.layers is None or not sample_shape(X):
             return FEATURES
         hidden = self._given_layers()
         return sample_form(Network([*hidden, Dense(2)], input_shape=sample_shape(X)))
@@ -211,11 +219,12 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _checked_validation(self, validation_data: Any) -> Any:
         """Check a pair's samples like those of `predict`; the run checks anything else."""
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        if validation_data is None or is_location(validation_data):
             return validation_data
-        X, y = validation_data
+        X, y = validation_pair(validation_data)
         with naming("validation_data"):
-            return checked_samples(self, X, reset=False), y
+            X, y, columns = given_samples(X, y)
+            return checked_samples(self, X, reset=False, columns=columns), y
 
     def _seed(self) -> int:
         """Turn `random_state` into an integer: once per fit."""
@@ -315,14 +324,17 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Call a method of the model, with checked samples; the model checks a path itself."""
         check_is_fitted(self)
         if not is_location(X):
-            X = checked_samples(self, X, reset=False)
+            X, _, columns = given_samples(X, None)
+            X = checked_samples(self, X, reset=False, columns=columns)
         return getattr(self.model_, method)(X, **arguments)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
         check_is_fitted(self)
+        X, y = with_targets(X, y)
         if not is_location(X):
-            X = checked_samples(self, X, reset=False)
+            X, _, columns = given_samples(X, None)
+            X = checked_samples(self, X, reset=False, columns=columns)
         steps, numeric = self.model_.targets.steps, is_regressor(self)
         with current_executor().scheduling():
             X, y, weights = of_one_order(X, y, sample_weight)

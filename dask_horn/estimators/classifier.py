@@ -17,12 +17,13 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted
 
 from dask_horn.data import SampleForm, Targets, in_memory, is_location
+from dask_horn.data.intake.given import stored_pair
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.values.arrays import as_targets
 from dask_horn.errors import naming
 from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
-from dask_horn.estimators.inputs import distinct_labels, n_columns
+from dask_horn.estimators.inputs import distinct_labels, given_samples, n_columns
 from dask_horn.estimators.parameters import documented
 from dask_horn.estimators.pipelines import validation_pair
 from dask_horn.model import Ensemble, Model
@@ -87,7 +88,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         validation_data: Any = None,
         initial: Model | None = None,
@@ -101,6 +102,8 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         ----------
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
             Samples. A Zarr array is read where it is; the workers write a Dask array to Zarr first.
+            Or a Zarr group, open or by its path, a `SampleStore`, or an xarray Dataset, which
+            holds them as ``X`` and the targets as ``y``.
         y : likewise, shape (n_samples,), or (n_samples, n_labels) of zeros and ones
             Classes of any type, or several labels per sample. If the last of `layers` gives an
             output for each step, a class for each step, (n_samples, steps); those of padding are
@@ -135,7 +138,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         return self._fit(X, y, pair, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
         """Train for one more round, at a constant learning rate.
 
         The first call fixes the number of features, how samples are standardized, and the
@@ -171,10 +174,12 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
                     f"{self.classes_.tolist()}; leave them out"
                 )
             return self._partial_fit(X, y, known)
-        if classes is None and (getattr(y, "ndim", 1) != 2 or self._form(X).target_steps):
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit, such as np.unique(y)"
-            )
+        if classes is None:
+            rows, labels = stored_pair(X, y)
+            if getattr(labels, "ndim", 1) != 2 or self._form(rows).target_steps:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit, such as np.unique(y)"
+                )
         return self._partial_fit(X, y, classes)
 
     def calibrate(
@@ -219,7 +224,9 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if not is_location(X):
-            X, y = self._checked_pair(X, y, self._form(X), reset=False, min_samples=1)
+            X, y, columns = given_samples(X, y)
+            checks = {"reset": False, "min_samples": 1, "columns": columns}
+            X, y = self._checked_pair(X, y, self._form(X), **checks)
         self.model_: Model | Ensemble = self.model_.calibrate(X, y, storage_options=storage_options)
         return self
 
@@ -281,7 +288,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         with np.errstate(divide="ignore"):  # a probability may be 0
             return np.log(self.predict_proba(X))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy; with several labels, the fraction of samples with all of them right.
 
         If y has steps, the accuracy over all steps that are not padding.

@@ -19,9 +19,11 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
-from dask_horn.data import SampleForm, in_memory, is_location
+from dask_horn.data import SampleForm, in_memory, is_location, open_samples
+from dask_horn.data.intake.given import stored_pair
 from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.intake.sources import chunked_classes
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import known_rows, numeric_blocks
 from dask_horn.data.store.tasks import compute, is_lazy
 from dask_horn.data.store.undecoded import all_rows
@@ -35,7 +37,10 @@ from dask_horn.data.values.arrays import (
     plain_labels,
     unboxed,
 )
+from dask_horn.data.values.frames import named_columns
+from dask_horn.data.values.labelled import is_labelled, labelled_names, labelled_pair
 from dask_horn.data.values.plain import column_names, plain, unmissed
+from dask_horn.data.values.readable import check_one_type
 
 
 def sample_shape(X: Any) -> tuple[int, ...]:
@@ -92,7 +97,54 @@ def _telling_gaps(values: Any, name: str) -> Iterator[None]:
         raise
 
 
-def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
+@contextmanager
+def _no_overflow(name: str) -> Iterator[None]:
+    """Tell in a sentence of integers that are objects, and beyond the range of float64."""
+    try:
+        yield
+    except OverflowError:
+        raise ValueError(
+            f"{name} holds an integer beyond the range of float64; divide such values by a "
+            "number that is as large first."
+        ) from None
+
+
+def given_samples(X: Any, y: Any) -> tuple[Any, Any, Any]:
+    """Return samples and targets as arrays, and what scikit-learn reads names of features from.
+
+    Returns
+    -------
+    X, y : as `plain_rows` gives them
+        Those of a Zarr group as its arrays.
+    columns : data frame or None
+        None where `X` tells the names itself, or has none.
+    """
+    pair = stored_pair(X, y)
+    samples, _ = labelled_pair(X, y)
+    columns: Any = None
+    if is_labelled(samples):
+        names = labelled_names(samples)
+        if names is not None:
+            import pandas as pd  # xarray needs it
+
+            columns = pd.DataFrame(columns=names, dtype=float)
+    elif not is_location(samples):
+        columns = named_columns(samples)
+    return *pair, columns
+
+
+def with_targets(X: Any, y: Any) -> tuple[Any, Any]:
+    """Return samples, and targets as an array; of a group that holds both, those in it."""
+    if y is None and is_location(X):
+        samples = open_samples(X)
+        return samples, stored_pair(samples, None)[1]
+    X, y = labelled_pair(X, y)
+    if y is None:
+        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+    return X, plain_rows(y, "y")
+
+
+def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None) -> Any:
     """Check samples against what the estimator was fitted on, or take note of them.
 
     Parameters
@@ -103,6 +155,8 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
         In memory it is checked by scikit-learn.
     reset : bool
         Whether this is a first look.
+    columns : data frame, optional
+        What tells the names of the features where `X` does not; see `given_samples`.
 
     Raises
     ------
@@ -110,27 +164,36 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool) -> Any:
         As scikit-learn does.
     """
     if in_memory(X):
-        return _checked_in_memory(estimator, X, reset=reset)
+        return _checked_rows(estimator, X, reset, columns, 1)
     if len(X.shape) < 2:
+        shape = tuple(n if isinstance(n, int) else "n" for n in X.shape)  # a Dask series' is lazy
         raise ValueError(
-            f"X has shape {X.shape}, but samples need a row each. Reshape your data: "
+            f"X has shape {shape}, but samples need a row each. Reshape your data: "
             "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample."
         )
     features: Any = np.empty((0, math.prod(sample_shape(X))))
-    if hasattr(X, "columns"):
+    if columns is not None:
+        features = columns
+    elif hasattr(X, "columns"):
         features = X._meta  # an empty data frame with the names
     validate_data(estimator, features, reset=reset, skip_check_array=True)
     return X
 
 
-def _checked_in_memory(
-    estimator: Any, X: Any, *, reset: bool, min_samples: int = 1
+def _checked_rows(
+    estimator: Any, X: Any, reset: bool, columns: Any, min_samples: int
 ) -> NDArray[Any]:
+    """Have scikit-learn check samples in memory."""
     rows, shape = _flat(_plain_samples(X))
     checks = {"ensure_min_samples": min_samples, "ensure_all_finite": False}
-    with _telling_gaps(rows, "X"):
-        checked = _restored(validate_data(estimator, rows, reset=reset, **checks), shape)
-    names = column_names(X)
+    with _telling_gaps(rows, "X"), _no_overflow("X"):
+        if columns is None:
+            checked = validate_data(estimator, rows, reset=reset, **checks)
+        else:
+            checked = check_array(rows, input_name="X", estimator=estimator, **checks)
+            validate_data(estimator, columns, reset=reset, skip_check_array=True)
+    checked = _restored(checked, shape)
+    names = column_names(X if columns is None else columns)
     # Who looks at all values later does not know the columns' names any more.
     fault = None if names is None else first_not_finite(checked, "X", "feature", names=names)
     if fault is not None:
@@ -147,26 +210,21 @@ def checked_pair(
     reset: bool,
     min_samples: int,
     numeric: bool,
+    columns: Any = None,
 ) -> tuple[Any, Any]:
     """Check samples and targets, taken for what the form says; see `checked_samples`.
 
     Raises
     ------
     TypeError, ValueError
-        As scikit-learn does; or if `X` is a path, or each step needs a target and has none.
+        As scikit-learn does; or if each step needs a target and has none.
     """
-    if is_location(X):
-        raise TypeError(
-            f"X is a Zarr group or its path ({X!r}); pass the group's arrays, such as "
-            "zarr.open_group(path)['X'] and ['y'], or use dask_horn.train"
-        )
     if form.target_steps is not None and y is not None:
         y = _with_steps(X, y, form, numeric)
     if in_memory(X):
-        X = _checked_in_memory(estimator, X, reset=reset, min_samples=min_samples)
-        y = to_memory(y)
+        X, y = _checked_rows(estimator, X, reset, columns, min_samples), to_memory(y)
     else:
-        checked_samples(estimator, X, reset=reset)
+        checked_samples(estimator, X, reset=reset, columns=columns)
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target "
@@ -190,7 +248,7 @@ def _checked_targets(estimator: Any, y: Any, form: SampleForm, numeric: bool) ->
     y = plain_targets(y, numeric=numeric)
     dtype = "numeric" if numeric else None
     checks = {"ensure_2d": False, "allow_nd": True, "dtype": dtype, "ensure_all_finite": False}
-    with _telling_gaps(y, "y"):
+    with _telling_gaps(y, "y"), _no_overflow("y"):
         y = check_array(y, **checks, input_name="y", estimator=estimator)
     if numeric:
         return y
@@ -201,6 +259,7 @@ def _checked_targets(estimator: Any, y: Any, form: SampleForm, numeric: bool) ->
         fault = label_fault(columns[:, 0] if form.target_steps is None else columns)
     if fault is not None:
         raise ValueError(fault)
+    check_one_type(columns, "y")
     return y
 
 
@@ -249,11 +308,6 @@ def distinct_labels(X: Any, y: Any, form: SampleForm) -> NDArray[Any]:
 
 def _flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     """Images and the like as rows of features, which is what scikit-learn counts."""
-    if isinstance(X, list | tuple):
-        try:
-            X = np.asarray(X)
-        except ValueError:  # lists of unequal lengths: scikit-learn says so
-            return X, None
     if getattr(X, "ndim", 2) <= 2:
         return X, None
     array = np.asarray(X)

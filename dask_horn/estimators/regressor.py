@@ -78,7 +78,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         validation_data: Any = None,
         initial: Model | None = None,
@@ -92,6 +92,8 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         ----------
         X : array-like, data frame, Dask array or frame, or zarr.Array, shape (n_samples, ...)
             Samples. A Zarr array is read where it is; the workers write a Dask array to Zarr first.
+            Or a Zarr group, open or by its path, a `SampleStore`, or an xarray Dataset, which
+            holds them as ``X`` and the targets as ``y``.
         y : likewise, shape (n_samples,) or (n_samples, n_outputs)
             Values. If the last of `layers` gives an output for each step, (n_samples, steps) or
             (n_samples, steps, n_outputs); those of padding are ignored.
@@ -125,7 +127,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         return self._fit(X, y, pair, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one more round, at a constant learning rate.
 
         The first call fixes how samples and targets are standardized. `n_rounds`, `schedule`,
@@ -179,7 +181,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         places = {"out": out, "overwrite": overwrite, "storage_options": storage_options}
         return self._answer("predict", X, return_std=return_std, **places)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R², averaged over the outputs.
 
         If y has steps, over all steps that are not padding.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import SampleForm, Targets, as_samples
+from dask_horn.data import SampleForm, Targets, as_samples, is_location
 from dask_horn.data.intake.pairs import (
     encoded_targets,
     in_memory_targets,
@@ -18,6 +18,7 @@ from dask_horn.data.intake.pairs import (
     rows_in_memory,
     targets_of,
 )
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import with_known_chunks
 from dask_horn.data.store.locations import located
 from dask_horn.data.store.tasks import is_lazy
@@ -127,7 +128,11 @@ class Scored(ABC):
         from dask_horn.data.intake.predictions import chunked_samples
 
         X = located(X, storage_options)
-        X, y, sample_weight = of_one_order(X, targets_of(X, y), sample_weight)
+        y = targets_of(X, y)
+        X = X if is_location(X) else plain_rows(X, "X")
+        if sample_weight is not None:
+            sample_weight = plain_rows(sample_weight, "sample_weight")
+        X, y, sample_weight = of_one_order(X, y, sample_weight)
         if is_lazy(sample_weight):  # so many numbers are a small part of what is in memory then
             X, y, sample_weight = rows_in_memory(X, y, sample_weight)
         chunked = chunked_samples(X, self._form.mask_value is not None)
@@ -163,7 +168,11 @@ def _checked_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64] 
     """Return the weights of samples as an array in memory, or None."""
     if sample_weight is None:
         return None
-    weights = plain(sample_weight, "sample_weight", numeric=True).astype(np.float64)
+    sample_weight = plain(sample_weight, "sample_weight", numeric=True)
+    try:
+        weights: NDArray[np.float64] = sample_weight.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"sample_weight must hold numbers of float64 ({error})") from None
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have the shape ({n_samples},), a weight for each sample, got "

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
-from dask_horn.data import SampleForm, as_samples, decoded_dtype, outputs_in_words
+from dask_horn.data import SampleForm, as_samples, decoded_dtype, is_location, outputs_in_words
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.locations import located
 from dask_horn.model.calibrated import Calibrated
 from dask_horn.model.calibration import temper
@@ -279,6 +280,7 @@ class Predictor(Calibrated, Scored):
             store_predictions,
         )
 
+        X = X if is_location(X) else plain_rows(X, "X")
         chunked = chunked_samples(X, self._form.mask_value is not None)
         if chunked is None:
             predicted = answer(self._checked(X))

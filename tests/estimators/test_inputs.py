@@ -90,5 +90,7 @@ def test_bad_targets_are_told():
         HornClassifier(**SMALL, class_weight={7: 2.0}).fit(X, Y)
     with pytest.raises(ValueError, match="loss must be one of 'squared_error', 'huber', got 'l1'"):
         HornRegressor(**SMALL, loss="l1").fit(X, Y)
-    with pytest.raises(TypeError, match=r"X is a Zarr group or its path.*use dask_horn.train"):
-        HornClassifier(**SMALL).fit("iris.zarr", None)
+    with pytest.raises(FileNotFoundError, match=r"no Zarr group at .*iris.zarr; pass the path"):
+        HornClassifier(**SMALL).fit("iris.zarr")
+    with pytest.raises(TypeError, match="y must be left out where X is the path"):
+        HornClassifier(**SMALL).fit("iris.zarr", Y)

@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows
 from dask_horn.data.store.samples import is_location, open_samples
@@ -19,6 +20,7 @@ from dask_horn.data.values.arrays import (
     check_target_shape,
     unboxed,
 )
+from dask_horn.data.values.labelled import labelled_pair
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import TargetKind
@@ -61,6 +63,7 @@ def held_out_targets(
     >>> held_out_targets(None, da.arange(3), "classes")
     array([0, 1, 2])
     """
+    X, y = labelled_pair(X, y)
     if y is None:
         if not is_location(X):
             raise TypeError(
@@ -69,8 +72,9 @@ def held_out_targets(
         y = _stored(open_samples(X).y)
     elif isinstance(y, zarr.Array):
         y = _stored(ArrayLocation.of(y))
-    elif is_lazy(y):
-        y = compute(y)[0]
+    else:
+        y = plain_rows(y, "y")
+        y = compute(y)[0] if is_lazy(y) else y
     if counted is None:
         return as_targets(y, kind)
     y, steps = plain(y, "y", gaps=True), counted.shape[1]

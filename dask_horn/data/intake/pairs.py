@@ -15,6 +15,7 @@ import zarr
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import (
     blocks_together,
     has_known_chunks,
@@ -35,6 +36,7 @@ from dask_horn.data.values.arrays import (
     label_fault,
     unboxed,
 )
+from dask_horn.data.values.labelled import labelled_pair
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import Targets, check_labels
@@ -231,7 +233,9 @@ def targets_of(X: Any, y: Any) -> Any:
     ValueError, FileNotFoundError
         If the group lacks ``y``.
     """
+    X, y = labelled_pair(X, y)
     if y is not None:
+        y = plain_rows(y, "y")
         return ArrayLocation.of(y) if isinstance(y, zarr.Array) else y
     if not is_location(X):
         raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import zarr
-from dask.delayed import Delayed, delayed
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.errors import ContainsArrayError
 
 from dask_horn.data.intake.stored import stored_rows
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.found import check_no_zip, foreign_content
 from dask_horn.data.store.lazy import lazy_samples
 from dask_horn.data.store.locations import ArrayLocation, open_group, plain_location
@@ -65,11 +66,7 @@ def chunked_samples(X: Any, padded: bool = False) -> Any:
     True
     """
     if is_lazy(X):
-        if isinstance(X, Delayed):
-            raise TypeError(
-                "X is a Dask Delayed, of unknown shape; pass a Dask array or data frame."
-            )
-        return lazy_samples(X)
+        return lazy_samples(plain_rows(X, "X"))
     if isinstance(X, zarr.Array):
         return stored_rows(SampleStore.of(ArrayLocation.of(X)), padded)
     if is_location(X):

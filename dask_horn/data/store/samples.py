@@ -23,6 +23,7 @@ from zarr.errors import ContainsArrayError
 
 from dask_horn.checks import checked_integer
 from dask_horn.data.store.clients import usable_client
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.faults import plain_text
 from dask_horn.data.store.found import (
     check_no_zip,
@@ -47,6 +48,7 @@ from dask_horn.data.values.arrays import (
     storable_targets,
 )
 from dask_horn.data.values.form import FEATURES, SampleForm
+from dask_horn.data.values.labelled import labelled_pair
 from dask_horn.data.values.marks import NO_MARKS, Marks
 from dask_horn.data.values.plain import column_names
 
@@ -186,18 +188,18 @@ class SampleStore:
 
 
 def is_location(X: object) -> bool:
-    """Whether something is a Zarr group or names one, which holds samples as its array ``X``.
+    """Whether something is, names or describes a Zarr group, which holds samples as its ``X``.
 
     Examples
     --------
     >>> is_location("mnist.zarr"), is_location([[1, 2]])
     (True, False)
     """
-    return isinstance(X, (str, os.PathLike, Store, zarr.Group))
+    return isinstance(X, (str, os.PathLike, Store, zarr.Group, SampleStore))
 
 
 def open_samples(
-    location: str | os.PathLike[str] | Store | zarr.Group,
+    location: str | os.PathLike[str] | Store | zarr.Group | SampleStore,
     storage_options: Mapping[str, Any] | None = None,
     require_y: bool = True,
 ) -> SampleStore:
@@ -205,8 +207,9 @@ def open_samples(
 
     Parameters
     ----------
-    location : str, os.PathLike, zarr.abc.store.Store or zarr.Group
-        Path or URL of the group, of Zarr format 2 or 3, or the store or group itself.
+    location : str, os.PathLike, zarr.abc.store.Store, zarr.Group or SampleStore
+        Path or URL of the group, of Zarr format 2 or 3, or the store or group itself. What has
+        been opened before is returned as it is.
     storage_options : mapping, optional
         Options for fsspec, such as credentials.
     require_y : bool, default True
@@ -238,6 +241,10 @@ def open_samples(
     (2, (2,), 'int64')
     >>> folder.cleanup()
     """
+    if isinstance(location, SampleStore):
+        if location.y is None and require_y:
+            raise ValueError(f"The samples {location.x} have no targets y beside them; pass both.")
+        return location
     store, group = _opened_group(location, storage_options)
 
     def place(name: str) -> ArrayLocation | None:
@@ -277,7 +284,8 @@ def write_samples(
     location : str, os.PathLike or zarr.abc.store.Store
         Path or URL of the group to create.
     X : array-like, data frame, or Zarr or Dask array or frame, shape (n_samples, ...)
-        Numeric samples. Dask collections are written by the workers, chunk by chunk.
+        Numeric samples. Dask collections are written by the workers, chunk by chunk. An xarray
+        Dataset may hold both, as its variables ``X`` and ``y``.
     y : likewise, shape (n_samples,) or (n_samples, n_outputs), optional
         Targets: numbers or text; (n_samples, steps) where each step has one.
     chunk_bytes : int, default 4 MiB
@@ -309,7 +317,8 @@ def write_samples(
     2
     """
     checked_integer("chunk_bytes", chunk_bytes, 1)
-    given = {"X": X} if y is None else {"X": X, "y": y}
+    X, y = labelled_pair(X, y)
+    given = {"X": plain_rows(X, "X")} | ({} if y is None else {"y": plain_rows(y, "y")})
     if any(map(is_lazy, given.values())):
         usable_client()  # else what refuses an asynchronous one leaves half a store
     lazy = lazy_rows({name: array for name, array in given.items() if is_lazy(array)})
@@ -340,6 +349,8 @@ def _source(array: Any, name: str, lazy: LazyRows) -> Any:
         return as_samples(array) if name == "X" else storable_targets(array)
     if name == "X":
         check_sample_shape(array.shape, array.dtype)
+    elif not array.ndim:
+        raise ValueError("y is a single value; pass one target, or one row of them, per sample.")
     elif array.dtype.kind not in "biufOSTU":
         storable_targets(np.empty(0, array.dtype))  # raises
     return array

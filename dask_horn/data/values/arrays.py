@@ -393,7 +393,7 @@ def _numbers(
         return values.astype(np.float64) if values.dtype.char == "g" else values
     try:
         numbers = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         told = first_gap(values, name, first_row, columns) or (
             f"{name} has dtype object and holds something that is no number ({error}); "
             "encode categories and missing values as numbers first."

@@ -158,6 +158,9 @@ def column_names(values: Any) -> tuple[Any, ...] | None:
     True
     """
     columns = getattr(values, "columns", None)
+    names_of_arrow = getattr(values, "column_names", None)
+    if isinstance(names_of_arrow, list):  # whose columns are the values
+        columns = names_of_arrow
     if columns is None or callable(columns):
         return None
     names = tuple(columns)

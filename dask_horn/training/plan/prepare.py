@@ -35,6 +35,7 @@ from dask_horn.data import (
     survey,
     warn_of_large_chunks,
 )
+from dask_horn.data.intake.given import plain_pair, validation_pair
 from dask_horn.data.intake.pairs import in_memory_targets
 from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.locations import located
@@ -161,7 +162,8 @@ def prepare_data(
     """
     kind, form = LOSSES[network.loss].kind, sample_form(network)
     classes = None if settled.targets is None else settled.targets.classes
-    X, y, validation_data = given.X, given.y, given.validation_data
+    X, y = plain_pair(given.X, given.y)
+    validation_data = given.validation_data
     hold = options.early_stopping and validation_data is None
     validation = None
     held: tuple[Block, ...] = ()
@@ -352,18 +354,12 @@ def _validation_store(
     options: TrainingOptions,
 ) -> SampleStore:
     """Bring validation samples into Zarr; their targets must be like those of the training rows."""
-    validation_data = given.validation_data
-    located = is_location(validation_data)
-    try:
-        X, y = (None, None) if located else validation_data
-    except (TypeError, ValueError):
-        raise TypeError(
-            "validation_data must be a pair (X, y), or the path or URL of a Zarr group, got "
-            f"{type(validation_data).__name__}"
-        ) from None
+    X, y = validation_pair(given.validation_data)
+    located = is_location(X)
     with naming("validation_data"):
+        X, y = plain_pair(X, y)
         if located:
-            store = _opened(validation_data, form)
+            store = _opened(X, form)
         else:
             store = spool(
                 X, y, target_kind=targets.kind, scratch=_folder_for(X, y, scratch),

@@ -62,8 +62,9 @@ def train(
     ----------
     network : Network
         What to train.
-    X : array-like, data frame, Dask array, Zarr array, or path or URL of a Zarr group
-        Samples on axis 0. A group holds them as its array ``X``, and the targets as ``y``.
+    X : array-like, data frame, Dask array, Zarr array, xarray, or path or URL of a Zarr group
+        Samples on axis 0. A group holds them as its array ``X``, and the targets as ``y``; so do an
+        open group, a `SampleStore` and an xarray Dataset.
     y : like X, optional
         Targets: labels of any kind for cross_entropy, 0 and 1 for binary_cross_entropy
         (n_samples, n_labels), otherwise numbers. Leave it out if `X` is a group.
