@@ -235,9 +235,13 @@ def open_group(location: str | Store, mode: Mode = "r", path: str = "") -> zarr.
 def open_array(
     location: str | Store, path: str = "", mode: Literal["r", "r+"] = "r"
 ) -> zarr.Array[Any]:
-    """Open a Zarr array."""
+    """Open a Zarr array; one that is written keeps chunks of zeros, so that none is absent."""
     store, options = _for_zarr(location, mode)
-    return zarr.open_array(store, path=path, mode=mode, storage_options=options)
+    array = zarr.open_array(store, path=path, mode=mode, storage_options=options)
+    if mode == "r":
+        return array
+    config: Any = {"order": array.order, "write_empty_chunks": True}
+    return zarr.Array(zarr.AsyncArray(array.metadata, array.store_path, config))
 
 
 def is_path(location: str | Store) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import dask.array as da
 import numpy as np
 import pytest
 import zarr
@@ -57,6 +58,21 @@ def test_chunks_of_zeros_that_are_stored_are_not_absent(tmp_path, network):
     group.create_array("X", data=zeros, chunks=(50, 6), config=full)
     group.create_array("y", data=Y, chunks=(50,), config=full)
     horn.train(network, tmp_path / "a.zarr", absent_chunks="error", **SHORT)
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, da.from_array], ids=["numpy", "dask"])
+@pytest.mark.parametrize("scratch", [None, "scratch"])
+def test_what_we_write_lacks_no_chunk_where_all_is_zero(tmp_path, network, wrap, scratch):
+    """Such as the codes of the first class, where a chunk holds no other."""
+    samples, targets = wrap(np.zeros_like(X)), wrap(np.where(np.arange(400) < 50, 0, Y))
+    given = {"absent_chunks": "error", **SHORT}
+    horn.write_samples(tmp_path / "a.zarr", samples, targets, chunk_bytes=200)
+    horn.train(network, tmp_path / "a.zarr", **given)
+    scratch = scratch and str(tmp_path / scratch)
+    horn.train(network, samples, targets, scratch=scratch, **given)
+    horn.HornClassifier(hidden_layer_sizes=(4,), n_rounds=1).partial_fit(
+        wrap(X[:50]), wrap(np.zeros(50, int)), classes=[0, 1]
+    )
 
 
 def test_no_store_is_asked_for_chunks_that_are_not_all_fill(tmp_path, network, monkeypatch):
