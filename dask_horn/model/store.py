@@ -109,11 +109,7 @@ def write_model(group: zarr.Group, model: ModelParts) -> None:
         "kind": "model",
         **_versions(),
         "network": json.loads(model.network.to_json()),
-        "standardizer": {
-            "mean": model.standardizer.mean.tolist(),
-            "scale": model.standardizer.scale.tolist(),
-            **_rest_to_json(model.standardizer),
-        },
+        "standardizer": _standardizer_to_json(model.standardizer),
         "targets": _targets_to_json(model.targets),
         "temperature": float(model.temperature),
         "device": model.device,
@@ -189,6 +185,15 @@ def read_versions(
     return {name: str(attributes[name]) for name in _versions()}
 
 
+def read_standardizer(location: str) -> Standardizer:
+    """Return a saved model's standardizer, without its parameters; of an ensemble the first's."""
+    with store_errors("The model at", location, "read"):
+        group: Any = open_group(location)
+        if group.attrs[_ATTRIBUTE]["kind"] == "ensemble":
+            group = group["members/0"]
+        return _standardizer_from_json(group.attrs[_ATTRIBUTE]["standardizer"])
+
+
 def _read_group(group: zarr.Group, location: str) -> StoredModels:
     attributes: Any = group.attrs.asdict().get(_ATTRIBUTE)
     if not isinstance(attributes, dict):
@@ -211,16 +216,11 @@ def _read_group(group: zarr.Group, location: str) -> StoredModels:
 def _read_model(group: Any, location: str) -> ModelParts:
     attributes = group.attrs[_ATTRIBUTE]
     network = Network.from_json(json.dumps(attributes["network"]))
-    standardizer = Standardizer(
-        np.array(attributes["standardizer"]["mean"], np.float64),
-        np.array(attributes["standardizer"]["scale"], np.float64),
-        _rest_from_json(attributes["standardizer"]),
-    )
     targets = _targets_from_json(attributes["targets"])
     model = ModelParts(
         network=network,
         parameters=_read_tensors(group, network.parameters),
-        standardizer=standardizer,
+        standardizer=_standardizer_from_json(attributes["standardizer"]),
         targets=targets,
         temperature=_temperature(attributes, targets),
         statistics=_read_tensors(group, network.statistics),
@@ -244,12 +244,16 @@ def _versions() -> dict[str, Any]:
     return {"format": FORMAT, "version": version("dask-horn")}
 
 
-def _rest_to_json(standardizer: Standardizer) -> dict[str, list[float]]:
-    return {} if standardizer.rest is None else {"rest": standardizer.rest.tolist()}
+def _standardizer_to_json(standardizer: Standardizer) -> dict[str, list[float]]:
+    fields = {"mean": standardizer.mean.tolist(), "scale": standardizer.scale.tolist()}
+    return fields if standardizer.rest is None else {**fields, "rest": standardizer.rest.tolist()}
 
 
-def _rest_from_json(fields: dict[str, Any]) -> NDArray[np.float64] | None:
-    return np.array(fields["rest"], np.float64) if "rest" in fields else None
+def _standardizer_from_json(fields: dict[str, Any]) -> Standardizer:
+    """Read it; older models have no rest."""
+    rest = np.array(fields["rest"], np.float64) if "rest" in fields else None
+    mean, scale = np.array(fields["mean"], np.float64), np.array(fields["scale"], np.float64)
+    return Standardizer(mean, scale, rest)
 
 
 def _targets_to_json(targets: Targets) -> dict[str, Any]:

@@ -33,7 +33,9 @@ from dask_horn.data.store.storing import (
     store_errors,
     store_with_retries,
 )
+from dask_horn.data.values.standardize import Standardizer
 from dask_horn.errors import ModelFormatError
+from dask_horn.model import read_standardizer
 from dask_horn.records import History, RoundRecord
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.run.scratch import NAME
@@ -213,6 +215,13 @@ class Checkpoint:
             joined(self.location, folder),
             joined(self.location, best) if best else "",
         )
+
+    def standardizer(self) -> Standardizer | None:
+        """Return what the run that is there standardizes by; None where it has saved no round."""
+        before = self.latest()
+        if before is None:
+            return None
+        return read_standardizer(joined(before.location, "model"))
 
     def _pointer(self) -> Any:
         """Read what names the last whole checkpoint; None where there is none yet."""

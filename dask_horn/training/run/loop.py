@@ -209,6 +209,10 @@ def run(
                 kept = kept.of_run(identity)
             stack.enter_context(kept.alone())
             kept.begin(identity)
+            if (before := kept.standardizer()) is not None:
+                # A version before this may have found other scales in the same samples.
+                settled = dataclasses.replace(settled, standardizer=before)
+                spec = make_spec(network, data, options, settled, devices)
             executor.check_visible(kept.location, "checkpoint")
         announcer.preparing("compiling kernels, or loading them")
         for kernels in kernels_of(spec):
