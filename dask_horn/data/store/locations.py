@@ -119,7 +119,7 @@ class ArrayLocation:
 
     def __str__(self) -> str:
         """Return the array's name and store, as error messages give it."""
-        return f"array {self.path} in {self.store}"
+        return f"array {self.path} in {self.store}" if self.path else f"array in {self.store}"
 
 
 def plain_location(

@@ -10,10 +10,11 @@ from dask_horn import HornClassifier, HornRegressor
 X = np.random.default_rng(0).normal(size=(14, 2))
 Y = 3 * X[:, 0] + 100
 SETTINGS = {"hidden_layer_sizes": 8, "n_rounds": 2, "random_state": 0, "early_stopping": True}
+FULL = {"write_empty_chunks": True}  # or a chunk of the first class alone is not there
 CONTAINERS = {
     "numpy": np.asarray,
     "dask": lambda rows: da.from_array(rows, chunks=(5, *rows.shape[1:])),
-    "zarr": lambda rows: zarr.create_array({}, data=rows, chunks=(5, *rows.shape[1:])),
+    "zarr": lambda rows: zarr.create_array({}, data=rows, chunks=(5, *rows.shape[1:]), config=FULL),
 }
 
 
