@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 import dask_horn as horn
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
-MEMBERS, UNITS, ROUNDS, ROWS = (2, 4, 1, 64) if SIMULATED else (64, 100, 20, None)
+MEMBERS, UNITS, ROUNDS, ROWS, BATCH = (2, 4, 1, 64, 8) if SIMULATED else (64, 100, 20, None, 32)
 
 
 def main() -> None:
@@ -43,8 +43,8 @@ def main() -> None:
         n_submodels=1,
         group_data="all",  # few rows: each member sees all of them, in its own order
         n_rounds=arguments.rounds,
-        steps_per_round=2 if SIMULATED else None,  # or one pass over the rows
-        batch_size=32,
+        steps_per_round=1 if SIMULATED else None,  # or one pass over the rows
+        batch_size=BATCH,
         random_state=0,
         device="cuda",
     )

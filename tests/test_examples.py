@@ -77,19 +77,16 @@ def _python_of(page: str) -> list[str]:
 
 
 @pytest.mark.examples
-def test_python_of_the_readme_runs_again(tmp_path):
-    # As in a notebook whose cells are run a second time.
-    code = "\n".join(2 * _python_of("README.md"))
-    scores = re.findall(r"(\d+\.\d)% of the test digits are right", _run(tmp_path, "-c", code))
-    assert len(scores) == 2 and min(map(float, scores)) > 90
-
-
-@pytest.mark.examples
-def test_each_python_block_of_the_readme_is_a_script(tmp_path):
+def test_each_python_block_of_the_readme_is_a_script_that_runs_again(tmp_path):
+    """As in a notebook whose cells are run a second time; worker processes import the script."""
+    printed = []
     for number, block in enumerate(_python_of("README.md")):
-        script = tmp_path / f"block_{number}.py"  # which worker processes import
-        script.write_text(block)
-        assert _run(tmp_path, str(script)).strip()
+        script = tmp_path / f"block_{number}.py"
+        script.write_text(2 * f"{block}\n")
+        printed.append(_run(tmp_path, str(script)))
+    scores = re.findall(r"(\d+\.\d)% of the test digits are right", printed[0])
+    assert len(scores) == 2 and min(map(float, scores)) > 90
+    assert all(len(re.findall(r"\] for \[", text)) == 2 for text in printed[1:])
 
 
 @pytest.mark.examples
