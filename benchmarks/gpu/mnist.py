@@ -105,7 +105,7 @@ def _ours(
         y,
         n_rounds=scale.epochs,
         steps_per_round=1 if scale is TINY else None,  # or one pass
-        validation_data=None if members else (test, wanted),
+        validation_data=None if members or scale is TINY else (test, wanted),
         callbacks=[clock],
         **settings,
     )
