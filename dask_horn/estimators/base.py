@@ -113,6 +113,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     n_iter_no_change: int = TrainingOptions.n_iter_no_change
     checkpoint: str | None = None
     scratch: str | None = None
+    absent_chunks: str = "warn"
     timeout: float | None = None
     verbose: bool = False
     random_state: int | np.random.RandomState | None = None
@@ -148,9 +149,9 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
-                Given(X, task.y, self._checked_validation(validation_data)).with_options(
-                    storage_options
-                ),
+                Given(
+                    X, task.y, self._checked_validation(validation_data), self.absent_chunks
+                ).with_options(storage_options),
                 options,
                 task.settled if initial is None else _settled("initial", initial, network),
                 storage_options=storage_options,
@@ -183,7 +184,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             network = self._network(sample_shape(X), task)
             result = run(
                 network,
-                Given(X, task.y),
+                Given(X, task.y, absent_chunks=self.absent_chunks),
                 options,
                 task.settled if before is None else _settled("model_", before, network),
                 initial=before,

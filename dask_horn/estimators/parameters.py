@@ -151,6 +151,11 @@ _PARAMETERS = {
         "Folder or URL that all workers of a cluster share, for samples that are not in Zarr. None "
         "takes a folder in `checkpoint`, else Dask's temporary directory.",
     ),
+    "absent_chunks": (
+        '{"warn", "fill", "error"}',
+        "What to do where `X` or `y` is a Zarr array that lacks chunks, in place of which its fill "
+        "value is read: tell once for each array, take them as meant, or refuse.",
+    ),
     "timeout": (
         "float or None",
         "Seconds without progress on the cluster, after which fitting ends with an error. None "

@@ -266,7 +266,7 @@ def _tell_absent(store: SampleStore, found: Summary, refused: bool) -> None:
         warnings.warn(
             f"{told}, and the fill value is taken for its rows; write what is missing (Zarr leaves "
             "out what is all 0, unless it has write_empty_chunks=True), or pass "
-            "absent_chunks='fill' to train if it is meant so.",
+            "absent_chunks='fill' if it is meant so.",
             UserWarning,
             stacklevel=4,
         )

@@ -47,6 +47,11 @@ def test_absent_chunks_are_told_once(tmp_path, network, layout, told):
     with pytest.raises(ValueError, match=f"{told}; write them, or pass absent_chunks='fill'"):
         horn.train(network, location, absent_chunks="error", **SHORT)
     horn.train(network, location, absent_chunks="fill", **SHORT)
+    arrays = zarr.open_group(location)
+    estimator = horn.HornClassifier(absent_chunks="error", **SHORT)
+    with pytest.raises(ValueError, match=told):
+        estimator.fit(arrays["X"], arrays["y"])
+    estimator.set_params(absent_chunks="fill").fit(arrays["X"], arrays["y"])
     with pytest.warns(UserWarning, match=f"The array X in .* {told}"):
         horn.train(network, X, Y, validation_data=location, **SHORT)
 
