@@ -216,7 +216,7 @@ class HornClassifier(ClassifierMixin, HornEstimator):  # type: ignore[misc]
         >>> from sklearn.datasets import load_digits
         >>> X, y = load_digits(return_X_y=True)
         >>> from sklearn.metrics import log_loss
-        >>> clf = HornClassifier(n_rounds=4, random_state=0).fit(X[:900], y[:900])
+        >>> clf = HornClassifier(random_state=0).fit(X[:900], y[:900])
         >>> before = log_loss(y[1400:], clf.predict_proba(X[1400:]))
         >>> clf = clf.calibrate(X[900:1400], y[900:1400])
         >>> log_loss(y[1400:], clf.predict_proba(X[1400:])) < before
