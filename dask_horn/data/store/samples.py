@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,9 @@ from dask_horn.data.values.marks import NO_MARKS, Marks
 from dask_horn.data.values.plain import column_names
 
 _SAMPLES = "a Zarr group"
+
+# How often what was begun is removed, at most, and how many seconds lie between.
+_DISCARDING, _PAUSE = 40, 0.05
 
 # Text in Zarr has no width; this is what one label is counted as.
 _TEXT_BYTES = 16
@@ -334,8 +338,7 @@ def write_samples(
     try:
         _write_arrays(group, ArrayLocation(store, ""), sources, converts, lazy, chunk_bytes)
     except BaseException:
-        with suppress(Exception):  # a second try must find the place free
-            sync(group.store_path.delete_dir())
+        _discard(group)
         raise
     return open_samples(store, require_y=False)
 
@@ -354,6 +357,22 @@ def _source(array: Any, name: str, lazy: LazyRows) -> Any:
     elif array.dtype.kind not in "biufOSTU":
         storable_targets(np.empty(0, array.dtype))  # raises
     return array
+
+
+def _discard(group: zarr.Group) -> None:
+    """Remove what was begun: a second try must find the place free.
+
+    Tasks that run beside the one that has failed may go on to write for a moment.
+    """
+    place, free = group.store_path, 0
+    with suppress(Exception):
+        for _ in range(_DISCARDING):
+            free = free + 1 if sync(place.is_empty()) else 0
+            if free == 2:
+                break
+            with suppress(Exception):
+                sync(place.delete_dir())
+            time.sleep(_PAUSE)
 
 
 def _write_arrays(

@@ -35,7 +35,13 @@ FORM = SampleForm((STEPS, 2), "units", MASK, target_steps=STEPS)
 
 def _zarr(array):
     data = array.astype("T") if array.dtype.kind == "U" else array
-    return zarr.create_array(store=MemoryStore(), name="a", data=data, chunks=(7, *array.shape[1:]))
+    return zarr.create_array(
+        MemoryStore(),
+        name="a",
+        data=data,
+        chunks=(7, *array.shape[1:]),
+        config={"write_empty_chunks": True},  # or a chunk of the first class alone is not there
+    )
 
 
 def _dask(array):
