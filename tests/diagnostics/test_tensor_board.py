@@ -92,7 +92,7 @@ def test_fits_of_a_grid_search_are_told_apart(tmp_path, backend):
     clf = horn.HornClassifier(hidden_layer_sizes=8, n_rounds=4, random_state=0)
     clf.set_callbacks(horn.TensorBoard(tmp_path))
     with joblib.parallel_backend(backend):
-        GridSearchCV(clf, {"dropout": [0.0, 0.1]}, cv=2, n_jobs=4, error_score="raise").fit(X, y)
+        GridSearchCV(clf, {"dropout": [0.0, 0.1]}, cv=2, n_jobs=2, error_score="raise").fit(X, y)
     curves = [_read_run(folder)["loss/training"] for folder in tmp_path.iterdir()]
     assert len(curves) == 5
     assert all([step for step, _ in one] == [1, 2, 3, 4] for one in curves)

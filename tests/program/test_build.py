@@ -64,7 +64,7 @@ def test_one_step(shape, activation, loss):
 
 
 @given(networks(), st.integers(1, few(40)), st.integers(0, 2**32))
-@settings(max_examples=at_most(40, 5))
+@settings(max_examples=at_most(40, 3))
 def test_one_step_of_any_network(network, n, seed):
     assert_same_steps(problem(network, n, seed=seed), [0, n], [1.0], GRADIENT, tolerance=1e-4)
 
@@ -82,8 +82,8 @@ def test_one_step_of_any_network(network, n, seed):
 )
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
 def test_several_steps_with_batches_of_any_size(activation, optimizer):
-    if SIMULATED and activation == "tanh" and optimizer.name != "adamw":
-        pytest.skip("the simulator tries each of both, and not every pair")
+    if SIMULATED and activation == "tanh":
+        pytest.skip("the simulator tries one: a step of each is tried above")
     starts = at_most([0, 32, 64, 65, 81, 100], [0, 6, 12, 13, 15, 19])
     case = problem(_network(activation, dropout=0.2), starts[-1])
     rates = np.array([0.1, 0.2, 0.1, 0.05, 0.01]) * (0.1 if optimizer.name == "adamw" else 1)
@@ -126,6 +126,8 @@ def test_no_hidden_layer():
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_predictions_are_those_of_the_whole_network_without_dropout(activation):
+    if SIMULATED and activation != "relu":
+        pytest.skip("the simulator tries one: its losses above are of each one's outputs")
     case = problem(_network(activation, dropout=0.5), 45)
     params = case.table.as_dict(case.parameters.astype(float))
     expected, _ = oracle.forward(case.network, params, case.standardized)
