@@ -6,12 +6,24 @@ xarray is never imported: whoever has such an array has imported it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.data.values.attributes import marks_by
 from dask_horn.data.values.frames import check_columns
+from dask_horn.data.values.marks import Marks, masked_columns
 
 # What narwhals calls the types of columns, by NumPy's kinds of dtypes.
 _TYPES = {"U": "String", "S": "String", "T": "String", "M": "Datetime", "m": "Duration"}
+
+_REMEDY = (
+    "decode them first, by xarray.decode_cf of their dataset, or by opening it with "
+    "mask_and_scale=True"
+)
 
 # A dimension for the columns of a dataset, which has none of that name.
 _COLUMNS = "columns of dask_horn"
@@ -78,16 +90,15 @@ def labelled_values(values: Any, name: str) -> Any:
     if name == "X" and _holds_samples(values):
         values = values["X"]
     if not _is_dataset(values):
-        _check_decoded(values, name)
-        return values.data
+        own = _marks(values, name)
+        return _applied(own.masked, values.data) if own else values.data
     (rows,) = _row_dimensions(values, name)
     if name == "X":
         kinds = ((str(key), _TYPES.get(v.dtype.kind, "")) for key, v in values.data_vars.items())
         check_columns(kinds, "X.to_dataframe()")
-    for key, variable in values.data_vars.items():
-        _check_decoded(variable, f"{name}[{key!r}]")
-    joined = values.reset_coords(drop=True).to_dataarray(_COLUMNS)
-    return joined.transpose(rows, _COLUMNS).data
+    marks = [_marks(variable, f"{name}[{key!r}]") for key, variable in values.data_vars.items()]
+    joined = values.reset_coords(drop=True).to_dataarray(_COLUMNS).transpose(rows, _COLUMNS).data
+    return _applied(partial(masked_columns, marks), joined) if any(marks) else joined
 
 
 def labelled_names(values: Any) -> list[str] | None:
@@ -150,24 +161,23 @@ def _check_aligned(X: Any, y: Any) -> None:
         )
 
 
-def _check_decoded(values: Any, name: str) -> None:
-    """Refuse numbers that xarray has not decoded: after decoding these attributes are gone."""
-    neutral = {"scale_factor": 1, "add_offset": 0, "_FillValue": None, "missing_value": None}
-    told = [
-        f"{attribute}={values.attrs[attribute]}"
-        for attribute, nothing in neutral.items()
-        if values.attrs.get(attribute, nothing) not in (None, nothing)
-        and not _is_nan(values.attrs[attribute])
-    ]
-    if told:
-        raise ValueError(
-            f"{name} holds encoded values ({', '.join(told)}); decode them first, by "
-            "xarray.decode_cf of their dataset, or by opening it with mask_and_scale=True."
-        )
+def _marks(values: Any, name: str) -> Marks:
+    """Return what attributes say stands for missing values: xarray removes those that it applies.
+
+    It leaves valid ranges as they are, which of numbers that were packed are those of packed ones.
+    """
+    attributes = dict(values.attrs)
+    if {"scale_factor", "add_offset"} & set(values.encoding):
+        attributes = {key: attributes[key] for key in attributes if not key.startswith("valid_")}
+    return marks_by(attributes, values.dtype, name, _REMEDY)
 
 
-def _is_nan(number: Any) -> bool:
-    return bool(number != number)
+def _applied(mask: Callable[[NDArray[Any]], NDArray[Any]], rows: Any) -> Any:
+    """Mask rows in memory, or those of Dask block by block."""
+    if not hasattr(rows, "map_blocks"):
+        return mask(np.asarray(rows))
+    whole = rows.rechunk(dict.fromkeys(range(1, rows.ndim), -1)) if rows.ndim > 1 else rows
+    return whole.map_blocks(mask, dtype=rows.dtype, meta=rows._meta)
 
 
 def _first_dimension(values: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,10 @@ such values or leave those samples out.'
         absent = self.absent(rows) if self else None
         if absent is None:
             return rows
+        return self._masked(rows, absent)
+
+    def _masked(self, rows: NDArray[Any], absent: NDArray[np.bool_]) -> NDArray[Any]:
+        """Mask rows; what these marks say of the first such value is noted."""
         gap = self._gap(rows[tuple(np.argwhere(absent)[0])])
         # Masked arrays of half precision warn of the default fill value that they cannot hold.
         kept = rows.astype(np.float32) if rows.dtype.kind == "f" and rows.itemsize < 4 else rows
@@ -107,6 +112,18 @@ such values or leave those samples out.'
         if self.least is not None and value < self.least[1]:
             return self.least[0]
         return "" if self.most is None else self.most[0]
+
+
+def masked_columns(marks: Sequence[Marks], rows: NDArray[Any]) -> NDArray[Any]:
+    """Return rows (n, columns), masked where a column holds none of its own values."""
+    absent = np.zeros(rows.shape, bool)
+    for i, own in enumerate(marks):
+        found = own.absent(rows[:, i]) if own else None
+        absent[:, i] = False if found is None else found
+    if not absent.any():
+        return rows
+    first: Marks = marks[int(np.argwhere(absent)[0, 1])]
+    return first._masked(rows, absent)
 
 
 #: Every number is a value.
