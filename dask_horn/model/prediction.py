@@ -18,6 +18,8 @@ from dask_horn.checks import checked_choice
 from dask_horn.data import SampleForm, as_samples, decoded_dtype, is_location, outputs_in_words
 from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.locations import located
+from dask_horn.data.values.arrays import first_not_finite
+from dask_horn.data.values.plain import column_names
 from dask_horn.model.calibrated import Calibrated
 from dask_horn.model.calibration import temper
 from dask_horn.model.evaluation import Scored
@@ -306,11 +308,8 @@ class Predictor(Calibrated, Scored):
         self._form.check(samples.shape[1:])
         flat = np.ascontiguousarray(samples, decoded_dtype(samples.dtype))
         flat = flat.reshape(len(flat), -1)
-        if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-            row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-            place = f"sample {row} of a chunk" if first_row is None else f"sample {first_row + row}"
-            raise ValueError(f"X holds NaN or infinity at {place}; leave it out or impute it")
-        fault = self._form.fault(flat, first_row)
+        fault = first_not_finite(flat, "X", "feature", first_row, column_names(X))
+        fault = fault or self._form.fault(flat, first_row)
         if fault is not None:
             raise ValueError(fault)
         return flat

@@ -52,7 +52,7 @@ def test_the_first_sample_that_is_not_finite_is_named(make, bad):
         with pytest.raises(ValueError, match=f"validation_data: X holds {word} at sample 7"):
             estimator.fit(X, Y, validation_data=(holed, Y))
     estimator = make(**SMALL).fit(X, Y)
-    with pytest.raises(ValueError, match="NaN or infinity at sample 7"):
+    with pytest.raises(ValueError, match=f"X holds {word} at sample 7, feature 2"):
         estimator.predict(holed)
 
 

@@ -133,7 +133,7 @@ def test_bad_samples_are_told():
     holed = X.copy()
     holed[41, 2] = np.nan
     for source in (holed, da.from_array(holed, chunks=(30, 5))):
-        with pytest.raises(ValueError, match="NaN or infinity at sample 41; leave it out"):
+        with pytest.raises(ValueError, match="X holds NaN at sample 41, feature 2; fill in"):
             np.asarray(model.predict(source))
     with pytest.raises(ValueError, match="predict_proba needs a classifier"):
         make_model("value").predict_proba(X)

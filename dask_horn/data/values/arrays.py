@@ -18,6 +18,7 @@ from dask_horn.data.values.plain import (
     gap_in_words,
     is_gap,
     plain,
+    row_number,
     told_missing,
 )
 
@@ -270,12 +271,13 @@ def first_not_finite(
     rows: NDArray[Any],
     array: str,
     column_word: str,
-    first_row: int = 0,
+    first_row: int | None = 0,
     names: tuple[Any, ...] | None = None,
 ) -> str | None:
     """Describe the first value of rows (n, columns) that is NaN or infinity; None without one.
 
-    Columns that have `names` are told by them.
+    Columns that have `names` are told by them. `first_row` is the number of the first row; None
+    where it is not known.
     """
     if rows.dtype.kind != "f":
         return None
@@ -290,8 +292,8 @@ def first_not_finite(
             name = "NaN" if np.isnan(rows[row, column]) else "infinity"
             place = column_place([column], column_word, names)
             return (
-                f"{array} holds {name} at sample {first_row + row}{place}; fill in such values or "
-                "leave those samples out."
+                f"{array} holds {name} at sample {row_number(row, first_row)}{place}; fill in such "
+                "values or leave those samples out."
             )
     return None
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data.values.arrays import decoded_dtype
+from dask_horn.data.values.plain import row_number
 
 Standardizing = Literal["features", "units", "none"]
 
@@ -181,9 +182,10 @@ class SampleForm:
         """
         padding = self.padding(x)
         if padding is not None and (empty := padding.all(axis=1)).any():
+            place = row_number(int(np.argmax(empty)), first_row)
             return (
-                f"X holds nothing but padding at {_place(int(np.argmax(empty)), first_row)}, where "
-                f"all steps equal mask_value={self.mask_value:g}; leave that sample out."
+                f"X holds nothing but padding at sample {place}, where all "
+                f"steps equal mask_value={self.mask_value:g}; leave that sample out."
             )
         if self.n_tokens is None:
             return None
@@ -192,10 +194,6 @@ class SampleForm:
 
 #: Each sample is a row of features and has one target, or one row of them.
 FEATURES = SampleForm()
-
-
-def _place(row: int, first_row: int | None) -> str:
-    return f"sample {row} of a chunk" if first_row is None else f"sample {first_row + row}"
 
 
 def _first_stranger(
@@ -210,9 +208,10 @@ def _first_stranger(
     if known.all():
         return None
     row, step = np.argwhere(~known)[0]
+    place = row_number(int(row), first_row)
     return (
-        f"X holds {x[row, step]} at {_place(int(row), first_row)}, step {step}, which is no token; "
-        f"pass whole numbers from 0 to {n_tokens - 1}, or take an Embedding of more tokens."
+        f"X holds {x[row, step]} at sample {place}, step {step}, which is no token; pass whole "
+        f"numbers from 0 to {n_tokens - 1}, or take an Embedding of more tokens."
     )
 
 

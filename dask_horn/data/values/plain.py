@@ -133,11 +133,16 @@ def told_missing(name: str, what: str, row: int, first_row: int | None, place: s
     "X holds a missing value (NA) at sample 3, column 'height'; fill in such values or leave those \
 samples out."
     """
-    number = f"{row} of a chunk" if first_row is None else first_row + row
+    number = row_number(row, first_row)
     return (
         f"{name} holds a missing value ({what}) at sample {number}{place}; fill in such values or "
         "leave those samples out."
     )
+
+
+def row_number(row: int, first_row: int | None) -> str:
+    """Name a row among all, or in its chunk where the number of that one's first is not known."""
+    return f"{row} of a chunk" if first_row is None else str(first_row + row)
 
 
 def column_place(column: list[int], word: str, names: tuple[Any, ...] | None) -> str:
