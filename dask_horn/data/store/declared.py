@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.marks import Marks
 from dask_horn.data.values.plain import unmissed
 
 # Integers of so many bytes do not all fit into the 53 bits of a float64.
@@ -75,10 +76,11 @@ class FrameRows:
     fault: str | None = None
 
 
-def checked_block(name: str, block: Any, block_info: Any = None) -> Any:
+def checked_block(name: str, marks: Marks, block: Any, block_info: Any = None) -> Any:
     """Return a block of a Dask array, in the dtype that is declared; refuse any other.
 
-    A dtype of which each value is kept by the cast is cast.
+    A dtype of which each value is kept by the cast is cast. Values that are none by the marks of
+    what is read are masked.
 
     Raises
     ------
@@ -112,7 +114,7 @@ def checked_block(name: str, block: Any, block_info: Any = None) -> Any:
             f"block {place} of {name} has dtype {block.dtype}, but {dtype} is declared; declare "
             f"what comes, such as by map_blocks(..., dtype={str(block.dtype)!r})"
         )
-    return block if dtype.kind not in "biufc" else block.astype(dtype, copy=False)
+    return marks.masked(block if dtype.kind not in "biufc" else block.astype(dtype, copy=False))
 
 
 def keeps(real: np.dtype[Any], declared: np.dtype[Any]) -> bool:

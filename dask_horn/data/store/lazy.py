@@ -19,9 +19,13 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
+from dask_horn.data.store.beneath import arrays_behind
 from dask_horn.data.store.declared import Declared, FrameRows, checked_block, frame_rows
+from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.tasks import call, compute
+from dask_horn.data.store.undecoded import marks_of
 from dask_horn.data.values.arrays import numeric_rows
+from dask_horn.data.values.marks import NO_MARKS, Marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +170,15 @@ def _checked_array(name: str, array: Any) -> Any:
             f"{name} is a Dask array of {type(meta).__name__} blocks; make them NumPy arrays "
             f"first, such as {name}.map_blocks(lambda block: block.toarray())."
         )
-    return array.map_blocks(partial(checked_block, name), dtype=array.dtype, meta=meta)
+    marks = _marks_behind(array)
+    return array.map_blocks(partial(checked_block, name, marks), dtype=array.dtype, meta=meta)
+
+
+def _marks_behind(array: Any) -> Marks:
+    """Return what stands for missing values, by the attributes of the Zarr arrays that it reads."""
+    behind = arrays_behind(array)
+    told = {marks_of(stored, ArrayLocation.of(stored)) for stored in behind} - {NO_MARKS}
+    return told.pop() if len(told) == 1 else NO_MARKS
 
 
 def _of_frames(frames: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -190,12 +202,31 @@ def _of_frames(frames: Mapping[str, Any]) -> dict[str, list[Any]]:
     token = uuid.uuid4().hex[:12]
     found: dict[str, list[Any]] = {name: [] for name in frames}
     # What tasks can be one is left to `blocks_together`: some frames break when Dask joins theirs.
-    partitions = joined.optimize(fuse=False).to_delayed(optimize_graph=False)
+    partitions = _partitions(joined.optimize(fuse=False))
     for number, rows in enumerate(partitions):
         for place, name in enumerate(frames):
             key = (f"rows-{name}-{token}", number)
             found[name].append(call(_chosen, rows, place, number, key=key))
     return found
+
+
+def _partitions(frame: Any) -> list[Delayed]:
+    """Return a frame's partitions, with tasks in place of mere other names of keys.
+
+    Dask loses some of those where it joins the tasks of `from_delayed` with those of an array.
+    """
+    graph = {
+        key: (_same, task.target) if type(task).__name__ == "Alias" else task
+        for key, task in dict(frame.__dask_graph__()).items()
+    }
+    keys = frame.__dask_keys__()
+    layer = f"frames-{uuid.uuid4().hex[:12]}"
+    shared = HighLevelGraph.from_collections(layer, graph, dependencies=())
+    return [Delayed(key, shared, layer=layer) for key in keys]
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _chosen(rows: Sequence[FrameRows], place: int, number: int) -> FrameRows:

@@ -23,6 +23,7 @@ from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError
 
 from dask_horn.checks import checked_integer
+from dask_horn.data.store.beneath import check_not_beneath
 from dask_horn.data.store.clients import usable_client
 from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.faults import plain_text
@@ -309,8 +310,8 @@ def write_samples(
     FileExistsError
         If something is there already, and it is not a group that may be replaced.
     ValueError
-        If the samples are not numeric, there are none, the number of targets differs, or the
-        targets are neither numbers nor text.
+        If the samples are not numeric, there are none, the number of targets differs, the targets
+        are neither numbers nor text, or what would be replaced is what is read from.
     StoreError
         If the location cannot be written.
 
@@ -334,6 +335,8 @@ def write_samples(
         "y": storable_targets,
     }
     store = plain_location(location, storage_options)
+    if overwrite:
+        check_not_beneath(given, store)
     group = _create_group(store, overwrite)
     try:
         _write_arrays(group, ArrayLocation(store, ""), sources, converts, lazy, chunk_bytes)
