@@ -24,8 +24,8 @@ from dask_horn.data.intake.given import stored_pair
 from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.containers import plain_rows
-from dask_horn.data.store.lazy import known_rows, numeric_blocks
-from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.store.lazy import computed_rows, known_rows, numeric_blocks
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import all_rows
 from dask_horn.data.values.arrays import (
     check_lengths,
@@ -55,13 +55,13 @@ def n_columns(y: Any, steps: int | None = None) -> int:
 
 
 def to_memory(array: Any) -> Any:
-    """Read a Zarr array, or compute a Dask collection; leave anything else as it is."""
+    """Read a Zarr array, or compute targets of Dask's; leave anything else as it is."""
     if isinstance(array, zarr.Array):
         rows = all_rows(array)
         return rows if isinstance(rows, np.ma.MaskedArray) else plain_labels(rows)
     if is_lazy(array):
         with current_executor().scheduling():
-            return compute(array)[0]
+            return computed_rows(array, "y")
     return array
 
 

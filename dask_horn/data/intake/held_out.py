@@ -9,10 +9,11 @@ import zarr
 from numpy.typing import NDArray
 
 from dask_horn.data.store.containers import plain_rows
+from dask_horn.data.store.lazy import computed_rows
 from dask_horn.data.store.locations import ArrayLocation
 from dask_horn.data.store.reading import open_rows
 from dask_horn.data.store.samples import is_location, open_samples
-from dask_horn.data.store.tasks import compute, is_lazy
+from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.undecoded import read_marked
 from dask_horn.data.values.arrays import (
     as_targets,
@@ -74,7 +75,7 @@ def held_out_targets(
         y = _stored(ArrayLocation.of(y))
     else:
         y = plain_rows(y, "y")
-        y = compute(y)[0] if is_lazy(y) else y
+        y = computed_rows(y, "y") if is_lazy(y) else y
     if counted is None:
         return as_targets(y, kind)
     y, steps = plain(y, "y", gaps=True), counted.shape[1]

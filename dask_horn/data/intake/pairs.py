@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import (
     blocks_together,
+    computed_rows,
     has_known_chunks,
     lazy_rows,
     with_known_chunks,
@@ -246,7 +247,7 @@ def in_memory_targets(y: Any) -> NDArray[Any]:
     """Bring targets into memory, wherever they lie; missing ones as what `is_gap` knows."""
     if isinstance(y, ArrayLocation):
         y = _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
-    return plain(compute(y)[0] if is_lazy(y) else y, "y", gaps=True)
+    return plain(computed_rows(y, "y") if is_lazy(y) else y, "y", gaps=True)
 
 
 def encoded_targets(

@@ -1,6 +1,6 @@
 """Zarr arrays that Dask collections read from, as their graphs hold them.
 
-`dask.array.from_zarr` forgets an array's attributes, and nothing in a Dask array says where it lies.
+`dask.array.from_zarr` forgets an array's attributes, and a Dask array does not say where it lies.
 """
 
 from __future__ import annotations

@@ -88,6 +88,18 @@ def known_rows(collection: Any, name: str) -> Any:
     return with_known_chunks(lazy_rows({name: collection}).arrays[name])
 
 
+def computed_rows(collection: Any, name: str) -> Any:
+    """Return the rows of a Dask array or frame in memory, once its blocks are looked at.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is a Dask collection of another kind, or a block is not what is declared.
+    """
+    (rows,) = compute(lazy_rows({name: collection}).arrays[name])
+    return rows
+
+
 def with_known_chunks(array: Any) -> Any:
     """Return an array whose chunk lengths are known, computing the shapes of all blocks if not.
 
