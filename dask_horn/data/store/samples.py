@@ -395,15 +395,16 @@ def _write_arrays(
         return replace(folder, path=name)
 
     later = {}
-    for name in sources.keys() & lazy.arrays.keys():
+    for name in lazy.arrays:
         dtype = _written_dtype(sources[name])
         convert = partial(_of_kind, converts[name], dtype)
         later[name] = ToWrite(sources[name], partial(create, name, dtype), convert)
     if later:  # first, for what comes may be wrong
         write_together(later, lazy.frames, group, folder, writing)
-    for name in sources.keys() - later.keys():
-        source = sources[name]
-        dtype = np.dtype("U") if source.dtype.kind in "OTU" else source.dtype
+    for name, source in sources.items():
+        if name in later:
+            continue
+        dtype = np.dtype("U") if source.dtype.kind in "OSTU" else source.dtype
         checks: Convert | None = None
         if isinstance(source, zarr.Array):
             checks = partial(_marked, converts[name], marks_of(source, ArrayLocation.of(source)))

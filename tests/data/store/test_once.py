@@ -114,6 +114,8 @@ def test_targets_in_another_order_each_time_are_refused(as_array):
     X, y = _stirred()[list("abc")], _stirred()["y"].values
     with pytest.raises(ValueError, match="another order, each time that it is computed"):
         spool(X.values if as_array else X, y, target_kind="values")
+    with pytest.raises(ValueError, match="another order, each time that it is computed"):
+        horn.write_samples(MemoryStore(), X.values if as_array else X, y)
 
 
 @pytest.mark.parametrize(
