@@ -324,18 +324,19 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     def _answer(self, method: str, X: Any, **arguments: Any) -> Any:
         """Call a method of the model, with checked samples; the model checks a path itself."""
         check_is_fitted(self)
-        if not is_location(X):
-            X, _, columns = given_samples(X, None)
-            X = checked_samples(self, X, reset=False, columns=columns)
-        return getattr(self.model_, method)(X, **arguments)
+        return getattr(self.model_, method)(self._samples_like_those_of_fit(X), **arguments)
+
+    def _samples_like_those_of_fit(self, X: Any) -> Any:
+        if is_location(X):
+            return X
+        X, _, columns = given_samples(X, None)
+        return checked_samples(self, X, reset=False, columns=columns)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
         check_is_fitted(self)
         X, y = with_targets(X, y)
-        if not is_location(X):
-            X, _, columns = given_samples(X, None)
-            X = checked_samples(self, X, reset=False, columns=columns)
+        X = self._samples_like_those_of_fit(X)
         steps, numeric = self.model_.targets.steps, is_regressor(self)
         with current_executor().scheduling():
             X, y, weights = of_one_order(X, y, sample_weight)

@@ -20,7 +20,7 @@ from sklearn.utils.validation import validate_data
 
 from dask_horn.cluster import current_executor
 from dask_horn.data import SampleForm, in_memory, is_location, open_samples
-from dask_horn.data.intake.given import stored_pair
+from dask_horn.data.intake.given import no_targets, stored_pair
 from dask_horn.data.intake.padded import filled_beside
 from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.containers import plain_rows
@@ -140,7 +140,7 @@ def with_targets(X: Any, y: Any) -> tuple[Any, Any]:
         return samples, stored_pair(samples, None)[1]
     X, y = labelled_pair(X, y)
     if y is None:
-        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+        raise no_targets(X)
     return X, plain_rows(y, "y")
 
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 _PASSING = ("sklearn", "joblib", "imblearn", "dask_horn")
 
 
-def validation_pair(validation_data: Any, X_val: Any, y_val: Any) -> Any:
+def chosen_validation(validation_data: Any, X_val: Any, y_val: Any) -> Any:
     """Return the validation data that a fit is given in one of two ways.
 
     Raises

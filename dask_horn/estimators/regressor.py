@@ -19,7 +19,7 @@ from dask_horn.estimators.base import HornEstimator, Task, merges
 from dask_horn.estimators.callbacks import managed, refusing_callbacks
 from dask_horn.estimators.inputs import n_columns
 from dask_horn.estimators.parameters import documented
-from dask_horn.estimators.pipelines import validation_pair
+from dask_horn.estimators.pipelines import chosen_validation
 from dask_horn.model import Model
 
 _LOSSES = ("squared_error", "huber")
@@ -123,7 +123,7 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         DivergedError
             If a loss is no longer finite; the error's ``model`` is the last good one.
         """
-        pair = validation_pair(validation_data, X_val, y_val)
+        pair = chosen_validation(validation_data, X_val, y_val)
         return self._fit(X, y, pair, initial, storage_options)
 
     @available_if(merges)  # type: ignore[untyped-decorator]

@@ -25,7 +25,7 @@ def plain_pair(X: Any, y: Any) -> tuple[Any, Any]:
     Raises
     ------
     TypeError, ValueError
-        As `plain_rows`.
+        As `plain_rows`; or if there are targets beside a group.
 
     Examples
     --------
@@ -33,9 +33,11 @@ def plain_pair(X: Any, y: Any) -> tuple[Any, Any]:
     (array([[1, 2]]), array([3]))
     """
     X, y = labelled_pair(X, y)
-    if not is_location(X):
-        X = plain_rows(X, "X")
-    return X, None if y is None else plain_rows(y, "y")
+    if is_location(X):
+        if y is not None:
+            raise TypeError("y must be left out where X is the path or URL of a Zarr group")
+        return X, None
+    return plain_rows(X, "X"), None if y is None else plain_rows(y, "y")
 
 
 def stored_pair(X: Any, y: Any) -> tuple[Any, Any]:
@@ -43,19 +45,22 @@ def stored_pair(X: Any, y: Any) -> tuple[Any, Any]:
 
     Raises
     ------
-    TypeError
-        If there are targets beside a group.
-    FileNotFoundError, ValueError, StoreError
+    TypeError, ValueError
+        As `plain_pair`.
+    FileNotFoundError, StoreError
         If there is no such group; see `open_samples`.
     """
     X, y = plain_pair(X, y)
     if not is_location(X):
         return X, y
-    if y is not None:
-        raise TypeError("y must be left out where X is the path or URL of a Zarr group")
     samples = open_samples(X)
     assert samples.y is not None, "open_samples requires targets"
     return samples.x.open(), samples.y.open()
+
+
+def no_targets(X: Any) -> TypeError:
+    """Return the error for samples that have no targets beside them."""
+    return TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
 
 
 def validation_pair(validation_data: Any) -> tuple[Any, Any]:

@@ -5,23 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
-from dask_horn.data.store.containers import plain_rows
-from dask_horn.data.store.lazy import computed_rows
-from dask_horn.data.store.locations import ArrayLocation
-from dask_horn.data.store.reading import open_rows
-from dask_horn.data.store.samples import is_location, open_samples
-from dask_horn.data.store.tasks import is_lazy
-from dask_horn.data.store.undecoded import read_marked
+from dask_horn.data.intake.pairs import read_targets, targets_of
 from dask_horn.data.values.arrays import (
     as_targets,
     check_lengths,
     check_target_shape,
     unboxed,
 )
-from dask_horn.data.values.labelled import labelled_pair
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import TargetKind
@@ -64,27 +56,10 @@ def held_out_targets(
     >>> held_out_targets(None, da.arange(3), "classes")
     array([0, 1, 2])
     """
-    X, y = labelled_pair(X, y)
-    if y is None:
-        if not is_location(X):
-            raise TypeError(
-                f"y is missing; pass targets beside X, got X of type {type(X).__name__}"
-            )
-        y = _stored(open_samples(X).y)
-    elif isinstance(y, zarr.Array):
-        y = _stored(ArrayLocation.of(y))
-    else:
-        y = plain_rows(y, "y")
-        y = computed_rows(y, "y") if is_lazy(y) else y
+    y = read_targets(targets_of(X, y))
     if counted is None:
         return as_targets(y, kind)
     y, steps = plain(y, "y", gaps=True), counted.shape[1]
     check_target_shape(y.shape, kind, steps)
     check_lengths(len(counted), len(y))
     return as_targets(unboxed(filled(y, counted)), kind, steps)
-
-
-def _stored(location: ArrayLocation | None) -> Any:
-    assert location is not None, "open_samples requires targets"
-    array = open_rows(location)
-    return read_marked(array, location, 0, int(array.shape[0]))

@@ -15,6 +15,7 @@ import zarr
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
+from dask_horn.data.intake.given import no_targets
 from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.lazy import (
     blocks_together,
@@ -33,7 +34,6 @@ from dask_horn.data.values.arrays import (
     check_lengths,
     check_target_shape,
     first_not_finite,
-    first_refused,
     label_fault,
     unboxed,
 )
@@ -41,6 +41,7 @@ from dask_horn.data.values.labelled import labelled_pair
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.data.values.targets import Targets, check_labels
+from dask_horn.data.values.unnumbered import Unnumbered
 from dask_horn.errors import HornError
 
 #: From the rows of a chunk, their targets, their weights, and the number of the first of them.
@@ -165,21 +166,10 @@ def _map_unnumbered(function: Pairing, chunked: Any, y: Any) -> list[Any] | None
         raise ValueError("X holds no samples; pass at least one")
     start = 0
     for n_rows, _, answer in found:
-        if isinstance(answer, _UnnumberedFault):
-            function(answer.rows, answer.y, None, start + answer.first)
-            raise ValueError(answer.told)
+        if isinstance(answer, Unnumbered):
+            answer.tell(_unweighted(function), start)
         start += n_rows
     return [answer for n_rows, _, answer in found if n_rows]
-
-
-@dataclass(frozen=True, eq=False)
-class _UnnumberedFault:
-    """What a function says against a chunk, and the rows that it is about."""
-
-    told: str
-    first: int  # their number within the chunk
-    rows: NDArray[Any]
-    y: NDArray[Any]
 
 
 def _paired_unnumbered(
@@ -187,15 +177,17 @@ def _paired_unnumbered(
 ) -> tuple[int, int, Any]:
     if len(rows) != len(y) or not len(rows):
         return len(rows), len(y), None
+    check = _unweighted(function)
     try:
-        return len(rows), len(y), function(rows, y, None, 0)
+        return len(rows), len(y), check(rows, y, 0)
+    except HornError:
+        raise
     except ValueError as error:
-        first, stop = first_refused(lambda a, b: function(rows[a:b], y[a:b], None, 0), len(rows))
-        return (
-            len(rows),
-            len(y),
-            _UnnumberedFault(str(error), first, rows[first:stop], y[first:stop]),
-        )
+        return len(rows), len(y), Unnumbered.among(check, str(error), rows, y)
+
+
+def _unweighted(function: Pairing) -> Callable[[NDArray[Any], Any, int], Any]:
+    return lambda rows, y, first: function(rows, y, None, first)
 
 
 def of_one_order(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
@@ -239,15 +231,20 @@ def targets_of(X: Any, y: Any) -> Any:
         y = plain_rows(y, "y")
         return ArrayLocation.of(y) if isinstance(y, zarr.Array) else y
     if not is_location(X):
-        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+        raise no_targets(X)
     return open_samples(X).y
 
 
-def in_memory_targets(y: Any) -> NDArray[Any]:
-    """Bring targets into memory, wherever they lie; missing ones as what `is_gap` knows."""
+def read_targets(y: Any) -> Any:
+    """Bring targets into memory, wherever they lie."""
     if isinstance(y, ArrayLocation):
-        y = _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
-    return plain(computed_rows(y, "y") if is_lazy(y) else y, "y", gaps=True)
+        return _StoredRows(y, 0, int(open_rows(y).shape[0])).read()
+    return computed_rows(y, "y") if is_lazy(y) else y
+
+
+def in_memory_targets(y: Any) -> NDArray[Any]:
+    """Bring targets into memory as a plain array; missing ones are what `is_gap` knows."""
+    return plain(read_targets(y), "y", gaps=True)
 
 
 def encoded_targets(
@@ -322,7 +319,7 @@ def _paired(
 ) -> Any:
     try:
         return function(rows, y.read() if isinstance(y, _StoredRows) else y, weights, first)
+    except HornError:
+        raise
     except ValueError as error:
-        if isinstance(error, HornError):
-            raise
         return _Fault(str(error))

@@ -42,6 +42,7 @@ from dask_horn.data.values.targets import (
     class_codes,
     distinct_classes,
 )
+from dask_horn.data.values.unnumbered import Unnumbered
 
 
 def in_memory(array: Any) -> bool:
@@ -194,11 +195,11 @@ def _with_codes(
 
 
 def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
-    """Return the distinct labels of a Dask collection or Zarr array, in order, reading it once.
+    """Return the distinct labels of a Dask or Zarr array, in order, reading it once.
 
     Parameters
     ----------
-    y : dask.array.Array, Dask frame or zarr.Array, shape (n_samples,) or (n_samples, steps)
+    y : dask.array.Array or zarr.Array, shape (n_samples,) or (n_samples, steps)
         Labels, none of them missing.
     steps : int or None
         Steps of each sample that have a label.
@@ -210,8 +211,6 @@ def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
         parts = [classes_of(read_marked(y, location, *span)) for span in spans]
     else:
         token = uuid.uuid4().hex[:12]
-        if hasattr(y, "to_dask_array"):
-            y = lazy_rows({"y": y}).arrays["y"]
         if y.ndim > 1:
             y = y.rechunk(dict.fromkeys(range(1, y.ndim), -1))
         blocks = y.to_delayed().ravel()
@@ -220,35 +219,35 @@ def chunked_classes(y: Any, steps: int | None) -> NDArray[Any]:
         ]
         parts = list(compute(*tasks))
     start = 0
-    for _, n_rows, gaps in parts:
-        if gaps is not None:
-            as_targets(gaps, "classes", steps, start)  # raises, with the sample's own number
+    for _, n_rows, fault in parts:
+        if fault is not None:
+            fault.tell(partial(block_labels, steps), start)
         start += n_rows
     return distinct_classes(np.concatenate([labels for labels, _, _ in parts if len(labels)]))[0]
 
 
-def _block_classes(steps: int | None, block: Any) -> tuple[NDArray[Any], int, NDArray[Any] | None]:
-    """Return the labels of a block, its length, and the whole of it where a label is missing.
+def _block_classes(steps: int | None, block: Any) -> tuple[NDArray[Any], int, Unnumbered | None]:
+    """Return the labels of a block, its length, and what is wrong with it.
 
     What the block's first row is called is not known before those before it have been read.
     """
-    labels = plain(block, "y", gaps=True)
     try:
-        return distinct_classes(as_targets(labels, "classes", steps))[0], len(labels), None
-    except ValueError:
-        return np.empty(0), len(labels), labels
+        return distinct_classes(block_labels(steps, block, 0))[0], len(block), None
+    except ValueError as error:
+        check = partial(block_labels, steps)
+        return np.empty(0), len(block), Unnumbered.among(check, str(error), block)
 
 
 def block_labels(steps: int | None, block: Any, start: int) -> NDArray[Any]:
     """Return a block of labels, checked; with `steps`, of shape (n, steps)."""
-    return as_targets(plain(block, "y", gaps=True), "classes", steps, start)
+    return as_targets(block, "classes", steps, start)
 
 
 def block_codes(
     steps: int | None, classes: NDArray[Any], block: Any, start: int
 ) -> NDArray[np.int32]:
     """Return the codes of a block of labels; with `steps`, of shape (n, steps)."""
-    return class_codes(as_targets(block, "classes", steps, start), classes)
+    return class_codes(block_labels(steps, block, start), classes)
 
 
 def plain_block(name: str, columns: tuple[Any, ...] | None, block: Any, start: int) -> NDArray[Any]:

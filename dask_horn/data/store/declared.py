@@ -68,7 +68,7 @@ class FrameRows:
         Number of rows, sum of the hashes of their index labels, and sum of the hashes times the
         rows' numbers, modulo 2⁶⁴; None where there is only one frame, or no hash.
     fault : str or None
-        What is wrong with the partition, with a place for its ``{number}``.
+        What is wrong with the partition, to be said after "partition 3 of".
     """
 
     values: NDArray[Any]
@@ -143,51 +143,37 @@ def frame_rows(declared: tuple[Declared, ...], *parts: Any) -> list[FrameRows]:
     ]
     for one, part in zip(declared[1:], parts[1:], strict=True):
         if _in_other_order(parts[0].index, part.index):
-            fault = other_order(declared[0].name, one.name, " in partition {number}")
+            fault = other_order(declared[0].name, one.name)
             return [FrameRows(own.values, None, fault) for own in rows]
     return rows
 
 
-def other_order(name: str, other: str, where: str = "") -> str:
+def other_order(name: str, other: str) -> str:
     """Tell that the rows of two frames do not belong together."""
     return (
-        f"{other} has the index labels of {name} in another order{where}, so that rows do not "
-        "belong together; take both from one frame, after it was shuffled or sampled"
+        f"{other} has the index labels of {name} in another order, so that rows do not belong "
+        "together; take both from one frame, after it was shuffled or sampled"
     )
 
 
 def _rows_of(declared: Declared, part: Any) -> FrameRows:
-    nothing = np.empty(0)
-    if not issubclass(type(part), declared.kind):
-        return FrameRows(
-            nothing,
-            None,
-            f"partition {{number}} of {declared.name} is a {type(part).__name__}, but a "
-            f"{declared.kind.__name__} is declared; correct meta= where it is made",
-        )
+    """Return the rows of a partition, or what is wrong with it."""
     columns = tuple(getattr(part, "columns", ()))
+    if not issubclass(type(part), declared.kind):
+        return _other(declared, f"is a {type(part).__name__}", f"a {declared.kind.__name__} is")
     if columns != declared.columns:
-        here, there = (_escaped(list(names)) for names in (columns, declared.columns))
-        return FrameRows(
-            nothing,
-            None,
-            f"partition {{number}} of {declared.name} has the columns {here}, but {there} are "
-            "declared; correct meta= where it is made",
-        )
+        return _other(declared, f"has the columns {list(columns)}", f"{list(declared.columns)} are")
     values = np.asanyarray(unmissed(part, declared.name, numeric=declared.name == "X"))
     if not keeps(values.dtype, declared.dtype):
-        return FrameRows(
-            nothing,
-            None,
-            f"partition {{number}} of {declared.name} has dtype {values.dtype}, but "
-            f"{declared.dtype} is declared; correct meta= where it is made",
-        )
+        return _other(declared, f"has dtype {values.dtype}", f"{declared.dtype} is")
     exact = declared.dtype.kind in "biufc"
     return FrameRows(values.astype(declared.dtype, copy=False) if exact else values, None)
 
 
-def _escaped(names: list[Any]) -> str:
-    return str(names).replace("{", "{{").replace("}", "}}")
+def _other(declared: Declared, real: str, expected: str) -> FrameRows:
+    """Tell of a partition that is not what is declared."""
+    told = f"{declared.name} {real}, but {expected} declared; correct meta= where it is made"
+    return FrameRows(np.empty(0), None, told)
 
 
 def _labels(index: Any) -> tuple[int, int, int] | None:

@@ -50,13 +50,8 @@ def lazy_rows(collections: Mapping[str, Any]) -> LazyRows:
     Parameters
     ----------
     collections : mapping of str to Dask array or frame
-        By the names of the arguments, for messages. Frames with as many partitions as each other
-        are computed partition by partition, together.
-
-    Raises
-    ------
-    TypeError
-        If one is a Dask collection of another kind, or an array of blocks that are not NumPy's.
+        By the names of the arguments, for messages; see `plain_rows` for what is none. Frames with
+        as many partitions as each other are computed partition by partition, together.
     """
     frames = {name: one for name, one in collections.items() if hasattr(one, "to_dask_array")}
     found = _of_frames(frames) if frames else {}
@@ -79,11 +74,6 @@ def known_rows(collection: Any, name: str) -> Any:
 
     Where they are not, it is computed for them alone: what must be computed once is written by
     `write_together`.
-
-    Raises
-    ------
-    TypeError
-        If it is a Dask collection of another kind.
     """
     return with_known_chunks(lazy_rows({name: collection}).arrays[name])
 
@@ -172,16 +162,7 @@ def blocks_together(arrays: Sequence[Any]) -> list[NDArray[Any]]:
 
 def _checked_array(name: str, array: Any) -> Any:
     """Return a Dask array whose blocks are compared with what it declares."""
-    if not hasattr(array, "chunks"):
-        raise TypeError(
-            f"{name} is a Dask {type(array).__name__}; pass a Dask array or data frame."
-        )
     meta = getattr(array, "_meta", None)
-    if meta is not None and not isinstance(meta, np.ndarray):
-        raise TypeError(
-            f"{name} is a Dask array of {type(meta).__name__} blocks; make them NumPy arrays "
-            f"first, such as {name}.map_blocks(lambda block: block.toarray())."
-        )
     marks = _marks_behind(array)
     return array.map_blocks(partial(checked_block, name, marks), dtype=array.dtype, meta=meta)
 
@@ -245,7 +226,7 @@ def _chosen(rows: Sequence[FrameRows], place: int, number: int) -> FrameRows:
     """Return what belongs to one of the frames, unless something is wrong with its partition."""
     chosen = rows[place]
     if chosen.fault is not None:
-        raise ValueError(chosen.fault.format(number=number))
+        raise ValueError(f"partition {number} of {chosen.fault}")
     return chosen
 
 

@@ -25,8 +25,9 @@ from dask_horn.data.store.locations import ArrayLocation, open_group
 from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.tasks import call, compute, computes_here
 from dask_horn.data.store.writing import Convert, Writing, aligned_rows, create_rows, write_block
-from dask_horn.data.values.arrays import check_lengths, first_refused
+from dask_horn.data.values.arrays import check_lengths
 from dask_horn.data.values.targets import class_codes, distinct_classes
+from dask_horn.data.values.unnumbered import Unnumbered
 from dask_horn.errors import HornError
 
 _PARTS = "parts"  # group of rows that wait to be written
@@ -83,26 +84,12 @@ class _Part:
     rows: NDArray[Any] | ArrayLocation
     length: int
     classes: NDArray[Any] | None
-    fault: _Fault | None = None
+    fault: Unnumbered | None = None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         if isinstance(self.rows, ArrayLocation):
             return read_rows(open_rows(self.rows), self.rows, start, stop)
         return self.rows[start:stop]
-
-
-@dataclass(frozen=True, eq=False)
-class _Fault:
-    """What is wrong with a block, whose first row's number is not known yet."""
-
-    told: str
-    first: int  # number of the rows within the block
-    rows: Any
-
-    def tell(self, start: int, convert: Convert) -> None:
-        """Raise it by the number that the row has among all."""
-        convert(self.rows, start + self.first)
-        raise ValueError(self.told)
 
 
 def write_together(
@@ -133,8 +120,8 @@ def write_together(
         If a block is not what was declared, the numbers of rows differ, or rows of the one come in
         another order than those of the other.
     """
-    marks = [[call(_marked, part, key=_key("labels", name, i)) for i, part in enumerate(parts)]
-             for name, parts in frames.items()] if len(frames) > 1 else []  # fmt: skip
+    labels = [[call(_labels, part, key=_key("labels", name, i)) for i, part in enumerate(parts)]
+              for name, parts in frames.items()] if len(frames) > 1 else []  # fmt: skip
     works = {name: _Work.of(name, one, folder) for name, one in rows.items()}
     arrays = [work.array for work in works.values()]
     if len(rows) == 2 and len(frames) < 2:
@@ -145,8 +132,8 @@ def write_together(
     if any(work.place is not None for work in works.values()):
         group.create_group(_PARTS)
     tasks = [work.tasks(blocks[name].ravel().tolist(), writing) for name, work in works.items()]
-    twice = _some_twice(found[0], found[2]) if len(found) > 2 else []
-    results, labels, alike = compute(tasks, marks, twice)
+    twice = _some_twice(blocks["X"], found[2]) if len(found) > 2 else []
+    results, labels, alike = compute(tasks, labels, twice)
     if not all(alike):
         raise ValueError(
             "y has other rows, or rows in another order, each time that it is computed, and does "
@@ -216,7 +203,7 @@ class _Work:
         for one in done:
             if isinstance(one, _Part):
                 if one.fault is not None:
-                    one.fault.tell(start, self.rows.convert)
+                    one.fault.tell(self.rows.convert, start)
                 start += one.length
             elif one is not None:
                 raise ValueError(one)
@@ -258,10 +245,11 @@ def _part(
         return _Part(np.empty(0), 0, None)
     try:
         rows, classes = np.asarray(convert(block, 0)), None
+    except HornError:
+        raise
     except ValueError as error:
-        if isinstance(error, HornError):
-            raise
-        return _Part(np.empty(0), len(block), None, _fault(convert, block, str(error)))
+        fault = Unnumbered.among(convert, str(error), block)
+        return _Part(np.empty(0), len(block), None, fault)
     if encode:
         classes, rows = distinct_classes(rows)
     if place is None:
@@ -272,12 +260,6 @@ def _part(
         # A task that is repeated finds what it has written before.
         create_rows(group, name, rows.shape, rows.dtype, overwrite=True)[...] = rows
     return _Part(place, len(rows), classes)
-
-
-def _fault(convert: Convert, block: Any, told: str) -> _Fault:
-    """Narrow a block down to its first rows that cannot be converted: they travel, it does not."""
-    first, stop = first_refused(lambda a, b: convert(block[a:b], 0), len(block))
-    return _Fault(told, first, block[first:stop])
 
 
 def _write_parts(
@@ -329,7 +311,7 @@ def _as_they_are(rows: NDArray[Any], start: int) -> NDArray[Any]:
     return rows
 
 
-def _marked(rows: FrameRows) -> tuple[int, int, int] | None:
+def _labels(rows: FrameRows) -> tuple[int, int, int] | None:
     return rows.labels
 
 
@@ -337,7 +319,7 @@ def _check_labels(names: Sequence[str], labels: Sequence[Sequence[Any]]) -> None
     """Refuse frames that have the same labels in another order; by their sums, in whole frames."""
     sums = []
     for own in labels:
-        if any(mark is None for mark in own):
+        if any(one is None for one in own):
             return
         first, total, placed = 0, 0, 0
         for n, hashes, products in own:

@@ -6,7 +6,6 @@ Dask or scratch folders.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -141,32 +140,6 @@ def numeric_rows(
     columns = column_names(rows) or columns
     values = plain(rows, name, first_row, numeric=True, columns=columns)
     return _numbers(values, name, first_row, columns)
-
-
-def first_refused(check: Callable[[int, int], object], n_rows: int) -> tuple[int, int]:
-    """Narrow rows down to the first that `check` refuses, or the fewest that it refuses together.
-
-    Parameters
-    ----------
-    check : callable
-        ``check(start, stop)`` raises a ValueError if it refuses these rows.
-    n_rows : int
-        That many rows are refused as a whole.
-
-    Returns
-    -------
-    start, stop : int
-    """
-    start, stop = 0, n_rows
-    while stop - start > 1:
-        middle = (start + stop) // 2
-        try:
-            check(start, middle)
-        except ValueError:
-            stop = middle
-        else:
-            start = middle
-    return start, stop
 
 
 def check_sample_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dask_horn.checks import checked_choice
 from dask_horn.data.values.arrays import check_target_shape, plain_labels
+from dask_horn.data.values.readable import check_one_type
 from dask_horn.data.values.whole import is_long, less, origin_of
 
 TargetKind = Literal["classes", "labels", "values"]
@@ -291,10 +292,10 @@ def distinct_classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int
     try:
         classes, codes = np.unique(labels, return_inverse=True)
     except TypeError as error:
-        types = sorted({type(label).__name__ for label in labels.flat})
+        check_one_type(labels, "y")
         raise ValueError(
-            f"y mixes labels of the types {', '.join(types)}, which cannot be ordered; "
-            "convert them to one type, such as text."
+            f"y holds labels of the type {type(labels.flat[0]).__name__}, which cannot be ordered; "
+            "convert them to text or numbers."
         ) from error
     return classes, codes.astype(np.int32).reshape(labels.shape)
 

@@ -35,7 +35,7 @@ from dask_horn.data import (
     survey,
     warn_of_large_chunks,
 )
-from dask_horn.data.intake.given import plain_pair, validation_pair
+from dask_horn.data.intake.given import no_targets, plain_pair, validation_pair
 from dask_horn.data.intake.pairs import in_memory_targets
 from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.locations import located
@@ -168,12 +168,10 @@ def prepare_data(
     validation = None
     held: tuple[Block, ...] = ()
     if is_location(X):
-        if y is not None:
-            raise TypeError("y must be left out where X is the path or URL of a Zarr group")
         say("opening the samples")
         samples = _opened(X, form)
     elif y is None:
-        raise TypeError(f"y is missing; pass targets beside X, got X of type {type(X).__name__}")
+        raise no_targets(X)
     elif hold and in_memory(X):
         say(_COPYING)
         samples, validation = spool_split(

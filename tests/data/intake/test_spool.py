@@ -187,7 +187,7 @@ def test_label_outside_the_given_classes(wrap):
         (X, np.eye(N), "classes", "argmax"),
         (X[:0], [], "classes", "holds no values"),
         ([["a"]], [1], "classes", "not numeric"),
-        (X, np.array([1, "a"] * (N // 2), dtype=object), "classes", "cannot be ordered"),
+        (X, np.array([1, "a"] * (N // 2), dtype=object), "classes", "several types, such as 1 and"),
         (X, np.array([None, "a"] * (N // 2), dtype=object), "classes", "no class at sample 0"),
     ],
 )
