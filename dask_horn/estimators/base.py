@@ -24,6 +24,7 @@ from dask_horn.cluster import current_executor
 from dask_horn.data import FEATURES, SampleForm, Targets, is_location
 from dask_horn.data.intake.given import validation_pair
 from dask_horn.data.intake.pairs import of_one_order, rows_in_memory
+from dask_horn.data.store.containers import plain_rows
 from dask_horn.data.store.locations import located
 from dask_horn.data.values.arrays import check_lengths, check_target_shape, unboxed
 from dask_horn.data.values.padding import filled
@@ -336,6 +337,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
         check_is_fitted(self)
         X, y = with_targets(X, y)
+        if sample_weight is not None:
+            sample_weight = plain_rows(sample_weight, "sample_weight")
         X = self._samples_like_those_of_fit(X)
         steps, numeric = self.model_.targets.steps, is_regressor(self)
         with current_executor().scheduling():

@@ -94,3 +94,10 @@ def test_bad_targets_are_told():
         HornClassifier(**SMALL).fit("iris.zarr")
     with pytest.raises(TypeError, match="y must be left out where X is the path"):
         HornClassifier(**SMALL).fit("iris.zarr", Y)
+
+
+@ESTIMATORS
+def test_weights_that_are_no_array_are_told(make):
+    estimator = make(**SMALL).fit(X, Y)
+    with pytest.raises(TypeError, match="sample_weight is a generator, which can be read only"):
+        estimator.score(X, Y, sample_weight=(1.0 for _ in Y))

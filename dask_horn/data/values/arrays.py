@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_horn.data.values.plain import (
+    NUMERIC_KINDS,
     column_names,
     column_place,
     gap_in_words,
@@ -20,8 +21,6 @@ from dask_horn.data.values.plain import (
     row_number,
     told_missing,
 )
-
-_NUMERIC_KINDS = "biuf"
 
 # Looked at together: the answers about them take a megabyte.
 _VALUES_AT_ONCE = 2**20
@@ -66,7 +65,7 @@ def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
         raise ValueError(
             f"{name} has dtype {dtype}, which is not numeric; pass numbers, such as {example}."
         )
-    if dtype.kind not in _NUMERIC_KINDS:
+    if dtype.kind not in NUMERIC_KINDS:
         raise ValueError(
             f"{name} has dtype {dtype}, which is not numeric; pass bools, integers or floats, "
             "and encode categories and dates as numbers first."
@@ -94,8 +93,6 @@ def as_samples(
 
     Raises
     ------
-    TypeError
-        If ``X`` is a sparse matrix.
     ValueError
         If ``X`` is not numeric, has fewer than two dimensions, holds nothing, or a value is
         masked, None or NA.
@@ -105,8 +102,6 @@ def as_samples(
     >>> as_samples([[1, 2], [3, 4]]).shape
     (2, 2)
     """
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise TypeError(f"X is a sparse {type(X).__name__}; pass X.toarray() instead.")
     samples = numeric_rows(X, "X", first_row, columns)
     check_sample_shape(samples.shape, samples.dtype)
     return samples
@@ -127,7 +122,7 @@ def plain_frame(frame: Any, name: str) -> Any:
     ValueError
         If a value is missing, or a column does not hold numbers.
     """
-    if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in frame.dtypes):
+    if all(isinstance(dtype, np.dtype) and dtype.kind in NUMERIC_KINDS for dtype in frame.dtypes):
         return frame
     array = numeric_rows(frame, name)
     return type(frame)(array, index=frame.index, columns=frame.columns, copy=False)
@@ -351,7 +346,7 @@ def plain_labels(y: NDArray[Any]) -> NDArray[Any]:
         return y.astype("U")
     if y.dtype.kind == "O":
         y = unboxed(y)
-    if y.dtype.kind not in _NUMERIC_KINDS + "U":
+    if y.dtype.kind not in NUMERIC_KINDS + "U":
         raise ValueError(
             f"y has dtype {y.dtype}, which Zarr does not hold well; convert the labels to "
             "integers or to text, such as y.astype(str)."

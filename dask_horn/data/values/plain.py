@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_NUMERIC_KINDS = "biuf"
+#: Kinds of dtypes that hold numbers, bools among them.
+NUMERIC_KINDS = "biuf"
 
 # What pandas finds in a column of objects, where they are no numbers.
 _KINDS_OF_OBJECTS = {
@@ -230,14 +231,14 @@ def _of_frame(frame: Any, name: str, numeric: bool, lazy: bool) -> Any:
     """Return a frame as one array of its columns' common dtype, masked where values are missing."""
     dtypes = frame.dtypes.tolist()
     if len(set(map(id, dtypes))) <= 1 and all(
-        isinstance(dtype, np.dtype) and dtype.kind in _NUMERIC_KINDS for dtype in dtypes
+        isinstance(dtype, np.dtype) and dtype.kind in NUMERIC_KINDS for dtype in dtypes
     ):
         return frame.to_numpy()
     if numeric:
         _check_columns(frame, name, False, lazy)
     columns = [_of_column(frame.iloc[:, i]) for i in range(frame.shape[1])]
     kinds = {column.dtype.kind for column in columns}
-    dtype = np.result_type(*columns) if kinds <= set(_NUMERIC_KINDS) else np.dtype(object)
+    dtype = np.result_type(*columns) if kinds <= set(NUMERIC_KINDS) else np.dtype(object)
     rows = np.empty(frame.shape, dtype)
     for i, column in enumerate(columns):
         rows[:, i] = np.ma.getdata(column)
@@ -258,7 +259,7 @@ def _of_column(column: Any) -> Any:
         return np.asarray(column)
     absent = column.isna().to_numpy(bool)
     own = getattr(dtype, "numpy_dtype", None)
-    if isinstance(own, np.dtype) and own.kind in _NUMERIC_KINDS:
+    if isinstance(own, np.dtype) and own.kind in NUMERIC_KINDS:
         values = column.to_numpy(dtype=own, na_value=own.type(0))
     else:
         values = column.to_numpy(dtype=object)

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
 
 from dask_horn.data.values.arrays import (
     as_samples,
@@ -53,11 +52,6 @@ def test_frame_of_mixed_numbers():
 def test_samples_that_cannot_be_trained_on(X, message):
     with pytest.raises(ValueError, match=message):
         as_samples(X)
-
-
-def test_sparse_samples():
-    with pytest.raises(TypeError, match=r"pass X\.toarray\(\)"):
-        as_samples(sparse.csr_matrix(np.eye(3)))
 
 
 @pytest.mark.parametrize(
