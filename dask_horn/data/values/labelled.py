@@ -6,6 +6,7 @@ xarray is never imported: whoever has such an array has imported it.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -47,7 +48,8 @@ def is_labelled(values: object) -> bool:
 def labelled_pair(X: Any, y: Any) -> tuple[Any, Any]:
     """Return samples and targets, where a dataset holds both as its variables X and y.
 
-    Anything else is returned as it is. Where both are labelled, their labels are compared.
+    Anything else is returned as it is. Where both are labelled, their labels are compared; of
+    pandas' a warning tells that they come in another order, since positions may be meant.
 
     Raises
     ------
@@ -59,7 +61,39 @@ def labelled_pair(X: Any, y: Any) -> tuple[Any, Any]:
         X, y = X["X"], X.get("y") if y is None else y
     if is_labelled(X) and is_labelled(y):
         _check_aligned(X, y)
+    elif in_other_order(X, y):
+        warnings.warn(
+            "y has the index labels of X in another order, and rows are taken by their position; "
+            "pass y.loc[X.index] where the labels tell which belong together, else "
+            "y.reset_index(drop=True).",
+            UserWarning,
+            stacklevel=2,
+        )
     return X, y
+
+
+def in_other_order(X: Any, y: Any) -> bool:
+    """Whether a pandas object has the labels of another, or of a sorted frame of Dask's, not so.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> in_other_order(pd.DataFrame({"a": [1, 2]}), pd.Series([3, 4], index=[1, 0]))
+    True
+    """
+    theirs: Any = getattr(y, "index", None)
+    if "pandas" not in sys.modules or not hasattr(theirs, "is_monotonic_increasing"):
+        return False
+    if getattr(X, "known_divisions", False):  # Dask has sorted the rows by their labels
+        if theirs.is_monotonic_increasing or not theirs.is_unique:
+            return False
+        return bool((theirs.min(), theirs.max()) == (X.divisions[0], X.divisions[-1]))
+    ours: Any = getattr(X, "index", None)
+    if not hasattr(ours, "get_indexer") or len(ours) != len(theirs) or ours.equals(theirs):
+        return False
+    if not (ours.is_unique and theirs.is_unique):
+        return False
+    return bool((ours.get_indexer(theirs) >= 0).all())
 
 
 def labelled_values(values: Any, name: str) -> Any:

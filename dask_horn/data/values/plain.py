@@ -173,6 +173,31 @@ def column_names(values: Any) -> tuple[Any, ...] | None:
     return None if names == tuple(range(len(names))) else names
 
 
+def check_same_columns(before: Any, now: Any) -> None:
+    """Refuse samples whose columns have other names than those before, or another order.
+
+    Raises
+    ------
+    ValueError
+        If both are data frames, and their columns differ.
+    """
+    names = [_all_names(one) for one in (before, now)]
+    if None in names or names[0] == names[1]:
+        return
+    there, here = (", ".join(map(str, own or ())) for own in names)
+    raise ValueError(
+        f"X has the columns {here}, but the samples that are trained on have {there}; pass the "
+        "same ones in the same order."
+    )
+
+
+def _all_names(values: Any) -> tuple[Any, ...] | None:
+    """Return the names of columns, also where they are but numbers."""
+    names = column_names(values)
+    numbered = names is None and hasattr(values, "iloc") and hasattr(values, "columns")
+    return tuple(values.columns) if numbered else names
+
+
 def is_gap(value: object) -> bool:
     """Whether an object stands for a missing value: None, NA, NaT, or masked."""
     names = ("NAType", "NaTType", "MaskedConstant")

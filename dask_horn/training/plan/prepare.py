@@ -40,6 +40,7 @@ from dask_horn.data.intake.pairs import in_memory_targets
 from dask_horn.data.intake.sources import chunked_classes
 from dask_horn.data.store.locations import located
 from dask_horn.data.store.tasks import is_lazy
+from dask_horn.data.values.plain import check_same_columns
 from dask_horn.data.values.targets import class_codes
 from dask_horn.errors import naming
 from dask_horn.model import sample_form
@@ -355,6 +356,7 @@ def _validation_store(
     X, y = validation_pair(given.validation_data)
     located = is_location(X)
     with naming("validation_data"):
+        check_same_columns(given.X, X)
         X, y = plain_pair(X, y)
         if located:
             store = _opened(X, form)

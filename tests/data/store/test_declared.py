@@ -76,3 +76,16 @@ def test_nothing_is_left_of_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="has dtype float64"):
         horn.write_samples(tmp_path / "a.zarr", WRONG["dtype"][0], Y)
     assert not list(tmp_path.iterdir())
+
+
+def test_delayed_parts_without_verified_columns_are_read():
+    parts = [dask.delayed(_part)(start) for start in (0, 10, 20)]
+    frame = dd.from_delayed(parts, meta=_part(0).head(0), verify_meta=False)
+    stored = horn.write_samples(MemoryStore(), frame, np.arange(30))
+    np.testing.assert_array_equal(stored.x.open()[:, 0], np.arange(30.0))
+    fitted = horn.HornRegressor(n_rounds=1, random_state=0).fit(frame, np.arange(30))
+    assert fitted.predict(frame).compute().shape == (30,)
+
+
+def _part(start):
+    return pd.DataFrame({"a": np.arange(start, start + 10.0), "b": np.ones(10)})
