@@ -82,14 +82,15 @@ def in_other_order(X: Any, y: Any) -> bool:
     True
     """
     theirs: Any = getattr(y, "index", None)
-    if "pandas" not in sys.modules or not hasattr(theirs, "is_monotonic_increasing"):
+    pandas: Any = sys.modules.get("pandas")
+    if pandas is None or not isinstance(theirs, pandas.Index):  # nor a frame of Dask's
         return False
     if getattr(X, "known_divisions", False):  # Dask has sorted the rows by their labels
         if theirs.is_monotonic_increasing or not theirs.is_unique:
             return False
         return bool((theirs.min(), theirs.max()) == (X.divisions[0], X.divisions[-1]))
     ours: Any = getattr(X, "index", None)
-    if not hasattr(ours, "get_indexer") or len(ours) != len(theirs) or ours.equals(theirs):
+    if not isinstance(ours, pandas.Index) or len(ours) != len(theirs) or ours.equals(theirs):
         return False
     if not (ours.is_unique and theirs.is_unique):
         return False

@@ -39,6 +39,12 @@ def test_nothing_is_told_where_labels_do_not_contradict(y):
     _classifier().fit(FRAME, y)
 
 
+def test_frames_of_dask_are_taken():
+    lazy = dd.from_pandas(FRAME.assign(y=Y), npartitions=2)
+    _classifier().fit(lazy[list("abc")], lazy["y"], validation_data=(FRAME, lazy["y"]))
+    _classifier().fit(FRAME, lazy["y"]).score(lazy[list("abc")], Y)
+
+
 def test_validation_columns_in_another_order_are_refused():
     network = horn.Network([horn.Dense(4), horn.Dense(2)], input_shape=3)
     for frame in (FRAME, FRAME.set_axis(range(3), axis=1)):
