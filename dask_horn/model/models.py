@@ -155,6 +155,12 @@ class Model(ModelParts, Predictor):
         z = machine.outputs(machine.stage([Window([samples])]), [steps])[0]
         with self._lock:
             self._idle.setdefault(dtype, []).append(machine)
+        if not np.isfinite(z).all():
+            row = int(np.argmin(np.isfinite(z).all(axis=1))) // (len(z) // len(samples))
+            raise ValueError(
+                f"X holds values so far from those of the training that sample {row} of what was "
+                "passed has no finite prediction; scale it as they were, or leave it out."
+            )
         return z
 
     def _machine(self, dtype: str, n_layers: int | None) -> Machine:

@@ -207,3 +207,11 @@ def test_flags_beside_counts_are_heard_in_uint8():
     samples, y = _table()
     classifier = HornClassifier(**SMALL | {"n_rounds": 10}).fit(samples.astype(np.uint8), y)
     assert classifier.score(samples.astype(np.uint8), y) > 0.98
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_no_prediction_is_nan(lazy):
+    far = np.where(np.arange(24).reshape(8, 3) == 6, 1e300, X[:8])
+    far = da.from_array(far, chunks=(4, 3)) if lazy else far
+    with pytest.raises(ValueError, match="sample 2 of what was passed has no finite prediction"):
+        np.asarray(_fitted(X, Y).predict(far))
