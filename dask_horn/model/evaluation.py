@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -83,7 +84,15 @@ class Scored(ABC):
         >>> horn.train(network, X, y).model.score(X, y) > 0.9
         True
         """
-        return self.evaluate(X, y, sample_weight, storage_options=storage_options).score
+        found = self.evaluate(X, y, sample_weight, storage_options=storage_options)
+        if found.of_values and not found.varies.any():
+            warnings.warn(
+                "y holds one target only, of which R² says nothing; score at least two samples "
+                "with different targets.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return found.score
 
     def evaluate(
         self,

@@ -58,12 +58,19 @@ class Score:
         """Accuracy, or R² averaged over the outputs."""
         if not self.of_values:
             return self.correct / self.n
-        variance = self.target_square - self.target**2 / self.n
         # scikit-learn's convention for constant targets: 1 where predicted exactly, else 0.
         constant = np.where(self.error == 0, 1.0, 0.0)
-        varies = variance > _ROUNDING * self.target_square
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.where(varies, 1 - self.error / variance, constant).mean())
+            return float(np.where(self.varies, 1 - self.error / self._variance, constant).mean())
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """For each output of values whether targets differ: else R² says nothing."""
+        return np.asarray(self._variance > _ROUNDING * self.target_square)
+
+    @property
+    def _variance(self) -> NDArray[np.float64]:
+        return self.target_square - self.target**2 / self.n
 
     @property
     def name(self) -> str:
