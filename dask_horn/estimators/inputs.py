@@ -292,6 +292,8 @@ def scored_targets(y: Any, *, numeric: bool) -> Any:
     fault = first_gap(y, "y") if numeric else label_fault(y)
     if fault is not None:
         raise ValueError(fault)
+    if not numeric:
+        check_one_type(y, "y")
     return y
 
 

@@ -196,8 +196,9 @@ def of_one_order(X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, A
     Dask computes a frame's columns apart where it is asked for them apart, and a shuffled frame's
     rows come in another order each time.
     """
+    X, y = labelled_pair(X, y)
     given = {"X": X, "y": y, "sample_weight": sample_weight}
-    lazy = {name: rows for name, rows in given.items() if is_lazy(rows)}
+    lazy = {name: plain_rows(rows, name) for name, rows in given.items() if is_lazy(rows)}
     given.update(lazy_rows(lazy).arrays)
     return given["X"], given["y"], given["sample_weight"]
 

@@ -348,6 +348,8 @@ def write_samples(
 
 def _source(array: Any, name: str, lazy: LazyRows) -> Any:
     """Return rows that the writers can take: NumPy, Zarr or Dask."""
+    if name == "y" and not array.ndim:
+        raise ValueError("y is a single value; pass one target, or one row of them, per sample.")
     if name in lazy.arrays:
         array = lazy.arrays[name]
         array = numeric_blocks(array) if name == "X" else array
@@ -355,8 +357,6 @@ def _source(array: Any, name: str, lazy: LazyRows) -> Any:
         return as_samples(array) if name == "X" else storable_targets(array)
     if name == "X":
         check_sample_shape(array.shape, array.dtype)
-    elif not array.ndim:
-        raise ValueError("y is a single value; pass one target, or one row of them, per sample.")
     elif array.dtype.kind not in "biufOSTU":
         storable_targets(np.empty(0, array.dtype))  # raises
     return array
