@@ -48,9 +48,18 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
             f"{name} is a {kind_of(values)} that NumPy cannot read ({told}); pass a NumPy array."
         ) from error
     check_fields(array.dtype, name)
+    if array.dtype.kind in "US" and isinstance(values, list | tuple):
+        array = _unconverted(values, array)
     if array.dtype.kind == "O":
         _check_nesting(array, name)
     return array
+
+
+def _unconverted(values: Any, array: NDArray[Any]) -> NDArray[Any]:
+    """Return a list as objects where NumPy has made text of what is none, as of a 1 beside "a"."""
+    objects = np.array(values, dtype=object)
+    text = (str, bytes)
+    return array if all(isinstance(value, text) for value in objects.flat) else objects
 
 
 def check_fields(dtype: np.dtype[Any], name: str) -> None:

@@ -147,3 +147,14 @@ def test_a_group_a_store_and_a_dataset_hold_both(tmp_path):
         horn.train(network, write_samples(zarr.storage.MemoryStore(), table), n_rounds=1)
     with pytest.raises(TypeError, match="validation_data has no targets; pass a pair"):
         HornClassifier(**KINDS).fit(table, labels, validation_data=dataset.drop_vars("y"))
+
+
+def test_numbers_beside_text_in_a_list_are_not_made_text():
+    X = np.arange(12.0).reshape(6, 2)
+    network = Network([Dense(2)], input_shape=2, loss="cross_entropy")
+    for work in (
+        lambda: horn.HornClassifier(**KINDS).fit(X, ["a", 1] * 3),
+        lambda: horn.train(network, X, ["a", 1] * 3, n_rounds=1),
+    ):
+        with pytest.raises(ValueError, match="y holds labels of several types, such as "):
+            work()
