@@ -18,7 +18,7 @@ from typing import Any
 import click
 import numpy as np
 
-__all__ = ["EXPERIMENTS", "graphs", "persistent_blocks", "products"]
+__all__ = ["EXPERIMENTS", "graphs", "nodes", "persistent_blocks", "products"]
 
 _LIMIT = 150  # seconds of one experiment
 
@@ -213,10 +213,40 @@ def persistent_blocks(board: Any, tiny: bool) -> None:
         board.judged(f"{n}: persistent blocks over launches", launched / persistent, 1.3)
 
 
+def nodes(board: Any, tiny: bool) -> None:
+    """What each launch of a step takes, by PyTorch's profiler, which sees ours as well."""
+    if tiny:
+        board.missing("each launch of a step", "the simulator has no clock of its own")
+        return
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    from benchmarks.gpu.checks import dense, samples
+    from benchmarks.operations import Many
+
+    torch.zeros(1, device="cuda")
+    widths, batch = (784, 100, 100, 10), 128
+    x, y = samples(widths, 4 * batch)
+    for n in (1, 64):
+        many = Many([dense(widths)] * n, x, y, batch, 16)
+        many.run()
+        with profile(activities=[ProfilerActivity.CUDA]) as seen:
+            many.run()
+        kernels = [one for one in seen.events() if "Mem" not in one.name]
+        kernels.sort(key=lambda one: one.time_range.start)
+        launches = many.launches()
+        # Behind the last step's launches comes the one that ends it.
+        step = kernels[-1 - len(launches) : -1]
+        for (name, blocks), one in zip(launches, step, strict=True):
+            what = f"{n} sub-models: {name}"
+            board.figure(what, one.time_range.elapsed_us(), "µs", f"{blocks} blocks")
+
+
 EXPERIMENTS: Mapping[str, Callable[[Any, bool], None]] = {
     "graphs": graphs,
     "products": products,
     "persistent_blocks": persistent_blocks,
+    "nodes": nodes,
 }
 
 
