@@ -380,4 +380,5 @@ def test_a_standard_error_that_takes_nothing_ends_no_training(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, text=True
         )
-    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert done.stdout == "2\n"
+    assert done.returncode in (0, 120)  # Python's own word for what it could not write at its end
