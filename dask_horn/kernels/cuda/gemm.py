@@ -181,7 +181,7 @@ def _side(extent: int, depth: int, n_threads: int, by_terms: bool) -> _Side:
 def _product(
     name: str, kind: _Kind, tile: ProductTile, epilogue: _Epilogue, serves: Sequence[str]
 ) -> None:
-    begin, read, take = epilogue
+    begin = epilogue.begin
     shape, depth, across, n_threads = kind.shape, tile.depth, tile.across, tile.n_threads
     tile_rows, tile_columns = tile.rows, tile.columns
     own_rows, own_columns = tile.own_rows, tile.own_columns
@@ -190,9 +190,8 @@ def _product(
     begin_left, fetch_left, put_left = left_side.begin, left_side.fetch, left_side.put
     begin_right, fetch_right, put_right = right_side.begin, right_side.fetch, right_side.put
     n_left, n_right = left_side.n_entries, right_side.n_entries
-    n_own = own_rows * own_columns
-    rows_apart = n_threads // tile_columns  # of the entries that a thread finishes, in one column
-    together = min(n_own, _UNROLLED)
+    together = min(own_rows * own_columns, _UNROLLED)
+    finish = _finishing(tile, epilogue, together)
     left_size, right_size = max(left_side.size, tile_rows * tile_columns), right_side.size
     multiply = _multiplying(tile, left_side.length, right_side.length)
 
@@ -249,6 +248,21 @@ def _product(
             for q in range(own_columns):
                 left[np.uint64((own_row + p) * tile_columns + own_column + q)] = total[p, q]
         cuda.syncthreads()
+        finish(known, arena, left, old, t, first_row, first_column, height, width)
+
+
+def _finishing(tile: ProductTile, epilogue: _Epilogue, together: int) -> Callable[..., None]:
+    """Return what takes a thread's entries of a finished tile, a few at a time."""
+    read, take = epilogue.read, epilogue.take
+    tile_columns, n_threads = tile.columns, tile.n_threads
+    n_own = tile.own_rows * tile.own_columns
+    rows_apart = n_threads // tile_columns
+
+    @inlined
+    def finish(
+        known: Any, arena: Any, left: Any, old: Any, t: Any,
+        first_row: Any, first_column: Any, height: Any, width: Any,
+    ) -> None:  # fmt: skip
         c, r = first_column + np.int32(t % tile_columns), first_row + np.int32(t // tile_columns)
         n_inside: Any = min(np.int32((height - r + rows_apart - 1) // rows_apart), n_own)
         if c >= width or n_inside <= 0:
@@ -262,6 +276,8 @@ def _product(
                 if e < n_inside:
                     entry = left[np.uint64(t + e * n_threads)]
                     take(known, arena, np.uint32(place + e * hop), c, entry, old, k)
+
+    return finish
 
 
 def _multiplying(tile: ProductTile, left_length: int, right_length: int) -> Callable[..., None]:
