@@ -232,7 +232,8 @@ def nodes(board: Any, tiny: bool) -> None:
         many.run()
         with profile(activities=[ProfilerActivity.CUDA]) as seen:
             many.run()
-        kernels = [one for one in seen.events() if "Mem" not in one.name]
+        on_gpu = (one for one in seen.events() if one.device_type.name == "CUDA")
+        kernels = [one for one in on_gpu if "Mem" not in one.name]
         kernels.sort(key=lambda one: one.time_range.start)
         launches = many.launches()
         # Behind the last step's launches comes the one that ends it.

@@ -38,6 +38,9 @@ missing=(
     "zict>=3.0"
 )
 
+# This package too, for its version: models note it.
+python3 -m pip wheel --quiet --no-deps --wheel-dir "$folder" "$(dirname "$0")/../.."
+
 platforms=()
 for version in 2_28 2_27 2_24 2_17 2_5; do
     platforms+=(--platform "manylinux_${version}_x86_64")

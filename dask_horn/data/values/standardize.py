@@ -122,9 +122,9 @@ class Standardizer:
     ) -> Standardizer:
         """Return the standardizer for features with these moments.
 
-        Each feature has its own scale, its standard deviation; but where most features are whole
-        numbers of one and the same range, as pixels are, these share one scale, the root mean
-        square of their deviations, and what lies within that range is divided by no less than
+        Each feature has its own scale, its standard deviation. But where most features are whole
+        numbers of one and the same range, as pixels are, these share one scale: the root mean
+        square of their deviations. Any other feature within that range is divided by no less than
         its share of it. Dividing a pixel that is nearly always 0 by its own small deviation would
         make noise the loudest input. The dtype of the samples tells nothing.
 

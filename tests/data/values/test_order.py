@@ -36,13 +36,16 @@ def test_labels_of_rows_in_another_order_are_told(where):
     "y", [Y, Y.reset_index(drop=True), STIRRED.reset_index(drop=True), Y.set_axis(range(9, 69))]
 )
 def test_nothing_is_told_where_labels_do_not_contradict(y):
-    _classifier().fit(FRAME, y)
+    assert _classifier().fit(FRAME, y).n_iter_ == 1
 
 
 def test_frames_of_dask_are_taken():
     lazy = dd.from_pandas(FRAME.assign(y=Y), npartitions=2)
-    _classifier().fit(lazy[list("abc")], lazy["y"], validation_data=(FRAME, lazy["y"]))
-    _classifier().fit(FRAME, lazy["y"]).score(lazy[list("abc")], Y)
+    fitted = _classifier().fit(lazy[list("abc")], lazy["y"], validation_data=(FRAME, lazy["y"]))
+    score = fitted.score(FRAME, Y)
+    assert fitted.history_[-1].validation_score == score
+    assert fitted.score(lazy[list("abc")], Y) == score
+    assert _classifier().fit(FRAME, lazy["y"]).n_iter_ == 1
 
 
 def test_validation_columns_in_another_order_are_refused():
