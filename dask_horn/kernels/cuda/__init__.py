@@ -6,6 +6,7 @@ from dask_horn.kernels.cuda import (  # noqa: F401  (imported to register their 
     activations,
     dropconnect,
     dropout,
+    encodings,
     gather,
     gemm,
     losses,
