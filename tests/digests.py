@@ -94,6 +94,11 @@ def _normalized() -> horn.Network:
     return horn.Network(layers, 64)
 
 
+def _encoded() -> horn.Network:
+    encodings = [horn.MissingIndicator(range(3)), horn.Periodic(2, learned=True)]
+    return horn.Network([*encodings, *_dense().layers], 64)
+
+
 CASES: dict[str, Callable[[], horn.TrainingResult]] = {
     "undivided": lambda: _train(_dense(), n_submodels=1),
     "two sub-models, joined": lambda: _train(_dense(), n_submodels=2),
@@ -116,6 +121,7 @@ CASES: dict[str, Callable[[], horn.TrainingResult]] = {
     "lstm": lambda: _train(_sequences(horn.LSTM), n_submodels=2),
     "gru": lambda: _train(_sequences(horn.GRU), n_submodels=2),
     "simple rnn": lambda: _train(_sequences(horn.SimpleRNN), n_submodels=2),
+    "encodings": lambda: _train(_encoded(), n_submodels=2),
     "batch normalization": lambda: _train(_normalized(), n_groups=2, n_submodels=2),
 }
 

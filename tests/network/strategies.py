@@ -15,7 +15,10 @@ from dask_horn.network import (
     Flatten,
     GlobalAveragePool2D,
     MaxPool2D,
+    MissingIndicator,
     Network,
+    Periodic,
+    PiecewiseLinear,
 )
 
 
@@ -75,6 +78,25 @@ def convolutional_networks(draw):
         reject()
 
 
+@st.composite
+def encoded_networks(draw):
+    """Encodings, one or two layers and perhaps a dropout, and the output."""
+    n_inputs = draw(st.integers(1, 5))
+    numbers = st.integers(1, 5) | st.tuples(*[st.integers(0, 5)] * n_inputs)
+    encodings = [
+        draw(st.builds(PiecewiseLinear, numbers)),
+        draw(st.builds(Periodic, numbers, st.sampled_from([0.1, 0.8]), st.booleans())),
+    ]
+    chosen = draw(st.lists(st.sampled_from(encodings), unique=True, max_size=2))
+    if draw(st.booleans()) or not chosen:
+        columns = draw(st.none() | st.sets(st.integers(0, n_inputs - 1)).map(tuple))
+        chosen.insert(0, MissingIndicator(columns))
+    dropout = [Dropout(0.3)] if draw(st.booleans()) else []
+    hidden = draw(st.lists(st.builds(Dense, st.integers(2, 9), st.just("tanh")), max_size=2))
+    loss = draw(st.sampled_from(list(LOSSES)))
+    return Network([*chosen, *dropout, *hidden, Dense(draw(st.integers(2, 5)))], n_inputs, loss)
+
+
 def networks():
     """Networks of all kinds."""
-    return st.one_of(dense_networks(), convolutional_networks())
+    return st.one_of(dense_networks(), convolutional_networks(), encoded_networks())
