@@ -123,10 +123,13 @@ class Network:
 
     @property
     def unit_axes(self) -> dict[str, int]:
-        """Number of units of each unit axis: the input, the hidden layers, the output."""
+        """Number of units of each unit axis: the input, the hidden layers, the output.
+
+        What encodings append belongs to the input.
+        """
         axes: dict[str, int] = {}
         for placed in self.placed:
-            # A layer that passes the input on, such as Dropout, may see it before it is flattened.
+            # The first layers may see the input before it is flattened, or encoded.
             if placed.inputs.axis == INPUT:
                 axes[INPUT] = placed.inputs.units
             if placed.outputs.axis != placed.inputs.axis:

@@ -66,7 +66,7 @@ def _spread(x: Any, numbers: Any, out: Any) -> None:
 
     Runs of one value are written four times as fast as values are looked up one by one.
     """
-    start = 0
+    start = np.int64(0)
     for j in range(numbers.size):
         number = np.int64(numbers[j])
         own = carray(at(out, start), (number,))
