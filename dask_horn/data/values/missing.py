@@ -64,8 +64,8 @@ def with_nan(values: NDArray[Any], absent: NDArray[np.bool_], name: str) -> NDAr
         present = values[~absent]
         if present.size and (present.max() > _EXACT or present.min() < -_EXACT):
             raise ValueError(
-                f"{name} holds whole numbers beyond 2**53 beside missing values, which floats "
-                "alone can say; subtract a number near them first."
+                f"{name} holds whole numbers beyond 2**53 where values may be missing, which only "
+                "floats can say; subtract a number near them first."
             )
     if values.dtype.kind not in "biuf":
         return np.where(absent, np.nan, values)
