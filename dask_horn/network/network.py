@@ -20,7 +20,7 @@ from dask_horn.errors import ModelFormatError
 from dask_horn.network import json_form
 from dask_horn.network.elements.parameters import ParameterTable, Shape
 from dask_horn.network.initial import initial_values
-from dask_horn.network.layers import Dense, Layer, MissingIndicator
+from dask_horn.network.layers import Dense, Layer
 from dask_horn.network.losses import LOSSES, checked_loss
 from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer, place, with_names
 from dask_horn.network.sequences import (
@@ -177,33 +177,9 @@ class Network:
         """
         return standardizing_of(self.placed)
 
-    @property
-    def measures(self) -> bool:
-        """Whether a layer has tensors that are measured on samples before training."""
-        return any(type(p.layer).measured is not Layer.measured for p in self.placed)
-
-    @property
-    def takes_missing(self) -> bool:
-        """Whether samples may lack values, as NaN."""
-        return any(isinstance(layer, MissingIndicator) for layer in self.layers)
-
-    def measured(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return the values of all tensors that are measured on samples, by name."""
-        return {
-            name: values
-            for placed in self.placed
-            for name, values in placed.layer.measured(placed.inputs, samples).items()
-        }
-
-    def initial_values(
-        self, seed: int, member: int = 0, samples: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def initial_values(self, seed: int, member: int = 0) -> NDArray[np.float32]:
         """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
-        values = initial_values(self.parameters, seed, member)
-        if samples is not None:
-            for name, own in self.measured(samples).items():
-                self.parameters.view(values, name)[...] = own
-        return values
+        return initial_values(self.parameters, seed, member)
 
     def division(self, n_submodels: int) -> Division:
         """Return what each of so many sub-models holds on average, and all of them together.

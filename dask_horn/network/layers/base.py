@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dask_horn.checks import checked_name
 from dask_horn.network.elements.parameters import TensorSpec
@@ -64,12 +60,6 @@ class Layer(ABC):
         With the values of `TensorSpec.fill` they have no effect.
         """
         return ()
-
-    def measured(
-        self, inputs: Signal, samples: NDArray[np.float32]
-    ) -> Mapping[str, NDArray[np.float32]]:
-        """Return the values, by tensor name, of tensors that are measured on samples."""
-        return {}
 
     @property
     def given_name(self) -> str:
