@@ -6,6 +6,7 @@ from dask_horn.network.elements.parameters import TensorSpec as TensorSpec
 from dask_horn.network.elements.signals import Signal as Signal
 from dask_horn.network.initial import initial_values as initial_values
 from dask_horn.network.initial import spread as spread
+from dask_horn.network.layers import Encoding as Encoding
 from dask_horn.network.layers import Layer as Layer
 from dask_horn.network.layers import Recurrent as Recurrent
 from dask_horn.network.layers import Windows as Windows

@@ -24,8 +24,8 @@ def initial_values(table: ParameterTable, seed: int, member: int = 0) -> NDArray
 
     Weights before relu, leaky_relu and gelu are He normal, of variance ``2 / fan_in`` [1]_; those
     before tanh, sigmoid and linear are Glorot uniform, within
-    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases start at the table's `fill`, usually zero. The
-    padding between tensors is zero.
+    ``sqrt(6 / (fan_in + fan_out))`` [2]_. Biases start at the table's `fill`, usually zero, and
+    tensors with a `deviation` are normal with mean 0. The padding between tensors is zero.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def initial_values(table: ParameterTable, seed: int, member: int = 0) -> NDArray
     seed = checked_integer("seed", seed, 0)
     vector = np.zeros(table.size, np.float32)
     for index, tensor in enumerate(table.tensors):
-        if tensor.source is None:
+        if tensor.source is None and tensor.deviation == 0:
             fill = np.array(tensor.fill, np.float32)
             table.view(vector, tensor.name)[...] = fill.reshape(-1, *[1] * (len(tensor.shape) - 1))
         else:
@@ -82,8 +82,8 @@ def spread(activation: str, fan_in: float, fan_out: float) -> float:
 
 
 def _draw(tensor: TensorSpec, rng: np.random.Generator, out: NDArray[np.float32]) -> None:
-    width = spread(tensor.activation, tensor.fan_in, tensor.fan_out)
-    if tensor.activation in _RECTIFIERS:
+    width = tensor.deviation or spread(tensor.activation, tensor.fan_in, tensor.fan_out)
+    if tensor.deviation or tensor.activation in _RECTIFIERS:
         rng.standard_normal(dtype=np.float32, out=out)
         out *= np.float32(width)
     else:

@@ -19,8 +19,9 @@ from dask_horn.checks import checked_integer
 from dask_horn.errors import ModelFormatError
 from dask_horn.network import json_form
 from dask_horn.network.elements.parameters import ParameterTable, Shape
+from dask_horn.network.encodings import check_encodings
 from dask_horn.network.initial import initial_values
-from dask_horn.network.layers import Dense, Layer
+from dask_horn.network.layers import Dense, Layer, MissingIndicator
 from dask_horn.network.losses import LOSSES, checked_loss
 from dask_horn.network.placed import INPUT, OUTPUT, PlacedLayer, place, with_names
 from dask_horn.network.sequences import (
@@ -95,6 +96,7 @@ class Network:
         object.__setattr__(self, "input_shape", _checked_shape(input_shape))
         object.__setattr__(self, "loss", checked_loss(loss))
         _check_output(self.layers[-1], self.loss)
+        check_encodings(self.layers)
         check_sequences(self.placed, self.loss)  # names and shapes, too
 
     @cached_property
@@ -177,9 +179,48 @@ class Network:
         """
         return standardizing_of(self.placed)
 
-    def initial_values(self, seed: int, member: int = 0) -> NDArray[np.float32]:
-        """Draw the initial parameters, shape (parameters.size,); see `initial_values`."""
-        return initial_values(self.parameters, seed, member)
+    @property
+    def measures(self) -> bool:
+        """Whether some initial values are measured on samples, such as the edges of bins."""
+        return any(layer.measures for layer in self.layers)
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether samples may have missing values (NaN), because a layer takes their place."""
+        return any(isinstance(layer, MissingIndicator) for layer in self.layers)
+
+    def initial_values(
+        self, seed: int, member: int = 0, samples: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Draw the initial parameters, and measure those that follow from samples.
+
+        Parameters
+        ----------
+        seed, member : int
+            As for `initial_values`.
+        samples : ndarray of float32, (n, n_inputs), optional
+            Standardized samples, with NaN where a value is missing. Without them, what would be
+            measured is 0: the bins of a `PiecewiseLinear` then always are.
+
+        Returns
+        -------
+        ndarray of float32, (parameters.size,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the seed is not an integer of at least 0, or the samples have another shape.
+        """
+        vector = initial_values(self.parameters, seed, member)
+        if samples is not None and self.measures:
+            if samples.shape[1:] != (self.n_inputs,):
+                raise ValueError(
+                    f"samples must be rows of {self.n_inputs} values, got the shape {samples.shape}"
+                )
+            for placed in self.placed:
+                for name, values in placed.layer.measured(placed.inputs, samples).items():
+                    self.parameters.view(vector, name)[...] = values
+        return vector
 
     def division(self, n_submodels: int) -> Division:
         """Return what each of so many sub-models holds on average, and all of them together.

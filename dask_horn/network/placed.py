@@ -46,6 +46,11 @@ class PlacedLayer:
         """The layer's tensors, without offsets."""
         return self.layer.tensors(self.inputs)
 
+    @property
+    def trains(self) -> bool:
+        """Whether any of them is trained."""
+        return any(tensor.trained for tensor in self.tensors)
+
 
 def with_names(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the layers with every name filled in.

@@ -62,15 +62,18 @@ def table_of(placed_layers: Iterable[PlacedLayer], divisions: Sequence[Division]
     rows: list[tuple[str, ...]] = [
         (*_HEADINGS, *(f"each of {division.n_submodels}" for division in divisions))
     ]
-    total = 0
+    total = untrained = 0
     for placed in placed_layers:
         n_parameters = sum(tensor.size for tensor in placed.tensors)
         total += n_parameters
+        untrained += sum(tensor.size for tensor in placed.tensors if not tensor.trained)
         name, what = placed.layer.name or "", repr(placed.layer.renamed(None))
         own = (f"{division.parameters.get(name, 0):,}" for division in divisions)
         rows.append((name, what, str(placed.outputs.shape), f"{n_parameters:,}", *own))
     own = (f"{division.n_parameters:,}" for division in divisions)
     rows.append(("total", "", "", f"{total:,}", *own))
+    if untrained:  # which all sub-models have
+        rows.append(("not trained", "", "", *[f"{untrained:,}"] * (1 + len(divisions))))
     if divisions:
         shares = (f"{division.share:.1%}" for division in divisions)
         together = (f"{division.together:.1%}" for division in divisions)

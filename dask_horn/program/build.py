@@ -15,12 +15,14 @@ from dask_horn.program import (  # noqa: F401  (imported to register the layers'
     dropconnect,
     dropout,
     embedding,
+    encodings,
     flatten,
     normalization,
     pooling,
     recurrent,
 )
 from dask_horn.program.assembler import Assembler
+from dask_horn.program.encodings import emit_widening, encoded_width
 from dask_horn.program.layers import EMITTERS, Context, EmittedLayer, Emitter
 from dask_horn.program.optimizers import Optimizer, Update
 from dask_horn.program.padding import counted_rows, emit_padding, reserve_counted
@@ -87,12 +89,18 @@ def training_program(
     largest = max(placed.outputs.restricted(lengths).size for placed in network.placed)
     scratch = (assembler.batch_buffer(largest), assembler.batch_buffer(largest))
     context = Context(
-        assembler, table, scales, update, scratch, counted=reserve_counted(network, assembler)
+        assembler,
+        table,
+        scales,
+        update,
+        scratch,
+        counted=reserve_counted(network, assembler),
+        encoded_width=encoded_width(network.placed),
     )
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(network.placed, context, samples)
     _emit_loss(network, context, layers[-1].output, class_weights)
-    first_trained = min(i for i, placed in enumerate(network.placed) if placed.tensors)
+    first_trained = next(i for i, placed in enumerate(network.placed) if placed.trains)
     gradient = scratch[0]
     for i in range(len(layers) - 1, first_trained - 1, -1):
         gradient = layers[i].backward(gradient, to_input=i > first_trained)
@@ -120,8 +128,8 @@ def prediction_program(
         statistics = np.ones(network.statistics.size, np.float32)
     start = assembler.filled_buffer(statistics) if statistics.size else 0
     places = _places(network, start)
-    context = _without_update(network, assembler, places, predicts=True)
     placed_layers = network.placed[:n_layers]
+    context = _without_update(network, assembler, places, placed_layers, predicts=True)
     samples = _emit_gather(network, context, sample_dtype)
     layers = _emit_forward(placed_layers, context, samples)
     n_outputs = placed_layers[-1].outputs.size if placed_layers else network.n_inputs
@@ -142,7 +150,7 @@ def statistics_program(
     size = network.statistics.size
     found = assembler.buffer(size)
     places = _places(network, found)
-    context = _without_update(network, assembler, places, predicts=False)
+    context = _without_update(network, assembler, places, network.placed, predicts=False)
     samples = _emit_gather(network, context, sample_dtype)
     _emit_forward(network.placed, context, samples)
     assembler.emit(Operation("store_once", n_out=size), (found,))
@@ -150,9 +158,14 @@ def statistics_program(
 
 
 def _without_update(
-    network: Network, assembler: Assembler, places: Mapping[str, int], *, predicts: bool
+    network: Network,
+    assembler: Assembler,
+    places: Mapping[str, int],
+    placed_layers: Sequence[PlacedLayer],
+    *,
+    predicts: bool,
 ) -> Context:
-    """Return what the rows of a program over the undivided network refer to."""
+    """Return what the rows of a program over these layers of the undivided network refer to."""
     return Context(
         assembler=assembler,
         table=network.parameters,
@@ -162,6 +175,7 @@ def _without_update(
         statistics=places,
         predicts=predicts,
         counted=reserve_counted(network, assembler),
+        encoded_width=encoded_width(placed_layers),
     )
 
 
@@ -175,7 +189,7 @@ def _emit_gather(network: Network, context: Context, sample_dtype: str) -> int:
     samples = context.assembler.batch_buffer(network.n_inputs)
     context.assembler.emit(Operation(f"gather_{sample_dtype}", network.n_inputs), (samples,))
     emit_padding(network, context, sample_dtype, samples)
-    return samples
+    return emit_widening(network, context, samples)
 
 
 def _emit_forward(

@@ -34,6 +34,8 @@ class Context:
         Whether outputs are those of a trained model; else a batch is normalized by itself.
     counted : int or None
         Offset of (batch, steps), 0 where a step of a sample is padding, else 1; None where none is.
+    encoded_width : int
+        Columns of a sample behind all encodings, which write into the same rows; 0 without any.
     """
 
     assembler: Assembler
@@ -44,6 +46,7 @@ class Context:
     statistics: Mapping[str, int] | None = None
     predicts: bool = False
     counted: int | None = None
+    encoded_width: int = 0
 
     @property
     def trains(self) -> bool:

@@ -140,7 +140,12 @@ class Update:
         return cls(assembler, table, optimizer, states, whole)
 
     def gradient(self, name: str) -> int:
-        """Return where the gradient of a tensor is kept until the end of the step."""
+        """Return where the gradient of a tensor is kept until the end of the step.
+
+        Of one that is not trained nobody asks for it: it has no rows, and where the whole gradient
+        is clipped it has zeros there.
+        """
+        assert self.table[name].trained, f"{name} is not trained"
         if name not in self._kept:
             tensor = self.table[name]
             if self.whole is None:

@@ -19,6 +19,9 @@ from dask_horn.network import (
     GlobalAveragePool2D,
     LayerNorm,
     MaxPool2D,
+    MissingIndicator,
+    Periodic,
+    PiecewiseLinear,
     SimpleRNN,
     registry,
 )
@@ -38,6 +41,9 @@ EXAMPLES = [
     GRU(3, use_bias=False),
     BatchNorm(0.01, activation="relu", name="norm"),
     LayerNorm(),
+    MissingIndicator((0, 2)),
+    PiecewiseLinear((3, 0, 4), name="bins"),
+    Periodic(3, sigma=0.5, learned=True),
 ]
 
 

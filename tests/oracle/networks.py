@@ -12,6 +12,7 @@ from dask_horn.network import Network
 from tests.oracle import (  # noqa: F401  (imported to register their passes)
     convolution,
     dense,
+    encodings,
     normalization,
     recurrent,
 )
@@ -81,11 +82,18 @@ def gradients(
     options: Options | None = None,
     class_weight: ArrayLike | None = None,
 ) -> Arrays:
-    """The gradient of the mean loss with respect to every parameter, by name."""
+    """The gradient of the mean loss with respect to every parameter, by name.
+
+    Zeros for those that are not trained.
+    """
     options = options or Options()
     outputs, ways_back = _forward(network, params, x, options)
     g = loss_gradient(network, outputs, targets, class_weight, options.counted)
-    found: Arrays = {}
+    found: Arrays = {
+        name: np.zeros(tensor.shape)
+        for name, tensor in network.parameters.items()
+        if not tensor.trained
+    }
     for backward in reversed(ways_back):
         g, own = backward(g)
         found.update(own)

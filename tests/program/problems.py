@@ -65,6 +65,8 @@ def problem(network, n, sizes=None, seed=0):
     if network.standardizing == "none":
         mean, scale = np.zeros(network.n_inputs), np.ones(network.n_inputs)
         x = rng.integers(_n_tokens(network), size=x.shape)
+    if network.takes_missing:
+        x[rng.random(x.shape) < 0.3] = np.nan
     if network.mask_value is not None:
         steps = x.reshape(n, network.input_shape[0], -1)
         steps[rng.random(steps.shape[:2]) < 0.3] = network.mask_value
@@ -75,7 +77,18 @@ def problem(network, n, sizes=None, seed=0):
         "values": 2 * rng.normal(size=(rows, network.n_outputs)),
     }[LOSSES[network.loss].kind]
     targets = targets.reshape(n, *targets.shape[1:] if rows == n else (network.output_rows, -1))
+    _put_measured(network, table, parameters, (x - mean) / scale)
     return Problem(network, table, parameters, x.astype("f4"), targets, mean, scale)
+
+
+def _put_measured(network, table, parameters, standardized):
+    """Put what is measured, not trained, in its place: no other values make sense."""
+    if network.measures:
+        whole = network.initial_values(0, samples=standardized.astype("f4"))
+        for placed in network.placed:
+            for tensor in placed.tensors if placed.layer.measures else ():
+                own = table.view(parameters, tensor.name)
+                own[...] = network.parameters.view(whole, tensor.name)
 
 
 def counted_steps(network, x):
@@ -151,14 +164,15 @@ def loaded(program, case, parameters=None, key=KEY):
     return machine
 
 
-def predicted(case, x=None, statistics=None, *, batch_size=16, parameters=None):
-    """The outputs of the problem's samples, or of others."""
+def predicted(case, x=None, statistics=None, *, batch_size=16, parameters=None, n_layers=None):
+    """The outputs of the problem's samples, or of others; of the first layers if so many."""
     program = prediction_program(
         case.network,
         statistics,
         device=under_test(),
         batch_size=batch_size,
         sample_dtype="float32",
+        n_layers=n_layers,
     )
     machine, x = loaded(program, case, parameters), case.x if x is None else x
     steps = Steps.through(len(x), batch_size)

@@ -50,6 +50,9 @@ def layers_of(network: Network) -> Html:
         rows.append([placed.layer.name or "", what, in_words(placed.outputs.shape), number])
     rows.append(["total", "", "", f"{network.parameters.n_parameters:,}"])
     css = [*[""] * len(network.placed), "horn-total"]
+    if network.parameters.n_untrained:
+        rows.append(["not trained", "", "", f"{network.parameters.n_untrained:,}"])
+        css.append("")
     layers = table(["layer", "what", "output", "parameters"], rows, n_texts=3, row_css=css)
     return tag("div", scrolling(layers), _division(network), css="horn-side")
 

@@ -9,6 +9,7 @@ from dask_horn.kernels.cpu import (  # noqa: F401  (imported to register their k
     dropconnect_masks,
     dropout,
     embedding,
+    encodings,
     gather,
     gemm,
     gru,

@@ -51,6 +51,12 @@ class TensorSpec:
     fill : tuple of float
         Initial values of a tensor without a source: one for all, or one per index of its first
         axis.
+    deviation : float
+        Standard deviation of the normal distribution that the initial values of a tensor without a
+        source are drawn from; 0 where `fill` tells them.
+    trained : bool
+        Whether training changes it. If not, it has no gradient, all sub-models have it as a whole,
+        and it keeps its values in every merge.
     offset : int
         First element in the vector, in float32 elements; a multiple of 16.
 
@@ -70,6 +76,8 @@ class TensorSpec:
     source: str | None = None
     uses: int = 1
     fill: tuple[float, ...] = (0.0,)
+    deviation: float = 0.0
+    trained: bool = True
     offset: int = 0
 
     @property
@@ -125,8 +133,13 @@ class ParameterTable(Mapping[str, TensorSpec]):
 
     @property
     def n_parameters(self) -> int:
-        """Number of parameters, without padding."""
+        """Number of parameters, without padding; those that are not trained are among them."""
         return sum(tensor.size for tensor in self.tensors)
+
+    @property
+    def n_untrained(self) -> int:
+        """Number of the parameters that are not trained."""
+        return sum(tensor.size for tensor in self.tensors if not tensor.trained)
 
     def view(self, vector: NDArray[ScalarT], name: str) -> NDArray[ScalarT]:
         """Return the named tensor as a view of the vector, in the tensor's shape.

@@ -22,6 +22,8 @@ class Signal:
     grid : tuple of int
         Shape of the grid of positions that a `Flatten` has laid end to end, if any. The last
         dimension then counts positions times units, the units of a position side by side.
+    appended : int
+        Of the last dimension, the values that encodings have appended to the network's inputs.
 
     Examples
     --------
@@ -35,6 +37,7 @@ class Signal:
     shape: Shape
     axis: str
     grid: Shape = ()
+    appended: int = 0
 
     @property
     def size(self) -> int:
@@ -52,12 +55,17 @@ class Signal:
         return self.shape[-1]
 
     @property
+    def plain(self) -> int:
+        """Values of the last dimension that no encoding has appended: they come first."""
+        return self.width - self.appended
+
+    @property
     def units(self) -> int:
         """Number of units of the axis."""
         return self.width // math.prod(self.grid)
 
     def restricted(self, sizes: Mapping[str, int]) -> Signal:
         """Return the signal in a sub-model with so many units of each axis in `sizes`."""
-        # Before it is flattened, the input has fewer units than the first weight counts.
+        # Before it is flattened or encoded, the input has fewer units than the first weight counts.
         units = min(sizes.get(self.axis, self.units), self.units)
         return replace(self, shape=(*self.shape[:-1], math.prod(self.grid) * units))

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dask_horn.checks import checked_name
 from dask_horn.network.elements.parameters import TensorSpec
@@ -60,6 +64,20 @@ class Layer(ABC):
         With the values of `TensorSpec.fill` they have no effect.
         """
         return ()
+
+    @property
+    def measures(self) -> bool:
+        """Whether the layer has tensors whose values are `measured`."""
+        return False
+
+    def measured(
+        self, inputs: Signal, samples: NDArray[np.float32]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Return the values of tensors that are measured before training, by the tensors' names.
+
+        `samples` are standardized rows, (n, n_inputs), with NaN where a value is missing.
+        """
+        return {}
 
     @property
     def given_name(self) -> str:

@@ -25,7 +25,7 @@ class Flatten(Layer):
     Examples
     --------
     >>> Flatten().outputs(Signal((4, 4, 64), "conv2d_2"))
-    Signal(shape=(1024,), axis='conv2d_2', grid=(4, 4))
+    Signal(shape=(1024,), axis='conv2d_2', grid=(4, 4), appended=0)
     """
 
     kind: ClassVar[str] = "flatten"

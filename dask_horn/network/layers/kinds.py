@@ -14,4 +14,7 @@ from dask_horn.network.layers.gru import GRU as GRU
 from dask_horn.network.layers.layer_norm import LayerNorm as LayerNorm
 from dask_horn.network.layers.lstm import LSTM as LSTM
 from dask_horn.network.layers.max_pool2d import MaxPool2D as MaxPool2D
+from dask_horn.network.layers.missing_indicator import MissingIndicator as MissingIndicator
+from dask_horn.network.layers.periodic import Periodic as Periodic
+from dask_horn.network.layers.piecewise_linear import PiecewiseLinear as PiecewiseLinear
 from dask_horn.network.layers.simple_rnn import SimpleRNN as SimpleRNN
