@@ -199,10 +199,32 @@ def test_targets_never_lack():
         HornRegressor(**SMALL).fit(LACKING, y)
 
 
-def test_whole_numbers_that_floats_would_round_are_refused():
-    rows = np.ma.array(np.arange(N)[:, np.newaxis] + 2**60, mask=GAPS[:, :1])
+LONG = np.ma.array(np.arange(N)[:, np.newaxis] + 2**60, mask=GAPS[:, :1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LONG,
+        lambda: pl.DataFrame({"a": LONG[:, 0].tolist()}),
+        lambda: da.from_array(LONG, chunks=(100, 1)),
+        lambda: pd.DataFrame(LONG.data, columns=["a"]).astype("Int64").mask(GAPS[:, :1]),
+    ],
+)
+def test_whole_numbers_that_floats_would_round_are_refused(make):
     with pytest.raises(ValueError, match=r"X holds whole numbers beyond 2\*\*53"):
-        _fitted(rows)
+        _fitted(make())
+
+
+def test_whole_numbers_that_lack_nothing_are_used_as_they_are():
+    assert _fitted(np.rint(X * 10).astype(int)).score(np.rint(X * 10).astype(int), Y) > 0.9
+
+
+def test_masked_blocks_that_nobody_has_declared_are_refused():
+    lazy = da.from_array(np.rint(X).astype(int), chunks=(100, 4))
+    masked = lazy.map_blocks(lambda rows: np.ma.masked_equal(rows, 1), dtype=int, meta=lazy._meta)
+    with pytest.raises(ValueError, match="X has dtype int64, which knows no missing value"):
+        _fitted(masked)
 
 
 def test_held_out_rows_may_lack_values(fitted):

@@ -39,6 +39,23 @@ def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind == "f" else np.result_type(dtype, np.float32)
 
 
+def check_exact(present: NDArray[Any], name: str) -> None:
+    """Refuse whole numbers that float64 would round, which they are to be beside missing ones.
+
+    Raises
+    ------
+    ValueError
+        With the argument's `name`.
+    """
+    if present.dtype.kind not in "iu" or present.dtype.itemsize < 8 or not present.size:
+        return
+    if present.max() > _EXACT or present.min() < -_EXACT:
+        raise ValueError(
+            f"{name} holds whole numbers beyond 2**53 where values may be missing, which only "
+            "floats can say; subtract a number near them first."
+        )
+
+
 def with_nan(values: NDArray[Any], absent: NDArray[np.bool_], name: str) -> NDArray[Any]:
     """Return numbers, or objects, with NaN in place of what is absent.
 
@@ -60,13 +77,7 @@ def with_nan(values: NDArray[Any], absent: NDArray[np.bool_], name: str) -> NDAr
     >>> with_nan(np.array([1, 2], np.int8), np.array([False, True]), "X")
     array([ 1., nan], dtype=float32)
     """
-    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
-        present = values[~absent]
-        if present.size and (present.max() > _EXACT or present.min() < -_EXACT):
-            raise ValueError(
-                f"{name} holds whole numbers beyond 2**53 where values may be missing, which only "
-                "floats can say; subtract a number near them first."
-            )
+    check_exact(values[~absent], name)
     if values.dtype.kind not in "biuf":
         return np.where(absent, np.nan, values)
     floats = values.astype(float_dtype(values.dtype))
