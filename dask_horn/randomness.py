@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     POPULATION_ROWS = 6  #: member, window
     SAMPLED_INFERENCE = 7  #: layer
     PARTIAL_FIT = 8  #: calls before
+    SURVEY_SAMPLE = 10  #: rows that initial values are measured on
     PARTITION = int.from_bytes(b"part", "big")  #: round, group, axis
     DEAL = int.from_bytes(b"deal", "little")  #: which group gets which row blocks
     HOLD_OUT = int.from_bytes(b"hold out", "little")  #: rows for validation, of stored samples

@@ -20,6 +20,7 @@ N_IDS = {
     Purpose.POPULATION_ROWS: 2,
     Purpose.SAMPLED_INFERENCE: 1,
     Purpose.PARTIAL_FIT: 1,
+    Purpose.SURVEY_SAMPLE: 0,
     Purpose.PARTITION: 3,
     Purpose.DEAL: 0,
     Purpose.HOLD_OUT: 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from dask_horn.cli.command import OptionError, gather, integers, option
 if TYPE_CHECKING:
     from dask_horn.data import SampleForm, SampleStore
     from dask_horn.network import Layer, Network
+    from dask_horn.training import TrainingData
 
 # The options that --layers replaces.
 _REPLACED = ("hidden", "activation", "dropout", "dropconnect")
@@ -62,6 +64,13 @@ _OPTIONS = (
         "stays on, unless you give --dropout 0.",
     ),
     _network(
+        "--missing",
+        type=click.Choice(["error", "indicator"]),
+        default="error",
+        help="What to do about missing values in X, such as NaN: refuse them, or train on the "
+        "column's mean and one more input for each column that lacks values.",
+    ),
+    _network(
         "--regression",
         is_flag=True,
         help="Treat integers in y as values, not as classes. Floats are always values.",
@@ -83,6 +92,8 @@ class NetworkOptions:
         Shape of a sample; None for that of the store.
     activation : str
     dropout, dropconnect : float
+    missing : {"error", "indicator"}
+        What to do about missing values.
     regression : bool
         Whether integers are values and not classes.
 
@@ -98,6 +109,7 @@ class NetworkOptions:
     activation: str
     dropout: float
     dropconnect: float
+    missing: str
     regression: bool
 
     def __post_init__(self) -> None:
@@ -114,7 +126,7 @@ class NetworkOptions:
         """
         from dask_horn.data import same_layout
         from dask_horn.model import sample_form
-        from dask_horn.network import Dense, Network, with_outputs
+        from dask_horn.network import Dense, MissingIndicator, Network, with_outputs
 
         shape = self.input_shape or samples.sample_shape
         if not same_layout(shape, samples.sample_shape):
@@ -124,12 +136,18 @@ class NetworkOptions:
                 f"{','.join(map(str, shape))}"
             )
         hidden = self._hidden()
+        if self.missing == "indicator":  # for all columns, until it is found which lack values
+            hidden = [MissingIndicator(), *hidden]
         form = sample_form(Network([*hidden, Dense(2)], shape))
         if form.target_steps is None:
             loss, n_outputs = _task(samples, self.regression)
         else:
             loss, n_outputs = _stepwise_task(samples, self.regression, form)
         return with_outputs(hidden, n_outputs, shape, loss)
+
+    def completion(self, network: Network) -> Callable[[TrainingData], Network] | None:
+        """Return what leaves indicators to columns that lack values only, where there are some."""
+        return partial(_indicating, network) if self.missing == "indicator" else None
 
     def _hidden(self) -> list[Layer]:
         """Read --layers, or make dense layers, each followed by dropout if there is any."""
@@ -151,6 +169,19 @@ class NetworkOptions:
 
 #: Adds the options to a command, as its argument `network_options`.
 network_options = gather("network_options", NetworkOptions, _OPTIONS)
+
+
+def _indicating(network: Network, data: TrainingData) -> Network:
+    """Return the network with indicators for the columns that lack values only."""
+    import numpy as np
+
+    from dask_horn.network import MissingIndicator, Network
+
+    assert data.found.n_missing is not None, "the network takes missing values"
+    columns = tuple(np.flatnonzero(data.found.n_missing).tolist())
+    return Network(
+        [MissingIndicator(columns), *network.layers[1:]], network.input_shape, network.loss
+    )
 
 
 def _refuse_beside_layers(context: click.Context) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dask_horn.cli.command import Interrupted
 from dask_horn.cli.signals import SIGNALS, in_main_thread
 from dask_horn.diagnostics import ProgressBar
-from dask_horn.records import RoundRecord, RunStart
-from dask_horn.training import StopOnSignal, TrainingResult, train
+from dask_horn.records import Callback, RoundRecord, RunStart
+from dask_horn.training import (
+    Given,
+    Settled,
+    StopOnSignal,
+    TrainingData,
+    TrainingOptions,
+    TrainingResult,
+    run,
+    train,
+)
 
 if TYPE_CHECKING:
     from dask_horn.network import Network
@@ -19,8 +29,15 @@ if TYPE_CHECKING:
 _STOPPING = "\nStopping after this round; press Ctrl-C {}to stop at once.\n"
 
 
-def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult:
+def run_session(
+    network: Network,
+    data: str,
+    complete: Callable[[TrainingData], Network] | None = None,
+    **arguments: Any,
+) -> TrainingResult:
     """Train as `dask_horn.train` does, with a progress bar on standard error.
+
+    With `complete` the network is a guess; see `dask_horn.training.run`.
 
     Raises
     ------
@@ -33,7 +50,11 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
     watch = _Watch()
     try:
         with watch if in_main_thread() else contextlib.nullcontext():
-            result = train(network, data, callbacks=[ProgressBar(), watch], **arguments)
+            listeners = [ProgressBar(), watch]
+            if complete is None:
+                result = train(network, data, callbacks=listeners, **arguments)
+            else:
+                result = _completed(network, data, complete, listeners, **arguments)
             if result.stopped is not None and watch.received is not None:
                 raise Interrupted(watch.received)
         return result
@@ -41,6 +62,36 @@ def run_session(network: Network, data: str, **arguments: Any) -> TrainingResult
         number = stop.signal if isinstance(stop, Interrupted) else signal.SIGINT
         farewell = watch.farewell(number, arguments.get("checkpoint"))
         raise Interrupted(number, farewell) from None
+
+
+def _completed(
+    network: Network,
+    data: str,
+    complete: Callable[[TrainingData], Network],
+    callbacks: list[Callback],
+    *,
+    validation_data: str | None,
+    storage_options: dict[str, Any] | None,
+    absent_chunks: str,
+    checkpoint: str | None,
+    scratch: str | None,
+    timeout: float | None,
+    **settings: Any,
+) -> TrainingResult:
+    """Train a network that is made of what is found in the data."""
+    given = Given(data, None, validation_data, absent_chunks)
+    return run(
+        network,
+        given.with_options(storage_options),
+        TrainingOptions.of(**settings),
+        Settled(),
+        storage_options=storage_options,
+        checkpoint=checkpoint,
+        callbacks=callbacks,
+        scratch=scratch,
+        timeout=timeout,
+        complete=complete,
+    )
 
 
 class _Watch(StopOnSignal):

@@ -262,11 +262,13 @@ def train(
     check_divisible(network, options.most_submodels)
     alone = scheduler is None and _in_one(options.device)
     at_once = 1 if alone else options.n_groups * options.most_submodels
-    click.echo(_outline(samples, network), err=True)
+    complete = network_options.completion(network)
+    click.echo(_outline(samples, network, "" if complete is None else "at most "), err=True)
     with working(scheduler, workers, at_once):
         result = run_session(
             network,
             data,
+            complete,
             validation_data=files.validation_data,
             storage_options=storage_options,
             absent_chunks=files.absent_chunks,
@@ -293,8 +295,8 @@ def _in_one(name: str) -> bool:
     return any(state.memory is not None and not state.missing for state in states)
 
 
-def _outline(samples: SampleStore, network: Network) -> str:
-    """Describe the samples and the network in two lines."""
+def _outline(samples: SampleStore, network: Network, at_most: str) -> str:
+    """Describe the samples and the network in two lines; of a guess its parameters at most."""
     from dask_horn.data import outputs_in_words
     from dask_horn.network import LOSSES
 
@@ -304,5 +306,5 @@ def _outline(samples: SampleStore, network: Network) -> str:
     return (
         f"{samples.n_samples:,} samples of {samples.n_features:,} {samples.dtype}, {learnt}\n"
         f"{'-'.join(map(str, (network.n_inputs, *widths)))}: "
-        f"{network.parameters.n_parameters:,} parameters, loss {network.loss}"
+        f"{at_most}{network.parameters.n_parameters:,} parameters, loss {network.loss}"
     )

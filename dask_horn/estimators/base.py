@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from dask_horn.checks import checked_integer, checked_number
+from dask_horn.checks import checked_choice, checked_integer, checked_number
 from dask_horn.cluster import current_executor
 from dask_horn.data import FEATURES, SampleForm, Targets, is_location
 from dask_horn.data.intake.given import validation_pair
@@ -41,11 +41,21 @@ from dask_horn.estimators.inputs import (
     with_targets,
 )
 from dask_horn.model import Ensemble, Model, sample_form
-from dask_horn.network import Dense, Dropout, Network, with_outputs
+from dask_horn.network import Dense, Dropout, MissingIndicator, Network, with_outputs
 from dask_horn.network.layers import Layer
 from dask_horn.randomness import Purpose, key
 from dask_horn.records import History
-from dask_horn.training import Given, Settled, TrainingOptions, TrainingResult, run
+from dask_horn.training import (
+    Given,
+    Settled,
+    TrainingData,
+    TrainingOptions,
+    TrainingResult,
+    run,
+)
+
+#: What may be done about missing values.
+_MISSING = ("error", "indicator")
 
 _OPTIONS = {option.name for option in dataclasses.fields(TrainingOptions)}
 
@@ -109,6 +119,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     outer_momentum: float | None = TrainingOptions.outer_momentum
     group_data: str = TrainingOptions.group_data
     standardize: bool = TrainingOptions.standardize
+    missing: str = "error"
     early_stopping: bool = TrainingOptions.early_stopping
     validation_fraction: float = TrainingOptions.validation_fraction
     n_iter_no_change: int = TrainingOptions.n_iter_no_change
@@ -147,11 +158,11 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": True, "min_samples": 2, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, None if initial is None else initial.classes, form)
-            network = self._network(sample_shape(X), task)
+            network = self._network(sample_shape(X), task, _columns_of(initial))
             result = run(
                 network,
                 Given(
-                    X, task.y, self._checked_validation(validation_data), self.absent_chunks
+                    X, task.y, self._checked_validation(validation_data, form), self.absent_chunks
                 ).with_options(storage_options),
                 options,
                 task.settled if initial is None else _settled("initial", initial, network),
@@ -163,7 +174,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 scratch=self.scratch,
                 timeout=self.timeout,
                 progress=self.verbose,
-                complete=self._completion(sample_shape(X), task),
+                complete=self._completion(sample_shape(X), task, initial),
             )
             _check_trained(result)
             self._keep(result.model, result.history, options.random_state, result.best_round)
@@ -182,7 +193,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": before is None, "min_samples": 1, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, classes, form)
-            network = self._network(sample_shape(X), task)
+            network = self._network(sample_shape(X), task, _columns_of(before))
             result = run(
                 network,
                 Given(X, task.y, absent_chunks=self.absent_chunks),
@@ -192,6 +203,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 scratch=self.scratch,
                 timeout=self.timeout,
                 progress=self.verbose,
+                complete=self._completion(sample_shape(X), task, before),
             )
             _check_trained(result)
             record = dataclasses.replace(result.history[0], round=done + 1)
@@ -208,10 +220,17 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _form(self, X: Any) -> SampleForm:
         """Return the form of samples that `layers` need; without them, rows of features."""
-        if self.layers is None or not sample_shape(X):
-            return FEATURES
-        hidden = self._given_layers()
-        return sample_form(Network([*hidden, Dense(2)], input_shape=sample_shape(X)))
+        indicates = checked_choice("missing", self.missing, _MISSING) == "indicator"
+        shape = sample_shape(X)
+        if indicates and len(shape) > 1:
+            raise ValueError(
+                f"missing='indicator' takes rows of features, got samples of shape {shape}; use "
+                "missing='error', or pass X.reshape(len(X), -1)"
+            )
+        if self.layers is None or not shape:
+            return dataclasses.replace(FEATURES, missing=indicates)
+        hidden = self._indicated(self._given_layers(), None)
+        return sample_form(Network([*hidden, Dense(2)], input_shape=shape))
 
     def _given_layers(self) -> list[Layer]:
         given: Any = self.layers
@@ -219,14 +238,15 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             raise TypeError(f"layers must be a list or a tuple of layers, got {given!r}")
         return list(given)
 
-    def _checked_validation(self, validation_data: Any) -> Any:
+    def _checked_validation(self, validation_data: Any, form: SampleForm) -> Any:
         """Check a pair's samples like those of `predict`; the run checks anything else."""
         if validation_data is None or is_location(validation_data):
             return validation_data
         X, y = validation_pair(validation_data)
         with naming("validation_data"):
             X, y, columns = given_samples(X, y)
-            return checked_samples(self, X, reset=False, columns=columns), y
+            checks = {"reset": False, "columns": columns, "missing": form.missing}
+            return checked_samples(self, X, **checks), y
 
     def _seed(self) -> int:
         """Turn `random_state` into an integer: once per fit."""
@@ -265,22 +285,36 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             random_state=key(seed, Purpose.PARTIAL_FIT, done),
         )
 
-    def _network(self, input_shape: tuple[int, ...], task: Task) -> Network:
-        return with_outputs(self._hidden_layers(), task.n_outputs, input_shape, task.loss)
+    def _network(
+        self, input_shape: tuple[int, ...], task: Task, columns: tuple[int, ...] | None
+    ) -> Network:
+        """Return the network; `columns` have indicators where values may be missing, None: all."""
+        layers = self._indicated(self._hidden_layers(), columns)
+        return with_outputs(layers, task.n_outputs, input_shape, task.loss)
+
+    def _indicated(self, layers: list[Layer], columns: tuple[int, ...] | None) -> list[Layer]:
+        """Put a layer before others that takes missing values, where one is asked for."""
+        there = any(isinstance(layer, MissingIndicator) for layer in layers)
+        return layers if there or self.missing == "error" else [MissingIndicator(columns), *layers]
 
     def _completion(
-        self, input_shape: tuple[int, ...], task: Task
-    ) -> Callable[[Targets], Network] | None:
-        """Return what makes the network from the targets, where these do not tell it before."""
-        check = task.check_found
-        if check is None:
+        self, input_shape: tuple[int, ...], task: Task, initial: Model | None
+    ) -> Callable[[TrainingData], Network] | None:
+        """Return what makes the network from the data, where nothing else tells it before."""
+        check, finds = task.check_found, self.missing == "indicator" and initial is None
+        if check is None and not finds:
             return None
 
-        def complete(targets: Targets) -> Network:
-            check(targets)
-            return self._network(
-                input_shape, dataclasses.replace(task, n_outputs=targets.n_outputs)
-            )
+        def complete(data: TrainingData) -> Network:
+            n_outputs, n_missing = task.n_outputs, data.found.n_missing
+            if check is not None:
+                check(data.targets)
+                n_outputs = data.targets.n_outputs
+            columns = _columns_of(initial)
+            if finds and n_missing is not None:
+                columns = tuple(np.flatnonzero(n_missing).tolist())
+            found = dataclasses.replace(task, n_outputs=n_outputs)
+            return self._network(input_shape, found, columns)
 
         return complete
 
@@ -331,7 +365,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if is_location(X):
             return X
         X, _, columns = given_samples(X, None)
-        return checked_samples(self, X, reset=False, columns=columns)
+        missing = self.model_.network.takes_missing
+        return checked_samples(self, X, reset=False, columns=columns, missing=missing)
 
     def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return targets, predictions and weights of samples, or of steps that are not padding."""
@@ -382,7 +417,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
+        tags.input_tags.three_d_array = self.missing != "indicator"
+        tags.input_tags.allow_nan = self.missing == "indicator"
         return tags
 
     def __dask_tokenize__(self) -> Any:
@@ -393,6 +429,12 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 def _check_trained(result: TrainingResult) -> None:
     if not result.history:
         raise StoppedError(result.ending)
+
+
+def _columns_of(initial: Any) -> tuple[int, ...] | None:
+    """Return the columns that a model that is trained further tells the missing values of."""
+    layers = initial.network.layers if isinstance(initial, Model) else ()
+    return next((layer.columns for layer in layers if isinstance(layer, MissingIndicator)), None)
 
 
 def merges(estimator: Any) -> bool:

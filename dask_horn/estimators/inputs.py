@@ -39,7 +39,8 @@ from dask_horn.data.values.arrays import (
 )
 from dask_horn.data.values.frames import named_columns
 from dask_horn.data.values.labelled import is_labelled, labelled_names, labelled_pair
-from dask_horn.data.values.plain import column_names, plain, unmissed
+from dask_horn.data.values.missing import with_nan
+from dask_horn.data.values.plain import column_names, is_gap, plain, unmissed
 from dask_horn.data.values.readable import check_one_type
 
 
@@ -65,12 +66,21 @@ def to_memory(array: Any) -> Any:
     return array
 
 
-def _plain_samples(X: Any) -> Any:
-    """Return samples in memory that say of no value that it is missing; frames keep their names."""
+def _plain_samples(X: Any, missing: bool) -> Any:
+    """Return samples in memory that say of no value that it is missing; frames keep their names.
+
+    Where values may be `missing`, NaN says so, and is put in place of anything else that does.
+    """
     if hasattr(X, "iloc") and hasattr(X, "dtypes") and getattr(X, "ndim", 0) == 2:
-        return plain_frame(X, "X")
+        return plain_frame(X, "X", missing)
     X = unmissed(X, "X", numeric=True)
-    return plain(X, "X") if isinstance(X, np.ma.MaskedArray) else X
+    if isinstance(X, np.ma.MaskedArray):
+        return plain(X, "X", missing=missing)
+    if missing and (isinstance(X, list | tuple) or _holds_objects(X)):
+        objects = _objects(X)
+        absent = np.array([is_gap(value) for value in objects.flat], bool)
+        return with_nan(objects, absent.reshape(objects.shape), "X") if absent.any() else X
+    return X
 
 
 def _holds_objects(values: Any) -> bool:
@@ -144,7 +154,9 @@ def with_targets(X: Any, y: Any) -> tuple[Any, Any]:
     return X, plain_rows(y, "y")
 
 
-def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None) -> Any:
+def checked_samples(
+    estimator: Any, X: Any, *, reset: bool, columns: Any = None, missing: bool = False
+) -> Any:
     """Check samples against what the estimator was fitted on, or take note of them.
 
     Parameters
@@ -157,6 +169,8 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None)
         Whether this is a first look.
     columns : data frame, optional
         What tells the names of the features where `X` does not; see `given_samples`.
+    missing : bool, default False
+        Whether values may be missing; those in memory are then NaN.
 
     Raises
     ------
@@ -164,7 +178,7 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None)
         As scikit-learn does.
     """
     if in_memory(X):
-        return _checked_rows(estimator, X, reset, columns, 1)
+        return _checked_rows(estimator, X, reset, columns, 1, missing)
     if len(X.shape) < 2:
         shape = tuple(n if isinstance(n, int) else "n" for n in X.shape)  # a Dask series' is lazy
         raise ValueError(
@@ -181,10 +195,10 @@ def checked_samples(estimator: Any, X: Any, *, reset: bool, columns: Any = None)
 
 
 def _checked_rows(
-    estimator: Any, X: Any, reset: bool, columns: Any, min_samples: int
+    estimator: Any, X: Any, reset: bool, columns: Any, min_samples: int, missing: bool
 ) -> NDArray[Any]:
     """Have scikit-learn check samples in memory."""
-    rows, shape = _flat(_plain_samples(X))
+    rows, shape = _flat(_plain_samples(X, missing))
     checks = {"ensure_min_samples": min_samples, "ensure_all_finite": False}
     with _telling_gaps(rows, "X"), _no_overflow("X"):
         if columns is None:
@@ -195,7 +209,11 @@ def _checked_rows(
     checked = _restored(checked, shape)
     names = column_names(X if columns is None else columns)
     # Who looks at all values later does not know the columns' names any more.
-    fault = None if names is None else first_not_finite(checked, "X", "feature", names=names)
+    fault = (
+        None
+        if names is None
+        else (first_not_finite(checked, "X", "feature", names=names, missing=missing))
+    )
     if fault is not None:
         raise ValueError(fault)
     return np.asarray(checked)
@@ -222,7 +240,8 @@ def checked_pair(
     if form.target_steps is not None and y is not None:
         y = _with_steps(X, y, form, numeric)
     if in_memory(X):
-        X, y = _checked_rows(estimator, X, reset, columns, min_samples), to_memory(y)
+        X = _checked_rows(estimator, X, reset, columns, min_samples, form.missing)
+        y = to_memory(y)
     else:
         checked_samples(estimator, X, reset=reset, columns=columns)
     if y is None:

@@ -126,6 +126,12 @@ _PARAMETERS = {
         "bool",
         "Whether to shift and scale features to mean 0 and variance 1.",
     ),
+    "missing": (
+        '{"error", "indicator"}',
+        'What to do about missing values of the samples, such as NaN. "error" refuses them. '
+        '"indicator" puts the column\'s mean in their place, and tells the network by one more '
+        "input for each column that lacks values in the training rows.",
+    ),
     "early_stopping": (
         "bool",
         "Whether to stop when the validation score no longer improves, and keep the best round's "

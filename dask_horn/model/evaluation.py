@@ -144,9 +144,9 @@ class Scored(ABC):
         X, y, sample_weight = of_one_order(X, y, sample_weight)
         if is_lazy(sample_weight):  # so many numbers are a small part of what is in memory then
             X, y, sample_weight = rows_in_memory(X, y, sample_weight)
-        chunked = chunked_samples(X, self._form.mask_value is not None)
+        chunked = chunked_samples(X, self._form)
         if chunked is None:
-            X = as_samples(self._form.unmasked(X))
+            X = as_samples(self._form.unmasked(X), missing=self._form.missing)
             weights = _checked_weights(sample_weight, len(X))
             return self._rows_score(X, in_memory_targets(y), weights, 0)
         self._form.check(chunked.shape[1:])

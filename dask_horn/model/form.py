@@ -25,4 +25,5 @@ def sample_form(network: Network) -> SampleForm:
         mask_value=network.mask_value,
         n_tokens=first.n_tokens if isinstance(first, Embedding) else None,
         target_steps=outputs[0] if len(outputs) > 1 else None,
+        missing=network.takes_missing,
     )

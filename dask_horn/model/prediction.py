@@ -135,9 +135,10 @@ class Predictor(Calibrated, Scored):
         Raises
         ------
         ValueError
-            If the samples do not have the network's shape, or hold NaN, infinity, an unknown
-            token or only padding; if `return_std` is asked of a classifier; or if "sample" is not
-            for the network: it needs a `Dense` with DropConnect, then only `Dense` and `Dropout`.
+            If the samples do not have the network's shape, or hold infinity, an unknown token,
+            only padding, or NaN where the network takes no missing values; if `return_std` is
+            asked of a classifier; or if "sample" is not for the network: it needs a `Dense` with
+            DropConnect, then only `Dense` and `Dropout`.
         FileExistsError
             If something is at `out` that may not be replaced.
 
@@ -283,7 +284,7 @@ class Predictor(Calibrated, Scored):
         )
 
         X = X if is_location(X) else plain_rows(X, "X")
-        chunked = chunked_samples(X, self._form.mask_value is not None)
+        chunked = chunked_samples(X, self._form)
         if chunked is None:
             predicted = answer(self._checked(X))
         else:
@@ -304,11 +305,12 @@ class Predictor(Calibrated, Scored):
 
         `first_row` is the number of samples before these, for messages; None if unknown.
         """
-        samples = as_samples(self._form.unmasked(X), first_row)
+        missing = self._form.missing
+        samples = as_samples(self._form.unmasked(X), first_row, missing=missing)
         self._form.check(samples.shape[1:])
         flat = np.ascontiguousarray(samples, decoded_dtype(samples.dtype))
         flat = flat.reshape(len(flat), -1)
-        fault = first_not_finite(flat, "X", "feature", first_row, column_names(X))
+        fault = first_not_finite(flat, "X", "feature", first_row, column_names(X), missing)
         fault = fault or self._form.fault(flat, first_row)
         if fault is not None:
             raise ValueError(fault)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Given, Settled
+from dask_horn.training.plan.prepare import Given, Settled, TrainingData
 from dask_horn.training.run.loop import run, train, training_graph
 from dask_horn.training.run.result import TrainingResult
 from dask_horn.training.run.stops import QUEUE_SIGNALS, StopFile, StopOnSignal
@@ -14,6 +14,7 @@ __all__ = [
     "Settled",
     "StopFile",
     "StopOnSignal",
+    "TrainingData",
     "TrainingOptions",
     "TrainingResult",
     "run",

@@ -60,7 +60,12 @@ def test_defaults_and_choices_are_those_of_the_library():
     assert set(shown["optimizer"].choices) == set(RULES)
     assert shown["merge"].choices == MERGES
     classifier = horn.HornClassifier()
-    for name, given in [("hidden", "hidden_layer_sizes"), ("activation",) * 2, ("dropout",) * 2]:
+    for name, given in [
+        ("hidden", "hidden_layer_sizes"),
+        ("activation",) * 2,
+        ("dropout",) * 2,
+        ("missing",) * 2,
+    ]:
         assert settings[name] == getattr(classifier, given)
 
 

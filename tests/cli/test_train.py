@@ -52,6 +52,23 @@ def test_integers_are_values_where_one_says_so(data, tmp_path):
     assert "2 values" in told and "4-8-2" in told
 
 
+def test_missing_values_are_trained_on_where_one_says_so(data, tmp_path):
+    samples, out = data(classes), tmp_path / "m.zarr"
+    array = zarr.open_group(samples)["X"]
+    rows = array[...]
+    rows[::7, 1] = np.nan
+    array[...] = rows
+    refused = run("train", samples, "--out", out, *QUICK)
+    assert refused.exit_code == 2
+    assert "X holds NaN at sample 0, feature 1" in refused.stderr
+    told = done("train", samples, "--out", out, "--missing", "indicator", *QUICK).stderr
+    assert "at most" in told
+    model = horn.load(str(out))
+    assert model.network.layers[0] == horn.MissingIndicator((1,))
+    assert model.predict(rows).shape == (96,)
+    assert done("evaluate", out, samples).exit_code == 0
+
+
 def test_rows_of_integers_are_labels(data, tmp_path):
     samples = data(lambda X: (X[:, :3] > 0).astype(int))
     told = done("train", samples, "--out", tmp_path / "m.zarr", *QUICK).stderr

@@ -43,7 +43,7 @@ def filled_beside(X: Any, y: Any, form: SampleForm) -> Any:
 
     stored = isinstance(X, zarr.Array)
     x = (
-        stored_rows(SampleStore.of(ArrayLocation.of(X)), padded=True)
+        stored_rows(SampleStore.of(ArrayLocation.of(X)), keeps_masks=True)
         if stored
         else numeric_blocks(X)
     )

@@ -29,13 +29,14 @@ from dask_horn.data.store.storing import store_errors
 from dask_horn.data.store.tasks import is_lazy
 from dask_horn.data.store.writing import create_rows, write_rows
 from dask_horn.data.values.arrays import plain_labels
+from dask_horn.data.values.form import FEATURES, SampleForm
 
 # The attribute by which a group of predictions is told from anything else.
 _MARK = "dask_horn_predictions"
 _FORMAT = 1
 
 
-def chunked_samples(X: Any, padded: bool = False) -> Any:
+def chunked_samples(X: Any, form: SampleForm = FEATURES) -> Any:
     """Return samples that are lazy or stored as a Dask array; None for samples in memory.
 
     Parameters
@@ -43,8 +44,8 @@ def chunked_samples(X: Any, padded: bool = False) -> Any:
     X : object
         Samples: a Dask array or frame, a zarr.Array, or a Zarr group that holds them as ``X``,
         open or by its path or URL; anything else is taken to be in memory.
-    padded : bool, default False
-        Whether some of the values may be padding, as `stored_rows` takes it.
+    form : SampleForm, optional
+        What they are taken for. Masks are kept where it says so.
 
     Returns
     -------
@@ -66,11 +67,11 @@ def chunked_samples(X: Any, padded: bool = False) -> Any:
     True
     """
     if is_lazy(X):
-        return lazy_samples(plain_rows(X, "X"))
+        return lazy_samples(plain_rows(X, "X"), form.missing)
     if isinstance(X, zarr.Array):
-        return stored_rows(SampleStore.of(ArrayLocation.of(X)), padded)
+        return stored_rows(SampleStore.of(ArrayLocation.of(X)), form.keeps_masks)
     if is_location(X):
-        return stored_rows(open_samples(X, require_y=False), padded)
+        return stored_rows(open_samples(X, require_y=False), form.keeps_masks)
     return None
 
 

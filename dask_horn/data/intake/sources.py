@@ -151,25 +151,29 @@ def _targets(X: Any, y: Any, kind: TargetKind, form: SampleForm) -> Any:
 
 def _samples(X: Any, form: SampleForm, columns: tuple[Any, ...] | None) -> Any:
     if in_memory(X):
-        X = as_samples(form.unmasked(X))
-        _check_finite(X.reshape(len(X), -1), "X", "feature", columns)
+        X = as_samples(form.unmasked(X), missing=form.missing)
+        _check_finite(X.reshape(len(X), -1), "X", "feature", columns, form.missing)
         form.check(X.shape[1:])
         fault = form.fault(X)
         if fault is not None:
             raise ValueError(fault)
         return X
     if is_lazy(X):
-        X = numeric_blocks(X)
+        X = numeric_blocks(X, missing=form.missing)
     check_sample_shape(X.shape, X.dtype)
     form.check(tuple(X.shape[1:]))
     return X
 
 
 def _check_finite(
-    rows: NDArray[Any], array: str, column_word: str, columns: tuple[Any, ...] | None = None
+    rows: NDArray[Any],
+    array: str,
+    column_word: str,
+    columns: tuple[Any, ...] | None = None,
+    missing: bool = False,
 ) -> None:
     """Tell of NaN and infinity while rows have the numbers that the user gave them."""
-    fault = first_not_finite(rows, array, column_word, names=columns)
+    fault = first_not_finite(rows, array, column_word, names=columns, missing=missing)
     if fault is not None:
         raise ValueError(fault)
 
@@ -250,6 +254,25 @@ def block_codes(
     return class_codes(block_labels(steps, block, start), classes)
 
 
-def plain_block(name: str, columns: tuple[Any, ...] | None, block: Any, start: int) -> NDArray[Any]:
-    """Return a block of numbers, of ``X`` or ``y``, none of which is missing."""
-    return numeric_rows(block, name, start, columns if name == "X" else None)
+def plain_samples(
+    columns: tuple[Any, ...] | None, dtype: np.dtype[Any] | None, block: Any, start: int
+) -> NDArray[Any]:
+    """Return a block of samples as numbers; missing ones as NaN, if `dtype` says what they become.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing that may not be, or cannot be of that dtype.
+    """
+    rows = numeric_rows(block, "X", start, columns, missing=dtype is not None)
+    if dtype is not None and dtype.kind != "f" and rows.dtype.kind == "f":
+        raise ValueError(
+            f"X has dtype {dtype}, which knows no missing value, and lacks some from sample "
+            f"{start} on; pass floats, such as X.astype('float64')."
+        )
+    return rows
+
+
+def plain_values(block: Any, start: int) -> NDArray[Any]:
+    """Return a block of targets as numbers, none of which is missing."""
+    return numeric_rows(block, "y", start)

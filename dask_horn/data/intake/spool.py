@@ -26,7 +26,8 @@ from dask_horn.data.intake.sources import (
     block_labels,
     checked_source,
     in_memory,
-    plain_block,
+    plain_samples,
+    plain_values,
 )
 from dask_horn.data.store.locations import (
     ArrayLocation,
@@ -240,7 +241,10 @@ class _NewArrays:
         """Say how a Dask array is written."""
         steps, classes = self.source.form.target_steps, self.source.classes
         inner, dtype = tuple(rows.shape[1:]), rows.dtype
-        convert: Convert = partial(plain_block, name, self.source.columns)
+        convert: Convert = plain_values
+        if name == "X":
+            lacking = dtype if self.source.form.missing else None
+            convert = partial(plain_samples, self.source.columns, lacking)
         encode = name == "y" and self.source.encode
         if encode:
             convert = partial(block_labels, steps)

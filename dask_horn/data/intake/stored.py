@@ -18,11 +18,11 @@ from dask_horn.data.values.marks import Marks
 from dask_horn.data.values.plain import plain
 
 
-def stored_rows(samples: SampleStore, padded: bool = False) -> Any:
+def stored_rows(samples: SampleStore, keeps_masks: bool = False) -> Any:
     """Return samples in Zarr as a Dask array, as many rows to a chunk as are best read together.
 
     Where the array's attributes say that there is no value, its blocks are refused; or masked, if
-    they may be `padded`: who knows what is padding looks at them.
+    somebody looks at them who knows what may be missing, as `SampleForm.keeps_masks` says it.
     """
     shape = (samples.n_samples, *samples.sample_shape)
     chunks = (samples.chunk_rows, *samples.sample_shape)
@@ -31,12 +31,12 @@ def stored_rows(samples: SampleStore, padded: bool = False) -> Any:
         array = da.from_array(rows, chunks=chunks)
         if not samples.x_marks:
             return array
-        return array.map_blocks(_marked, samples.x_marks, padded, meta=array._meta)
+        return array.map_blocks(_marked, samples.x_marks, keeps_masks, meta=array._meta)
     return da.map_blocks(
         _read,
         samples.x,
         samples.x_marks,
-        padded,
+        keeps_masks,
         token="read-samples",
         dtype=np.dtype(samples.dtype),
         meta=np.empty((0,) * len(shape), samples.dtype),
@@ -44,7 +44,7 @@ def stored_rows(samples: SampleStore, padded: bool = False) -> Any:
     )
 
 
-def _read(location: ArrayLocation, marks: Marks, padded: bool, block_info: Any = None) -> Any:
+def _read(location: ArrayLocation, marks: Marks, keeps_masks: bool, block_info: Any = None) -> Any:
     start, stop = block_info[None]["array-location"][0]
     array = open_rows(location)
     rows = read_rows(array, location, start, stop)
@@ -56,9 +56,9 @@ def _read(location: ArrayLocation, marks: Marks, padded: bool, block_info: Any =
             UserWarning,
             stacklevel=2,
         )
-    return _marked(rows, marks, padded, block_info)
+    return _marked(rows, marks, keeps_masks, block_info)
 
 
-def _marked(rows: NDArray[Any], marks: Marks, padded: bool, block_info: Any = None) -> Any:
+def _marked(rows: NDArray[Any], marks: Marks, keeps_masks: bool, block_info: Any = None) -> Any:
     found = marks.masked(rows)
-    return found if padded else plain(found, "X", block_info[None]["array-location"][0][0])
+    return found if keeps_masks else plain(found, "X", block_info[None]["array-location"][0][0])

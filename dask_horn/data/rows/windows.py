@@ -26,6 +26,7 @@ from dask_horn.data.store.reading import open_rows, read_rows
 from dask_horn.data.store.retrying import forget_told
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.values.arrays import decoded_dtype, plain_labels
+from dask_horn.data.values.missing import with_nan
 from dask_horn.data.values.padding import filled
 from dask_horn.data.values.targets import Targets
 from dask_horn.data.values.whole import less
@@ -348,9 +349,12 @@ def _cached_rows(
 
 
 def _decode_x(array: zarr.Array[Any], store: SampleStore, start: int, stop: int) -> NDArray[Any]:
-    rows = read_rows(array, store.x, start, stop).reshape(stop - start, -1)
+    stored = rows = read_rows(array, store.x, start, stop).reshape(stop - start, -1)
     if store.origin is not None:
         rows = less(rows, store.origin)
+    if store.marked_missing:
+        absent = store.x_marks.absent(stored)
+        rows = with_nan(rows, np.zeros(rows.shape, bool) if absent is None else absent, "X")
     x = np.ascontiguousarray(rows, dtype=decoded_dtype(rows.dtype))
     x.setflags(write=False)
     return x

@@ -34,6 +34,8 @@ class Declared:
         Shape of a row.
     dtype : numpy.dtype
         That of all columns together.
+    nullable : bool
+        Whether a column's own dtype knows missing values.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Declared:
     columns: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    nullable: bool = False
 
     @classmethod
     def of(cls, name: str, frame: Any) -> Self:
@@ -54,7 +57,9 @@ class Declared:
         meta = frame._meta
         columns = tuple(getattr(meta, "columns", ()))
         like = np.asarray(unmissed(meta, name, numeric=name == "X", lazy=True))
-        return cls(name, type(meta), columns, like.shape[1:], like.dtype)
+        dtypes = meta.dtypes if like.ndim > 1 else [meta.dtype]
+        nullable = any(not isinstance(dtype, np.dtype) for dtype in dtypes)
+        return cls(name, type(meta), columns, like.shape[1:], like.dtype, nullable)
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from dask_horn.data.store.tasks import call, compute
 from dask_horn.data.store.undecoded import marks_of
 from dask_horn.data.values.arrays import numeric_rows
 from dask_horn.data.values.marks import NO_MARKS, Marks
+from dask_horn.data.values.missing import float_dtype, with_nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +65,9 @@ def lazy_rows(collections: Mapping[str, Any]) -> LazyRows:
     return LazyRows(arrays, found)
 
 
-def lazy_samples(X: Any) -> Any:
+def lazy_samples(X: Any, missing: bool = False) -> Any:
     """Return samples in a Dask array or frame as a numeric array of blocks that are checked."""
-    return numeric_blocks(lazy_rows({"X": X}).arrays["X"])
+    return numeric_blocks(lazy_rows({"X": X}).arrays["X"], missing=missing)
 
 
 def known_rows(collection: Any, name: str) -> Any:
@@ -115,22 +116,36 @@ def has_known_chunks(array: Any) -> bool:
     return not any(math.isnan(length) for lengths in array.chunks for length in lengths)
 
 
-def numeric_blocks(array: Any, name: str = "X") -> Any:
-    """Return a Dask array of rows that are objects as one of float64."""
+def numeric_blocks(array: Any, name: str = "X", missing: bool = False) -> Any:
+    """Return a Dask array of rows that are objects as one of float64.
+
+    Where values may be `missing`, one of whole numbers that may be masked becomes one of floats.
+    """
+    if array.dtype.kind in "biu" and missing and isinstance(array._meta, np.ma.MaskedArray):
+        dtype = float_dtype(array.dtype)
+        meta = np.empty((0,) * array.ndim, dtype)
+        return array.map_blocks(_float_block, name, dtype, dtype=dtype, meta=meta)
     if array.dtype != object:
         return array
     starts = np.cumsum([0, *array.chunks[0]])
     return array.map_blocks(
-        _numeric_block, name, starts, dtype=np.float64, meta=np.empty((0,) * array.ndim)
+        _numeric_block, name, starts, missing, dtype=np.float64, meta=np.empty((0,) * array.ndim)
     )
 
 
-def _numeric_block(block: Any, name: str, starts: NDArray[Any], block_id: Any = None) -> Any:
+def _float_block(block: Any, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a block of numbers as floats, NaN where they are missing."""
+    return with_nan(np.ma.getdata(block), np.ma.getmaskarray(block), name).astype(dtype, copy=False)
+
+
+def _numeric_block(
+    block: Any, name: str, starts: NDArray[Any], missing: bool, block_id: Any = None
+) -> Any:
     """Return a block of objects as numbers; masked still, where they are missing."""
     start = starts[block_id[0]]
     first = None if math.isnan(start) else int(start)
-    if not isinstance(block, np.ma.MaskedArray):
-        return numeric_rows(block, name, first)
+    if missing or not isinstance(block, np.ma.MaskedArray):
+        return numeric_rows(block, name, first, missing=missing)
     absent = np.ma.getmaskarray(block)
     numbers = numeric_rows(np.where(absent, 0, np.ma.getdata(block)), name, first)
     return np.ma.masked_array(numbers, absent)
@@ -164,6 +179,8 @@ def _checked_array(name: str, array: Any) -> Any:
     """Return a Dask array whose blocks are compared with what it declares."""
     meta = getattr(array, "_meta", None)
     marks = _marks_behind(array)
+    if marks and isinstance(meta, np.ndarray):
+        meta = np.ma.masked_array(meta)
     return array.map_blocks(partial(checked_block, name, marks), dtype=array.dtype, meta=meta)
 
 
@@ -236,10 +253,12 @@ def _of_partitions(name: str, frame: Any, partitions: list[Any]) -> Any:
 
     declared = Declared.of(name, frame)
     shape = (math.nan, *declared.shape)
+    meta = np.empty((0,) * len(shape), declared.dtype)
+    meta = np.ma.masked_array(meta) if declared.nullable else meta
     token = uuid.uuid4().hex[:12]
     blocks = [
         da.from_delayed(
-            call(_values, part, key=(f"values-{name}-{token}", number)), shape, declared.dtype
+            call(_values, part, key=(f"values-{name}-{token}", number)), shape, meta=meta
         )
         for number, part in enumerate(partitions)
     ]

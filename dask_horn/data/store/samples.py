@@ -52,6 +52,7 @@ from dask_horn.data.values.arrays import (
 from dask_horn.data.values.form import FEATURES, SampleForm
 from dask_horn.data.values.labelled import labelled_pair
 from dask_horn.data.values.marks import NO_MARKS, Marks
+from dask_horn.data.values.missing import float_dtype
 from dask_horn.data.values.plain import column_names
 
 _SAMPLES = "a Zarr group"
@@ -179,7 +180,15 @@ class SampleStore:
     @property
     def decoded_dtype(self) -> str:
         """Name of the dtype in which samples are handed to the kernels."""
-        return "float64" if self.origin is not None else str(decoded_dtype(np.dtype(self.dtype)))
+        if self.origin is not None:
+            return "float64"
+        dtype = np.dtype(self.dtype)
+        return str(decoded_dtype(float_dtype(dtype) if self.marked_missing else dtype))
+
+    @property
+    def marked_missing(self) -> bool:
+        """Whether attributes say that values are missing, which are read as NaN."""
+        return self.form.missing and bool(self.x_marks)
 
     @property
     def row_bytes(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ class Summary:
         Samples of which exactly one of several labels is 1.
     absent : pair of Absent
         Chunks of the samples, and of the targets, that are not stored.
+    sample : tuple of pairs of numpy.ndarray
+        Some of the samples and their targets as they are stored, in the order of the store.
     """
 
     n: int
@@ -61,6 +64,7 @@ class Summary:
     fault: str | None
     n_single: int = 0
     absent: tuple[Absent, Absent] = (Absent(), Absent())
+    sample: tuple[tuple[NDArray[Any], NDArray[Any]], ...] = ()
 
 
 def summarize(
@@ -77,13 +81,17 @@ def summarize(
     What marks missing samples and targets is looked for; features that have `names` are told so.
     """
     counted = form.counted(x)
-    fault = marks[0].fault(x, "X", "feature", first_row, form.unpadded_values(x))
+    fault = None  # where values may be missing, those that are have become NaN
+    if not form.missing:
+        fault = marks[0].fault(x, "X", "feature", first_row, form.unpadded_values(x))
     fault = fault or form.fault(x, first_row)
     if fault is not None:
         counted[:] = True  # it will be told, whatever else there is
     rows, units = form.unpadded(x), x.shape[1] // form.n_positions
-    x_moments, ranges = Moments.of(rows).pooled(units), Ranges.of(rows).pooled(units)
-    fault = fault or _fault("X", "feature", x, x_moments, first_row, names)
+    moments_of = Moments.of_present if form.missing else Moments.of
+    ranges_of = Ranges.of_present if form.missing else Ranges.of
+    x_moments, ranges = moments_of(rows).pooled(units), ranges_of(rows).pooled(units)
+    fault = fault or _fault("X", "feature", x, x_moments, first_row, names, form.missing)
     if kind == "classes":
         labels = y.reshape(counted.shape)
         steps = ... if form.target_steps else 0
@@ -134,6 +142,7 @@ def combined(parts: Sequence[Summary]) -> Summary:
             reduce(Absent.__add__, [part.absent[0] for part in parts]),
             reduce(Absent.__add__, [part.absent[1] for part in parts]),
         ),
+        tuple(chain.from_iterable(part.sample for part in parts)),
     )
 
 
@@ -157,12 +166,13 @@ def _fault(
     moments: Moments,
     first_row: int,
     names: tuple[Any, ...] | None = None,
+    missing: bool = False,
 ) -> str | None:
     """Describe the first value that is not finite; the moments tell whether to look for one."""
     if np.isfinite(moments.m2).all():
         return None
     shared = len(moments.m2) < rows.shape[1]
     place = "" if shared else f" in {column_word} {int(np.argmin(np.isfinite(moments.m2)))}"
-    return first_not_finite(rows, array, column_word, first_row, names) or (
+    return first_not_finite(rows, array, column_word, first_row, names, missing) or (
         f"{array} holds values{place} too near the limit of float64; divide them by a constant."
     )

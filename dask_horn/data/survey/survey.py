@@ -22,6 +22,7 @@ from dask_horn.data.rows.blocks import Block
 from dask_horn.data.rows.windows import absent_among, decoded, stored_targets
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.data.store.tasks import call, compute, current_scheduler
+from dask_horn.data.survey.sample import Drawn
 from dask_horn.data.survey.summary import Summary, combined, summarize
 from dask_horn.data.values.arrays import check_target_shape
 from dask_horn.data.values.form import SampleForm
@@ -44,6 +45,8 @@ _FLOAT32_FAR = 1e30
 
 # Below this many rows per block the share says nothing.
 _ROWS_TO_JUDGE = 8
+
+_NONE = Drawn(np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,15 @@ class Survey:
         shuffled, 1 where each block holds a single class.
     digest : str
         Hexadecimal text that tells these rows from others.
+    n_missing : numpy.ndarray of int64 or None, shape (n_features,)
+        How many rows lack each feature; None where none may be missing. Mean, spread and range
+        are those of the others; of a feature that all rows lack the mean is 0.
+    sample : numpy.ndarray or None, shape (n, n_features)
+        Some of the samples, as they are decoded, with NaN where a value is missing: at most
+        65,536 and 64 MiB, drawn by the seed alone, or all if they are no more. In the order of the
+        store. None where nobody has asked for them.
+    sample_targets : numpy.ndarray or None, shape (n, ...)
+        Their targets; labels where they are classes.
     """
 
     target_kind: TargetKind
@@ -93,6 +105,9 @@ class Survey:
     class_counts: NDArray[np.int64] | None
     sorted_share: float
     digest: str
+    n_missing: NDArray[np.int64] | None = None
+    sample: NDArray[Any] | None = None
+    sample_targets: NDArray[Any] | None = None
 
     def standardizer(self) -> Standardizer:
         """Return the standardizer of these samples."""
@@ -126,6 +141,7 @@ def survey(
     blocks: Sequence[Block],
     target_kind: TargetKind,
     absent_chunks: str = "warn",
+    sample_seed: int | None = None,
 ) -> Survey:
     """Look at every row of some blocks once.
 
@@ -142,6 +158,8 @@ def survey(
         What the targets mean.
     absent_chunks : {"warn", "fill", "error"}, default "warn"
         What to do about chunks that are not stored, which read as the fill value.
+    sample_seed : int, optional
+        The run's seed, where some of the rows are to be returned as they are; else none are.
 
     Returns
     -------
@@ -172,7 +190,7 @@ def survey(
     (array([3.]), array(['a', 'b'], dtype='<U1'), array([1, 2]))
     >>> forget("run")
     """
-    found = _look("survey", run, store, blocks, target_kind, absent_chunks)
+    found = _look("survey", run, store, blocks, target_kind, absent_chunks, sample_seed)
     if found.n_single == found.n:
         warnings.warn(
             "y holds a single 1 in each row, as one-hot classes do, and is taken for several "
@@ -236,6 +254,7 @@ def _look(
     blocks: Sequence[Block],
     kind: TargetKind,
     absent_chunks: str,
+    sample_seed: int | None = None,
 ) -> Summary:
     """Summarize blocks, and refuse what spoils training or scoring; tasks have that name."""
     check_kind(kind)
@@ -246,7 +265,9 @@ def _look(
             f"The store {store.location} holds no targets; store them beside the samples as y."
         )
     check_target_shape((store.n_samples, *store.y_shape), kind, store.form.target_steps)
-    found = _summarize_all(f"{name}-{run}", run, store, sorted(blocks), kind)
+    blocks = sorted(blocks)
+    drawn = _NONE if sample_seed is None else Drawn.of(store, blocks, sample_seed)
+    found = _summarize_all(f"{name}-{run}", run, store, blocks, kind, drawn)
     if absent_chunks != "fill":
         _tell_absent(store, found, absent_chunks == "error")
     if found.fault is not None:
@@ -273,7 +294,12 @@ def _tell_absent(store: SampleStore, found: Summary, refused: bool) -> None:
 
 
 def _summarize_all(
-    name: str, run: str, store: SampleStore, blocks: list[Block], kind: TargetKind
+    name: str,
+    run: str,
+    store: SampleStore,
+    blocks: Sequence[Block],
+    kind: TargetKind,
+    drawn: Drawn,
 ) -> Summary:
     """Run the tasks: some units of reading to each, then a tree of fixed order and arity."""
     units = [
@@ -284,14 +310,13 @@ def _summarize_all(
     level = []
     for first in range(0, len(units), _ARITY):
         branch = units[first : first + _ARITY]
-        parts = [
+        parts = []
+        for i in range(0, len(branch), together):
+            some = branch[i : i + together]
+            own = drawn.within(some[0][0].start, some[-1][-1].stop)
             # Bound beforehand: Dask would walk through every block in search of collections.
-            call(
-                partial(_summarize_units, run, store, branch[i : i + together], kind),
-                key=(name, first + i),
-            )
-            for i in range(0, len(branch), together)
-        ]
+            task = partial(_summarize_units, run, store, some, kind, own)
+            parts.append(call(task, key=(name, first + i)))
         n_tasks += len(parts)
         level.append(call(_combine_units, parts, key=(f"{name}-merge", 1, first)))
     depth = 1
@@ -315,14 +340,18 @@ def _reading_scheduler(store: SampleStore, n_tasks: int) -> str | None:
 
 
 def _summarize_units(
-    run: str, store: SampleStore, units: Sequence[tuple[Block, ...]], kind: TargetKind
+    run: str,
+    store: SampleStore,
+    units: Sequence[tuple[Block, ...]],
+    kind: TargetKind,
+    drawn: Drawn,
 ) -> list[Summary]:
     """Summarize units of reading one by one: their summaries, not their sum, to keep the order."""
-    return [_summarize_unit(run, store, blocks, kind) for blocks in units]
+    return [_summarize_unit(run, store, blocks, kind, drawn) for blocks in units]
 
 
 def _summarize_unit(
-    run: str, store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind
+    run: str, store: SampleStore, blocks: tuple[Block, ...], kind: TargetKind, drawn: Drawn
 ) -> Summary:
     """Read the blocks of one chunk at once, and summarize them one by one."""
     first, last = blocks[0].start, max(block.stop for block in blocks)
@@ -344,7 +373,9 @@ def _summarize_unit(
             for block in blocks
         ]
     )
-    return replace(found, absent=absent)
+    own = drawn.within(first, last)
+    sample = ((own.of_rows(x, first), own.of_rows(y, first)),) if len(own.rows) else ()
+    return replace(found, absent=absent, sample=sample)
 
 
 def _combine_units(parts: Sequence[Sequence[Summary]]) -> Summary:
@@ -383,8 +414,12 @@ def _survey(
     for moments in (found.x, found.y):
         for part in (None, None) if moments is None else (moments.mean, moments.variance):
             digest.update(b"-" if part is None else part.tobytes())
+    n_missing = np.asarray(found.n - found.x.n) if store.form.missing else None
+    if n_missing is not None and n_missing.any():
+        digest.update(n_missing.tobytes())
     digest.update(b"-" if counts is None else counts.tobytes())
     digest.update(b"-" if classes is None else repr(classes.tolist()).encode())
+    sample, sample_targets = _sample(store, found)
     return Survey(
         target_kind=kind,
         n_samples=found.n,
@@ -398,7 +433,18 @@ def _survey(
         class_counts=counts,
         sorted_share=0.0 if counts is None else _sorted_share(found, counts),
         digest=digest.hexdigest(),
+        n_missing=n_missing,
+        sample=sample,
+        sample_targets=sample_targets,
     )
+
+
+def _sample(store: SampleStore, found: Summary) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Return the rows of all parts, and their targets, where there are some."""
+    if not found.sample:
+        return None, None
+    x, y = (np.concatenate(parts) for parts in zip(*found.sample, strict=True))
+    return x, y if store.classes is None else store.classes[y]
 
 
 def _beyond_float32(x: Moments) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.missing import remedy, with_nan
 from dask_horn.data.values.plain import (
     NUMERIC_KINDS,
     column_names,
@@ -73,7 +74,10 @@ def _check_numeric(name: str, dtype: np.dtype[Any]) -> None:
 
 
 def as_samples(
-    X: Any, first_row: int | None = 0, columns: tuple[Any, ...] | None = None
+    X: Any,
+    first_row: int | None = 0,
+    columns: tuple[Any, ...] | None = None,
+    missing: bool = False,
 ) -> NDArray[Any]:
     """Return samples as a numeric array with the samples on axis 0.
 
@@ -85,6 +89,8 @@ def as_samples(
         The number of the first of them, for messages; None where it is not known.
     columns : tuple, optional
         The names of the features, where X does not have them any more.
+    missing : bool, default False
+        Whether values may be missing; those that are masked, None or NA become NaN.
 
     Returns
     -------
@@ -95,45 +101,52 @@ def as_samples(
     ------
     ValueError
         If ``X`` is not numeric, has fewer than two dimensions, holds nothing, or a value is
-        masked, None or NA.
+        masked, None or NA that may not be missing.
 
     Examples
     --------
     >>> as_samples([[1, 2], [3, 4]]).shape
     (2, 2)
     """
-    samples = numeric_rows(X, "X", first_row, columns)
+    samples = numeric_rows(X, "X", first_row, columns, missing)
     check_sample_shape(samples.shape, samples.dtype)
     return samples
 
 
-def plain_frame(frame: Any, name: str) -> Any:
+def plain_frame(frame: Any, name: str, missing: bool = False) -> Any:
     """Return a data frame with the same names, whose columns all have a dtype of NumPy's.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         It is not changed.
-    name : str
+    name, missing
         As for `plain`.
 
     Raises
     ------
     ValueError
-        If a value is missing, or a column does not hold numbers.
+        If a value is missing that may not be, or a column does not hold numbers.
     """
     if all(isinstance(dtype, np.dtype) and dtype.kind in NUMERIC_KINDS for dtype in frame.dtypes):
         return frame
-    array = numeric_rows(frame, name)
+    array = numeric_rows(frame, name, missing=missing)
     return type(frame)(array, index=frame.index, columns=frame.columns, copy=False)
 
 
 def numeric_rows(
-    rows: Any, name: str, first_row: int | None = 0, columns: tuple[Any, ...] | None = None
+    rows: Any,
+    name: str,
+    first_row: int | None = 0,
+    columns: tuple[Any, ...] | None = None,
+    missing: bool = False,
 ) -> NDArray[Any]:
     """Return rows as numbers, of any shape; for parameters and errors see `as_samples`."""
     columns = column_names(rows) or columns
-    values = plain(rows, name, first_row, numeric=True, columns=columns)
+    values = plain(rows, name, first_row, numeric=True, missing=missing, columns=columns)
+    if missing and values.dtype.kind == "O":
+        gaps = np.reshape([is_gap(value) for value in values.flat], values.shape)
+        values = with_nan(values, gaps.astype(bool), name)
     return _numbers(values, name, first_row, columns)
 
 
@@ -241,11 +254,12 @@ def first_not_finite(
     column_word: str,
     first_row: int | None = 0,
     names: tuple[Any, ...] | None = None,
+    missing: bool = False,
 ) -> str | None:
     """Describe the first value of rows (n, columns) that is NaN or infinity; None without one.
 
     Columns that have `names` are told by them. `first_row` is the number of the first row; None
-    where it is not known.
+    where it is not known. Where values may be `missing`, NaN is none to tell of.
     """
     if rows.dtype.kind != "f":
         return None
@@ -254,14 +268,14 @@ def first_not_finite(
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(some.sum()):  # no value that is not finite can be lost in a sum
                 continue
-        bad = np.argwhere(~np.isfinite(some))
+        bad = np.argwhere(np.isinf(some) if missing else ~np.isfinite(some))
         if len(bad):
             row, column = start + int(bad[0, 0]), int(bad[0, 1])
-            name = "NaN" if np.isnan(rows[row, column]) else "infinity"
+            is_nan = np.isnan(rows[row, column])
             place = column_place([column], column_word, names)
             return (
-                f"{array} holds {name} at sample {row_number(row, first_row)}{place}; fill in such "
-                "values or leave those samples out."
+                f"{array} holds {'NaN' if is_nan else 'infinity'} at sample "
+                f"{row_number(row, first_row)}{place}; {remedy(array if is_nan else '')}."
             )
     return None
 

@@ -37,6 +37,8 @@ class SampleForm:
         Where the values are tokens: how many there are; they are counted from 0.
     target_steps : int, optional
         Where each step has a target of its own: how many steps there are.
+    missing : bool, default False
+        Whether values may be missing, which then is said by NaN. Samples are rows of features.
 
     Examples
     --------
@@ -50,6 +52,12 @@ class SampleForm:
     mask_value: float | None = None
     n_tokens: int | None = None
     target_steps: int | None = None
+    missing: bool = False
+
+    @property
+    def keeps_masks(self) -> bool:
+        """Whether masks are looked at by who knows the form, since they may be no fault."""
+        return self.missing or self.mask_value is not None
 
     @property
     def n_positions(self) -> int:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from dask_horn.data.values.missing import check_exact
 from dask_horn.data.values.readable import as_array
 from dask_horn.data.values.strangers import kind_of, stranger
 
@@ -98,6 +99,7 @@ def frame_values(frame: Any, name: str) -> Any:
         polars = _library(frame) == "polars"
         check_columns(types, "X" if polars else "X.to_pandas()")
         given = _with_missing_bools(given)
+        _check_whole(given)
     return _read(given.to_numpy, frame, name)
 
 
@@ -216,6 +218,16 @@ def _with_missing_bools(given: Any) -> Any:
         if dtype == nw.Boolean and given[column].null_count()
     ]
     return given.with_columns(nw.col(missing).cast(nw.Float64)) if missing else given
+
+
+def _check_whole(given: Any) -> None:
+    """Refuse whole numbers that floats would round, where one is missing: NumPy has floats then."""
+    import narwhals.stable.v1 as nw
+
+    for column, dtype in given.schema.items():
+        if dtype in (nw.Int64, nw.UInt64) and given[column].null_count():
+            present = given[column].drop_nulls().to_numpy()
+            check_exact(present, "X")
 
 
 def _check_read(frame: Any, name: str) -> None:

@@ -28,8 +28,8 @@ class Marks:
     >>> marks = Marks((("_FillValue", -999),))
     >>> marks.absent(np.array([[1, -999]]))
     array([[False,  True]])
-    >>> marks.fault(np.array([[1, -999]]), "X", "feature", first_row=5)
-    'X holds a missing value (-999, by its attribute _FillValue) at sample 5, feature 1; fill in \
+    >>> marks.fault(np.array([[1, -999]]), "y", "output", first_row=5)
+    'y holds a missing value (-999, by its attribute _FillValue) at sample 5, output 1; fill in \
 such values or leave those samples out.'
     """
 

@@ -9,7 +9,7 @@ D. E. Knuth, "The Art of Computer Programming", volume 2, 4.2.2, theorem B, for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,8 @@ class Moments:
 
     Attributes
     ----------
-    n : int
-        Rows.
+    n : int, or numpy.ndarray of int64, shape (columns,)
+        Rows; those of each column that hold a value, where values may be missing.
     mean : numpy.ndarray of float64, shape (columns,)
         Mean of each column.
     m2 : numpy.ndarray of float64, shape (columns,)
@@ -52,9 +52,12 @@ class Moments:
     >>> whole = Moments.of(np.array([[1], [3]])).combined(Moments.of(np.array([[8]])))
     >>> whole.n, whole.mean, whole.m2
     (3, array([4.]), array([26.]))
+    >>> some = Moments.of_present(np.array([[1.0, np.nan], [3.0, np.nan]]))
+    >>> some.n, some.mean, some.deviation
+    (array([2, 0]), array([2., 0.]), array([1., 0.]))
     """
 
-    n: int
+    n: int | NDArray[np.int64]
     mean: Floats
     m2: Floats
     unit: Floats
@@ -68,23 +71,47 @@ class Moments:
             own = cls.of(less(rows, origin))
             mean, rest = _sum(origin, own.mean)
             return cls(own.n, mean, own.m2, own.unit, rest)
-        mean, m2 = _mean_and_m2(rows)
+        return cls(len(rows), *cls._of_floats(rows, None))
+
+    @classmethod
+    def of_present(cls, rows: NDArray[Any]) -> Moments:
+        """Return the moments of what is present of at least one row: all that is not NaN.
+
+        A column of which nothing is present has the mean 0 and no spread.
+        """
+        absent = np.isnan(rows) if rows.dtype.kind == "f" else np.zeros(rows.shape, bool)
+        n_present = len(rows) - np.count_nonzero(absent, axis=0).astype(np.int64)
+        if not absent.any():
+            return replace(cls.of(rows), n=n_present)
+        return cls(n_present, *cls._of_floats(rows, absent))
+
+    @staticmethod
+    def _of_floats(
+        rows: NDArray[Any], absent: NDArray[np.bool_] | None
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return mean, sum of squares and unit of numbers that float64 holds."""
+        mean, m2 = _mean_and_m2(rows, absent)
         unit = np.ones_like(mean)
         if rows.dtype.kind == "f" and rows.dtype.itemsize > 4:  # others' squares are within float64
             tiny = (m2 < _LEAST**2) & (np.abs(mean) < np.sqrt(_LEAST))
             chosen = np.flatnonzero(tiny | ~(m2 < _GREATEST**2))
-            size = np.abs(rows[:, chosen]).max(axis=0)
+            some = rows[:, chosen]
+            if absent is not None:
+                some = np.where(absent[:, chosen], 0.0, some)
+            size = np.abs(some).max(axis=0)
             bounded = (size > 0) & (size < _BOUND)
             chosen = chosen[bounded]
             if len(chosen):
                 unit[chosen] = _power_of_two(size[bounded])
-                own_mean, m2[chosen] = _mean_and_m2(rows[:, chosen] / unit[chosen])
+                own = None if absent is None else absent[:, chosen]
+                own_mean, m2[chosen] = _mean_and_m2(some[:, bounded] / unit[chosen], own)
                 mean[chosen] = own_mean * unit[chosen]
-        return cls(len(rows), mean, m2, unit)
+        return mean, m2, unit
 
     def combined(self, other: Moments) -> Moments:
         """Return the moments of both parts' rows together."""
-        n, share = self.n + other.n, other.n / (self.n + other.n)
+        n = self.n + other.n
+        share = other.n / np.maximum(n, 1)  # exactly 0 or 1 where only one has values
         difference, rest = other.mean - self.mean, None
         if self.rest is None and other.rest is None:
             mean = self.mean + difference * share
@@ -127,12 +154,12 @@ class Moments:
     def variance(self) -> Floats:
         """Population variance of each column; 0 or infinite where it is beyond float64."""
         with np.errstate(over="ignore", under="ignore"):
-            return self.m2 / self.n * self.unit**2
+            return self.m2 / np.maximum(self.n, 1) * self.unit**2
 
     @property
     def deviation(self) -> Floats:
         """Population standard deviation of each column."""
-        return np.sqrt(self.m2 / self.n) * self.unit
+        return np.sqrt(self.m2 / np.maximum(self.n, 1)) * self.unit
 
     @property
     def _own_unit(self) -> Floats:
@@ -145,23 +172,33 @@ class Moments:
         return self.m2 * ratio * ratio
 
 
-def _mean_and_m2(rows: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Return the mean and the sum of squared differences of each column.
+def _mean_and_m2(
+    rows: NDArray[Any], absent: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
+    """Return the mean and the sum of squared differences of each column, but for what is absent.
 
     The second pass also corrects the mean by what the first one's rounding left, so that a
     constant column has no spread.
     """
-    n, columns = rows.shape
+    n_rows, columns = rows.shape
     step = max(1, _SLAB_VALUES // columns)
-    slabs = [rows[start : start + step] for start in range(0, n, step)]
+    starts = range(0, n_rows, step)
+    slabs = [rows[start : start + step] for start in starts]
+    gaps = [None if absent is None else absent[start : start + step] for start in starts]
+    n: Any = n_rows
+    if absent is not None:
+        n = np.maximum(n_rows - np.count_nonzero(absent, axis=0), 1)
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.zeros(columns)
-        for slab in slabs:
-            total += slab.sum(axis=0, dtype=np.float64)
+        for slab, gap in zip(slabs, gaps, strict=True):
+            present = slab if gap is None else np.where(gap, slab.dtype.type(0), slab)
+            total += present.sum(axis=0, dtype=np.float64)
         mean = total / n
         drift, m2 = np.zeros(columns), np.zeros(columns)
-        for slab in slabs:
+        for slab, gap in zip(slabs, gaps, strict=True):
             difference = slab - mean
+            if gap is not None:
+                difference[gap] = 0.0
             drift += difference.sum(axis=0)
             m2 += np.square(difference, out=difference).sum(axis=0)
         return mean + drift / n, np.maximum(m2 - drift * drift / n, 0.0)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_horn.data.values.missing import remedy, with_nan
+
 #: Kinds of dtypes that hold numbers, bools among them.
 NUMERIC_KINDS = "biuf"
 
@@ -59,6 +61,7 @@ def plain(
     *,
     numeric: bool = False,
     gaps: bool = False,
+    missing: bool = False,
     columns: tuple[Any, ...] | None = None,
 ) -> NDArray[Any]:
     """Return values as a plain array, in which each of them is one.
@@ -77,6 +80,8 @@ def plain(
     gaps : bool, default False
         Whether missing values are kept, as objects that `is_gap` knows, rather than refused: those
         of padding do no harm, and those of labels are told later.
+    missing : bool, default False
+        Whether missing values become NaN, rather than be refused; what is a number is then a float.
     columns : tuple, optional
         The names of the columns, where the values do not have them any more.
 
@@ -92,11 +97,13 @@ def plain(
 
     Examples
     --------
-    >>> plain(np.ma.masked_equal([[1, -999]], -999), "X", first_row=10)
+    >>> plain(np.ma.masked_equal([1, -999], -999), "y", first_row=10)
     Traceback (most recent call last):
     ...
-    ValueError: X holds a missing value (masked or NA) at sample 10, feature 1; fill in such \
-values or leave those samples out.
+    ValueError: y holds a missing value (masked or NA) at sample 11; fill in such values or leave \
+those samples out.
+    >>> plain(np.ma.masked_equal([[1, -999]], -999), "X", missing=True)
+    array([[ 1., nan]])
     """
     values = unmissed(values, name, numeric=numeric)
     if not isinstance(values, np.ma.MaskedArray):
@@ -104,6 +111,8 @@ values or leave those samples out.
     if gaps:
         return _with_gaps(values)
     mask = np.ma.getmaskarray(values)
+    if missing:
+        return with_nan(np.ma.getdata(values), mask, name)
     row, *column = np.argwhere(mask)[0].tolist() if mask.any() else (None,)
     if row is not None:
         names = _noted(values).get(_NAMES) or columns
@@ -130,15 +139,12 @@ def told_missing(name: str, what: str, row: int, first_row: int | None, place: s
 
     Examples
     --------
-    >>> told_missing("X", "NA", 3, 0, column_place([1], "feature", ("width", "height")))
-    "X holds a missing value (NA) at sample 3, column 'height'; fill in such values or leave those \
+    >>> told_missing("y", "NA", 3, 0, column_place([1], "output", ("width", "height")))
+    "y holds a missing value (NA) at sample 3, column 'height'; fill in such values or leave those \
 samples out."
     """
     number = row_number(row, first_row)
-    return (
-        f"{name} holds a missing value ({what}) at sample {number}{place}; fill in such values or "
-        "leave those samples out."
-    )
+    return f"{name} holds a missing value ({what}) at sample {number}{place}; {remedy(name)}."
 
 
 def row_number(row: int, first_row: int | None) -> str:

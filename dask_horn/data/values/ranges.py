@@ -64,6 +64,25 @@ class Ranges:
         exact = (low > -_ROUNDED) & (high < _ROUNDED)
         return cls(np.where(exact, low, np.nan), np.where(exact, high, np.nan))
 
+    @classmethod
+    def of_present(cls, rows: NDArray[Any]) -> Ranges:
+        """Return the ranges of what is present of at least one row: all that is not NaN.
+
+        Where nothing is present, least and greatest are infinite, and give way to any other's.
+
+        Examples
+        --------
+        >>> Ranges.of_present(np.array([[np.nan, np.nan], [3.0, np.nan]])).high
+        array([  3., -inf])
+        """
+        absent = np.isnan(rows) if rows.dtype.kind == "f" else None
+        if absent is None or not absent.any():
+            return cls.of(rows)
+        first = np.take_along_axis(rows, absent.argmin(axis=0)[np.newaxis], axis=0)
+        empty = absent.all(axis=0)
+        found = cls.of(np.where(absent, np.where(empty, 0, first), rows))
+        return cls(np.where(empty, np.inf, found.low), np.where(empty, -np.inf, found.high))
+
     def combined(self, other: Ranges) -> Ranges:
         """Return the ranges of both parts' rows together."""
         return Ranges(np.minimum(self.low, other.low), np.maximum(self.high, other.high))

@@ -17,6 +17,9 @@ from dask_horn.data.values.whole import less, origin_of
 # A spread this small beside the mean is the rounding of a constant, not a signal.
 _CONSTANT = 1e-13
 
+# Numbers that are float64 at a time.
+_TOGETHER = 2**16
+
 
 def scale_of(
     mean: NDArray[np.float64],
@@ -170,3 +173,27 @@ class Standardizer:
         x : numpy.ndarray, shape (n, n_features)
         """
         return x if self.origin is None else less(x, self.origin)
+
+    def applied(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Return samples as the first layer gets them: as the kernel does it, bit for bit.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, n_features)
+            As they are stored.
+
+        Examples
+        --------
+        >>> Standardizer(np.array([1.0]), np.array([2.0])).applied(np.array([[5], [1]]))
+        array([[2.],
+               [0.]], dtype=float32)
+        """
+        scaling = self.scaling
+        inverse = 1.0 / scaling.scale
+        out = np.empty(x.shape, np.float32)
+        step = max(1, _TOGETHER // max(1, x.shape[1]))
+        with np.errstate(over="ignore"):
+            for start in range(0, len(x), step):
+                some = self.shifted(x[start : start + step]).astype(np.float64, copy=False)
+                out[start : start + step] = (some - scaling.mean) * inverse
+        return out

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,6 @@ from dask_horn.data import (
     SampleStore,
     Standardizer,
     Survey,
-    TargetKind,
     Targets,
     check_held_out,
     deal,
@@ -147,9 +147,11 @@ def prepare_data(
     settled: Settled,
     scratch: Callable[[], str | None] = lambda: None,
     say: Callable[[str], None] = lambda what: None,
+    sample: bool = False,
 ) -> TrainingData:
     """Bring all samples into Zarr and survey the training rows.
 
+    The survey has a `sample` where one is asked for, or the network measures initial values on it.
     `scratch` makes the folder for samples that are not in Zarr; without one they go into memory.
     `say` is told what is done next.
 
@@ -166,6 +168,13 @@ def prepare_data(
     X, y = plain_pair(given.X, given.y)
     validation_data = given.validation_data
     hold = options.early_stopping and validation_data is None
+    measures = network.measures and settled.standardizer is None  # else a model has measured
+    look = partial(
+        survey,
+        target_kind=kind,
+        absent_chunks=given.absent_chunks,
+        sample_seed=options.random_state if sample or measures else None,
+    )
     validation = None
     held: tuple[Block, ...] = ()
     if is_location(X):
@@ -194,10 +203,10 @@ def prepare_data(
         if is_lazy(y) and kind == "classes":
             settled = _with_all_classes(settled, samples)
         blocks, held, found, targets = _held_blocks(
-            run, samples, blocks, options, settled, kind, given.absent_chunks
+            run, samples, blocks, options, settled, look, given.absent_chunks
         )
     else:
-        found = survey(run, samples, blocks, kind, given.absent_chunks)
+        found = look(run, samples, blocks)
         targets = _targets(settled, found)
     if validation_data is not None:
         say("looking through the validation samples")
@@ -267,7 +276,22 @@ def make_spec(
         device=devices.trains,
         scoring_device=devices.scores,
         precision=options.precision,
+        measured=_measured(network, found, standardizer),
     )
+
+
+def _measured(
+    network: Network, found: Survey, standardizer: Standardizer
+) -> dict[str, NDArray[np.float32]]:
+    """Return the initial values that are measured: once, and nobody else needs the samples."""
+    if found.sample is None or not network.measures:
+        return {}
+    rows = standardizer.applied(found.sample)
+    return {
+        name: values
+        for placed in network.placed
+        for name, values in placed.layer.measured(placed.inputs, rows).items()
+    }
 
 
 def _row_blocks(samples: SampleStore, options: TrainingOptions) -> tuple[Block, ...]:
@@ -303,14 +327,14 @@ def _held_blocks(
     blocks: tuple[Block, ...],
     options: TrainingOptions,
     settled: Settled,
-    kind: TargetKind,
+    look: Callable[[str, SampleStore, Sequence[Block]], Survey],
     absent_chunks: str,
 ) -> tuple[tuple[Block, ...], tuple[Block, ...], Survey, Targets]:
     """Hold out blocks, and survey what is left; rows of each block where blocks have no score."""
     fraction = options.validation_fraction
     train, held = hold_out(blocks, fraction, options.random_state)
     for last in (False, True):
-        found = survey(run, samples, train, kind, absent_chunks)
+        found = look(run, samples, train)
         targets = _targets(settled, found)
         if check_held_out(run, samples, held, targets, absent_chunks):
             return train, held, found, targets

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -137,6 +138,9 @@ class RunSpec:
         What sub-models are trained on, and what parents are scored and measured on.
     precision : str
         Of large products in training.
+    measured : mapping of str to ndarray of float32
+        By the names of tensors, initial values that were measured on samples, in place of drawn
+        ones. Empty where a run starts from a model.
     attempt : int
         How often the run has gone back to its last cut. Its tasks' keys differ by that, for the
         cluster may still know those before.
@@ -163,6 +167,7 @@ class RunSpec:
     device: str
     scoring_device: str
     precision: str
+    measured: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     attempt: int = 0
 
     @property

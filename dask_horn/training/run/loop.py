@@ -12,7 +12,6 @@ from typing import Any
 
 from dask_horn.checks import checked_number
 from dask_horn.cluster import Seat, current_executor, spread
-from dask_horn.data import Targets
 from dask_horn.data.store.locations import location_text
 from dask_horn.model import Model
 from dask_horn.network import LOSSES, Network
@@ -23,7 +22,14 @@ from dask_horn.training.graph.rounds import Graphs, shared_spec
 from dask_horn.training.graph.task_layers import TaskLayers
 from dask_horn.training.plan.memory import kernels_of, memory_needed
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.prepare import Given, Settled, make_spec, new_run_id, prepare_data
+from dask_horn.training.plan.prepare import (
+    Given,
+    Settled,
+    TrainingData,
+    make_spec,
+    new_run_id,
+    prepare_data,
+)
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.run.announcer import Announcer
 from dask_horn.training.run.barrier import GlobalBarrier
@@ -166,13 +172,13 @@ def run(
     scratch: str | os.PathLike[str] | None = None,
     timeout: float | None = None,
     progress: bool = False,
-    complete: Callable[[Targets], Network] | None = None,
+    complete: Callable[[TrainingData], Network] | None = None,
 ) -> TrainingResult:
     """Train with options that are checked already; else as `train`.
 
     With `one_of_several` runs share the checkpoint's folder, each in a folder of its own there.
-    Where only the targets tell how many outputs the network has, `complete` makes it of what they
-    are found to be, and those of `network` are a guess.
+    Where only the data tell what network is trained, such as how many outputs it has, `complete`
+    makes it of what is found in them, and `network` is a guess that takes the same samples.
     """
     check_divisible(network, options.most_submodels)  # told before any data are read
     told = CallbackList(with_progress(callbacks) if progress else callbacks)
@@ -198,7 +204,7 @@ def run(
             run_id, network, given, options, settled, room.folder, announcer.preparing
         )
         if complete is not None:
-            network = complete(data.targets)
+            network = complete(data)
             check_divisible(network, options.most_submodels)
         spec = make_spec(network, data, options, settled, devices)
         executor.check_memory(memory_needed(spec))

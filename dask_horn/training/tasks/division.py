@@ -109,10 +109,12 @@ def first_values(spec: RunSpec, member: int) -> NDArray[np.float32]:
 
     Where partitions are redrawn that is a whole network's. Else each sub-model starts as a network
     of its own would, and connections between them are 0: nothing trains them before their parts
-    are joined.
+    are joined. What was measured on samples is the same for all parents.
     """
     network, table = spec.network, spec.network.parameters
     values = network.initial_values(spec.seed, member)
+    for name, own in spec.measured.items():
+        table.view(values, name)[...] = own
     partition = first_partition(spec, member)
     if spec.redraw or partition.n_submodels == 1:
         return values

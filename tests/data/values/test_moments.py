@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dask_horn.data.values.moments import Moments
+from dask_horn.data.values.ranges import Ranges
 
 
 @given(
@@ -67,3 +68,46 @@ def test_pooled_large_whole_numbers(x):
     assert found.rest is not None
     np.testing.assert_allclose(found.mean - 2.0**61 + found.rest, expected.mean, atol=1e-9)
     np.testing.assert_allclose(found.deviation, expected.deviation, atol=1e-9)
+
+
+GAPPED = hnp.arrays(
+    np.float64, (30, 3), elements=st.one_of(st.just(np.nan), st.floats(-1e8, 1e8, width=32))
+)
+
+
+@given(GAPPED, st.integers(1, 29), st.sampled_from([np.float32, np.float64]))
+def test_what_is_present_gives_the_moments(x, cut, dtype):
+    x[:, 2] = np.nan
+    x = x.astype(dtype)
+    whole = Moments.of_present(x[:cut]).combined(Moments.of_present(x[cut:]))
+    present = ~np.isnan(x)
+    np.testing.assert_array_equal(whole.n, present.sum(axis=0))
+    for column in range(3):
+        own = x[present[:, column], column].astype(np.float64)
+        scale = np.abs(own).max(initial=1e-30)
+        mean, variance = (own.mean(), own.var()) if len(own) else (0.0, 0.0)
+        np.testing.assert_allclose(whole.mean[column] / scale, mean / scale, atol=1e-14)
+        np.testing.assert_allclose(
+            whole.variance[column] / scale**2, variance / scale**2, atol=1e-14
+        )
+
+
+@given(GAPPED)
+def test_where_nothing_is_missing_the_bits_are_the_same(x):
+    x = np.nan_to_num(x)
+    whole, present = Moments.of(x), Moments.of_present(x)
+    np.testing.assert_array_equal(whole.mean, present.mean)
+    np.testing.assert_array_equal(whole.deviation, present.deviation)
+
+
+@given(GAPPED, st.integers(1, 29))
+def test_ranges_are_those_of_what_is_present(x, cut):
+    x = np.rint(x)
+    whole = Ranges.of_present(x[:cut]).combined(Ranges.of_present(x[cut:]))
+    gap = np.isnan(x)
+    np.testing.assert_array_equal(whole.low, np.where(gap, np.inf, x).min(axis=0))
+    np.testing.assert_array_equal(whole.high, np.where(gap, -np.inf, x).max(axis=0))
+
+
+def test_a_fraction_beside_gaps_has_no_range():
+    assert np.isnan(Ranges.of_present(np.array([[np.nan, 1], [0.5, np.nan]])).low[0])

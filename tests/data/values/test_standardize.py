@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dask_horn.data import Standardizer, as_samples
+from dask_horn.data import Standardizer, Targets, as_samples
 from dask_horn.data.values.moments import Moments
 from dask_horn.data.values.ranges import Ranges
+from dask_horn.model import Model
+from dask_horn.network import Dense, Network
 
 
 def _of(x):
@@ -110,3 +112,17 @@ def test_identity_changes_nothing():
 def test_bad_arrays(mean, scale):
     with pytest.raises(ValueError, match="mean"):
         Standardizer(np.array(mean), np.array(scale))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8"])
+def test_what_is_applied_is_what_the_first_layer_gets(dtype):
+    X = np.random.default_rng(0).integers(0, 200, (70, 3)).astype(dtype)
+    if dtype == "i8":
+        X += 1_700_000_000_000_000_000  # nanoseconds since 1970
+    moments = Moments.of(X)
+    own = Standardizer.from_moments(moments.mean, moments.deviation, rest=moments.rest)
+    network = Network([Dense(3, use_bias=False)], input_shape=3, loss="squared_error")
+    same = np.zeros(network.parameters.size, np.float32)
+    network.parameters.view(same, "output/W")[...] = np.eye(3)
+    model = Model(network, same, own, Targets.of_values(np.zeros(3), np.ones(3)))
+    np.testing.assert_array_equal(own.applied(X), model.predict(X))
