@@ -1,0 +1,217 @@
+"""Whether dividing costs accuracy: widths, kinds of layers, and rates.
+
+    python -m benchmarks.division --data FOLDER [--full]
+
+Every run is a `Case`: a task, a width, a division and a rate of its own, so that no default that is
+chosen by these tables changes them.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import dask_horn as horn
+from benchmarks.datasets import mnist, table, tiny_shakespeare
+from dask_horn.training import Given, Settled, TrainingOptions, run
+from dask_horn.training.plan.rounds import submodels_by_round
+
+N_ROWS, N_SCORED = 12_000, 5_000
+STEPS = 64  # characters of a sequence
+_SPLITS = 1000  # the first seed of splits: others report
+_CLASSES = ("letters", "mnist", "cifar")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training.
+
+    Attributes
+    ----------
+    task : str
+        One of `TASKS`.
+    width : int
+        Units of each hidden layer, filters of each convolution.
+    n_submodels : int
+    n_rounds : int
+    rate : float or None
+        The highest learning rate of up to two sub-models; None takes what `usual_rate` says.
+    seed : int
+        Of the split and of the run.
+    n_rows : int
+        Of the training rows.
+    """
+
+    task: str
+    width: int
+    n_submodels: int = 1
+    n_rounds: int = 30
+    rate: float | None = None
+    seed: int = 0
+    n_rows: int = N_ROWS
+
+
+class Rated(TrainingOptions):
+    """Options whose rate is given for two sub-models, and rises for more as by default."""
+
+    def rate_factor(self, n_submodels: int) -> float:
+        """Return what more sub-models need of the rate."""
+        return math.sqrt(max(n_submodels, 2) / 2)
+
+
+def usual_rate(network: horn.Network) -> float:
+    """Return 1 / n, of the most hidden inputs of a unit, between 1/256 and 0.005."""
+    divided = set(network.divided_axes)
+    tensors = network.parameters.tensors
+    widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
+    return min(max(1 / widest, 1 / 256), 0.005)
+
+
+def dense(case: Case, n_inputs: int, n_outputs: int, loss: str) -> horn.Network:
+    """Return two hidden layers, as the estimators have them."""
+    layers: list[Any] = []
+    for _ in range(2):
+        layers.append(horn.Dense(case.width, activation="relu"))
+        if case.task in _CLASSES:
+            layers.append(horn.Dropout(0.1))
+    return horn.Network([*layers, horn.Dense(n_outputs)], input_shape=n_inputs, loss=loss)
+
+
+def convolutional(case: Case) -> horn.Network:
+    """Return two convolutions of 3 × 3 and a hidden layer of twice as many units."""
+    width = case.width
+    layers = [
+        horn.Conv2D(width, 3, activation="relu"), horn.MaxPool2D(2),
+        horn.Conv2D(width, 3, activation="relu"), horn.MaxPool2D(2),
+        horn.Flatten(), horn.Dense(2 * width, activation="relu"), horn.Dropout(0.1),
+        horn.Dense(10),
+    ]  # fmt: skip
+    return horn.Network(layers, input_shape=(32, 32, 3))
+
+
+def recurrent(case: Case, n_characters: int) -> horn.Network:
+    """Return a model of characters: two LSTMs."""
+    layers = [
+        horn.Embedding(n_characters, 32),
+        horn.LSTM(case.width, return_sequences=True),
+        horn.LSTM(case.width, return_sequences=True),
+        horn.Dense(n_characters),
+    ]
+    return horn.Network(layers, input_shape=STEPS)
+
+
+@cache
+def samples_of(task: str, folder: Path) -> tuple[Any, Any]:
+    """Return all samples and targets that may be trained on: never those of a test set."""
+    if task == "mnist":
+        return mnist(folder, "train")
+    if task == "cifar":
+        return pictures(folder / "cifar10_half" / "cifar10_half.zip")
+    if task == "characters":
+        return tiny_shakespeare(folder, STEPS)[0]
+    if task == "diamonds":
+        return diamonds(folder / "diamonds" / "diamonds.csv.gz")
+    X, y = table(
+        folder, {"letters": "letter_recognition", "california": "california_housing"}[task]
+    )
+    return X, y
+
+
+def diamonds(path: Path) -> tuple[Any, Any]:
+    """Return the diamonds' nine columns, three of them ordered words, and the price's logarithm."""
+    orders = {
+        "cut": ["Fair", "Good", "Very Good", "Premium", "Ideal"],
+        "color": list("JIHGFED"),
+        "clarity": ["I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"],
+    }
+    frame = pd.read_csv(path)
+    y = np.log(frame.pop("price").to_numpy(float))
+    for name, order in orders.items():
+        frame[name] = frame[name].map({word: i for i, word in enumerate(order)})
+    return frame.to_numpy(float), y
+
+
+def pictures(path: Path) -> tuple[Any, Any]:
+    """Return the training pictures (n, 32, 32, 3), 1,500 of each class, and their classes."""
+    from PIL import Image
+
+    X, y = [], []
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            part, label, file = name.split("/")
+            if part == "train" and file and int(Path(file).stem) < 1500:
+                X.append(np.asarray(Image.open(io.BytesIO(archive.read(name)))))
+                y.append(label)
+    return np.stack(X), np.array(y)
+
+
+def split_of(case: Case, folder: Path) -> Sequence[Any]:
+    """Return the samples and targets to train on, and those to score."""
+    X, y = samples_of(case.task, folder)
+    order = np.random.default_rng(_SPLITS + case.seed).permutation(len(X))
+    train, scored = order[: case.n_rows], order[case.n_rows :][:N_SCORED]
+    return X[train], y[train], X[scored], y[scored]
+
+
+def network_of(case: Case, X: Any, y: Any) -> horn.Network:
+    """Return the task's network."""
+    if case.task == "cifar":
+        return convolutional(case)
+    if case.task == "characters":
+        return recurrent(case, int(X.max()) + 1)
+    if case.task in _CLASSES:
+        return dense(case, X.shape[1], len(np.unique(y)), "cross_entropy")
+    return dense(case, X.shape[1], 1, "squared_error")
+
+
+def options_of(case: Case, network: horn.Network) -> TrainingOptions:
+    """Return the settings of a case."""
+    recurrent = case.task == "characters"
+    return Rated(
+        n_submodels=case.n_submodels,
+        n_rounds=case.n_rounds,
+        learning_rate=usual_rate(network) if case.rate is None else case.rate,
+        random_state=case.seed,
+        clip_norm=1.0 if recurrent else None,
+        batch_size=64 if recurrent else None,
+    )
+
+
+def arithmetic(case: Case, network: horn.Network) -> float:
+    """Return the multiplications by weights in a pass of every round, for a sample."""
+    numbers = submodels_by_round(network, options_of(case, network), case.n_rows // 128)
+    return sum(number * multiplications(network, number) for number in numbers)
+
+
+def multiplications(network: horn.Network, n_submodels: int) -> float:
+    """Return those by the weights of one of so many sub-models."""
+    divided = set(network.divided_axes)
+    return sum(
+        tensor.uses * tensor.size / float(n_submodels) ** sum(a in divided for a in tensor.axes)
+        for tensor in network.parameters.tensors
+    )
+
+
+def trained(case: Case, folder: Path) -> dict[str, Any]:
+    """Train; return the score in per cent (accuracy, or R²), loss, arithmetic, and seconds."""
+    X, y, X_scored, y_scored = split_of(case, folder)
+    network = network_of(case, X, y)
+    result = run(network, Given(X, y), options_of(case, network), Settled())
+    found = result.model.evaluate(X_scored, y_scored)
+    return {
+        **asdict(case),
+        "rate": options_of(case, network).learning_rate,
+        "score": 100 * found.score,
+        "loss": found.loss,
+        "arithmetic": arithmetic(case, network),
+        "seconds": float(sum(result.history["kernel_seconds"])),
+    }
