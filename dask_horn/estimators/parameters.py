@@ -86,7 +86,7 @@ _PARAMETERS = {
     "learning_rate": (
         "float or None",
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
-        "at most 0.005, where n is the largest number of hidden inputs of a unit (in dense "
+        "from 1/256 to 0.005, where n is the largest number of hidden inputs of a unit (in dense "
         "networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
         "sub-models.",
     ),

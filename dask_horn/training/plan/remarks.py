@@ -25,6 +25,8 @@ def remarks(
     n_workers : int
         Workers there are now that can train.
     """
+    if not network.divided_axes:  # a linear model, which is the same whatever is asked for
+        return
     finest = max(plan.n_submodels for plan in spec.rounds)
     rule = auto_submodels(network, spec.samples.n_samples)
     if options.n_submodels == AUTO and finest > 1:
@@ -42,12 +44,12 @@ def _trainings(n_workers: int, at_once: int) -> str:
 
 def _more(network: Network, options: TrainingOptions, n_workers: int) -> Iterator[str]:
     """Say what could be asked for with so many workers, and what that brings."""
-    narrowest = min((network.unit_axes[axis] for axis in network.divided_axes), default=1)
+    narrowest = min((network.unit_axes[axis] for axis in network.divided_axes))
     number = 1
     while 2 * number * options.n_groups <= n_workers and 2 * number <= min(narrowest, 8):
         number *= 2
     if number > options.most_submodels:
         share = f"{share_of_arithmetic(network, number):.0%} of the arithmetic"
-        yield f"n_submodels={number} has {share}, but {loss_of(network, number)}"
+        yield f"n_submodels={number} has {share} and {loss_of(network, number)}"
     ensemble = f"n_groups={n_workers}, group_data='all', merge='ensemble'"
     yield f"{ensemble} trains {n_workers} models, whose mean is better than one"

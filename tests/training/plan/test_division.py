@@ -125,6 +125,7 @@ def test_whoever_asks_for_more_is_told_what_it_costs():
     )
     assert _remarks(_dense(256), n_submodels=1) == []
     assert _remarks(_dense(256)) == []
+    assert _remarks(_dense(), n_workers=4, n_submodels=2) == []  # there is nothing to divide
 
 
 def test_whoever_has_idle_workers_is_told_what_they_could_do():
