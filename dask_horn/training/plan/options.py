@@ -77,9 +77,9 @@ class TrainingOptions:
         Optimizer of the sub-models.
     learning_rate : float or None, default None
         Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n,
-        from 1/256 to 0.005, where n is the largest number of hidden inputs of a unit (in dense networks
-        the width of the widest hidden layer, in convolutions the size of a window), times √(K/2)
-        in rounds of K > 2 sub-models.
+        from 1/256 to 0.005, where n is the largest number of hidden inputs of a unit (in dense
+        networks the width of the widest hidden layer, in convolutions the size of a window), times
+        √(K/2) in rounds of K > 2 sub-models.
     momentum : float, default 0.9
         Momentum of sgd.
     nesterov : bool, default False

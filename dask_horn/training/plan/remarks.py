@@ -44,7 +44,7 @@ def _trainings(n_workers: int, at_once: int) -> str:
 
 def _more(network: Network, options: TrainingOptions, n_workers: int) -> Iterator[str]:
     """Say what could be asked for with so many workers, and what that brings."""
-    narrowest = min((network.unit_axes[axis] for axis in network.divided_axes))
+    narrowest = min(network.unit_axes[axis] for axis in network.divided_axes)
     number = 1
     while 2 * number * options.n_groups <= n_workers and 2 * number <= min(narrowest, 8):
         number *= 2
