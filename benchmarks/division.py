@@ -331,7 +331,7 @@ _INTRODUCTION = (
     "(seeds from 1000 on): 12,000 to train on, 5,000 to score. Two hidden layers, relu; dropout "
     "0.1 for classes, none for values; 30 rounds of a pass, all else default but for the rate: 1/n "
     "for n hidden inputs of a unit, between 1/256 and 0.005, times √(K/2) where K > 2. *cifar*: "
-    "two convolutions of 3 × 3 with so many filters, each before a 2 × 2 pooling, and twice as many "
+    "two convolutions of 3 × 3 with so many filters, each before 2 × 2 pooling, and twice as many "
     "dense units. *characters*: an embedding of 32, and two LSTMs; sequences of 64 characters of "
     "tiny Shakespeare. *Share*: a run's multiplications by weights, of those of as many undivided "
     "rounds."
