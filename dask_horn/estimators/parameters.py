@@ -54,9 +54,10 @@ _PARAMETERS = {
     "n_submodels": (
         'int, sequence of int or "auto"',
         "Number of disconnected sub-models that each group divides its copy into; at most the "
-        'units of the narrowest layer. "auto" leaves the network undivided, unless all layers are '
-        "so wide that dividing costs no accuracy: then it is the power of two, at most 8, that "
-        "leaves each part 256 units of every layer. `history_` tells how many there were. With a "
+        'units of the narrowest layer. "auto" leaves the network undivided, unless that costs no '
+        "accuracy: of a network of wide dense layers only, and from 10,000 samples on, it takes "
+        "the power of two, at most 8, that leaves each part 256 units of every layer. `history_` "
+        "tells how many there were. With a "
         "number K, the sub-models are joined towards the end of the run, to K/2, K/4, ..., 1, "
         "unless that would take longer than the rounds before. A sequence gives the number for "
         "each round; the last one repeats. Where the sub-models become fewer, a group with enough "

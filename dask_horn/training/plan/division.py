@@ -14,7 +14,7 @@ from dask_horn.network import Network
 
 AUTO = "auto"
 _MOST = 8  # more was not measured
-_FEWEST_ROWS = 10_000  # below, an undivided round takes a second or less
+_FEWEST_ROWS = 10_000  # of 1,500 two parts of 256 units learn less, and there is no time to save
 
 
 @dataclass(frozen=True)
@@ -25,36 +25,39 @@ class _Kind:
     ----------
     units : str
         What a part has of such a layer, as people say.
-    fewest : int
-        How many of them a part needs in order to cost nothing.
+    fewest : int or None
+        How many of them a part needs in order to cost nothing; None where every division that was
+        measured has cost some.
     costs : tuple of pair of (int, float)
-        The most units of a part, from few to many, and how many points that loses.
-    score : str
-        What is counted in points.
+        The most units of a part, from few to many, and how many points of accuracy that loses.
     measured : str
         Where.
     """
 
     units: str
-    fewest: int
+    fewest: int | None
     costs: tuple[tuple[int, float], ...]
-    score: str
     measured: str
 
+    def points(self, part: int) -> float | None:
+        """Return what parts of so many units lose; None where it was not measured."""
+        for most, points in self.costs:
+            if part <= most:
+                return points
+        return None if self.fewest is None else 0.0
 
-_DENSE = _Kind(
-    "units", 256, ((8, 14), (16, 9), (32, 5), (64, 2), (255, 0.5)), "accuracy", "letter_recognition"
-)
-_FILTERS = _Kind("filters", 64, ((8, 3.0),), "accuracy", "half of CIFAR-10")
-_RECURRENT = _Kind("units", 256, ((32, 2.0),), "accuracy", "tiny Shakespeare")
+
+_DENSE = _Kind("units", 256, ((8, 14), (16, 9), (32, 5), (64, 2), (255, 0.5)), "letter_recognition")
+_FILTERS = _Kind("filters", None, ((8, 4.5), (16, 4), (32, 0.8)), "half of CIFAR-10")
+_RECURRENT = _Kind("units", None, ((16, 7), (32, 6)), "tiny Shakespeare")
 _KINDS = {"conv2d": _FILTERS, "lstm": _RECURRENT, "gru": _RECURRENT, "simple_rnn": _RECURRENT}
 
 
 def auto_submodels(network: Network, n_samples: int) -> int:
     """Return the number of sub-models that costs no accuracy; 1 leaves the network undivided.
 
-    It is a power of two, at most 8, of which each part has enough units of every divided layer:
-    256 of a dense layer.
+    It is a power of two, at most 8, that leaves each part 256 units of every dense layer. Networks
+    with filters or recurrent units, and few rows, are not divided.
 
     Parameters
     ----------
@@ -71,11 +74,9 @@ def auto_submodels(network: Network, n_samples: int) -> int:
     """
     if n_samples < _FEWEST_ROWS:
         return 1
+    allowed = [units // kind.fewest if kind.fewest else 1 for _, units, kind in _divided(network)]
     number = 1
-    layers = list(_divided(network))
-    while layers and number < _MOST:
-        if any(units < 2 * number * kind.fewest for _, units, kind in layers):
-            break
+    while 2 * number <= min(allowed, default=1) and number < _MOST:
         number *= 2
     return number
 
@@ -96,7 +97,9 @@ def share_of_arithmetic(network: Network, n_submodels: int) -> float:
 
 
 def loss_of(network: Network, n_submodels: int) -> str:
-    """Say what so many sub-models cost in the layer whose parts are the narrowest for their kind.
+    """Say what so many sub-models cost, of a network that has something to divide.
+
+    It names the layer whose parts lose the most.
 
     Examples
     --------
@@ -105,11 +108,17 @@ def loss_of(network: Network, n_submodels: int) -> str:
     >>> loss_of(network, 4)
     'leaves a part 16 units of dense_1, which cost 9 points of accuracy on letter_recognition'
     """
-    axis, units, kind = min(_divided(network), key=lambda one: one[1] / one[2].fewest)
-    part = units // n_submodels
-    points = next((points for most, points in kind.costs if part <= most), 0.0)
-    cost = f"cost {points:g} points of {kind.score}" if points else "cost nothing"
-    return f"leaves a part {part} {kind.units} of {axis}, which {cost} on {kind.measured}"
+    layers = [(axis, units // n_submodels, kind) for axis, units, kind in _divided(network)]
+    # Of equal ones the narrowest; what was not measured comes last.
+    axis, part, kind = min(layers, key=lambda one: (-(one[2].points(one[1]) or 0), one[1]))
+    points = kind.points(part)
+    if points is None:
+        cost = "may cost accuracy; that was not measured"
+    elif points:
+        cost = f"cost {points:g} points of accuracy on {kind.measured}"
+    else:
+        cost = f"cost nothing on {kind.measured}"
+    return f"leaves a part {part} {kind.units} of {axis}, which {cost}"
 
 
 def _divided(network: Network) -> Iterator[tuple[str, int, _Kind]]:

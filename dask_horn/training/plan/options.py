@@ -47,8 +47,10 @@ class TrainingOptions:
         rows.
     n_submodels : int, sequence of int or "auto", default "auto"
         Number of sub-models that each group divides its copy into. "auto" is settled when the
-        samples have been counted: 1, which is undivided, unless the layers are so wide that
-        dividing costs no accuracy; see `auto_submodels`. With a number K, the run ends
+        samples have been counted. It is 1, which is undivided, where dividing would cost accuracy:
+        in networks with convolutions or recurrent layers, with less than 10,000 samples, and where
+        partitions are redrawn. Otherwise it is the power of two, at most 8, that leaves each part
+        256 units of every hidden layer. With a number K, the run ends
         with rounds of K/2, K/4, ..., 1 sub-models, a sixth of the rounds for each. This ending
         takes half of the rounds at most, and is shortened where it would take longer than the
         rounds before it. A sequence gives the number for each round; the last one repeats.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dask_horn as horn
-from dask_horn.network import BatchNorm, Conv2D, Dense, Flatten, Network
+from dask_horn.network import GRU, LSTM, BatchNorm, Conv2D, Dense, Flatten, Network
 from dask_horn.training import TrainingOptions
 from dask_horn.training.plan.division import auto_submodels
 from dask_horn.training.plan.remarks import remarks
@@ -47,11 +47,18 @@ def _sequences(layer):
         (_dense(1024, 256), 1),
         (_dense(4096, 4096), 8),
         (_dense(65_536), 8),
+        (_images(1024, 1024), 1),
+        (_sequences(LSTM(1024)), 1),
+        (_sequences(GRU(1024)), 1),
     ],
     ids=repr,
 )
 def test_parts_keep_enough_units_of_the_narrowest_layer(network, n_submodels):
     assert auto_submodels(network, ROWS) == n_submodels
+
+
+def test_few_rows_are_not_divided_for():
+    assert [auto_submodels(_dense(512), n) for n in (9_999, 10_000)] == [1, 2]
 
 
 @given(st.lists(st.integers(1, 5000), max_size=4), st.integers(1, 10**9))
@@ -66,8 +73,8 @@ def _samples(n_rows=600, n_inputs=2):
     return X, (X[:, 0] > 0).astype(int)
 
 
-def _remarks(network, n_workers=1, n_rows=600, **settings):
-    spec = settled(network, *_samples(n_rows), **settings)
+def _remarks(network, n_workers=1, n_rows=600, n_inputs=2, **settings):
+    spec = settled(network, *_samples(n_rows, n_inputs), **settings)
     return list(remarks(network, TrainingOptions(**settings), spec, n_workers))
 
 
@@ -123,6 +130,12 @@ def test_whoever_asks_for_more_is_told_what_it_costs():
         "n_submodels=4 leaves a part 32 units of dense_2, which cost 5 points of accuracy on "
         "letter_recognition; the default here is 1"
     )
+    (line,) = _remarks(_images(32, 64), n_submodels=2, n_rows=64, n_inputs=64)
+    assert "a part 32 units of dense_1, which cost 5 points" in line
+    (line,) = _remarks(_images(16, 512), n_submodels=2, n_rows=64, n_inputs=64)
+    assert "a part 8 filters of conv2d_1, which cost 4.5 points" in line
+    (line,) = _remarks(_dense(1024), n_submodels=2)
+    assert "a part 512 units of dense_1, which cost nothing" in line
     assert _remarks(_dense(256), n_submodels=1) == []
     assert _remarks(_dense(256)) == []
     assert _remarks(_dense(), n_workers=4, n_submodels=2) == []  # there is nothing to divide
