@@ -236,8 +236,8 @@ def cases(full: bool) -> dict[str, list[Case]]:
             *(Case("letters", 1024, k) for k in (1, 2, 4)),
         ],
         "arithmetic": [
-            *(Case(t, 256, 1, n_rounds) for t in _TABLES for n_rounds in (19, 15)),
-            *(Case(t, 512, 1, n_rounds) for t in _TABLES[:2] for n_rounds in (19, 14)),
+            *(Case(t, 256, 1, n_rounds) for t in _TABLES for n_rounds in (19, 12)),
+            *(Case(t, 512, 1, n_rounds) for t in _TABLES[:2] for n_rounds in (19, 10)),
         ],
         "kinds": [
             *(Case("cifar", w, k, 12, n_rows=6000) for w, k in _PICTURES),
