@@ -87,9 +87,9 @@ _PARAMETERS = {
     "learning_rate": (
         "float or None",
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
-        "from 1/256 to 0.005, where n is the largest number of hidden inputs of a unit (in dense "
+        "at most 0.005, where n is the largest number of hidden inputs of a unit (in dense "
         "networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
-        "sub-models.",
+        "sub-models, and at least 1/256.",
     ),
     "momentum": ("float", "Momentum of sgd."),
     "beta_1": ("float", "Decay rate of adamw's first moment, the mean of the gradients."),

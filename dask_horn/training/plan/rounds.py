@@ -54,7 +54,8 @@ def plan_rounds(
         key = number, outer if round < ending else OuterStep(1.0, 0.0)
         if key not in plans:  # rounds that are alike share their plan: it is sent once
             pieces = max(numbers) // number if options.regroup else 1
-            plans[key] = _plan(*key, options, group_blocks, pieces, steps_of_pass)
+            factor = options.rate_factor(network, number)
+            plans[key] = _plan(*key, options, factor, group_blocks, pieces, steps_of_pass)
         rounds.append(plans[key])
     return tuple(rounds)
 
@@ -137,6 +138,7 @@ def _plan(
     n_submodels: int,
     outer_step: OuterStep,
     options: TrainingOptions,
+    rate_factor: float,
     group_blocks: tuple[Blocks, ...],
     pieces: int,
     steps_of_pass: Callable[[Blocks], int],
@@ -163,6 +165,6 @@ def _plan(
         tuple(groups_of),
         tuple(dealt),
         tuple(steps),
-        options.rate_factor(n_submodels),
+        rate_factor,
         outer_step,
     )
