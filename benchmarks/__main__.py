@@ -26,6 +26,7 @@ NAMES: tuple[str, ...] = (
     "baselines",
     "mnist",
     "defaults",
+    "division",
     "startup",
     "overhead",
     "utilization",

@@ -31,6 +31,17 @@ dask-horn train s3://bucket/data.zarr --out s3://bucket/model.zarr \
     --scheduler tcp://10.0.0.1:8786 --groups 8 --submodels 4
 """
 
+
+def _submodels(
+    ctx: click.Context, parameter: click.Parameter, value: str
+) -> tuple[int, ...] | int | str:
+    """Read "auto", a number, or numbers separated by commas: a callback for an option."""
+    if value == "auto":
+        return value
+    numbers = integers(ctx, parameter, value) or ()
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
 _file = partial(option, section="Files")
 _division = partial(option, section="Division")
 _training = partial(option, section="Training")
@@ -125,10 +136,11 @@ class Files:
 @_division(
     "--submodels",
     "n_submodels",
-    callback=integers,
-    metavar="K[,K…]",
-    default="2",
-    help="Number of disconnected sub-models in each group. They are joined towards the end of the "
+    callback=_submodels,
+    metavar="auto|K[,K…]",
+    default="auto",
+    help="Number of disconnected sub-models in each group; auto divides none but wide networks, "
+    "where it costs no accuracy. They are joined towards the end of the "
     "run: to K/2, K/4, ..., 1, unless that would take longer than the rounds before. A list gives "
     "the number for each round; the last one repeats.",
 )
@@ -221,7 +233,6 @@ def train(
     data: str,
     files: Files,
     network_options: NetworkOptions,
-    n_submodels: tuple[int, ...],
     storage_options: dict[str, Any] | None,
     scheduler: str | None,
     workers: int | None,
@@ -244,7 +255,6 @@ def train(
     from dask_horn.records import check_replaceable
     from dask_horn.training import TrainingOptions
 
-    settings["n_submodels"] = n_submodels if len(n_submodels) > 1 else n_submodels[0]
     options = TrainingOptions(**settings)
     check_free(location_text(files.out, storage_options, "out"), files.overwrite)
     if files.history is not None:
@@ -261,7 +271,8 @@ def train(
     network = network_options.network(samples)
     check_divisible(network, options.most_submodels)
     alone = scheduler is None and _in_one(options.device)
-    at_once = 1 if alone else options.n_groups * options.most_submodels
+    divided = options.divided_for(network, samples.n_samples)
+    at_once = 1 if alone else divided.n_groups * divided.most_submodels
     complete = network_options.completion(network)
     click.echo(_outline(samples, network, "" if complete is None else "at most "), err=True)
     with working(scheduler, workers, at_once):

@@ -249,6 +249,12 @@ class ClusterExecutor:
                 raise answer
         return next((worker for worker, sees in seen.items() if sees is False), "")
 
+    def n_workers(self, device: str) -> int:
+        """Count the workers there are now; those that have the device, where it is not the host."""
+        if device == HOST:
+            return len(self.watch.workers())
+        return len(usable(self.device_states(device)))
+
     def check_memory(self, needed: int) -> None:
         """Compare with the smallest worker's limit."""
         workers = self.watch.workers().values()

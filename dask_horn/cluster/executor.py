@@ -84,6 +84,9 @@ class Executor(Protocol):
     def is_visible(self, location: str) -> bool:
         """Whether every worker there is now sees a folder."""
 
+    def n_workers(self, device: str) -> int:
+        """Count the workers there are now that can train on a device; this process is one."""
+
     def check_memory(self, needed: int) -> None:
         """Raise ValueError if a worker has less memory than that many bytes."""
 

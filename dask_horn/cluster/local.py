@@ -111,6 +111,10 @@ class LocalExecutor:
         """Return True: all work is done on this machine."""
         return True
 
+    def n_workers(self, device: str) -> int:
+        """Count this process, whatever threads it has."""
+        return 1
+
     def check_memory(self, needed: int) -> None:
         """Compare with what this machine has, or leaves to this process."""
         if needed < _MODEST:

@@ -10,6 +10,7 @@ from dask_horn.records import (
     Event,
     Preparing,
     Remaining,
+    Remark,
     RoundRecord,
     RunBegun,
     RunEnded,
@@ -81,6 +82,8 @@ class ProgressBar(Callback):
         """Show what the run does, or waits for; of a wait the log has the whole sentence."""
         if isinstance(event, Preparing):
             self._shown().prepare(event.what)
+        elif isinstance(event, Remark):
+            self._shown().note(event.words)
         elif isinstance(event, RunBegun):
             self._remaining = Remaining.of(event)
         elif isinstance(event, Waiting):

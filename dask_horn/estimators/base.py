@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from dask.tokenize import normalize_token
@@ -100,7 +100,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     dropout: float = 0.2
     dropconnect: float = 0.0
     n_groups: int = TrainingOptions.n_groups
-    n_submodels: int | Sequence[int] = TrainingOptions.n_submodels
+    n_submodels: int | Sequence[int] | Literal["auto"] = TrainingOptions.n_submodels
     concentration: float | None = TrainingOptions.concentration
     n_rounds: int = TrainingOptions.n_rounds
     steps_per_round: int | None = TrainingOptions.steps_per_round
@@ -271,10 +271,11 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         The outer step is off: its momentum would not outlive the round.
         """
         given = self.n_submodels
-        fixed = max(given) if isinstance(given, Sequence) and given else given
+        if isinstance(given, Sequence) and not isinstance(given, str) and given:
+            given = max(given)
         return self._options(
             n_rounds=1,
-            n_submodels=[fixed],
+            n_submodels=given if isinstance(given, str) else [given],
             redraw=True,  # later rounds must train all connections, whatever `fit` has trained
             schedule="constant",
             outer_learning_rate=1.0,

@@ -52,15 +52,18 @@ _PARAMETERS = {
         "rows.",
     ),
     "n_submodels": (
-        "int or sequence of int",
+        'int, sequence of int or "auto"',
         "Number of disconnected sub-models that each group divides its copy into; at most the "
-        "units of the narrowest layer. With a number K, the sub-models are joined towards the end "
-        "of the run, to K/2, K/4, ..., 1, unless that would take longer than the rounds before. A "
-        "sequence gives the number for each round; the last one repeats. Where the sub-models "
-        "become fewer, a group with enough rows becomes several groups that share them, so that "
-        "as many workers are busy as before. The division is drawn once for a run. "
-        "`partial_fit`, training from `initial`, and a sequence that rises draw a new one in each "
-        "round.",
+        'units of the narrowest layer. "auto" leaves the network undivided, unless that costs no '
+        "accuracy: of a network of wide dense layers only, and from 10,000 samples on, it takes "
+        "the power of two, at most 8, that leaves each part 256 units of every layer. `history_` "
+        "tells how many there were. With a "
+        "number K, the sub-models are joined towards the end of the run, to K/2, K/4, ..., 1, "
+        "unless that would take longer than the rounds before. A sequence gives the number for "
+        "each round; the last one repeats. Where the sub-models become fewer, a group with enough "
+        "rows becomes several groups that share them, so that as many workers are busy as before. "
+        "The division is drawn once for a run. `partial_fit`, training from `initial`, and a "
+        'sequence that rises draw a new one in each round, where "auto" is 1.',
     ),
     "concentration": (
         "float or None",
@@ -86,7 +89,7 @@ _PARAMETERS = {
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
         "at most 0.005, where n is the largest number of hidden inputs of a unit (in dense "
         "networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
-        "sub-models.",
+        "sub-models, and at least 1/256.",
     ),
     "momentum": ("float", "Momentum of sgd."),
     "beta_1": ("float", "Decay rate of adamw's first moment, the mean of the gradients."),

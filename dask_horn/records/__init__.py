@@ -11,6 +11,7 @@ from dask_horn.records.columns import check_replaceable
 from dask_horn.records.events import (
     Event,
     Preparing,
+    Remark,
     RoundMerged,
     RunBegun,
     RunEnded,
@@ -36,6 +37,7 @@ __all__ = [
     "History",
     "Preparing",
     "Remaining",
+    "Remark",
     "RoundMerged",
     "RoundRecord",
     "RoundReport",

@@ -60,11 +60,11 @@ class Callback:
     def on_event(self, event: Event) -> None:
         """Hear what else happens.
 
-        In this order a run tells `Preparing` before each step of its set-up that may take long,
-        `RunBegun` after `on_run_start`, and `RunEnded`, whatever its end is, before `on_run_end` or
-        `on_run_failed`. In between come `Waiting`, where it waits longer than it should, `TaskLost`
-        and `StoreRetried`. They are in `dask_horn.records`; take what you know and pass over the
-        rest.
+        In this order a run tells `Preparing` before each step of its set-up that may take long, a
+        `Remark` where its settings ask for one, `RunBegun` after `on_run_start`, and `RunEnded`,
+        whatever its end is, before `on_run_end` or `on_run_failed`. In between come `Waiting`,
+        where it waits longer than it should, `TaskLost` and `StoreRetried`. They are in
+        `dask_horn.records`; take what you know and pass over the rest.
         """
 
     def on_run_end(self, result: Any) -> None:

@@ -67,6 +67,19 @@ class Preparing(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remark(Event):
+    """What somebody may want to know of the settings; told once, before `RunBegun`.
+
+    Attributes
+    ----------
+    words : str
+        One line: what a setting costs, or what else could be asked for.
+    """
+
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunBegun(Event):
     """Everything is settled, and training begins.
 

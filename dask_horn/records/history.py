@@ -59,7 +59,7 @@ class History(Sequence[RoundRecord]):
     >>> losses = ((0.4, 0.6),)
     >>> history = History([RoundRecord(1, 1, 2, 0.5, losses, 0.4, 0.9, 1.0, 1.8, 200, 80, 80)])
     >>> history
-    History(1 round, score 0.9000)
+    History(1 round of 2 sub-models, score 0.9000)
     >>> history[-1].validation_score, history["loss"]
     (0.9, array([0.5]))
     """
@@ -94,6 +94,8 @@ class History(Sequence[RoundRecord]):
         rounds = number_of_rounds(len(self))
         if not self:
             return f"History({rounds})"
+        finest = max(record.n_submodels for record in self)
+        rounds += f" of {finest} sub-models" if finest > 1 else ", undivided"
         if self.best_round is None:
             return f"History({rounds}, loss {short_loss(self[-1].loss)})"
         where = "" if len(self) == 1 else f", best {self.best_round}"

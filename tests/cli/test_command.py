@@ -53,7 +53,6 @@ def test_defaults_and_choices_are_those_of_the_library():
     settings = main.commands["train"].make_context("train", ["DATA", "--out", "MODEL"]).params
     options = horn.TrainingOptions()
     shared = {name: value for name, value in settings.items() if hasattr(options, name)}
-    assert shared.pop("n_submodels") == (options.n_submodels,)
     assert shared == {name: getattr(options, name) for name in shared}
     assert len(shared) > 8
     shown = {option.name: option.type for option in main.commands["train"].params}

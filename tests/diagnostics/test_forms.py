@@ -284,7 +284,7 @@ def test_estimators_keep_scikit_learns_diagram(fitted):
         assert html.count('class="horn"') == 1
         own = _Page(html[html.index('<div class="horn">') :])
         assert "model_ Model(3-8-2, 50 parameters, 2 classes)" in own.text
-        assert "history_ History(2 rounds, loss " in own.text
+        assert "history_ History(2 rounds, undivided, loss " in own.text
         assert EVIL in own.text and own.count("script") == 0
     assert "horn-card" in make_pipeline(fitted)[-1]._repr_html_()
     assert "HornClassifier" in make_pipeline(fitted)._repr_html_()

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 import dask_horn as horn
-from dask_horn.records import Event, RoundMerged, RunBegun, RunEnded, StoreRetried
+from dask_horn.records import Event, Remark, RoundMerged, RunBegun, RunEnded, StoreRetried
 from tests.diagnostics.records import record
 
 NETWORK = horn.Network([horn.Dense(4, activation="relu"), horn.Dense(2)], input_shape=2)
@@ -31,7 +31,9 @@ def test_lines_are_the_records_of_the_run(tmp_path):
     result = _train(path, n_groups=2, n_submodels=2, n_rounds=3)
     lines = _lines(path)
     assert [line["kind"] for line in lines[:1]] == ["Preparing"]
-    begun, *rounds, ended = [Event.from_dict(line) for line in lines if "what" not in line]
+    events = [Event.from_dict(line) for line in lines if "what" not in line]
+    remark, begun, *rounds, ended = events
+    assert isinstance(remark, Remark) and "n_submodels=2" in remark.words
     assert isinstance(begun, RunBegun) and isinstance(ended, RunEnded)
     assert begun.n_parameters == NETWORK.parameters.n_parameters
     assert begun.settings["n_groups"] == 2

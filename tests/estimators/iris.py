@@ -11,5 +11,11 @@ from dask_horn import HornClassifier, HornRegressor
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
 VALUES_X, VALUES = load_diabetes(return_X_y=True)
-SMALL = {"hidden_layer_sizes": (16,), "n_rounds": 4, "learning_rate": 0.02, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": (16,),
+    "n_submodels": 2,
+    "n_rounds": 4,
+    "learning_rate": 0.02,
+    "random_state": 0,
+}
 ESTIMATORS = pytest.mark.parametrize("make", [HornClassifier, HornRegressor])

@@ -24,7 +24,13 @@ X, Y = make_classification(
 X = X.astype(np.float32)
 NAMES = np.array(["ant", "bee", "cow"])[Y]
 COLUMNS = list("abcdef")
-SETTINGS = {"hidden_layer_sizes": (16,), "n_rounds": 3, "learning_rate": 0.02, "random_state": 0}
+SETTINGS = {
+    "hidden_layer_sizes": (16,),
+    "n_submodels": 2,
+    "n_rounds": 3,
+    "learning_rate": 0.02,
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")

@@ -137,9 +137,9 @@ def test_the_best_round_is_the_first_of_the_highest_score():
 
 
 def test_a_history_is_shown_in_a_line():
-    assert repr(history(4)) == "History(4 rounds, best 4, score 0.8750)"
-    assert repr(history(4, scored=False)) == "History(4 rounds, loss 0.25)"
-    assert repr(history(1)) == "History(1 round, score 0.5000)"
+    assert repr(history(4)) == "History(4 rounds of 2 sub-models, best 4, score 0.8750)"
+    assert repr(history(4, scored=False)) == "History(4 rounds of 2 sub-models, loss 0.25)"
+    assert repr(history(1)) == "History(1 round of 2 sub-models, score 0.5000)"
     assert repr(History()) == "History(0 rounds)"
 
 

@@ -17,7 +17,7 @@ HIDDEN = [
     horn.Dense(64, activation="relu"),
 ]
 NETWORK = horn.Network([*HIDDEN, horn.Dense(10)], (8, 8, 1))
-SHORT = {"n_rounds": 3, "steps_per_round": 6, "random_state": 1}
+SHORT = {"n_submodels": 2, "n_rounds": 3, "steps_per_round": 6, "random_state": 1}
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from dask_horn.training.tasks.states import Whole
 from tests.sequences import CHANNELS, COUNTED, LENGTHS, MASK, STEPS, SUMS, WORDS, N, X, make_model
 from tests.training.specs import make_spec
 
-SETTINGS = {"n_rounds": 3, "learning_rate": 0.02}
+SETTINGS = {"n_submodels": 2, "n_rounds": 3, "learning_rate": 0.02}
 
 
 def _network(loss="cross_entropy", steps=STEPS, outputs=3):

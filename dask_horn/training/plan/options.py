@@ -6,9 +6,9 @@ import difflib
 import math
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from dask_horn.checks import checked_choice, checked_integer, checked_number
 from dask_horn.kernels.device import KNOWN_DEVICES, PRECISIONS
 from dask_horn.network import Network
 from dask_horn.program import RULES, Optimizer, Rule
+from dask_horn.training.plan.division import AUTO, auto_submodels
 from dask_horn.training.plan.merge_rules import MERGES
 
 # The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
-_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
+_ADAMW_RATE, _LOWEST_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 1 / 256, 5e-3
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
 
@@ -44,8 +45,12 @@ class TrainingOptions:
     n_groups : int, default 1
         Number of worker groups. Each trains its own copy of the parent on its own subset of the
         rows.
-    n_submodels : int or sequence of int, default 2
-        Number of sub-models that each group divides its copy into. With a number K, the run ends
+    n_submodels : int, sequence of int or "auto", default "auto"
+        Number of sub-models that each group divides its copy into. "auto" is settled when the
+        samples have been counted. It is 1, which is undivided, where dividing would cost accuracy:
+        in networks with convolutions or recurrent layers, with less than 10,000 samples, and where
+        partitions are redrawn. Otherwise it is the power of two, at most 8, that leaves each part
+        256 units of every hidden layer. With a number K, the run ends
         with rounds of K/2, K/4, ..., 1 sub-models, a sixth of the rounds for each. This ending
         takes half of the rounds at most, and is shortened where it would take longer than the
         rounds before it. A sequence gives the number for each round; the last one repeats.
@@ -76,7 +81,7 @@ class TrainingOptions:
         Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n,
         at most 0.005, where n is the largest number of hidden inputs of a unit (in dense networks
         the width of the widest hidden layer, in convolutions the size of a window), times √(K/2)
-        in rounds of K > 2 sub-models.
+        in rounds of K > 2 sub-models, and at least 1/256.
     momentum : float, default 0.9
         Momentum of sgd.
     nesterov : bool, default False
@@ -144,7 +149,7 @@ class TrainingOptions:
     """
 
     n_groups: int = 1
-    n_submodels: int | Sequence[int] = 2
+    n_submodels: int | Sequence[int] | Literal["auto"] = "auto"
     regroup: bool = True
     redraw: bool = False
     concentration: float | None = 100.0
@@ -185,7 +190,9 @@ class TrainingOptions:
         for name in ("steps_per_round", "batch_size"):
             if getattr(self, name) is not None:
                 checked_integer(name, getattr(self, name), 1)
-        if isinstance(self.n_submodels, Sequence):
+        if isinstance(self.n_submodels, str):
+            checked_choice("n_submodels", self.n_submodels, (AUTO,))
+        elif isinstance(self.n_submodels, Sequence):
             if not self.n_submodels:
                 raise ValueError("n_submodels is an empty sequence; give at least one number")
             for number in self.n_submodels:
@@ -257,22 +264,20 @@ class TrainingOptions:
             return self.learning_rate
         if self._rule.rate is not None:
             return self._rule.rate
-        divided = set(network.divided_axes)
-        tensors = network.parameters.tensors
-        widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
-        return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
+        return max(_rate_by_width(network), _LOWEST_ADAMW_RATE)
 
-    def rate_factor(self, n_submodels: int) -> float:
+    def rate_factor(self, network: Network, n_submodels: int) -> float:
         """Return the factor on the learning rates of a round of so many sub-models.
 
         Of a default rate that follows from the network, that is, which suits two sub-models. A
         unit of a sub-model has 1/K of its hidden inputs, so that one step moves it by as much less
         than it would in the parent. The root of that is a compromise between images and small
-        tables.
+        tables. Wide networks have a rate already that suits many: the lowest.
         """
-        if self._rule.rate is None and self.learning_rate is None:
-            return math.sqrt(max(n_submodels, 2) / 2)
-        return 1.0
+        if self._rule.rate is not None or self.learning_rate is not None:
+            return 1.0
+        rate = math.sqrt(max(n_submodels, 2) / 2) * _rate_by_width(network)
+        return max(rate / self.peak_rate(network), 1.0)
 
     @property
     def _rule(self) -> Rule:
@@ -281,7 +286,8 @@ class TrainingOptions:
     @property
     def redraws(self) -> bool:
         """Whether partitions are drawn anew in each round: as asked for, or as they must."""
-        numbers = self.n_submodels if isinstance(self.n_submodels, Sequence) else ()
+        given = self.n_submodels
+        numbers = given if isinstance(given, Sequence) and not isinstance(given, str) else ()
         return self.redraw or any(before < after for before, after in pairwise(numbers))
 
     @property
@@ -323,8 +329,29 @@ class TrainingOptions:
 
     @property
     def most_submodels(self) -> int:
-        """The largest number of sub-models in a group in any round."""
-        return max(self.n_submodels) if isinstance(self.n_submodels, Sequence) else self.n_submodels
+        """The largest number of sub-models in a group in any round; 1 until it is settled."""
+        given = self.n_submodels
+        if isinstance(given, int):
+            return given
+        return 1 if isinstance(given, str) else max(given)
+
+    def divided_for(self, network: Network, n_samples: int) -> TrainingOptions:
+        """Return the same with a number in place of "auto", for so many training samples.
+
+        Where partitions are redrawn it is 1: parts that are not to be joined fit each other worse.
+        """
+        if self.n_submodels != AUTO:
+            return self
+        number = 1 if self.redraws else auto_submodels(network, n_samples)
+        return replace(self, n_submodels=number)
+
+
+def _rate_by_width(network: Network) -> float:
+    """Return AdamW's rate by the most hidden inputs of a unit, which its step adds up over."""
+    divided = set(network.divided_axes)
+    tensors = network.parameters.tensors
+    widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
+    return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
 
 
 def _default_decay(n_samples: int, summed_rates: float) -> float:

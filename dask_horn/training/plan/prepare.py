@@ -195,7 +195,7 @@ def prepare_data(
             X, y, target_kind=kind, scratch=_folder_for(X, y, scratch), seed=options.random_state,
             classes=classes, form=form,
         )  # fmt: skip
-    blocks = _row_blocks(samples, options)
+    blocks = _row_blocks(samples, options.divided_for(network, samples.n_samples))
     warn_of_large_chunks(samples, blocks)
     say("looking through the samples")
     if hold and validation is None:
@@ -224,6 +224,7 @@ def make_spec(
     devices: Devices,
 ) -> RunSpec:
     """Settle everything that a run's tasks need to know."""
+    options = options.divided_for(network, data.samples.n_samples)
     found, targets = data.found, data.targets
     if targets.n_outputs != network.n_outputs:
         raise ValueError(

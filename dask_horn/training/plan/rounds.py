@@ -13,6 +13,7 @@ from itertools import product
 from dask_horn.data import Block, deal
 from dask_horn.network import Network
 from dask_horn.rounding import ceil_div
+from dask_horn.training.plan.division import multiplications
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.spec import OuterStep, RoundPlan
 
@@ -53,7 +54,8 @@ def plan_rounds(
         key = number, outer if round < ending else OuterStep(1.0, 0.0)
         if key not in plans:  # rounds that are alike share their plan: it is sent once
             pieces = max(numbers) // number if options.regroup else 1
-            plans[key] = _plan(*key, options, group_blocks, pieces, steps_of_pass)
+            factor = options.rate_factor(network, number)
+            plans[key] = _plan(*key, options, factor, group_blocks, pieces, steps_of_pass)
         rounds.append(plans[key])
     return tuple(rounds)
 
@@ -77,6 +79,7 @@ def submodels_by_round(network: Network, options: TrainingOptions, steps: int) -
         Of a group's round.
     """
     given, n_rounds = options.n_submodels, options.n_rounds
+    assert not isinstance(given, str), "a number is settled before rounds are planned"
     if isinstance(given, Sequence):
         return tuple([*given, *[given[-1]] * n_rounds][:n_rounds])
     most_pieces = max(1, steps // _SMALLEST_ROUND) if options.regroup else 1
@@ -96,8 +99,8 @@ def _descending(network: Network, finest: int, n_rounds: int, most_pieces: int) 
     for deepest, length in product(range(len(coarser), 0, -1), lengths):
         levels = coarser[:deepest][-(n_rounds // 2 // length) :]
         ending = [number for number in levels for _ in range(length)]
-        divided = (n_rounds - len(ending)) * _weights(network, finest)
-        cost = sum(_weights(network, k) / min(finest // k, most_pieces) for k in ending)
+        divided = (n_rounds - len(ending)) * multiplications(network, finest)
+        cost = sum(multiplications(network, k) / min(finest // k, most_pieces) for k in ending)
         if cost <= divided:
             return (finest,) * (n_rounds - len(ending)) + tuple(ending)
     return (finest,) * n_rounds
@@ -110,16 +113,6 @@ def _halvings(number: int) -> list[int]:
         number //= 2
         halvings.append(number)
     return halvings
-
-
-def _weights(network: Network, n_submodels: int) -> float:
-    """Multiplications by one of so many equal sub-models, for one sample."""
-    divided = set(network.divided_axes)
-    weights = 0.0
-    for tensor in network.parameters.tensors:
-        cuts = sum(axis in divided for axis in tensor.axes)
-        weights += tensor.uses * tensor.size / float(n_submodels) ** cuts
-    return weights
 
 
 def _fewest_steps(n_submodels: int, redraw: bool) -> int:
@@ -145,6 +138,7 @@ def _plan(
     n_submodels: int,
     outer_step: OuterStep,
     options: TrainingOptions,
+    rate_factor: float,
     group_blocks: tuple[Blocks, ...],
     pieces: int,
     steps_of_pass: Callable[[Blocks], int],
@@ -171,6 +165,6 @@ def _plan(
         tuple(groups_of),
         tuple(dealt),
         tuple(steps),
-        options.rate_factor(n_submodels),
+        rate_factor,
         outer_step,
     )

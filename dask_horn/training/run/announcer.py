@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from dask_horn.cluster import Executor
 from dask_horn.errors import StoppedError
-from dask_horn.records import Callback, Event, Preparing, RunEnded
+from dask_horn.records import Callback, Event, Preparing, Remark, RunEnded
 from dask_horn.training.run.result import TrainingResult, ending_by
 
 logger = logging.getLogger("dask_horn")
@@ -48,6 +48,10 @@ class Announcer:
             self.listeners.on_event(event)
         except StopIteration as asked:
             raise StoppedError(str(asked) or "a callback asked to stop") from None
+
+    def remark(self, words: str) -> None:
+        """Tell what somebody may want to know of the settings."""
+        self.tell(Remark(run=self._run, words=words))
 
     def ended(self, result: TrainingResult) -> None:
         """Tell that the run has come to a result."""

@@ -13,6 +13,7 @@ def begun(run: RunContext, first_round: int) -> RunBegun:
     """Describe a run whose first rounds may be done already."""
     spec, options = run.spec, run.options
     settings = dataclasses.asdict(options)
+    settings["n_submodels"] = options.divided_for(spec.network, spec.samples.n_samples).n_submodels
     if isinstance(options.class_weight, Mapping):  # whose keys may be anything
         settings["class_weight"] = repr(options.class_weight)
     plans = tuple((len(plan.group_blocks), plan.n_submodels) for plan in spec.rounds)

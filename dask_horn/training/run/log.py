@@ -9,6 +9,7 @@ from dask_horn.records import (
     Event,
     Preparing,
     Remaining,
+    Remark,
     RoundRecord,
     RunBegun,
     RunEnded,
@@ -34,6 +35,8 @@ class RunLog(Callback):
         """Log what a progress bar shows; the others are logged where they are found."""
         if isinstance(event, Preparing | RunEnded):
             logger.info("%s", event.what if isinstance(event, Preparing) else event.message)
+        elif isinstance(event, Remark):
+            logger.info("%s", event.words)
         elif isinstance(event, RunBegun):
             self._n_rounds = len(event.plans)
             self._remaining = Remaining.of(event)

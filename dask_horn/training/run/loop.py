@@ -30,6 +30,7 @@ from dask_horn.training.plan.prepare import (
     new_run_id,
     prepare_data,
 )
+from dask_horn.training.plan.remarks import remarks
 from dask_horn.training.plan.spec import RunSpec
 from dask_horn.training.run.announcer import Announcer
 from dask_horn.training.run.barrier import GlobalBarrier
@@ -220,6 +221,8 @@ def run(
                 settled = dataclasses.replace(settled, standardizer=before)
                 spec = make_spec(network, data, options, settled, devices)
             executor.check_visible(kept.location, "checkpoint")
+        for words in remarks(network, options, spec, executor.n_workers(spec.device)):
+            announcer.remark(words)
         announcer.preparing("compiling kernels, or loading them")
         for kernels in kernels_of(spec):
             executor.warm_up(kernels)
@@ -336,6 +339,7 @@ def _identity(
     settings = dataclasses.asdict(options)
     settings["class_weight"] = repr(options.class_weight)
     settings["device"] = spec.device
+    settings["n_submodels"] = options.divided_for(spec.network, spec.samples.n_samples).n_submodels
     del settings["checkpoint_every"]  # changes nothing in the result
     start = None if initial is None else zlib.crc32(initial.parameters.tobytes())
     return {"network": spec.network.to_json(), **settings, "data": digest, "initial": start}

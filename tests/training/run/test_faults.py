@@ -23,7 +23,13 @@ from dask_horn.training.run.keeper import Keeper
 pytestmark = pytest.mark.cluster
 
 NETWORK = horn.Network([horn.Dense(64, activation="relu"), horn.Dense(10)], input_shape=64)
-SETTINGS = {"n_groups": 2, "n_rounds": 9, "steps_per_round": 50, "checkpoint_every": 3}
+SETTINGS = {
+    "n_groups": 2,
+    "n_submodels": 2,
+    "n_rounds": 9,
+    "steps_per_round": 50,
+    "checkpoint_every": 3,
+}
 
 
 @contextmanager

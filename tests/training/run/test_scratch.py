@@ -19,7 +19,13 @@ from dask_horn.training.tasks.storage import Saved, load_saved
 pytestmark = pytest.mark.cluster
 
 NETWORK = horn.Network([horn.Dense(24, activation="relu"), horn.Dense(10)], input_shape=64)
-SETTINGS = {"n_groups": 2, "n_rounds": 6, "steps_per_round": 20, "checkpoint_every": 2}
+SETTINGS = {
+    "n_groups": 2,
+    "n_submodels": 2,
+    "n_rounds": 6,
+    "steps_per_round": 20,
+    "checkpoint_every": 2,
+}
 NOWHERE = "memory://node"  # as the /tmp of a node: every process has its own
 
 

@@ -322,7 +322,9 @@ def test_what_is_trained_on_is_told(tmp_path):
 def test_how_it_is_trained_is_told_in_plain_values():
     begun = _begun(X, Y, class_weight={np.int64(label): 1.0 for label in range(10)})
     assert Event.from_dict(json.loads(json.dumps(begun.to_dict()))).settings == begun.settings
-    assert begun.plans == ((1, 2),)
+    assert begun.plans == ((1, 1),)
+    assert begun.settings["n_submodels"] == 1  # as settled
+    assert "n_submodels" not in begun.changed
 
 
 class Faulty(horn.Callback):
