@@ -1,6 +1,6 @@
 """Tables that are generated: what each is hard for is known, and so is the noise.
 
-A generator takes a seed and a number of rows, and returns features (n, n_features) and targets (n,).
+A generator takes a seed and a number of rows; it returns features (n, n_features) and targets (n,).
 A seed draws the rows and, where a table has coefficients, trees or centres, those too.
 """
 

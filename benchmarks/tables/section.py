@@ -1,0 +1,2 @@
+def render(measured, plots):
+    return "nothing yet"
