@@ -26,6 +26,7 @@ NAMES: tuple[str, ...] = (
     "baselines",
     "mnist",
     "defaults",
+    "tables",
     "startup",
     "overhead",
     "utilization",

@@ -11,6 +11,7 @@ from benchmarks.datasets import data_option
 from benchmarks.tables import BENCHMARK
 from benchmarks.tables.recipes import RECIPES, installed
 from benchmarks.tables.run import QUICK_SETS, QUICK_SPLITS, Asked, fill, fresh, merge
+from benchmarks.tables.section import summary
 from benchmarks.tables.sets import PARTS, SETS
 
 
@@ -21,6 +22,7 @@ from benchmarks.tables.sets import PARTS, SETS
 @click.option("--part", type=click.Choice(list(PARTS)), default="report", help="Whose splits.")
 @click.option("--only", multiple=True, type=click.Choice(list(RECIPES)), help="This recipe.")
 @click.option("--on", multiple=True, type=click.Choice(list(SETS)), help="This table.")
+@click.option("--splits", type=click.IntRange(1, 10), help="So many of each table, not all.")
 def main(
     folder: Path,
     full: bool,
@@ -28,18 +30,20 @@ def main(
     part: str,
     only: tuple[str, ...],
     on: tuple[str, ...],
+    splits: int | None,
 ) -> None:
     if not rendered:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         recipes = only or tuple(name for name in RECIPES if installed(name))
         tables = on or (tuple(SETS) if full else QUICK_SETS)
-        asked = Asked(part, tables, recipes, None if full else QUICK_SPLITS)
-        command = f"python -m benchmarks.tables {' '.join(sys.argv[1:])}"
+        asked = Asked(part, tables, recipes, splits or (None if full else QUICK_SPLITS))
+        told = ["FOLDER" if argument == str(folder) else argument for argument in sys.argv[1:]]
+        command = f"python -m benchmarks.tables {' '.join(told)}"
         for found in fill(folder, asked):
             measured = BENCHMARK.kept(full) or fresh()  # another process may have added to it
             merge(measured, found)
             BENCHMARK.keep(measured, command, full)
     BENCHMARK.report(full)
+    click.echo(summary(BENCHMARK.kept(full) or fresh(), part))
 
 
 if __name__ == "__main__":

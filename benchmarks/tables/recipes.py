@@ -14,7 +14,7 @@ from typing import Any
 
 import dask_horn as horn
 
-__all__ = ["OURS", "RECIPES", "Recipe", "installed"]
+__all__ = ["OURS", "RECIPES", "TUNED", "Recipe", "installed"]
 
 #: (whether targets are values, seed, threads) → an estimator
 Make = Callable[[bool, int, int], Any]
@@ -31,7 +31,9 @@ class Recipe:
 
 
 def installed(name: str) -> str | None:
-    """Return the version of a recipe's package, None where it is not there."""
+    """Return the version of a recipe's package, None where it lacks what is wanted."""
+    if name == TUNED and "tune" not in horn.HornClassifier().get_params():
+        return None
     try:
         return version(RECIPES[name].package)
     except PackageNotFoundError:
@@ -41,6 +43,11 @@ def installed(name: str) -> str | None:
 def _ours(regression: bool, seed: int, threads: int) -> Any:
     """Ours by default; it has as many threads as Dask has been given."""
     return (horn.HornRegressor if regression else horn.HornClassifier)(random_state=seed)
+
+
+def _ours_quick(regression: bool, seed: int, threads: int) -> Any:
+    """Ours, which first chooses among presets."""
+    return _ours(regression, seed, threads).set_params(tune="quick")
 
 
 def _mlp(regression: bool, seed: int, threads: int) -> Any:
@@ -94,8 +101,10 @@ def _quiet() -> None:
 
 
 OURS = "ours"
+TUNED = "ours_quick"  # presets chosen by fits
 RECIPES: Mapping[str, Recipe] = {
     OURS: Recipe("dask_horn", "dask-horn", _ours),
+    TUNED: Recipe('dask_horn, `tune="quick"`', "dask-horn", _ours_quick),
     "sklearn_mlp": Recipe("scikit-learn's MLP", "scikit-learn", _mlp),
     "sklearn_hist": Recipe("HistGradientBoosting", "scikit-learn", _hist),
     "lightgbm": Recipe("LightGBM", "lightgbm", _lightgbm),

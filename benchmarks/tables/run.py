@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import r2_score, roc_auc_score
 
-from benchmarks.apart import run_apart
+from benchmarks.apart import each_apart, run_apart
 from benchmarks.benchmark import Measured
 from benchmarks.report import processor
 from benchmarks.tables.recipes import OURS, RECIPES, installed
@@ -82,8 +82,8 @@ def fill(folder: Path, asked: Asked) -> Iterator[Measured]:
             "processor": processor(),
             "date": str(date.today()),
         }
-        for table in asked.tables:
-            fits = _apart(folder, asked, table, recipe)
+        settings = {**asdict(asked), "folder": str(folder), "recipe": recipe}
+        for table, fits in each_apart(f"{__name__}:work", settings):
             click.echo(f"{asked.part}, {table}, {recipe}: {_told(fits)}")
             kept = {asked.part: {table: {recipe: fits}}}
             yield {"recipes": {recipe: about}, "speed": {}, "fits": kept}
@@ -92,32 +92,21 @@ def fill(folder: Path, asked: Asked) -> Iterator[Measured]:
             yield {**fresh(), "speed": {recipe: found}}
 
 
-def _apart(folder: Path, asked: Asked, table: str, recipe: str) -> list[dict[str, float]]:
-    settings = {
-        "folder": str(folder),
-        "part": asked.part,
-        "table": table,
-        "recipe": recipe,
-        "n_splits": asked.n_splits or SETS[table].n_splits,
-    }
-    found: list[dict[str, float]] = run_apart(f"{__name__}:work", settings)
-    return found
-
-
-def work(settings: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Fit one recipe on the splits of one table, with one thread."""
+def work(settings: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, float]]]]:
+    """Fit one recipe on all tables that are asked for, with one thread; yield the fits of each."""
     import dask
 
     dask.config.set(scheduler="synchronous")
-    table, recipe = settings["table"], settings["recipe"]
-    regression, make = SETS[table].regression, RECIPES[recipe].make
-    fits: list[dict[str, float]] = []
-    for number in range(settings["n_splits"]):
-        split = split_of(Path(settings["folder"]), table, settings["part"], number)
-        if number == 0:
-            _warm(make(regression, 0, 1), regression, split.X.shape[1])
-        fits.append(fitted(make(regression, number, 1), regression, split))
-    return fits
+    make, warmed = RECIPES[settings["recipe"]].make, set()
+    for name in settings["tables"]:
+        table, fits = SETS[name], []
+        if table.regression not in warmed:
+            _warm(make(table.regression, 0, 1), table.regression)
+            warmed.add(table.regression)
+        for number in range(settings["n_splits"] or table.n_splits):
+            split = split_of(Path(settings["folder"]), name, settings["part"], number)
+            fits.append(fitted(make(table.regression, number, 1), table.regression, split))
+        yield name, fits
 
 
 def speed(settings: Mapping[str, Any]) -> list[float]:
@@ -127,7 +116,7 @@ def speed(settings: Mapping[str, Any]) -> list[float]:
     dask.config.set(scheduler="threads", num_workers=2)
     split = split_of(Path(settings["folder"]), _SPEED_TABLE, "report", 0)
     make = RECIPES[OURS].make
-    _warm(make(True, 0, 2), True, split.X.shape[1])
+    _warm(make(True, 0, 2), True)
     seconds = []
     for turn in range(_SPEED_TURNS):
         began = time.perf_counter()
@@ -136,9 +125,9 @@ def speed(settings: Mapping[str, Any]) -> list[float]:
     return seconds
 
 
-def _warm(model: Any, regression: bool, n_features: int) -> None:
+def _warm(model: Any, regression: bool) -> None:
     """Fit a little of nothing: kernels and imports are loaded before anything counts."""
-    X = np.random.default_rng(0).standard_normal((64, n_features))
+    X = np.random.default_rng(0).standard_normal((64, 4))
     y = X[:, 0] if regression else np.arange(64) % 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

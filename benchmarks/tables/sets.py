@@ -26,7 +26,7 @@ from benchmarks import datasets
 from benchmarks.tables import generated
 from benchmarks.tables.generated import Generator, Pair, friedman
 
-__all__ = ["FOLDS", "PARTS", "SETS", "Split", "Table", "split_of"]
+__all__ = ["FOLDS", "N_TRAIN", "PARTS", "SETS", "Split", "Table", "numbered", "split_of"]
 
 #: The two families of splits, by their first seed.
 PARTS: Mapping[str, int] = {"choosing": 1000, "report": 2000}
@@ -82,10 +82,10 @@ def split_of(folder: Path, name: str, part: str, number: int) -> Split:
         )
     if table.regression:
         return Split(X[train], y[train], X[test], y[test])
-    return _numbered(X, y, train, test)
+    return numbered(X, y, train, test)
 
 
-def _numbered(X: Any, y: Any, train: Any, test: Any) -> Split:
+def numbered(X: Any, y: Any, train: Any, test: Any) -> Split:
     """Number the classes; without rows of those that the training rows have only one of."""
     classes, counts = np.unique(y[train], return_counts=True)
     kept = classes[counts > 1]
