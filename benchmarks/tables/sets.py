@@ -57,22 +57,24 @@ class Table:
     """A table, stored or generated."""
 
     regression: bool
-    source: Load | Generator  # of a folder; or, where `n_train` is given, of a seed and rows
-    n_train: int = 0  # rows to train on, of a generated table
+    load: Load | None = None  # reads it from the folder of data sets
+    generate: Generator | None = None  # or makes it
+    n_train: int = N_TRAIN  # rows to train on, at most
     n_splits: int = _SPLITS  # of each part
 
 
 def split_of(folder: Path, name: str, part: str, number: int) -> Split:
     """Return split `number` of a table; `part` is ``"choosing"`` or ``"report"``."""
     table, seed = SETS[name], PARTS[part] + number
-    if table.n_train:
-        X, y = table.source(seed, table.n_train + _GENERATED_TEST)  # type: ignore[call-arg,arg-type]
+    if table.generate:
+        X, y = table.generate(seed, table.n_train + _GENERATED_TEST)
         return Split(X[: table.n_train], y[: table.n_train], X[table.n_train :], y[table.n_train :])
-    X, y = _stored(folder, name)
+    assert table.load is not None, "a table is generated or loaded"
+    X, y = _loaded(table.load, folder)
     if name == FOLDS:
         train, test = list(KFold(5, shuffle=True, random_state=PARTS[part]).split(X))[number]
     else:
-        n_train = min(N_TRAIN, int(_SHARE * len(X)))
+        n_train = min(table.n_train, int(_SHARE * len(X)))
         train, test = train_test_split(
             np.arange(len(X)),
             train_size=n_train,
@@ -96,8 +98,8 @@ def numbered(X: Any, y: Any, train: Any, test: Any) -> Split:
 
 
 @lru_cache(maxsize=2)
-def _stored(folder: Path, name: str) -> Pair:
-    return SETS[name].source(folder)  # type: ignore[call-arg,arg-type,return-value]
+def _loaded(load: Load, folder: Path) -> Pair:
+    return load(folder)
 
 
 def california_housing(folder: Path) -> Pair:
@@ -153,19 +155,19 @@ SETS: Mapping[str, Table] = {
     FOLDS: Table(True, california_housing, n_splits=5),
     "diamonds": Table(True, diamonds),
     "diabetes": _little("diabetes", regression=True),
-    "friedman1_exact": Table(True, friedman(1, 0.0), 12_000),
-    "friedman1_exact_few": Table(True, friedman(1, 0.0), 500),
-    "friedman1": Table(True, friedman(1, 1.0), 12_000),
-    "friedman1_few": Table(True, friedman(1, 1.0), 500),
-    "friedman2": Table(True, friedman(2, 125.0), 12_000),
-    "friedman2_few": Table(True, friedman(2, 125.0), 500),
-    "friedman3": Table(True, friedman(3, 0.1), 12_000),
-    "friedman3_few": Table(True, friedman(3, 0.1), 500),
-    "irrelevant": Table(True, friedman(1, 1.0, n_features=50), 3_000),
-    "heavy_features": Table(True, generated.heavy_features, 5_000),
-    "heavy_targets": Table(True, generated.heavy_targets, 5_000),
-    "steps": Table(True, generated.steps, 6_000),
-    "linear": Table(True, generated.linear, 2_000),
+    "friedman1_exact": Table(True, generate=friedman(1, 0.0)),
+    "friedman1_exact_few": Table(True, generate=friedman(1, 0.0), n_train=500),
+    "friedman1": Table(True, generate=friedman(1, 1.0)),
+    "friedman1_few": Table(True, generate=friedman(1, 1.0), n_train=500),
+    "friedman2": Table(True, generate=friedman(2, 125.0)),
+    "friedman2_few": Table(True, generate=friedman(2, 125.0), n_train=500),
+    "friedman3": Table(True, generate=friedman(3, 0.1)),
+    "friedman3_few": Table(True, generate=friedman(3, 0.1), n_train=500),
+    "irrelevant": Table(True, generate=friedman(1, 1.0, n_features=50), n_train=3_000),
+    "heavy_features": Table(True, generate=generated.heavy_features, n_train=5_000),
+    "heavy_targets": Table(True, generate=generated.heavy_targets, n_train=5_000),
+    "steps": Table(True, generate=generated.steps, n_train=6_000),
+    "linear": Table(True, generate=generated.linear, n_train=2_000),
     "letter_recognition": Table(False, _known("letter_recognition")),
     "higgs_sample": Table(False, _known("higgs_sample")),
     "kddcup99_10pct": Table(False, _known("kddcup99_10pct")),
@@ -173,8 +175,8 @@ SETS: Mapping[str, Table] = {
     "wine": _little("wine"),
     "breast_cancer": _little("breast_cancer"),
     "digits": _little("digits"),
-    "many_classes": Table(False, generated.many_classes, 12_000),
-    "irrelevant_classes": Table(False, generated.irrelevant_classes, 3_000),
-    "steps_classes": Table(False, generated.steps_classes, 6_000),
-    "linear_classes": Table(False, generated.linear_classes, 2_000),
+    "many_classes": Table(False, generate=generated.many_classes, n_train=6_000),
+    "irrelevant_classes": Table(False, generate=generated.irrelevant_classes, n_train=3_000),
+    "steps_classes": Table(False, generate=generated.steps_classes, n_train=6_000),
+    "linear_classes": Table(False, generate=generated.linear_classes, n_train=2_000),
 }

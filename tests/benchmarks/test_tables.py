@@ -35,7 +35,7 @@ from benchmarks.tables.sets import (
 )
 from benchmarks.tables.summary import compared, errors, goals
 
-_GENERATED = [name for name, table in SETS.items() if table.n_train]
+_GENERATED = [name for name, table in SETS.items() if table.generate]
 _OF_SCIKIT_LEARN = ["iris", "wine", "breast_cancer", "digits", "diabetes"]
 
 
