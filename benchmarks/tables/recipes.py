@@ -96,8 +96,9 @@ def _tabm(regression: bool, seed: int, threads: int) -> Any:
 
 def _quiet() -> None:
     """Keep Lightning from telling of each fit that it has begun and ended."""
-    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    import pytorch_lightning  # which sets its own level  # noqa: F401
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 OURS = "ours"

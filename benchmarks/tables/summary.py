@@ -31,6 +31,8 @@ class Ratio:
     error: float  # standard error of that, by what differs from split to split
     wins: int  # tables on which the figure is lower
     n_tables: int
+    best: str  # the table on which the ratio is lowest
+    without: float  # the mean of logarithms over all tables but that one; NaN if there is no other
 
     @property
     def factor(self) -> float:
@@ -69,22 +71,26 @@ def compared(
 
     `what` is ``"error"``, ``"logloss"`` or ``"cpu"``. California's folds are not counted.
     """
-    logs: list[NDArray[np.float64]] = []
+    logs: dict[str, NDArray[np.float64]] = {}
     for name, fits in tables.items():
         of_kind = regression is None or SETS[name].regression == regression
         if name != FOLDS and of_kind and ours in fits and peer in fits:
             both = [_logs(fits[recipe], name, what) for recipe in (ours, peer)]
             n_splits = min(map(len, both))  # slow ones may have been fitted on some only
-            logs.append(both[0][:n_splits] - both[1][:n_splits])
+            logs[name] = both[0][:n_splits] - both[1][:n_splits]
     if not logs:
         return None
-    means = [float(values.mean()) for values in logs]
-    squares = [float(values.var(ddof=1)) / values.size for values in logs if values.size > 1]
+    means = {name: float(values.mean()) for name, values in logs.items()}
+    squares = [float(one.var(ddof=1)) / one.size for one in logs.values() if one.size > 1]
+    best = min(means, key=means.__getitem__)
+    others = [mean for name, mean in means.items() if name != best]
     return Ratio(
-        log=float(np.mean(means)),
+        log=float(np.mean(list(means.values()))),
         error=math.sqrt(sum(squares)) / len(logs),
-        wins=sum(mean < 0 for mean in means),
+        wins=sum(mean < 0 for mean in means.values()),
         n_tables=len(logs),
+        best=best,
+        without=float(np.mean(others)) if others else math.nan,
     )
 
 

@@ -194,6 +194,7 @@ def test_a_ratio_is_the_mean_of_logarithms_over_tables():
     assert ratio.log == pytest.approx((-np.log(2) / 2 + np.log(2)) / 2)
     assert ratio.error == pytest.approx(np.std([-np.log(2), 0], ddof=1) / 2**0.5 / 2)
     assert (ratio.wins, ratio.n_tables) == (1, 2)
+    assert (ratio.best, ratio.without) == ("iris", pytest.approx(np.log(2)))  # without our best
     assert compared(tables, OURS, "xgboost", regression=True).factor == pytest.approx(0.2)
     assert compared(tables, OURS, "realmlp") is None
 
@@ -231,7 +232,7 @@ def test_worse_than_scikit_learns_network_is_what_noise_does_not_explain(ours, r
 def test_the_section_says_what_was_not_measured(tmp_path):
     record = _record({"iris": {OURS: _fits(0.9, 0.8), "lightgbm": _fits(0.8, 0.8, logloss=0.6)}})
     text = render(record, tmp_path)
-    assert "| LightGBM | classification | -34.7 ± 34.7 | 1 of 1 | -18.2 ± 0.0 |" in text
+    assert "| LightGBM | classification | -34.7 ± 34.7 |  | 1 of 1 | -18.2 ± 0.0" in text
     assert "| iris | **85.00** | 80.00 |" in text
     assert "not measured" in text
     assert "LightGBM |" not in summary(record, "choosing")
