@@ -36,6 +36,7 @@ would differ by more. The next column leaves out the table, which it names, wher
 beside that peer: else one on which a peer fails would decide. Time is the processor's in a fit,
 which other work on the machine hardly sways, as a geometric mean.
 """
+_HEADER = ("peer", "kind", "error ± s.e.", "without", "lower on", "log-loss ± s.e.", "time")
 _KINDS = {True: "regression", False: "classification"}
 _MEASURES = (
     ("score", "R² of regressions, accuracy of classifications, in %", 100, 2),
@@ -59,19 +60,9 @@ def summary(measured: Mapping[str, Any], part: str) -> str:
     """Write the ratios on the splits of a part, and which goals hold there."""
     tables = tables_of(measured, part)
     texts = [f"### Errors beside theirs\n\n{_RATIOS}"]
-    header = ("peer", "kind", "error ± s.e.", "without", "lower on", "log-loss ± s.e.", "time")
     for ours in (OURS, TUNED):
         if rows := _rows(tables, ours):
-            header = (
-                "peer",
-                "kind",
-                "error ± s.e.",
-                "without",
-                "lower on",
-                "log-loss ± s.e.",
-                "time",
-            )
-            texts.append(f"{_title(measured, ours)}:\n\n{markdown_table(header, rows)}")
+            texts.append(f"{_title(measured, ours)}:\n\n{markdown_table(_HEADER, rows)}")
     rows = [(goal.what, goal.figure, _answer(goal)) for goal in goals(measured, part)]
     texts.append(f"### Goals\n\n{markdown_table(('goal', 'figure', 'reached'), rows)}")
     return "\n\n".join(text.strip() for text in texts)
