@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -36,8 +35,7 @@ def main(
         recipes = only or tuple(name for name in RECIPES if installed(name))
         tables = on or (tuple(SETS) if full else QUICK_SETS)
         asked = Asked(part, tables, recipes, splits or (None if full else QUICK_SPLITS))
-        told = ["FOLDER" if argument == str(folder) else argument for argument in sys.argv[1:]]
-        command = f"python -m benchmarks.tables {' '.join(told)}"
+        command = f"python -m benchmarks.tables --data FOLDER{' --full' if full else ''}"
         for found in fill(folder, asked):
             measured = BENCHMARK.kept(full) or fresh()  # another process may have added to it
             merge(measured, found)
