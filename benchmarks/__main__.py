@@ -26,7 +26,11 @@ NAMES: tuple[str, ...] = (
     "baselines",
     "mnist",
     "defaults",
+<<<<<<< HEAD
     "division",
+=======
+    "tables",
+>>>>>>> tables
     "startup",
     "overhead",
     "utilization",

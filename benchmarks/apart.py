@@ -7,10 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["HASWELL", "UNSET", "keep_to_one_core", "run_apart"]
+__all__ = ["HASWELL", "UNSET", "each_apart", "keep_to_one_core", "run_apart"]
 
 #: The environments that decide which instructions BLAS uses: what a user gets, and AVX2 for all.
 UNSET: Mapping[str, str | None] = {
@@ -45,23 +45,48 @@ def run_apart(
 
     `environment` sets variables, or unsets those that are None; `threads` are BLAS' and OpenMP's.
     """
+    *_, last = each_apart(function, settings, environment, threads)
+    return last
+
+
+def each_apart(
+    function: str,
+    settings: Mapping[str, Any],
+    environment: Mapping[str, str | None] = UNSET,
+    threads: int = 1,
+) -> Iterator[Any]:
+    """Likewise for a generator: yield each of its plain values as soon as it is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.apart", function],
+        env=_variables(environment, threads),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    printed, n_results = "", 0
+    with process:
+        process.stdin.write(json.dumps(settings))
+        process.stdin.close()
+        for line in process.stdout:
+            if line.startswith(_MARK):
+                n_results += 1
+                yield json.loads(line.removeprefix(_MARK))
+            else:
+                printed = (printed + line)[-500:]
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    if not n_results:
+        raise RuntimeError(f"{function} returned nothing; it printed {printed!r}")
+
+
+def _variables(environment: Mapping[str, str | None], threads: int) -> dict[str, str]:
     variables = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
     for name, value in environment.items():
         variables.pop(name, None)
         if value is not None:
             variables[name] = value
-    process = subprocess.run(
-        [sys.executable, "-m", "benchmarks.apart", function],
-        input=json.dumps(settings),
-        env=variables,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    for line in reversed(process.stdout.splitlines()):
-        if line.startswith(_MARK):
-            return json.loads(line.removeprefix(_MARK))
-    raise RuntimeError(f"{function} returned nothing; it printed {process.stdout[-500:]!r}")
+    return variables
 
 
 def keep_to_one_core() -> None:
@@ -71,10 +96,11 @@ def keep_to_one_core() -> None:
 
 
 def main() -> None:
-    """Do what `run_apart` asks for."""
+    """Do what `run_apart` or `each_apart` asks for."""
     module, name = sys.argv[1].split(":")
     result = getattr(importlib.import_module(module), name)(json.loads(sys.stdin.read()))
-    print(f"\n{_MARK}{json.dumps(result)}")
+    for one in result if isinstance(result, Iterator) else (result,):
+        print(f"\n{_MARK}{json.dumps(one)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,14 @@ class Benchmark:
         kept = {"setting": setting(command), "measured": measured}
         path.write_text(json.dumps(kept, indent=1) + "\n")
 
+    def kept(self, full: bool) -> Measured | None:
+        """Return what was measured before; None where nothing was."""
+        path = self._records(full)
+        if not path.exists():
+            return None
+        measured: Measured = json.loads(path.read_text())["measured"]
+        return measured
+
     def report(self, full: bool) -> None:
         """Write the section from what is kept."""
         results = RESULTS if full else QUICK / "RESULTS.md"

@@ -2,7 +2,8 @@
 
 Each lies in a folder of its own, as its publisher distributes it: ``mnist`` (four idx files),
 ``california_housing`` (housing.tgz), ``letter_recognition``, ``higgs_sample``,
-``kddcup99_10pct``, ``tinyshakespeare`` (input.txt). Small ones come with scikit-learn.
+``kddcup99_10pct``, ``diamonds``, ``tinyshakespeare`` (input.txt). Small ones come with
+scikit-learn.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def setting(command: str) -> str:
     core_type = os.environ.get("OPENBLAS_CORETYPE", "unset")
     versions = ", ".join(filter(None, map(_version, _PACKAGES)))
     return (
-        f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; "
+        f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; "
         f"BLAS kernels {'/'.join(blas_kernels())} (OPENBLAS_CORETYPE {core_type}); "
         f"{datetime.date.today()}; `{command}`"
     )
@@ -60,7 +60,7 @@ def _version(name: str) -> str:
         return ""
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, and whether it has AVX-512."""
     try:
         text = Path("/proc/cpuinfo").read_text()
