@@ -26,11 +26,8 @@ NAMES: tuple[str, ...] = (
     "baselines",
     "mnist",
     "defaults",
-<<<<<<< HEAD
     "division",
-=======
     "tables",
->>>>>>> tables
     "startup",
     "overhead",
     "utilization",

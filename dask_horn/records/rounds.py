@@ -42,6 +42,16 @@ class RoundReport:
     submodels: tuple[SubmodelReport, ...]
     score: Score | None
 
+    @property
+    def samples(self) -> int:
+        """Samples that all sub-models have seen."""
+        return sum(one.samples for one in self.submodels)
+
+    @property
+    def loss(self) -> float:
+        """Mean training loss of all sub-models, weighted by samples."""
+        return sum(one.loss * one.samples for one in self.submodels) / self.samples
+
 
 @dataclass(frozen=True, repr=False)
 class RoundRecord:
@@ -112,7 +122,6 @@ class RoundRecord:
     def of(cls, report: RoundReport, seconds: float) -> RoundRecord:
         """Sum a round's report up."""
         submodels = report.submodels
-        samples = sum(one.samples for one in submodels)
         groups = sorted({one.group for one in submodels})
 
         def by_group(name: str) -> tuple[tuple[Any, ...], ...]:
@@ -125,13 +134,13 @@ class RoundRecord:
             round=report.round + 1,
             n_groups=report.n_groups,
             n_submodels=report.n_submodels,
-            loss=sum(one.loss * one.samples for one in submodels) / samples,
+            loss=report.loss,
             losses=by_group("loss"),
             validation_loss=report.score.loss if report.score else None,
             validation_score=report.score.score if report.score else None,
             seconds=seconds,
             kernel_seconds=sum(one.seconds for one in submodels),
-            samples=samples,
+            samples=report.samples,
             bytes_to_workers=sum(one.bytes_to_worker for one in submodels),
             bytes_from_workers=sum(one.bytes_from_worker for one in submodels),
             late=report.n_groups * report.n_submodels - len(submodels),

@@ -37,7 +37,7 @@ from dask.delayed import Delayed, delayed
 from dask.task_spec import TaskRef
 
 from dask_horn.cluster import Executor, Placement
-from dask_horn.records import SubmodelId, add_scores
+from dask_horn.records import RoundReport, SubmodelId, add_scores
 from dask_horn.training.graph.joined import JoinedStages
 from dask_horn.training.graph.parent import Parent, Parents
 from dask_horn.training.graph.redrawn import RedrawnStages
@@ -50,7 +50,12 @@ from dask_horn.training.tasks.round_tasks import collect_report, evaluate_blocks
 
 def shared_spec(spec: RunSpec) -> Delayed:
     """Make the spec a task of its own: sent to each worker once, not with every task."""
-    return delayed(spec, name=f"options-{spec.keys}", traverse=False)
+    name = f"options-{spec.keys}" if spec.decay is None else f"options-{spec.keys}-settled"
+    return delayed(spec, name=name, traverse=False)
+
+
+def _settled(spec: RunSpec, report: RoundReport) -> RunSpec:
+    return spec.settled(report.loss)
 
 
 def begin(
@@ -129,6 +134,12 @@ class Graphs:
             kind(tasks, self.spec, common, round, member, placement, self.homes(member, 0))
             for member in range(self.spec.n_parents)
         ]
+
+    def settled(self, report: Delayed) -> Graphs:
+        """Return what writes later rounds: a task settles their spec by the first ones' report."""
+        name = f"options-{self.spec.keys}-settled"
+        shared = delayed(_settled, pure=False)(self.shared, report, dask_key_name=name)
+        return replace(self, shared=shared)
 
     def wholes(self, parents: Parents, number: int) -> tuple[Delayed, ...]:
         """Tasks that put parents together; `number` tells them from others of the run."""

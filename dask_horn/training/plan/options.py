@@ -21,7 +21,6 @@ from dask_horn.training.plan.merge_rules import MERGES
 
 # The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
 _ADAMW_RATE, _LOWEST_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 1 / 256, 5e-3
-_DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
 
 # A number for each round, or a weight for each class: as many as a person reads.
@@ -92,8 +91,9 @@ class TrainingOptions:
         Added to the root of adamw's second moment, so that it is never 0.
     weight_decay : float or None, default None
         Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None takes
-        0 for sgd. For adamw it takes 2500 / n_samples, at most 1, and at least what would shrink
-        weights without a gradient by 1/e in the whole run.
+        0 for sgd. For adamw it takes 2500 / n_samples, at most 1, and up to four times as much
+        after the first fifth of the rounds where their loss tells of noise; at least what would
+        shrink weights without a gradient by 1/e in the whole run.
     clip_norm : float or None, default None
         Upper bound on the norm of a sub-model's gradient. None does not clip.
     schedule : {"cosine", "constant"}, default "cosine"
@@ -310,17 +310,18 @@ class TrainingOptions:
         default = 0.5 if self.redraws else 0.0
         return default if self.hidden_exponent is None else self.hidden_exponent
 
-    def local_optimizer(self, n_samples: int, summed_rates: float) -> Optimizer:
-        """Return the sub-models' optimizer; `summed_rates` are those of all steps of the run."""
-        decay = self.weight_decay
-        if decay is None:
-            free = self._rule.rate is not None
-            decay = 0.0 if free else _default_decay(n_samples, summed_rates)
+    @property
+    def decays_by_noise(self) -> bool:
+        """Whether the weight decay is left to the samples, their number and their noise."""
+        return self.weight_decay is None and self._rule.rate is None
+
+    def local_optimizer(self, decay: float) -> Optimizer:
+        """Return the sub-models' optimizer; that `decay` unless one is given."""
         return Optimizer(
             name=self.optimizer,
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=decay,
+            weight_decay=decay if self.weight_decay is None else self.weight_decay,
             clip_norm=self.clip_norm,
             beta_1=self.beta_1,
             beta_2=self.beta_2,
@@ -352,17 +353,3 @@ def _rate_by_width(network: Network) -> float:
     tensors = network.parameters.tensors
     widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
     return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
-
-
-def _default_decay(n_samples: int, summed_rates: float) -> float:
-    """Return the strength of AdamW's decay: a prior that counts for less where data are many.
-
-    Whatever their number, the time over which weights are averaged is no longer than the run.
-
-    References
-    ----------
-    Wang, Aitchison (2025), "How to set AdamW's weight decay as you scale model and dataset size",
-    ICML, section 3: that time, in passes, is what to keep.
-    """
-    decay = max(_DECAY_ROWS / n_samples, _DECAY_OVER_RUN / summed_rates)
-    return min(decay, _STRONGEST_DECAY)

@@ -46,6 +46,7 @@ from dask_horn.errors import naming
 from dask_horn.model import sample_form
 from dask_horn.network import LOSSES, Network
 from dask_horn.rounding import ceil_div
+from dask_horn.training.plan.decay import NoiseDecay, class_counts, constant_loss
 from dask_horn.training.plan.merge_rules import rule_name
 from dask_horn.training.plan.options import TrainingOptions
 from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
@@ -255,6 +256,11 @@ def make_spec(
         float(schedule.rates(round, max(plan.steps)).sum()) * plan.rate_factor
         for round, plan in enumerate(rounds)
     )
+    class_weights = _class_weights(options.class_weight, targets, found)
+    noise = None
+    if options.decays_by_noise:
+        of_constant = constant_loss(found, targets, class_weights)
+        noise = NoiseDecay.of(found.n_samples, summed_rates, options.n_rounds, of_constant)
     return RunSpec(
         run=data.run,
         network=network,
@@ -264,12 +270,13 @@ def make_spec(
         targets=targets,
         rounds=rounds,
         validation_blocks=_scoring_tasks(data),
-        class_weights=_class_weights(options.class_weight, targets, found),
+        class_weights=class_weights,
         ensemble=options.merge == "ensemble",
         redraw=options.redraws,
         concentration=options.concentration,
         hidden_exponent=options.scale_exponent,
-        optimizer=options.local_optimizer(found.n_samples, summed_rates),
+        optimizer=options.local_optimizer(0.0 if noise is None else noise.first),
+        noise=noise,
         schedule=schedule,
         batch_size=batch_size,
         seed=options.random_state,
@@ -445,10 +452,7 @@ def _class_weights(
         if unknown:
             raise ValueError(f"class_weight names {unknown[0]!r}, which is not among {labels}")
         return np.array([class_weight.get(label, 1.0) for label in labels], np.float32)
-    assert found.classes is not None, "a survey of classes finds them"
-    assert found.class_counts is not None, "a survey of classes counts them"
-    counts = np.zeros(len(targets.classes), np.int64)  # a model's classes may be more than these
-    counts[class_codes(found.classes, targets.classes)] = found.class_counts
+    counts = class_counts(found, targets)
     weights = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return np.asarray(weights, np.float32)
 

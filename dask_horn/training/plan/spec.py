@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dask_horn.data import Block, SampleStore, Standardizer, Targets
 from dask_horn.network import Network
 from dask_horn.program import Optimizer
+from dask_horn.training.plan.decay import NoiseDecay
 
 
 class OuterStep(NamedTuple):
@@ -129,6 +130,9 @@ class RunSpec:
     concentration : float or None
     hidden_exponent : float
     optimizer : Optimizer
+        In the first rounds.
+    noise : NoiseDecay or None
+        How its decay in later rounds follows from the first ones' loss.
     schedule : Schedule
     batch_size : int
     seed : int
@@ -141,6 +145,8 @@ class RunSpec:
     measured : mapping of str to ndarray of float32
         By the names of tensors, initial values that were measured on samples, in place of drawn
         ones. Empty where a run starts from a model.
+    decay : float or None
+        What has followed from it, once it is known.
     attempt : int
         How often the run has gone back to its last cut. Its tasks' keys differ by that, for the
         cluster may still know those before.
@@ -160,6 +166,7 @@ class RunSpec:
     concentration: float | None
     hidden_exponent: float
     optimizer: Optimizer
+    noise: NoiseDecay | None
     schedule: Schedule
     batch_size: int
     seed: int
@@ -168,6 +175,7 @@ class RunSpec:
     scoring_device: str
     precision: str
     measured: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    decay: float | None = None
     attempt: int = 0
 
     @property
@@ -179,6 +187,16 @@ class RunSpec:
     def n_parents(self) -> int:
         """Number of parents: one, or each member of an ensemble."""
         return len(self.rounds[0].groups_of)
+
+    def optimizer_in(self, round: int) -> Optimizer:
+        """Return the sub-models' optimizer in a round."""
+        if self.decay is None or self.noise is None or round < self.noise.n_rounds:
+            return self.optimizer
+        return replace(self.optimizer, weight_decay=self.decay)
+
+    def settled(self, loss: float) -> RunSpec:
+        """Return the spec for all rounds, from the mean training loss of the last first one."""
+        return self if self.noise is None else replace(self, decay=self.noise.settled(loss))
 
     def rates(self, round: int, n_steps: int) -> NDArray[np.float64]:
         """Return the learning rate of each of a sub-model's steps in one round, (n_steps,)."""

@@ -46,6 +46,11 @@ class RunContext:
         spec = replace(self.spec, attempt=self.spec.attempt + 1)
         return RunContext.begin(spec, self.options, self.executor, self.scratch)
 
+    def settled(self, loss: float) -> RunContext:
+        """Return the run with what follows from the loss of its first rounds."""
+        spec = self.spec.settled(loss)
+        return RunContext.begin(spec, self.options, self.executor, self.scratch)
+
     @property
     def graphs(self) -> Graphs:
         """What writes the run's graphs, for the workers there are now."""

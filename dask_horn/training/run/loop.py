@@ -291,6 +291,8 @@ def training_graph(
         written = graphs.round(parents, round, anywhere)
         graph = written.merged(written.trained)
         parents = graph.parents
+        if spec.noise is not None and round + 1 == spec.noise.n_rounds:
+            graphs = graphs.settled(graph.report)
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]
     (whole,) = tasks.delayed(tasks.call(_first, (f"final-{spec.run}", 0), needed))

@@ -91,6 +91,7 @@ class Rounds:
         else:
             self.done, self.history = resumed
         self._told = first = len(self.history)
+        self._settle()
         n_rounds, spec = self.run.options.n_rounds, self.run.spec
         event = RunStart(spec.run, first, n_rounds, self._model, spec.device, spec.scoring_device)
         self.announcer.listeners.on_run_start(event)
@@ -177,10 +178,29 @@ class Rounds:
         return stop
 
     def _may_submit(self, waiting: deque[_Submitted]) -> bool:
-        """Whether one more round may be submitted: not beyond a cut that is not made yet."""
+        """Whether one more round may be submitted: not beyond a cut that is not made yet.
+
+        Nor beyond the first rounds, whose loss settles how the later ones train.
+        """
         if len(waiting) >= self.run.executor.rounds_ahead:
             return False
-        return not (waiting and self.keeper.is_cut(waiting[-1].round + 1))
+        if not waiting:
+            return True
+        done, noise = waiting[-1].round + 1, self.run.spec.noise
+        return not (self.keeper.is_cut(done) or (noise is not None and done == noise.n_rounds))
+
+    def _settle(self) -> None:
+        """Settle what follows from the loss of the first rounds, once they are done."""
+        noise = self.run.spec.noise
+        if noise is None or self.run.spec.decay is not None or len(self.history) < noise.n_rounds:
+            return
+        self.run = self.run.settled(self.history[noise.n_rounds - 1].loss)
+        self.keeper.run = self.run
+        logger.info(
+            "weight decay %.3g from round %d on, by the loss of the first rounds",
+            self.run.spec.optimizer_in(noise.n_rounds).weight_decay,
+            noise.n_rounds + 1,
+        )
 
     def _submit(self, round: int, parents: Parents) -> _Submitted:
         """Submit the trainings of a round, and the merge of those that the barrier lets in."""
@@ -200,6 +220,7 @@ class Rounds:
         record = RoundRecord.of(report, now - self._before)
         self._before = now
         self.history.append(record)
+        self._settle()
         self.done = submitted.parents
         if self.keeper.note_best(record):
             self.keeper.keep_best(self.done)

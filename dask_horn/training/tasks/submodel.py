@@ -144,7 +144,7 @@ class _Training:
             device=device,
             batch_size=spec.batch_size,
             sample_dtype=spec.samples.decoded_dtype,
-            optimizer=spec.optimizer,
+            optimizer=spec.optimizer_in(self.which.round),
             class_weights=spec.class_weights,
         )
 

@@ -1,0 +1,123 @@
+"""AdamW's weight decay where none is given: by the number of samples, and by how noisy they are.
+
+How noisy targets are, the run itself tells: by the training loss of its first rounds, as a share of
+the loss of the best constant. Samples are new to the model then, or nearly so, and what it does not
+explain of them is noise, or what it has yet to learn; later it may have learned the noise by heart.
+
+References
+----------
+Wang, Aitchison (2025), "How to set AdamW's weight decay as you scale model and dataset size", ICML,
+section 3: the time over which weights are averaged, in passes, is what to keep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_horn.data import Survey, Targets
+from dask_horn.data.values.targets import class_codes
+
+_ROWS, _OVER_RUN, _STRONGEST = 2500, 1.0, 1.0
+_PER_SHARE, _MOST_FACTOR = 12.0, 4.0
+_FIRST_ROUNDS = 5  # of so many, one is among the first
+_LEAST_LOSS = 1e-3  # nats: of targets that are all but constant
+
+
+@dataclass(frozen=True)
+class NoiseDecay:
+    """How the decay follows from the noise.
+
+    Attributes
+    ----------
+    n_rounds : int
+        The first rounds, in which the decay is `least`; the last one's loss settles it.
+    constant_loss : float
+        The training loss of the best constant prediction, above 0.
+    by_samples : float
+        The decay that the number of samples asks for, where there is no noise.
+    least : float
+        With which weights are averaged over no more than the whole run.
+
+    Examples
+    --------
+    >>> rule = NoiseDecay(n_rounds=3, constant_loss=0.5, by_samples=0.2, least=0.1)
+    >>> [rule.settled(loss) for loss in (0.01, 0.25)]
+    [0.2, 0.8]
+    """
+
+    n_rounds: int
+    constant_loss: float
+    by_samples: float
+    least: float
+
+    @classmethod
+    def of(
+        cls, n_samples: int, summed_rates: float, n_rounds: int, constant_loss: float
+    ) -> NoiseDecay:
+        """Return the rule for so many samples; `summed_rates` are those of all steps of the run."""
+        return cls(
+            n_rounds=max(1, n_rounds // _FIRST_ROUNDS),
+            constant_loss=constant_loss,
+            by_samples=min(_ROWS / n_samples, _STRONGEST),
+            least=min(_OVER_RUN / summed_rates, _STRONGEST),
+        )
+
+    @property
+    def first(self) -> float:
+        """The decay in the first rounds: a prior that counts for less where data are many."""
+        return max(self.by_samples, self.least)
+
+    def settled(self, loss: float) -> float:
+        """Return the decay in all later rounds, from the mean training loss of the last of them."""
+        factor = min(max(_PER_SHARE * loss / self.constant_loss, 1.0), _MOST_FACTOR)
+        return max(self.by_samples * factor, self.least)
+
+
+def constant_loss(
+    found: Survey, targets: Targets, class_weights: NDArray[np.float32] | None = None
+) -> float:
+    """Return the training loss of the best constant prediction.
+
+    Parameters
+    ----------
+    found : Survey
+    targets : Targets
+        How they are encoded: a model's classes may be more than those that were found.
+    class_weights : ndarray, (n_classes,), optional
+        Factor on each class' loss.
+
+    Returns
+    -------
+    float
+        Above 0. It is 1/2, half the variance of standardized values, unless the targets are
+        classes or labels.
+    """
+    if targets.classes is not None:
+        counts = class_counts(found, targets)
+        shares = counts / counts.sum()
+        if class_weights is not None:
+            shares = shares * class_weights
+        return max(_entropy(shares / shares.sum()) * float(shares.sum()), _LEAST_LOSS)
+    if targets.kind == "labels" and found.y is not None:
+        ones = found.y.mean
+        return max(float(np.mean([_entropy(np.array([p, 1 - p])) for p in ones])), _LEAST_LOSS)
+    return 0.5
+
+
+def class_counts(found: Survey, targets: Targets) -> NDArray[np.int64]:
+    """Return the labels of each of the targets' classes; 0 for those that were not found."""
+    assert targets.classes is not None, "targets that are classes have them"
+    assert found.classes is not None, "a survey of classes finds them"
+    assert found.class_counts is not None, "a survey of classes counts them"
+    counts = np.zeros(len(targets.classes), np.int64)
+    counts[class_codes(found.classes, targets.classes)] = found.class_counts
+    return counts
+
+
+def _entropy(shares: NDArray[np.float64]) -> float:
+    """Return the entropy of a distribution, in nats."""
+    present = shares[shares > 0]
+    return float(-(present * np.log(present)).sum())
