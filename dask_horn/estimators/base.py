@@ -31,6 +31,7 @@ from dask_horn.data.values.padding import filled
 from dask_horn.data.values.plain import plain
 from dask_horn.errors import StoppedError, naming
 from dask_horn.estimators.callbacks import CallbackSupport, begin_fit
+from dask_horn.estimators.entrance import NUMERIC_ENCODINGS, Entrance, may_encode
 from dask_horn.estimators.inputs import (
     checked_pair,
     checked_samples,
@@ -53,6 +54,9 @@ from dask_horn.training import (
     TrainingResult,
     run,
 )
+
+#: By default: whether it is a regression, whose noise the weight decay takes care of.
+_DROPOUT = {False: 0.1, True: 0.0}
 
 #: What may be done about missing values.
 _MISSING = ("error", "indicator")
@@ -96,13 +100,13 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     hidden_layer_sizes: int | Sequence[int] = (256, 256)
     layers: Sequence[Layer] | None = None
-    activation: str = "relu"
-    dropout: float = 0.2
+    activation: str = "gelu"
+    dropout: float | None = None
     dropconnect: float = 0.0
     n_groups: int = TrainingOptions.n_groups
     n_submodels: int | Sequence[int] | Literal["auto"] = TrainingOptions.n_submodels
     concentration: float | None = TrainingOptions.concentration
-    n_rounds: int = TrainingOptions.n_rounds
+    n_rounds: int = 16
     steps_per_round: int | None = TrainingOptions.steps_per_round
     batch_size: int | None = TrainingOptions.batch_size
     optimizer: str = TrainingOptions.optimizer
@@ -120,6 +124,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     group_data: str = TrainingOptions.group_data
     standardize: bool = TrainingOptions.standardize
     missing: str = "error"
+    numeric_encoding: str | None = "auto"
     early_stopping: bool = TrainingOptions.early_stopping
     validation_fraction: float = TrainingOptions.validation_fraction
     n_iter_no_change: int = TrainingOptions.n_iter_no_change
@@ -158,7 +163,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": True, "min_samples": 2, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, None if initial is None else initial.classes, form)
-            network = self._network(sample_shape(X), task, _columns_of(initial))
+            entrance = self._entrance(sample_shape(X)).with_layers_of(initial)
+            network = self._network(sample_shape(X), task, entrance)
             result = run(
                 network,
                 Given(
@@ -174,7 +180,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 scratch=self.scratch,
                 timeout=self.timeout,
                 progress=self.verbose,
-                complete=self._completion(sample_shape(X), task, initial),
+                complete=self._completion(sample_shape(X), task, entrance),
             )
             _check_trained(result)
             self._keep(result.model, result.history, options.random_state, result.best_round)
@@ -193,7 +199,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": before is None, "min_samples": 1, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, classes, form)
-            network = self._network(sample_shape(X), task, _columns_of(before))
+            entrance = self._entrance(sample_shape(X)).with_layers_of(before)
+            network = self._network(sample_shape(X), task, entrance)
             result = run(
                 network,
                 Given(X, task.y, absent_chunks=self.absent_chunks),
@@ -203,7 +210,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 scratch=self.scratch,
                 timeout=self.timeout,
                 progress=self.verbose,
-                complete=self._completion(sample_shape(X), task, before),
+                complete=self._completion(sample_shape(X), task, entrance),
             )
             _check_trained(result)
             record = dataclasses.replace(result.history[0], round=done + 1)
@@ -229,7 +236,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             )
         if self.layers is None or not shape:
             return dataclasses.replace(FEATURES, missing=indicates)
-        hidden = self._indicated(self._given_layers(), None)
+        hidden = [*self._entrance(shape).layers, *self._given_layers()]
         return sample_form(Network([*hidden, Dense(2)], input_shape=shape))
 
     def _given_layers(self) -> list[Layer]:
@@ -286,36 +293,43 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             random_state=key(seed, Purpose.PARTIAL_FIT, done),
         )
 
-    def _network(
-        self, input_shape: tuple[int, ...], task: Task, columns: tuple[int, ...] | None
-    ) -> Network:
-        """Return the network; `columns` have indicators where values may be missing, None: all."""
-        layers = self._indicated(self._hidden_layers(), columns)
+    def _entrance(self, shape: tuple[int, ...]) -> Entrance:
+        """Return what stands at the network's entrance; nothing before `layers` that has it."""
+        encodes = self.numeric_encoding is not None
+        if encodes:
+            checked_choice("numeric_encoding", self.numeric_encoding, NUMERIC_ENCODINGS)
+        there = self.layers is not None and any(
+            isinstance(layer, MissingIndicator) for layer in self._given_layers()
+        )
+        return Entrance(
+            indicates=self.missing == "indicator" and not there,
+            encodes=encodes
+            and self.layers is None
+            and np.size(self.hidden_layer_sizes) > 0  # () asks for a linear model
+            and self.standardize
+            and len(shape) == 1
+            and may_encode(*shape),
+        )
+
+    def _network(self, input_shape: tuple[int, ...], task: Task, entrance: Entrance) -> Network:
+        layers = [*entrance.layers, *self._hidden_layers()]
         return with_outputs(layers, task.n_outputs, input_shape, task.loss)
 
-    def _indicated(self, layers: list[Layer], columns: tuple[int, ...] | None) -> list[Layer]:
-        """Put a layer before others that takes missing values, where one is asked for."""
-        there = any(isinstance(layer, MissingIndicator) for layer in layers)
-        return layers if there or self.missing == "error" else [MissingIndicator(columns), *layers]
-
     def _completion(
-        self, input_shape: tuple[int, ...], task: Task, initial: Model | None
+        self, input_shape: tuple[int, ...], task: Task, entrance: Entrance
     ) -> Callable[[TrainingData], Network] | None:
         """Return what makes the network from the data, where nothing else tells it before."""
-        check, finds = task.check_found, self.missing == "indicator" and initial is None
-        if check is None and not finds:
+        check = task.check_found
+        if check is None and not entrance.is_open:
             return None
 
         def complete(data: TrainingData) -> Network:
-            n_outputs, n_missing = task.n_outputs, data.found.n_missing
+            found = task
             if check is not None:
                 check(data.targets)
-                n_outputs = data.targets.n_outputs
-            columns = _columns_of(initial)
-            if finds and n_missing is not None:
-                columns = tuple(np.flatnonzero(n_missing).tolist())
-            found = dataclasses.replace(task, n_outputs=n_outputs)
-            return self._network(input_shape, found, columns)
+                found = dataclasses.replace(task, n_outputs=data.targets.n_outputs)
+            own = entrance.settle(data.found) if entrance.is_open else entrance
+            return self._network(input_shape, found, own)
 
         return complete
 
@@ -327,7 +341,8 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             sizes = {"hidden_layer_sizes": given}
         else:
             sizes = {f"hidden_layer_sizes[{i}]": size for i, size in enumerate(given)}
-        dropout = checked_number("dropout", self.dropout, at_least=0, below=1)
+        dropout = _DROPOUT[is_regressor(self)] if self.dropout is None else self.dropout
+        dropout = checked_number("dropout", dropout, at_least=0, below=1)
         layers: list[Layer] = []
         for argument, size in sizes.items():
             units = checked_integer(argument, size, 1)
@@ -430,12 +445,6 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 def _check_trained(result: TrainingResult) -> None:
     if not result.history:
         raise StoppedError(result.ending)
-
-
-def _columns_of(initial: Any) -> tuple[int, ...] | None:
-    """Return the columns that a model that is trained further tells the missing values of."""
-    layers = initial.network.layers if isinstance(initial, Model) else ()
-    return next((layer.columns for layer in layers if isinstance(layer, MissingIndicator)), None)
 
 
 def merges(estimator: Any) -> bool:
