@@ -99,7 +99,7 @@ def _rows(tables: Tables, ours: str) -> list[tuple[str, ...]]:
 
 
 def _percent(ratio: Ratio | None) -> str:
-    return f"{100 * ratio.log:+.1f} ± {100 * ratio.error:.1f}" if ratio else ""
+    return ratio.told if ratio else ""
 
 
 def _without(ratio: Ratio) -> str:

@@ -28,7 +28,7 @@ class Ratio:
     """How a figure of one recipe compares with another's over tables: the mean of logarithms."""
 
     log: float  # of the ratio, the mean over tables of the mean over splits
-    error: float  # standard error of that, by what differs from split to split
+    error: float  # standard error of that, between splits; NaN if a table has one split only
     wins: int  # tables on which the figure is lower
     n_tables: int
     best: str  # the table on which the ratio is lowest
@@ -38,6 +38,12 @@ class Ratio:
     def factor(self) -> float:
         """The geometric mean of the ratios."""
         return math.exp(self.log)
+
+    @property
+    def told(self) -> str:
+        """100 × the logarithm, with its standard error where that is known."""
+        known = not math.isnan(self.error)
+        return f"{100 * self.log:+.1f}" + (f" ± {100 * self.error:.1f}" if known else "")
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,13 @@ def compared(
     if not logs:
         return None
     means = {name: float(values.mean()) for name, values in logs.items()}
-    squares = [float(one.var(ddof=1)) / one.size for one in logs.values() if one.size > 1]
+    several = all(one.size > 1 for one in logs.values())
+    squares = [float(one.var(ddof=1)) / one.size for one in logs.values()] if several else []
     best = min(means, key=means.__getitem__)
     others = [mean for name, mean in means.items() if name != best]
     return Ratio(
         log=float(np.mean(list(means.values()))),
-        error=math.sqrt(sum(squares)) / len(logs),
+        error=math.sqrt(sum(squares)) / len(logs) if several else math.nan,
         wins=sum(mean < 0 for mean in means.values()),
         n_tables=len(logs),
         best=best,
@@ -154,7 +161,7 @@ def _at_most(what: str, ratio: Ratio | None, most: float) -> Goal:
     """Compare a ratio with the most that it may be."""
     if ratio is None:
         return Goal(what, "", None)
-    return Goal(what, f"{100 * ratio.log:+.1f} ± {100 * ratio.error:.1f}", ratio.factor <= most)
+    return Goal(what, ratio.told, ratio.factor <= most)
 
 
 def _beside_scikit_learn(tables: Tables) -> Goal:
@@ -165,7 +172,8 @@ def _beside_scikit_learn(tables: Tables) -> Goal:
     known = {name: ratio for name, ratio in ratios.items() if ratio}
     if not known:
         return Goal(what, "", None)
-    worse = [name for name, ratio in known.items() if ratio.log > 2 * ratio.error]
+    above = {name: ratio for name, ratio in known.items() if ratio.log > 0}
+    worse = [name for name, ratio in above.items() if not ratio.log <= 2 * ratio.error]
     figure = f"lower on {sum(ratio.wins for ratio in known.values())} of {len(known)}"
     if worse:
         figure += f"; above on {', '.join(worse)}"

@@ -199,6 +199,11 @@ def test_a_ratio_is_the_mean_of_logarithms_over_tables():
     assert compared(tables, OURS, "realmlp") is None
 
 
+def test_one_split_has_no_standard_error_and_slow_peers_may_have_fewer():
+    tables = {"iris": {OURS: _fits(0.8, 0.9), "realmlp": _fits(0.9)}}
+    assert compared(tables, OURS, "realmlp").told == "+69.3"
+
+
 def test_no_error_is_zero_and_folds_do_not_count():
     assert errors(_fits(1.0), regression=False).tolist() == [0.01]
     assert errors(_fits(1.0), regression=True).tolist() == [1e-4]
