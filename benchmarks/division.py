@@ -181,9 +181,14 @@ def options_of(case: Case, network: horn.Network) -> TrainingOptions:
     )
 
 
+def steps_of(case: Case) -> int:
+    """Return the steps of a pass."""
+    return -(-case.n_rows // (64 if case.task == "characters" else 128))
+
+
 def arithmetic(case: Case, network: horn.Network) -> float:
     """Return the multiplications by weights in a pass of every round, for a sample."""
-    numbers = submodels_by_round(network, options_of(case, network), case.n_rows // 128)
+    numbers = submodels_by_round(network, options_of(case, network), steps_of(case))
     return sum(number * multiplications(network, number) for number in numbers)
 
 
@@ -195,7 +200,7 @@ def trained(case: Case, folder: Path) -> dict[str, Any]:
     found = result.model.evaluate(X_scored, y_scored)
     return {
         **asdict(case),
-        "rate": options_of(case, network).peak_rate(network),
+        "rate": options_of(case, network).peak_rate(network, case.n_rounds * steps_of(case)),
         "score": 100 * found.score,
         "loss": found.loss,
         "arithmetic": arithmetic(case, network),

@@ -20,7 +20,9 @@ from dask_horn.training.plan.division import AUTO, auto_submodels
 from dask_horn.training.plan.merge_rules import MERGES
 
 # The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
-_ADAMW_RATE, _LOWEST_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 1 / 256, 5e-3
+_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
+# The lowest, of runs of so many steps; in longer ones wide layers have time at a lower one.
+_LOWEST_ADAMW_RATE, _LOWEST_UP_TO = 1 / 256, 3000
 _DECAY_ROWS, _DECAY_OVER_RUN, _STRONGEST_DECAY = 2500, 1.0, 1.0
 
 
@@ -81,7 +83,8 @@ class TrainingOptions:
         Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n,
         at most 0.005, where n is the largest number of hidden inputs of a unit (in dense networks
         the width of the widest hidden layer, in convolutions the size of a window), times √(K/2)
-        in rounds of K > 2 sub-models, and at least 1/256.
+        in rounds of K > 2 sub-models, but at least 1/256, or in runs of S > 3000 steps 3000/S of
+        that.
     momentum : float, default 0.9
         Momentum of sgd.
     nesterov : bool, default False
@@ -258,15 +261,19 @@ class TrainingOptions:
 
         return options_html(self)
 
-    def peak_rate(self, network: Network) -> float:
-        """Return the highest learning rate, by default the optimizer's own for the network."""
+    def peak_rate(self, network: Network, n_steps: int) -> float:
+        """Return the highest learning rate, by default the optimizer's own.
+
+        By the network, and for a wide one by the steps of a sub-model in the whole run.
+        """
         if self.learning_rate is not None:
             return self.learning_rate
         if self._rule.rate is not None:
             return self._rule.rate
-        return max(_rate_by_width(network), _LOWEST_ADAMW_RATE)
+        lowest = _LOWEST_ADAMW_RATE * min(1.0, _LOWEST_UP_TO / n_steps)
+        return max(_rate_by_width(network), lowest)
 
-    def rate_factor(self, network: Network, n_submodels: int) -> float:
+    def rate_factor(self, network: Network, n_steps: int, n_submodels: int) -> float:
         """Return the factor on the learning rates of a round of so many sub-models.
 
         Of a default rate that follows from the network, that is, which suits two sub-models. A
@@ -277,7 +284,7 @@ class TrainingOptions:
         if self._rule.rate is not None or self.learning_rate is not None:
             return 1.0
         rate = math.sqrt(max(n_submodels, 2) / 2) * _rate_by_width(network)
-        return max(rate / self.peak_rate(network), 1.0)
+        return max(rate / self.peak_rate(network, n_steps), 1.0)
 
     @property
     def _rule(self) -> Rule:
