@@ -81,10 +81,10 @@ class TrainingOptions:
         Optimizer of the sub-models.
     learning_rate : float or None, default None
         Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n,
-        at most 0.005, where n is the largest number of hidden inputs of a unit (in dense networks
-        the width of the widest hidden layer, in convolutions the size of a window), times √(K/2)
-        in rounds of K > 2 sub-models, but at least 1/256, or in runs of S > 3000 steps 3000/S of
-        that.
+        at most 0.005 and at least 1/256, where n is the largest number of hidden inputs of a unit
+        (in dense networks the width of the widest hidden layer, in convolutions the size of a
+        window), times √(K/2) in rounds of K > 2 sub-models. In runs of S > 3000 steps the least is
+        3000/S of that.
     momentum : float, default 0.9
         Momentum of sgd.
     nesterov : bool, default False
@@ -270,21 +270,23 @@ class TrainingOptions:
             return self.learning_rate
         if self._rule.rate is not None:
             return self._rule.rate
+        divided = set(network.divided_axes)
+        tensors = network.parameters.tensors
+        widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
         lowest = _LOWEST_ADAMW_RATE * min(1.0, _LOWEST_UP_TO / n_steps)
-        return max(_rate_by_width(network), lowest)
+        return float(min(max(_ADAMW_RATE / widest, lowest), _HIGHEST_ADAMW_RATE))
 
-    def rate_factor(self, network: Network, n_steps: int, n_submodels: int) -> float:
+    def rate_factor(self, n_submodels: int) -> float:
         """Return the factor on the learning rates of a round of so many sub-models.
 
         Of a default rate that follows from the network, that is, which suits two sub-models. A
         unit of a sub-model has 1/K of its hidden inputs, so that one step moves it by as much less
         than it would in the parent. The root of that is a compromise between images and small
-        tables. Wide networks have a rate already that suits many: the lowest.
+        tables.
         """
-        if self._rule.rate is not None or self.learning_rate is not None:
-            return 1.0
-        rate = math.sqrt(max(n_submodels, 2) / 2) * _rate_by_width(network)
-        return max(rate / self.peak_rate(network, n_steps), 1.0)
+        if self._rule.rate is None and self.learning_rate is None:
+            return math.sqrt(max(n_submodels, 2) / 2)
+        return 1.0
 
     @property
     def _rule(self) -> Rule:
@@ -351,14 +353,6 @@ class TrainingOptions:
             return self
         number = 1 if self.redraws else auto_submodels(network, n_samples)
         return replace(self, n_submodels=number)
-
-
-def _rate_by_width(network: Network) -> float:
-    """Return AdamW's rate by the most hidden inputs of a unit, which its step adds up over."""
-    divided = set(network.divided_axes)
-    tensors = network.parameters.tensors
-    widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
-    return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))
 
 
 def _default_decay(n_samples: int, summed_rates: float) -> float:

@@ -54,8 +54,7 @@ def plan_rounds(
         key = number, outer if round < ending else OuterStep(1.0, 0.0)
         if key not in plans:  # rounds that are alike share their plan: it is sent once
             pieces = max(numbers) // number if options.regroup else 1
-            factor = options.rate_factor(network, steps * options.n_rounds, number)
-            plans[key] = _plan(*key, options, factor, group_blocks, pieces, steps_of_pass)
+            plans[key] = _plan(*key, options, group_blocks, pieces, steps_of_pass)
         rounds.append(plans[key])
     return tuple(rounds)
 
@@ -147,7 +146,6 @@ def _plan(
     n_submodels: int,
     outer_step: OuterStep,
     options: TrainingOptions,
-    rate_factor: float,
     group_blocks: tuple[Blocks, ...],
     pieces: int,
     steps_of_pass: Callable[[Blocks], int],
@@ -174,6 +172,6 @@ def _plan(
         tuple(groups_of),
         tuple(dealt),
         tuple(steps),
-        rate_factor,
+        options.rate_factor(n_submodels),
         outer_step,
     )
