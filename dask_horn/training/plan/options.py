@@ -20,7 +20,9 @@ from dask_horn.training.plan.division import AUTO, auto_submodels
 from dask_horn.training.plan.merge_rules import MERGES
 
 # The first is over the most hidden inputs of a unit: what a unit receives adds up over them.
-_ADAMW_RATE, _LOWEST_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 1 / 256, 5e-3
+_ADAMW_RATE, _HIGHEST_ADAMW_RATE = 1.0, 5e-3
+# The lowest, of runs of so many steps; in longer ones wide layers have time at a lower one.
+_LOWEST_ADAMW_RATE, _LOWEST_UP_TO = 1 / 256, 3000
 
 
 # A number for each round, or a weight for each class: as many as a person reads.
@@ -78,9 +80,10 @@ class TrainingOptions:
         Optimizer of the sub-models.
     learning_rate : float or None, default None
         Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n,
-        at most 0.005, where n is the largest number of hidden inputs of a unit (in dense networks
-        the width of the widest hidden layer, in convolutions the size of a window), times √(K/2)
-        in rounds of K > 2 sub-models, and at least 1/256.
+        at most 0.005 and at least 1/256, where n is the largest number of hidden inputs of a unit
+        (in dense networks the width of the widest hidden layer, in convolutions the size of a
+        window), times √(K/2) in rounds of K > 2 sub-models. In runs of S > 3000 steps the least is
+        3000/S of that.
     momentum : float, default 0.9
         Momentum of sgd.
     nesterov : bool, default False
@@ -258,26 +261,32 @@ class TrainingOptions:
 
         return options_html(self)
 
-    def peak_rate(self, network: Network) -> float:
-        """Return the highest learning rate, by default the optimizer's own for the network."""
+    def peak_rate(self, network: Network, n_steps: int) -> float:
+        """Return the highest learning rate, by default the optimizer's own.
+
+        By the network, and for a wide one by the steps of a sub-model in the whole run.
+        """
         if self.learning_rate is not None:
             return self.learning_rate
         if self._rule.rate is not None:
             return self._rule.rate
-        return max(_rate_by_width(network), _LOWEST_ADAMW_RATE)
+        divided = set(network.divided_axes)
+        tensors = network.parameters.tensors
+        widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
+        lowest = _LOWEST_ADAMW_RATE * min(1.0, _LOWEST_UP_TO / n_steps)
+        return float(min(max(_ADAMW_RATE / widest, lowest), _HIGHEST_ADAMW_RATE))
 
-    def rate_factor(self, network: Network, n_submodels: int) -> float:
+    def rate_factor(self, n_submodels: int) -> float:
         """Return the factor on the learning rates of a round of so many sub-models.
 
         Of a default rate that follows from the network, that is, which suits two sub-models. A
         unit of a sub-model has 1/K of its hidden inputs, so that one step moves it by as much less
         than it would in the parent. The root of that is a compromise between images and small
-        tables. Wide networks have a rate already that suits many: the lowest.
+        tables.
         """
-        if self._rule.rate is not None or self.learning_rate is not None:
-            return 1.0
-        rate = math.sqrt(max(n_submodels, 2) / 2) * _rate_by_width(network)
-        return max(rate / self.peak_rate(network), 1.0)
+        if self._rule.rate is None and self.learning_rate is None:
+            return math.sqrt(max(n_submodels, 2) / 2)
+        return 1.0
 
     @property
     def _rule(self) -> Rule:
@@ -345,11 +354,3 @@ class TrainingOptions:
             return self
         number = 1 if self.redraws else auto_submodels(network, n_samples)
         return replace(self, n_submodels=number)
-
-
-def _rate_by_width(network: Network) -> float:
-    """Return AdamW's rate by the most hidden inputs of a unit, which its step adds up over."""
-    divided = set(network.divided_axes)
-    tensors = network.parameters.tensors
-    widest = max((tensor.fan_in for tensor in tensors if tensor.source in divided), default=1)
-    return float(min(_ADAMW_RATE / widest, _HIGHEST_ADAMW_RATE))

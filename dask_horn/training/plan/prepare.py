@@ -49,7 +49,7 @@ from dask_horn.rounding import ceil_div
 from dask_horn.training.plan.decay import NoiseDecay, class_counts, constant_loss
 from dask_horn.training.plan.merge_rules import rule_name
 from dask_horn.training.plan.options import TrainingOptions
-from dask_horn.training.plan.rounds import most_regroupings, plan_rounds
+from dask_horn.training.plan.rounds import most_regroupings, plan_rounds, steps_of_round
 from dask_horn.training.plan.spec import Devices, RunSpec, Schedule
 from dask_horn.training.plan.steps import count_steps
 
@@ -249,9 +249,9 @@ def make_spec(
         return count_steps(blocks, row_bytes, batch_size)
 
     rounds = plan_rounds(network, options, group_blocks, passed)
-    schedule = Schedule(
-        options.schedule, options.peak_rate(network), options.n_rounds, options.warmup_steps
-    )
+    n_steps = options.n_rounds * steps_of_round(options, group_blocks, passed)
+    peak = options.peak_rate(network, n_steps)
+    schedule = Schedule(options.schedule, peak, options.n_rounds, options.warmup_steps)
     summed_rates = sum(
         float(schedule.rates(round, max(plan.steps)).sum()) * plan.rate_factor
         for round, plan in enumerate(rounds)

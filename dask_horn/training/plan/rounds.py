@@ -44,7 +44,7 @@ def plan_rounds(
     -------
     tuple of RoundPlan, (n_rounds,)
     """
-    steps = options.steps_per_round or min(map(steps_of_pass, group_blocks))
+    steps = steps_of_round(options, group_blocks, steps_of_pass)
     numbers = submodels_by_round(network, options, steps)
     ending = _first_of_ending(numbers)
     outer = OuterStep(*options.outer_step)
@@ -54,10 +54,18 @@ def plan_rounds(
         key = number, outer if round < ending else OuterStep(1.0, 0.0)
         if key not in plans:  # rounds that are alike share their plan: it is sent once
             pieces = max(numbers) // number if options.regroup else 1
-            factor = options.rate_factor(network, number)
-            plans[key] = _plan(*key, options, factor, group_blocks, pieces, steps_of_pass)
+            plans[key] = _plan(*key, options, group_blocks, pieces, steps_of_pass)
         rounds.append(plans[key])
     return tuple(rounds)
+
+
+def steps_of_round(
+    options: TrainingOptions,
+    group_blocks: tuple[Blocks, ...],
+    steps_of_pass: Callable[[Blocks], int],
+) -> int:
+    """Return the steps of a round, of the group that has the fewest."""
+    return options.steps_per_round or min(map(steps_of_pass, group_blocks))
 
 
 def most_regroupings(options: TrainingOptions, n_samples: int, batch_size: int) -> int:
@@ -138,7 +146,6 @@ def _plan(
     n_submodels: int,
     outer_step: OuterStep,
     options: TrainingOptions,
-    rate_factor: float,
     group_blocks: tuple[Blocks, ...],
     pieces: int,
     steps_of_pass: Callable[[Blocks], int],
@@ -165,6 +172,6 @@ def _plan(
         tuple(groups_of),
         tuple(dealt),
         tuple(steps),
-        rate_factor,
+        options.rate_factor(n_submodels),
         outer_step,
     )
