@@ -20,7 +20,8 @@ from dask_horn.network.layers import Encoding, Layer
 #: Settings of `numeric_encoding`, besides None.
 NUMERIC_ENCODINGS = ("auto",)
 
-_BINS, _ROWS_OF_A_BIN = 16, 200
+_MOST_BINS, _ROWS_OF_A_BIN = 48, 200
+_ALL_BINS = 400  # of all columns together: the first product takes as long as it has inputs
 _FREQUENCIES = 4
 _MOST_COLUMNS = 256  # beyond, columns are pixels or words, whose encodings would cost too much
 _FEWEST_VALUES = 3  # of two, a weight tells as much as any encoding
@@ -63,7 +64,7 @@ class Entrance:
         """The layers as far as they are known."""
         if self.settled is not None:
             return self.settled
-        encodings: tuple[Layer, ...] = (PiecewiseLinear(_BINS), Periodic(_FREQUENCIES))
+        encodings: tuple[Layer, ...] = (PiecewiseLinear(2), Periodic(_FREQUENCIES))
         return (MissingIndicator(),) * self.indicates + encodings * self.encodes
 
     def settle(self, found: Survey) -> Entrance:
@@ -81,8 +82,8 @@ class Entrance:
 def encodings_for(n_samples: int, sample: NDArray[np.floating[Any]]) -> list[Layer]:
     """Return encodings of the columns that have them.
 
-    Bins need samples, 200 each. A column of two values has no encoding, and one of few values no
-    more bins than lie between them.
+    Bins need samples, 200 each, and all columns share 400 bins. A column of two values has no
+    encoding, and one of few values half as many bins: what is between them is never asked for.
 
     Parameters
     ----------
@@ -91,11 +92,12 @@ def encodings_for(n_samples: int, sample: NDArray[np.floating[Any]]) -> list[Lay
     sample : ndarray, (rows, columns)
         Some of them, as they are stored.
     """
-    most = min(_BINS, n_samples // _ROWS_OF_A_BIN)
-    if most < 2:
+    if n_samples < 2 * _ROWS_OF_A_BIN:
         return []
     values = [_n_values(column) for column in sample.T]
-    bins = [min(most, n - 1) if n >= _FEWEST_VALUES else 0 for n in values]
+    n_encoded = sum(n >= _FEWEST_VALUES for n in values)
+    most = min(_MOST_BINS, n_samples // _ROWS_OF_A_BIN, max(2, _ALL_BINS // max(n_encoded, 1)))
+    bins = [min(most, n // 2) if n >= _FEWEST_VALUES else 0 for n in values]
     frequencies = [_FREQUENCIES if n >= _FEWEST_VALUES else 0 for n in values]
     if not any(bins):
         return []
@@ -111,6 +113,6 @@ def _n_values(column: NDArray[np.floating[Any]]) -> int:
     """Count distinct values that are not missing; of a few rows, where these have enough."""
     for rows in (column[:1024], column):
         n = len(np.unique(rows[~np.isnan(rows)]))
-        if n > _BINS:
+        if n > 2 * _MOST_BINS:
             return n
     return n

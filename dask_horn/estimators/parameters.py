@@ -89,8 +89,8 @@ _PARAMETERS = {
         "float or None",
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
         "at most 0.005 and at least 1/256, where n is the largest number of hidden inputs of a "
-        "unit (in dense networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
-        "sub-models. In runs of S > 3000 steps the least is 3000/S of that.",
+        "unit (in dense networks the width of the widest hidden layer), times √(K/2) in rounds of "
+        "K > 2 sub-models. In runs of S > 3000 steps the least is 3000/S of that.",
     ),
     "momentum": ("float", "Momentum of sgd."),
     "beta_1": ("float", "Decay rate of adamw's first moment, the mean of the gradients."),
@@ -141,8 +141,8 @@ _PARAMETERS = {
         '"auto" or None',
         'Whether `horn.PiecewiseLinear` and `horn.Periodic` encode the columns. With "auto" they '
         "do where samples are rows of at most 256 features and there are 400 of them: columns of "
-        "more than two values have a bin for 200 samples, at most 16 and no more than lie between "
-        "their values, and four frequencies. Neither `layers`, nor ``standardize=False``, nor a "
+        "more than two values have a bin for each 200 samples, at most 48, or half as many as they "
+        "have values, 400 bins in all, and four frequencies. Neither `layers`, nor ``standardize=False``, nor a "
         "linear model goes with it.",
     ),
     "early_stopping": (

@@ -36,10 +36,10 @@ def inverse_width(low: Any, high: Any) -> Any:
 
 @inlined
 def share_of_bin(x: Any, low: Any, inverse: Any) -> Any:
-    """How far x fills a bin, from 0 to 1."""
+    """How far x fills a bin, from -1/2 to 1/2."""
     share = (x - low) * inverse
     share = _ZERO if share < _ZERO else share  # so written, NaN stays NaN
-    return _ONE if share > _ONE else share
+    return (_ONE if share > _ONE else share) - _HALF
 
 
 @inlined

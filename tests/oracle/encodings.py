@@ -26,7 +26,7 @@ def missing_indicator_pass(
 def piecewise_linear_pass(
     placed: PlacedLayer, params: Mapping[str, ArrayLike], x: Array, options: Options
 ) -> tuple[Array, Backward]:
-    """How far each column fills each of its bins; a bin without a width is 0."""
+    """How far each column fills each of its bins, less 1/2; one without a width is empty."""
     appended, start = [], 0
     for column, bins in enumerate(_numbers(placed.layer.bins, placed)):
         if bins:
@@ -34,7 +34,7 @@ def piecewise_linear_pass(
             start += bins + 1
             for low, high in pairwise(edges):
                 inverse = 1 / (high - low) if high > low else 0.0
-                appended.append(np.clip((x[:, column] - low) * inverse, 0, 1))
+                appended.append(np.clip((x[:, column] - low) * inverse, 0, 1) - 0.5)
     return np.column_stack([x, *appended]), _way_back(x)
 
 

@@ -34,7 +34,7 @@ def test_bins_by_hand():
     edges = {"piecewise_linear_1/edges": [0, 2, 2, 6]}  # the bin between 2 and 2 has no width
     found = _columns(PiecewiseLinear((3, 0)), x, **edges)
     shares = [[0, 0, 0], [0, 0, 0], [0.5, 0, 0], [1, 0, 0], [1, 0, 0.75], [1, 0, 1]]
-    np.testing.assert_array_equal(found, np.hstack([x, shares]))
+    np.testing.assert_array_equal(found, np.hstack([x, np.array(shares) - 0.5]))
 
 
 def test_waves_by_hand():

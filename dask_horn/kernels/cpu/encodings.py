@@ -84,7 +84,7 @@ def piecewise_linear(row: Any, counters: Any, scalars: Any, arena: Any) -> None:
 
     For each of n bins, B (n,) has its column, and C (n,) the place of its lower edge among the
     edges at D; the upper one follows there. n is the second of SIZES. ``(x - e_t) / (e_(t+1) -
-    e_t)``, from 0 to 1: Gorishniy et al. (2022), equation 1.
+    e_t)``, from 0 to 1, less 1/2: Gorishniy et al. (2022), equation 1.
     """
     n, width, n_inputs = row[SIZES + 1], row[N_OUT], row[N_IN]
     columns, lower = carray(at(arena, row[B]), (n,)), carray(at(arena, row[C]), (n,))

@@ -19,10 +19,10 @@ class PiecewiseLinear(Encoding):
     """Appends to each input column x how far it fills each of its bins.
 
     A column's values are cut into bins ``[e_t, e_(t+1)]`` of equally many samples. For each bin a
-    column is appended: ``(x - e_t) / (e_(t+1) - e_t)``, no less than 0 and no more than 1 [1]_. So
-    a bin below x is 1, one above it is 0, and a weight on it is the slope of what the network makes
-    of x within the bin. Where values are so often the same that edges are too, the bin between them
-    is always 0.
+    column is appended: ``(x - e_t) / (e_(t+1) - e_t)``, no less than 0 and no more than 1 [1]_,
+    less ½, so that the mean is about 0. A bin below x is ½, one above it is -½, and a weight on it
+    is the slope of what the network makes of x within the bin. Where values are so often the same
+    that edges are too, the bin between them is always -½.
 
     It stands before all layers that are no encodings, of a network over rows of features. The
     tensor ``edges`` has those of one column after the other: quantiles of the standardized training

@@ -21,7 +21,7 @@ from dask_horn.data import Survey, Targets
 from dask_horn.data.values.targets import class_codes
 
 _ROWS, _OVER_RUN, _STRONGEST = 2500, 1.0, 1.0
-_PER_SHARE, _MOST_FACTOR = 12.0, 4.0
+_PER_SHARE, _MOST_FACTOR = 8.0, 4.0
 _FIRST_ROUNDS = 5  # of so many, one is among the first
 _LEAST_LOSS = 1e-3  # nats: of targets that are all but constant
 
