@@ -13,6 +13,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
 VALUES_X, VALUES = load_diabetes(return_X_y=True)
 SMALL = {
     "hidden_layer_sizes": (16,),
+    "activation": "relu",
     "n_submodels": 2,
     "n_rounds": 4,
     "learning_rate": 0.02,

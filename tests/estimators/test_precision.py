@@ -18,6 +18,7 @@ X = RNG.normal(size=(240, 3))
 Y = X[:, 0] - 0.5 * X[:, 1]
 SMALL = {
     "hidden_layer_sizes": (12,),
+    "activation": "relu",
     "dropout": 0.0,
     "n_rounds": 6,
     "learning_rate": 0.02,

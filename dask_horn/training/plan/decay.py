@@ -22,7 +22,7 @@ from dask_horn.data.values.targets import class_codes
 
 _ROWS, _OVER_RUN, _STRONGEST = 2500, 1.0, 1.0
 _PER_SHARE, _MOST_FACTOR = 8.0, 4.0
-_FIRST_ROUNDS = 5  # of so many, one is among the first
+_FIRST_ROUNDS, _FEWEST_FIRST = 5, 3  # one of so many rounds; fewer have only begun to learn
 _LEAST_LOSS = 1e-3  # nats: of targets that are all but constant
 
 
@@ -59,11 +59,16 @@ class NoiseDecay:
     ) -> NoiseDecay:
         """Return the rule for so many samples; `summed_rates` are those of all steps of the run."""
         return cls(
-            n_rounds=max(1, n_rounds // _FIRST_ROUNDS),
+            n_rounds=n_rounds // _FIRST_ROUNDS,
             constant_loss=constant_loss,
             by_samples=min(_ROWS / n_samples, _STRONGEST),
             least=min(_OVER_RUN / summed_rates, _STRONGEST),
         )
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there are rounds enough to tell noise from what is not learned yet."""
+        return self.n_rounds >= _FEWEST_FIRST
 
     @property
     def first(self) -> float:

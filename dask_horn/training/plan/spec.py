@@ -131,8 +131,6 @@ class RunSpec:
     hidden_exponent : float
     optimizer : Optimizer
         In the first rounds.
-    noise : NoiseDecay or None
-        How its decay in later rounds follows from the first ones' loss.
     schedule : Schedule
     batch_size : int
     seed : int
@@ -145,6 +143,8 @@ class RunSpec:
     measured : mapping of str to ndarray of float32
         By the names of tensors, initial values that were measured on samples, in place of drawn
         ones. Empty where a run starts from a model.
+    noise : NoiseDecay or None
+        How its decay in later rounds follows from the first ones' loss.
     decay : float or None
         What has followed from it, once it is known.
     attempt : int
@@ -166,7 +166,6 @@ class RunSpec:
     concentration: float | None
     hidden_exponent: float
     optimizer: Optimizer
-    noise: NoiseDecay | None
     schedule: Schedule
     batch_size: int
     seed: int
@@ -175,6 +174,7 @@ class RunSpec:
     scoring_device: str
     precision: str
     measured: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    noise: NoiseDecay | None = None
     decay: float | None = None
     attempt: int = 0
 

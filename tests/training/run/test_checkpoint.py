@@ -82,7 +82,11 @@ def test_an_estimator_goes_on_with_a_run_that_has_the_folder_to_itself(tmp_path)
     whole = horn.train(network, X, Y, checkpoint=tmp_path / "run", **settings)
     names = sorted(os.listdir(tmp_path / "run"))
     estimator = horn.HornClassifier(
-        hidden_layer_sizes=8, dropout=0.0, checkpoint=str(tmp_path / "run"), **settings
+        hidden_layer_sizes=8,
+        activation="relu",
+        dropout=0.0,
+        checkpoint=str(tmp_path / "run"),
+        **settings,
     )
     np.testing.assert_array_equal(estimator.fit(X, Y).model_.parameters, whole.model.parameters)
     assert sorted(os.listdir(tmp_path / "run")) == names
