@@ -30,8 +30,9 @@ def digits():
 def test_digits_are_learned_by_divided_filters(digits):
     X, y = digits
     result = horn.train(
-        NETWORK, X[:1400], y[:1400], validation_data=(X[1400:], y[1400:]), n_rounds=10
-    )
+        NETWORK, X[:1400], y[:1400], validation_data=(X[1400:], y[1400:]), n_rounds=10,
+        n_submodels=2,
+    )  # fmt: skip
     assert [record.n_submodels for record in result.history][:3] == [2, 2, 2]
     assert result.history[-1].validation_score > 0.95
 

@@ -266,7 +266,8 @@ def training_graph(
     --------
     >>> from dask_horn.network import Dense
     >>> network = Network([Dense(8, activation="relu"), Dense(2)], input_shape=3)
-    >>> graph = training_graph(network, [[0, 0, 1], [1, 0, 0]] * 8, [0, 1] * 8, n_rounds=2)
+    >>> samples, targets = [[0, 0, 1], [1, 0, 0]] * 8, [0, 1] * 8
+    >>> graph = training_graph(network, samples, targets, n_submodels=2, n_rounds=2)
     >>> sum("train" in str(key) for key in graph.dask)
     4
     """
