@@ -100,7 +100,7 @@ _PARAMETERS = {
         "float or None",
         "Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None "
         "takes 0 for sgd and in `partial_fit`. Otherwise it takes 2500 / n_samples, at most 1, and "
-        "after the first fifth of the rounds up to four times as much where their loss tells of "
+        "after the first fifth of the rounds up to 16 times as much where their loss tells of "
         "noise; at least what would shrink weights without a gradient by 1/e in the whole run.",
     ),
     "clip_norm": (

@@ -38,8 +38,8 @@ def test_a_column_has_bins_for_its_rows_and_values(fitted):
 
 
 def test_steps_are_learned_that_plain_numbers_hide():
-    rows = RNG.uniform(-2, 2, size=(6000, 2)).astype(np.float32)
-    steps = np.floor(4 * rows[:, 0]) + np.floor(2 * rows[:, 1])
+    rows = RNG.uniform(-2, 2, size=(6000, 3)).astype(np.float32)
+    steps = (np.floor(4 * rows) % 2).sum(axis=1)
     scores = [
         HornRegressor(numeric_encoding=encoding, random_state=0)
         .fit(rows[:4000], steps[:4000])

@@ -1,8 +1,9 @@
 """AdamW's weight decay where none is given: by the number of samples, and by how noisy they are.
 
-How noisy targets are, the run itself tells: by the training loss of its first rounds, as a share of
-the loss of the best constant. Samples are new to the model then, or nearly so, and what it does not
-explain of them is noise, or what it has yet to learn; later it may have learned the noise by heart.
+How noisy targets are, the run itself tells: by the training loss of its first rounds, as a share s
+of the loss of the best constant. Samples are new to the model then, or nearly so, and what it does
+not explain of them is noise, or what it has yet to learn; later it may have learned the noise by
+heart. s / (1 - s) is the ratio of noise to signal, to which the best ridge penalty is proportional.
 
 References
 ----------
@@ -21,7 +22,7 @@ from dask_horn.data import Survey, Targets
 from dask_horn.data.values.targets import class_codes
 
 _ROWS, _OVER_RUN, _STRONGEST = 2500, 1.0, 1.0
-_PER_SHARE, _MOST_FACTOR = 8.0, 4.0
+_PER_RATIO, _MOST_FACTOR = 3.0, 16.0
 _FIRST_ROUNDS, _FEWEST_FIRST = 5, 3  # one of so many rounds; fewer have only begun to learn
 _LEAST_LOSS = 1e-3  # nats: of targets that are all but constant
 
@@ -44,8 +45,8 @@ class NoiseDecay:
     Examples
     --------
     >>> rule = NoiseDecay(n_rounds=3, constant_loss=0.5, by_samples=0.2, least=0.1)
-    >>> [rule.settled(loss) for loss in (0.01, 0.25)]
-    [0.2, 0.8]
+    >>> [round(rule.settled(loss), 3) for loss in (0.01, 0.25)]
+    [0.2, 0.6]
     """
 
     n_rounds: int
@@ -77,7 +78,8 @@ class NoiseDecay:
 
     def settled(self, loss: float) -> float:
         """Return the decay in all later rounds, from the mean training loss of the last of them."""
-        factor = min(max(_PER_SHARE * loss / self.constant_loss, 1.0), _MOST_FACTOR)
+        signal = max(self.constant_loss - loss, 1e-9)
+        factor = min(max(_PER_RATIO * loss / signal, 1.0), _MOST_FACTOR)
         return max(self.by_samples * factor, self.least)
 
 
