@@ -239,7 +239,7 @@ def cases(full: bool) -> dict[str, list[Case]]:
             *(Case(t, 512, 1, rate=r) for t in _TABLES for r in _RATES[:3]),
             *(Case("letters", 1024, 1, rate=r) for r in (1 / 1024, 1 / 256)),
             *(Case("mnist", 800, 1, 10, rate=r) for r in (1 / 800, 1 / 256)),
-            Case("letters", 2048, 8, 10),
+            *(Case("letters", 2048, k, 10) for k in (1, 8)),
             Case("cifar", 32, 1, 12, n_rows=6000, rate=1 / 1152),
         ],
     }  # fmt: skip
@@ -306,7 +306,7 @@ def listed(runs: Sequence[Mapping[str, Any]]) -> str:
 _TABLES = ("letters", "california", "diamonds")
 _WIDTHS = (32, 64, 128, 256, 512)
 _PICTURES = ((32, 1), (32, 2), (64, 1), (64, 2))
-_TEXTS = ((32, 1), (64, 1), (64, 2), (64, 4))
+_TEXTS = ((32, 1), (64, 1), (64, 2), (64, 4), (128, 1), (128, 2))
 _RATES = (1 / 512, 1 / 256, 1 / 128, 0.005)
 _TITLES = {
     "kinds": "Convolutional and recurrent networks:",

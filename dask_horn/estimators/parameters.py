@@ -87,9 +87,9 @@ _PARAMETERS = {
     "learning_rate": (
         "float or None",
         "Highest learning rate of the schedule. None takes 0.05 for sgd. For adamw it takes 1 / n, "
-        "at most 0.005 and at least 1/256, where n is the largest number of hidden inputs of a unit "
-        "(in dense networks the width of the widest hidden layer), times √(K/2) in rounds of K > 2 "
-        "sub-models. In runs of S > 3000 steps the least is 3000/S of that.",
+        "at most 0.005 and at least 1/256, where n is the largest number of hidden inputs of a "
+        "unit (in dense networks the width of the widest hidden layer), times √(K/2) in rounds of "
+        "K > 2 sub-models. In runs of S > 3000 steps the least is 3000/S of that.",
     ),
     "momentum": ("float", "Momentum of sgd."),
     "beta_1": ("float", "Decay rate of adamw's first moment, the mean of the gradients."),
