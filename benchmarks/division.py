@@ -24,9 +24,6 @@ from benchmarks.apart import run_apart
 from benchmarks.benchmark import Benchmark, Measured
 from benchmarks.datasets import mnist, table, tiny_shakespeare
 from benchmarks.report import markdown_table
-from dask_horn.training import Given, Settled, TrainingOptions, run
-from dask_horn.training.plan.division import multiplications
-from dask_horn.training.plan.rounds import submodels_by_round
 
 N_ROWS, N_SCORED = 12_000, 5_000
 STEPS = 64  # characters of a sequence
@@ -168,42 +165,40 @@ def network_of(case: Case, X: Any, y: Any) -> horn.Network:
     return dense(case, X.shape[1], 1, "squared_error")
 
 
-def options_of(case: Case, network: horn.Network) -> TrainingOptions:
+def settings_of(case: Case) -> dict[str, Any]:
     """Return the settings of a case."""
-    recurrent = case.task == "characters"
-    return TrainingOptions(
-        n_submodels=case.n_submodels,
-        n_rounds=case.n_rounds,
-        learning_rate=case.rate,
-        random_state=case.seed,
-        clip_norm=1.0 if recurrent else None,
-        batch_size=64 if recurrent else None,
+    settings = {
+        "n_submodels": case.n_submodels,
+        "n_rounds": case.n_rounds,
+        "learning_rate": case.rate,
+        "random_state": case.seed,
+    }
+    return settings | ({"clip_norm": 1.0, "batch_size": 64} if case.task == "characters" else {})
+
+
+def multiplications(network: horn.Network, n_submodels: int) -> float:
+    """Return those by the weights of one of so many equal sub-models, for a sample."""
+    divided = set(network.divided_axes)
+    return sum(
+        tensor.uses * tensor.size / float(n_submodels) ** sum(a in divided for a in tensor.axes)
+        for tensor in network.parameters.tensors
     )
-
-
-def steps_of(case: Case) -> int:
-    """Return the steps of a pass."""
-    return -(-case.n_rows // (64 if case.task == "characters" else 128))
-
-
-def arithmetic(case: Case, network: horn.Network) -> float:
-    """Return the multiplications by weights in a pass of every round, for a sample."""
-    numbers = submodels_by_round(network, options_of(case, network), steps_of(case))
-    return sum(number * multiplications(network, number) for number in numbers)
 
 
 def trained(case: Case, folder: Path) -> dict[str, Any]:
     """Train; return the score in per cent (accuracy, or R²), loss, arithmetic, and seconds."""
     X, y, X_scored, y_scored = split_of(case, folder)
     network = network_of(case, X, y)
-    result = run(network, Given(X, y), options_of(case, network), Settled())
+    result = horn.train(network, X, y, **settings_of(case))
     found = result.model.evaluate(X_scored, y_scored)
+    numbers = result.history["n_submodels"].tolist()
+    steps = case.n_rounds * -(-case.n_rows // (64 if case.task == "characters" else 128))
     return {
         **asdict(case),
-        "rate": options_of(case, network).peak_rate(network, case.n_rounds * steps_of(case)),
+        "rate": horn.TrainingOptions(**settings_of(case)).peak_rate(network, steps),
         "score": 100 * found.score,
         "loss": found.loss,
-        "arithmetic": arithmetic(case, network),
+        "arithmetic": sum(number * multiplications(network, number) for number in numbers),
         "undivided": case.n_rounds * multiplications(network, 1),
         "seconds": float(sum(result.history["kernel_seconds"])),
     }
@@ -239,7 +234,7 @@ def cases(full: bool) -> dict[str, list[Case]]:
             *(Case(t, 512, 1, rate=r) for t in _TABLES for r in _RATES[:3]),
             *(Case("letters", 1024, 1, rate=r) for r in (1 / 1024, 1 / 256)),
             *(Case("mnist", 800, 1, 10, rate=r) for r in (1 / 800, 1 / 256)),
-            Case("letters", 2048, 8, 10),
+            *(Case("letters", 2048, k, 10) for k in (1, 8)),
             Case("cifar", 32, 1, 12, n_rows=6000, rate=1 / 1152),
         ],
     }  # fmt: skip
@@ -306,7 +301,7 @@ def listed(runs: Sequence[Mapping[str, Any]]) -> str:
 _TABLES = ("letters", "california", "diamonds")
 _WIDTHS = (32, 64, 128, 256, 512)
 _PICTURES = ((32, 1), (32, 2), (64, 1), (64, 2))
-_TEXTS = ((32, 1), (64, 1), (64, 2), (64, 4))
+_TEXTS = ((32, 1), (64, 1), (64, 2), (64, 4), (128, 1), (128, 2))
 _RATES = (1 / 512, 1 / 256, 1 / 128, 0.005)
 _TITLES = {
     "kinds": "Convolutional and recurrent networks:",

@@ -56,7 +56,7 @@ def test_random_states_are_drawn_from_once_per_fit():
 
 def test_an_estimator_trains_as_the_function_does():
     network = horn.Network([Dense(16, activation="relu"), Dense(3)], input_shape=4)
-    settings = {name: SMALL[name] for name in SMALL if name != "hidden_layer_sizes"}
+    settings = {k: v for k, v in SMALL.items() if k not in ("hidden_layer_sizes", "activation")}
     result = horn.train(network, X, Y, **settings)
     clf = HornClassifier(**SMALL, dropout=0.0).fit(X, Y)
     assert_array_equal(clf.model_.parameters, result.model.parameters)

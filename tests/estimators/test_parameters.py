@@ -33,7 +33,9 @@ def test_layers_take_the_place_of_sizes():
     clf = HornClassifier(**{**SMALL, "hidden_layer_sizes": (99,)}, layers=layers).fit(X, Y)
     assert clf.model_.network.layers == (*layers, Dense(3))
     sized = HornClassifier(
-        **{**SMALL, "hidden_layer_sizes": [6, 5]}, activation="tanh", dropout=0.5, dropconnect=0.25
+        **SMALL | {"hidden_layer_sizes": [6, 5], "activation": "tanh"},
+        dropout=0.5,
+        dropconnect=0.25,
     )
     hidden = [Dense(units, "tanh", dropconnect=0.25) for units in (6, 5)]
     expected = (hidden[0], Dropout(0.5), hidden[1], Dropout(0.5), Dense(3))

@@ -49,7 +49,7 @@ class _Kind:
 
 _DENSE = _Kind("units", 256, ((8, 14), (16, 9), (32, 5), (64, 2), (255, 0.5)), "letter_recognition")
 _FILTERS = _Kind("filters", None, ((8, 4.5), (16, 4), (32, 0.8)), "half of CIFAR-10")
-_RECURRENT = _Kind("units", None, ((16, 7), (32, 6)), "tiny Shakespeare")
+_RECURRENT = _Kind("units", None, ((16, 7), (32, 6), (64, 5)), "tiny Shakespeare")
 _KINDS = {"conv2d": _FILTERS, "lstm": _RECURRENT, "gru": _RECURRENT, "simple_rnn": _RECURRENT}
 
 

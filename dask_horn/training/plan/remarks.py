@@ -35,20 +35,21 @@ def remarks(
         yield f"n_submodels={finest} {loss_of(network, finest)}; the default here is {rule}"
     at_once = max(plan.n_groups * plan.n_submodels for plan in spec.rounds)
     if n_workers > at_once and not spec.redraw:
-        yield f"{_trainings(n_workers, at_once)}: {'; '.join(_more(network, options, n_workers))}"
+        more = "; ".join(_more(network, options.n_groups, finest, n_workers))
+        yield f"{_trainings(n_workers, at_once)}: {more}"
 
 
 def _trainings(n_workers: int, at_once: int) -> str:
     return f"{n_workers} workers, {at_once} train{'s' if at_once == 1 else ''} at a time"
 
 
-def _more(network: Network, options: TrainingOptions, n_workers: int) -> Iterator[str]:
+def _more(network: Network, n_groups: int, finest: int, n_workers: int) -> Iterator[str]:
     """Say what could be asked for with so many workers, and what that brings."""
     narrowest = min(network.unit_axes[axis] for axis in network.divided_axes)
     number = 1
-    while 2 * number * options.n_groups <= n_workers and 2 * number <= min(narrowest, 8):
+    while 2 * number * n_groups <= n_workers and 2 * number <= min(narrowest, 8):
         number *= 2
-    if number > options.most_submodels:
+    if number > finest:
         share = f"{share_of_arithmetic(network, number):.0%} of the arithmetic"
         yield f"n_submodels={number} has {share} and {loss_of(network, number)}"
     ensemble = f"n_groups={n_workers}, group_data='all', merge='ensemble'"

@@ -147,6 +147,9 @@ def test_whoever_has_idle_workers_is_told_what_they_could_do():
     assert "n_groups=5, group_data='all', merge='ensemble' trains 5 models" in line
     assert "n_submodels=4 leaves" not in line
     assert _remarks(_dense(256), n_workers=4, n_groups=4) == []
+    divided, line = _remarks(_dense(1024), n_workers=5, n_rows=ROWS)
+    assert divided == "n_submodels='auto' divides this network in 4, which costs no accuracy"
+    assert line.startswith("5 workers, 4 train at a time: n_groups=5, ")
     (line,) = _remarks(_dense(256), n_workers=8, n_groups=2, merge="ensemble", group_data="all")
     assert line.startswith("8 workers, 2 train at a time: ")
 
