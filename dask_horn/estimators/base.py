@@ -41,6 +41,15 @@ from dask_horn.estimators.inputs import (
     to_memory,
     with_targets,
 )
+from dask_horn.estimators.tuning import (
+    Tuning,
+    bar_with,
+    changed,
+    choose,
+    is_tuned,
+    left_at_defaults,
+    told,
+)
 from dask_horn.model import Ensemble, Model, sample_form
 from dask_horn.network import Dense, Dropout, MissingIndicator, Network, with_outputs
 from dask_horn.network.layers import Layer
@@ -125,6 +134,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     standardize: bool = TrainingOptions.standardize
     missing: str = "error"
     numeric_encoding: str | None = "auto"
+    tune: str | None = None
     early_stopping: bool = TrainingOptions.early_stopping
     validation_fraction: float = TrainingOptions.validation_fraction
     n_iter_no_change: int = TrainingOptions.n_iter_no_change
@@ -153,10 +163,39 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         initial: Model | None,
         storage_options: Mapping[str, Any] | None,
     ) -> Self:
+        """Train with the parameters, or first choose what presets change of them."""
+        arguments = (X, y, validation_data, initial, storage_options)
+        if not is_tuned(self):
+            return self._train(*arguments)._keep_tuning(None)
+        seed = {"random_state": self._seed()}  # one for all candidates: they hold out equal rows
+        with changed(self, seed):
+            tuning = choose(
+                self,
+                lambda candidate: candidate._train(*arguments),
+                hold_out=validation_data is None and not self.early_stopping,
+                form_is_given=self.layers is not None or initial is not None,
+            )
+        with changed(self, seed | tuning.changes):
+            self._train(*arguments, words=told(tuning))
+        return self._keep_tuning(tuning)
+
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        validation_data: Any,
+        initial: Model | None,
+        storage_options: Mapping[str, Any] | None,
+        *,
+        words: str = "",
+    ) -> Self:
+        """Train with the parameters as they are; a progress bar begins with `words`."""
         options = self._options(random_state=self._seed())
         if initial is not None:
             _check_may_continue("initial", initial, options)
         callbacks = begin_fit(self, X, y)
+        if words and self.verbose:
+            callbacks.append(bar_with(words))
         with self._all_or_nothing():
             X, y, columns = given_samples(located(X, storage_options), y)
             form = self._form(X)
@@ -187,6 +226,13 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _partial_fit(self, X: Any, y: Any, classes: Any) -> Self:
+        """Train further what `fit` has trained, with the preset that it has chosen if any."""
+        is_tuned(self)  # refuses what is no choice
+        chosen: Mapping[str, Any] = getattr(self, "_chosen_changes", {})
+        with changed(self, left_at_defaults(self, chosen)):
+            return self._train_one_round(X, y, classes)
+
+    def _train_one_round(self, X: Any, y: Any, classes: Any) -> Self:
         before: Any = getattr(self, "model_", None)
         done: int = 0 if before is None else self.n_iter_
         seed = self._seed() if before is None else self._run_seed
@@ -360,6 +406,15 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         self.best_round_ = best_round or len(history)
         self.loss_ = history[-1].loss
         self._run_seed = seed
+
+    def _keep_tuning(self, tuning: Tuning | None) -> Self:
+        """Keep what was tried for this fit; nothing of an earlier one."""
+        for name in ("tuning_", "preset_", "_chosen_changes"):
+            self.__dict__.pop(name, None)
+        if tuning is not None:
+            self.tuning_, self.preset_ = tuning.trials, tuning.preset
+            self._chosen_changes = tuning.changes
+        return self
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

@@ -54,6 +54,11 @@ class HornRegressor(RegressorMixin, HornEstimator):  # type: ignore[misc]
         validation score, else the last. ``history_[best_round_ - 1]`` is its record.
     loss_ : float
         Mean training loss of the last round, of standardized targets.
+    preset_ : str
+        With `tune`, the name of the preset that was chosen.
+    tuning_ : tuple of Trial
+        With `tune`, what was tried: its `preset`, the `changes` to parameters, `loss` and `score`
+        on held-out rows, and the `seconds` that it took.
     n_outputs_ : int
         Number of values per sample.
 
