@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_horn.data import Survey, Targets
+from dask_horn.data import Survey, TargetKind, Targets
 from dask_horn.data.values.targets import class_codes
 
 _ROWS, _OVER_RUN, _STRONGEST = 2500, 1.0, 1.0
-_PER_RATIO, _MOST_FACTOR = 3.0, 16.0
+_MOST_FACTOR = 16.0
+# Factor for each unit of noise over signal: of classes, what is hard to tell looks like noise too.
+_PER_RATIO: dict[TargetKind, float] = {"classes": 3.0, "labels": 3.0, "values": 6.0}
 _FIRST_ROUNDS, _FEWEST_FIRST = 5, 3  # one of so many rounds; fewer have only begun to learn
 _LEAST_LOSS = 1e-3  # nats: of targets that are all but constant
 
@@ -37,6 +39,8 @@ class NoiseDecay:
         The first rounds, in which the decay is `least`; the last one's loss settles it.
     constant_loss : float
         The training loss of the best constant prediction, above 0.
+    per_ratio : float
+        Factor on the decay where there is as much noise as signal.
     by_samples : float
         The decay that the number of samples asks for, where there is no noise.
     least : float
@@ -44,24 +48,31 @@ class NoiseDecay:
 
     Examples
     --------
-    >>> rule = NoiseDecay(n_rounds=3, constant_loss=0.5, by_samples=0.2, least=0.1)
+    >>> rule = NoiseDecay(3, constant_loss=0.5, per_ratio=3, by_samples=0.2, least=0.1)
     >>> [round(rule.settled(loss), 3) for loss in (0.01, 0.25)]
     [0.2, 0.6]
     """
 
     n_rounds: int
     constant_loss: float
+    per_ratio: float
     by_samples: float
     least: float
 
     @classmethod
     def of(
-        cls, n_samples: int, summed_rates: float, n_rounds: int, constant_loss: float
+        cls,
+        kind: TargetKind,
+        n_samples: int,
+        summed_rates: float,
+        n_rounds: int,
+        constant_loss: float,
     ) -> NoiseDecay:
         """Return the rule for so many samples; `summed_rates` are those of all steps of the run."""
         return cls(
             n_rounds=n_rounds // _FIRST_ROUNDS,
             constant_loss=constant_loss,
+            per_ratio=_PER_RATIO[kind],
             by_samples=min(_ROWS / n_samples, _STRONGEST),
             least=min(_OVER_RUN / summed_rates, _STRONGEST),
         )
@@ -79,7 +90,7 @@ class NoiseDecay:
     def settled(self, loss: float) -> float:
         """Return the decay in all later rounds, from the mean training loss of the last of them."""
         signal = max(self.constant_loss - loss, 1e-9)
-        factor = min(max(_PER_RATIO * loss / signal, 1.0), _MOST_FACTOR)
+        factor = min(max(self.per_ratio * loss / signal, 1.0), _MOST_FACTOR)
         return max(self.by_samples * factor, self.least)
 
 

@@ -260,7 +260,9 @@ def make_spec(
     noise = None
     if options.decays_by_noise:
         of_constant = constant_loss(found, targets, class_weights)
-        noise = NoiseDecay.of(found.n_samples, summed_rates, options.n_rounds, of_constant)
+        noise = NoiseDecay.of(
+            targets.kind, found.n_samples, summed_rates, options.n_rounds, of_constant
+        )
     return RunSpec(
         run=data.run,
         network=network,
