@@ -64,7 +64,10 @@ class Entrance:
         """The layers as far as they are known."""
         if self.settled is not None:
             return self.settled
-        encodings: tuple[Layer, ...] = (PiecewiseLinear(2), Periodic(_FREQUENCIES))
+        encodings: tuple[Layer, ...] = (
+            PiecewiseLinear(2),
+            Periodic(_FREQUENCIES, learned=True),
+        )
         return (MissingIndicator(),) * self.indicates + encodings * self.encodes
 
     def settle(self, found: Survey) -> Entrance:
@@ -101,7 +104,8 @@ def encodings_for(n_samples: int, sample: NDArray[np.floating[Any]]) -> list[Lay
     frequencies = [_FREQUENCIES if n >= _FEWEST_VALUES else 0 for n in values]
     if not any(bins):
         return []
-    return [PiecewiseLinear(tuple(bins)), Periodic(tuple(frequencies))]
+    # Learned: where few of many columns matter, those few need the right frequencies.
+    return [PiecewiseLinear(tuple(bins)), Periodic(tuple(frequencies), learned=True)]
 
 
 def may_encode(n_columns: int) -> bool:

@@ -34,7 +34,7 @@ def fitted():
 def test_a_column_has_bins_for_its_rows_and_values(fitted):
     bins, waves = _encodings(fitted)
     assert bins == PiecewiseLinear((5, 0, 3, 0))
-    assert waves == Periodic((4, 0, 4, 0))
+    assert waves == Periodic((4, 0, 4, 0), learned=True)
 
 
 def test_steps_are_learned_that_plain_numbers_hide():
