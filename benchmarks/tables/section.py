@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import markdown_table
+from benchmarks.tables.figure import draw
 from benchmarks.tables.recipes import OURS, RECIPES, TUNED
 from benchmarks.tables.sets import FOLDS, SETS
 from benchmarks.tables.summary import Goal, Ratio, Tables, compared, goals, mean_of, tables_of
@@ -38,6 +39,7 @@ names, on which ours looks best beside that peer: else one on which a peer fails
 is the processor's in a fit, as a geometric mean; other work on the machine sways it less than the
 clock's.
 """
+_PICTURE = "![Our error over that of each peer, table by table](plots/tables.png)"
 _HEADER = (
     "peer",
     "kind",
@@ -60,7 +62,8 @@ _MEASURES = (
 def render(measured: Mapping[str, Any], plots: Path) -> str:
     """Write the section: the summary, the goals, and all figures."""
     tables = tables_of(measured, "report")
-    parts = [_INTRODUCTION, _who(measured), summary(measured, "report")]
+    draw(tables, plots / "tables.png")
+    parts = [_INTRODUCTION, _who(measured), summary(measured, "report"), _PICTURE]
     for what, title, factor, digits in _MEASURES:
         if text := _figures(tables, what, factor, digits):
             parts.append(f"### {title}\n\n{text}")
