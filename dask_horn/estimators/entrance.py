@@ -21,8 +21,9 @@ from dask_horn.network.layers import Encoding, Layer
 NUMERIC_ENCODINGS = ("auto",)
 
 _MOST_BINS, _ROWS_OF_A_BIN = 48, 200
-_ALL_BINS = 400  # of all columns together: the first product takes as long as it has inputs
+_ALL_BINS = 320  # of all columns together: the first product takes as long as it has inputs
 _FREQUENCIES = 4
+_MOST_FIXED = 16  # columns: of more, few may matter, whose frequencies must be the right ones
 _MOST_COLUMNS = 256  # beyond, columns are pixels or words, whose encodings would cost too much
 _FEWEST_VALUES = 3  # of two, a weight tells as much as any encoding
 
@@ -66,7 +67,7 @@ class Entrance:
             return self.settled
         encodings: tuple[Layer, ...] = (
             PiecewiseLinear(2),
-            Periodic(_FREQUENCIES, learned=True),
+            Periodic(_FREQUENCIES),
         )
         return (MissingIndicator(),) * self.indicates + encodings * self.encodes
 
@@ -85,7 +86,7 @@ class Entrance:
 def encodings_for(n_samples: int, sample: NDArray[np.floating[Any]]) -> list[Layer]:
     """Return encodings of the columns that have them.
 
-    Bins need samples, 200 each, and all columns share 400 bins. A column of two values has no
+    Bins need samples, 200 each, and all columns share 320 bins. A column of two values has no
     encoding, and one of few values half as many bins: what is between them is never asked for.
 
     Parameters
@@ -104,8 +105,8 @@ def encodings_for(n_samples: int, sample: NDArray[np.floating[Any]]) -> list[Lay
     frequencies = [_FREQUENCIES if n >= _FEWEST_VALUES else 0 for n in values]
     if not any(bins):
         return []
-    # Learned: where few of many columns matter, those few need the right frequencies.
-    return [PiecewiseLinear(tuple(bins)), Periodic(tuple(frequencies), learned=True)]
+    learned = n_encoded > _MOST_FIXED
+    return [PiecewiseLinear(tuple(bins)), Periodic(tuple(frequencies), learned=learned)]
 
 
 def may_encode(n_columns: int) -> bool:

@@ -142,8 +142,8 @@ _PARAMETERS = {
         'Whether `horn.PiecewiseLinear` and `horn.Periodic` encode the columns. With "auto" they '
         "do where samples are rows of at most 256 features and there are 400 of them: columns of "
         "more than two values have a bin for each 200 samples, at most 48, or half as many as they "
-        "have values, 400 bins in all, and four learned "
-        "frequencies. Neither `layers`, nor "
+        "have values, 320 bins in all, and four frequencies, which are "
+        "learned where more than 16 columns are encoded. Neither `layers`, nor "
         "``standardize=False``, nor a linear model goes with it.",
     ),
     "tune": (

@@ -34,7 +34,14 @@ def fitted():
 def test_a_column_has_bins_for_its_rows_and_values(fitted):
     bins, waves = _encodings(fitted)
     assert bins == PiecewiseLinear((5, 0, 3, 0))
-    assert waves == Periodic((4, 0, 4, 0), learned=True)
+    assert waves == Periodic((4, 0, 4, 0))
+
+
+def test_frequencies_of_many_columns_are_learned():
+    wide = RNG.normal(size=(N, 17)).astype(np.float32)
+    bins, waves = _encodings(HornClassifier(**SMALL).fit(wide, Y))
+    assert bins == PiecewiseLinear((5,) * 17)
+    assert waves == Periodic((4,) * 17, learned=True)
 
 
 def test_steps_are_learned_that_plain_numbers_hide():
