@@ -100,7 +100,15 @@ def test_python_of_the_page_on_data_runs(tmp_path):
     assert told.startswith("X is a generator, which can be read only once; pass an array")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/gpu.md", "docs/hpc.md", "docs/your_data.md"])
+@pytest.mark.examples
+def test_python_of_the_page_on_tables_runs(tmp_path):
+    assert _run(tmp_path, "-c", *_python_of("docs/tables.md")).startswith("R² 0.")
+
+
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("gpu", "hpc", "tables", "your_data"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     assert links
