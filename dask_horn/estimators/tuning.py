@@ -68,7 +68,7 @@ PRESETS = (
     # Many classes, or an intricate function: one more layer, and the time to train it.
     Preset("deep", {"hidden_layer_sizes": (256, 256, 256), "n_rounds": 24}),
     # Smooth functions of columns that bins tell nothing new of, and are many inputs to.
-    Preset("plain", {"numeric_encoding": None}),
+    Preset("plain", {"numeric_encoding": None, "n_rounds": 24}),
 )
 
 
@@ -210,7 +210,10 @@ def _changes(preset: Preset, estimator: Any, ignored: frozenset[str]) -> dict[st
     own = preset.for_values if is_regressor(estimator) else preset.for_classes
     values = {**preset.for_all, **own}
     wanted = {name: value for name, value in values.items() if name not in ignored}
-    return left_at_defaults(estimator, wanted)
+    changes = left_at_defaults(estimator, wanted)
+    # Where there is no encoding to leave out, what goes with that is no preset of its own.
+    meaningless = "numeric_encoding" in values and "numeric_encoding" not in changes
+    return {} if meaningless else changes
 
 
 def _candidate(estimator: Any, changes: Mapping[str, Any], hold_out: bool) -> Any:
