@@ -21,7 +21,7 @@ from dask_horn.checks import checked_choice
 from dask_horn.diagnostics.progress import ProgressBar
 from dask_horn.errors import DivergedError
 from dask_horn.network import Periodic, PiecewiseLinear
-from dask_horn.records import Remark
+from dask_horn.records import Callback, Event, Remark, RunBegun
 
 logger = logging.getLogger("dask_horn")
 
@@ -29,7 +29,10 @@ logger = logging.getLogger("dask_horn")
 TUNINGS = ("quick",)
 
 _HELD_OUT = 0.15  # of the rows: enough to choose by, and the others train almost as all rows will
-_MARGIN = 0.01  # by which a loss must be below the default's: less is chance
+
+# About the standard error of the difference of two mean losses, as a share of the loss, where they
+# are of one sample: a preset must be better than the default by more.
+_ERROR_OF_ONE = 0.5
 
 #: Parameters that mean nothing where the network is given, by its layers or by a model.
 _FORM = frozenset({"hidden_layer_sizes", "dropout", "numeric_encoding"})
@@ -42,14 +45,15 @@ class Preset:
     Attributes
     ----------
     name : str
-    changes : mapping
-        The values, by parameter.
-    for_values : mapping
-        What is different in a regression.
+    for_all : mapping
+        Parameters and their values.
+    for_classes, for_values : mapping
+        Those of classifiers, and those of regressors, beside them.
     """
 
     name: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    for_all: Mapping[str, Any] = field(default_factory=dict)
+    for_classes: Mapping[str, Any] = field(default_factory=dict)
     for_values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,13 +61,14 @@ class Preset:
 PRESETS = (
     Preset("default"),
     # Noisy targets, some of whose noise the default learns by heart.
-    Preset("strong", {"dropout": 0.3}, {"dropout": 0.15}),
-    # Exact targets, to which dropout itself is noise, and which more rounds come closer to.
-    Preset("weak", {"dropout": 0.0, "n_rounds": 24}),
+    Preset("strong", for_classes={"dropout": 0.3}, for_values={"dropout": 0.15}),
+    # Exact targets, to which more rounds come closer; dropout, which regressors have none of by
+    # default, would be the only noise.
+    Preset("weak", {"n_rounds": 24}, for_classes={"dropout": 0.0}),
     # Many classes, or an intricate function: one more layer, and the time to train it.
     Preset("deep", {"hidden_layer_sizes": (256, 256, 256), "n_rounds": 24}),
     # Smooth functions of columns that bins tell nothing new of, and are many inputs to.
-    Preset("plain", {"numeric_encoding": None}),
+    Preset("plain", {"numeric_encoding": None, "n_rounds": 24}),
 )
 
 
@@ -81,6 +86,8 @@ class Trial:
         On the held-out rows, or the validation data: what decides. Infinite if training diverged.
     score : float
         The accuracy or R² on the same rows. NaN if training diverged.
+    n_samples : int
+        How many rows that were. 0 if training diverged.
     seconds : float
         How long the fit took.
     """
@@ -89,6 +96,7 @@ class Trial:
     changes: dict[str, Any]
     loss: float
     score: float
+    n_samples: int
     seconds: float
 
 
@@ -199,14 +207,18 @@ def bar_with(words: str) -> ProgressBar:
 
 def _changes(preset: Preset, estimator: Any, ignored: frozenset[str]) -> dict[str, Any]:
     """Return what a preset changes of an estimator."""
-    values = {**preset.changes, **(preset.for_values if is_regressor(estimator) else {})}
+    own = preset.for_values if is_regressor(estimator) else preset.for_classes
+    values = {**preset.for_all, **own}
     wanted = {name: value for name, value in values.items() if name not in ignored}
-    return left_at_defaults(estimator, wanted)
+    changes = left_at_defaults(estimator, wanted)
+    # Where there is no encoding to leave out, what goes with that is no preset of its own.
+    meaningless = "numeric_encoding" in values and "numeric_encoding" not in changes
+    return {} if meaningless else changes
 
 
 def _candidate(estimator: Any, changes: Mapping[str, Any], hold_out: bool) -> Any:
-    """Return a clone with a preset, which trains to its last round and tells nobody."""
-    candidate = clone(estimator).set_params(tune=None, **changes).set_callbacks()
+    """Return a clone with a preset, which trains to its last round."""
+    candidate = clone(estimator).set_params(tune=None, **changes)
     if hold_out:
         candidate.set_params(
             early_stopping=True,
@@ -224,18 +236,19 @@ def _tried(
     hold_out: bool,
 ) -> Trial:
     """Train a candidate, and note how good it is in the round that a fit would keep."""
-    words = f"trying preset {_described(preset, changes)}"
+    words, counting = f"trying preset {_described(preset, changes)}", _Counting()
     logger.info("%s", words)
-    if candidate.verbose:
-        candidate.set_callbacks(bar_with(words))
+    candidate.set_callbacks(counting, *([bar_with(words)] if candidate.verbose else []))
     began = time.perf_counter()
     try:
-        train(candidate)
+        with _telling_why(hold_out):
+            train(candidate)
     except DivergedError:  # a rate that the user has set may be too high for one preset alone
-        return Trial(preset, changes, math.inf, math.nan, time.perf_counter() - began)
+        return Trial(preset, changes, math.inf, math.nan, 0, time.perf_counter() - began)
     record = candidate.history_[-1 if hold_out else candidate.best_round_ - 1]
+    loss, score = record.validation_loss, record.validation_score
     seconds = time.perf_counter() - began
-    return Trial(preset, changes, record.validation_loss, record.validation_score, seconds)
+    return Trial(preset, changes, loss, score, counting.n_samples, seconds)
 
 
 def _encodes(candidate: Any) -> bool:
@@ -248,7 +261,30 @@ def _encodes(candidate: Any) -> bool:
 def _best(trials: list[Trial]) -> Trial:
     """Return the trial of the lowest loss; the default's unless that is lower by the margin."""
     default, best = trials[0], min(trials, key=lambda trial: trial.loss)
-    return best if best.loss < (1 - _MARGIN) * default.loss else default
+    margin = _ERROR_OF_ONE / math.sqrt(max(best.n_samples, 1))
+    return best if best.loss < (1 - margin) * default.loss else default
+
+
+class _Counting(Callback):
+    """Notes how many samples a run is scored on."""
+
+    n_samples = 0
+
+    def on_event(self, event: Event) -> None:
+        """Read it from what is told when training begins."""
+        if isinstance(event, RunBegun):
+            self.n_samples = event.held_out
+
+
+@contextmanager
+def _telling_why(hold_out: bool) -> Iterator[None]:
+    """Say who holds rows out, where there are too few."""
+    try:
+        yield
+    except ValueError as error:
+        if hold_out and str(error).startswith("validation_fraction="):
+            raise ValueError(f"tune='quick' holds rows out: {error}") from None
+        raise
 
 
 def _described(preset: str, changes: Mapping[str, Any]) -> str:

@@ -103,6 +103,8 @@ class RunBegun(Event):
         What the sub-models are trained on.
     changed : tuple of str
         The settings that are not as they are by default.
+    held_out : int
+        Samples that the parent is scored on after each round.
     """
 
     network: str
@@ -114,6 +116,7 @@ class RunBegun(Event):
     plans: tuple[tuple[int, int], ...]
     device: str
     changed: tuple[str, ...] = ()
+    held_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ def begun(run: RunContext, first_round: int) -> RunBegun:
         plans=plans,
         device=spec.device,
         changed=tuple(options.changed),
+        held_out=_held_out(run),
     )
 
 
@@ -36,10 +37,12 @@ def _data_of(run: RunContext) -> str:
     spec, samples = run.spec, run.spec.samples
     shape = " × ".join(map(str, samples.sample_shape))
     words = f"{samples.n_samples:,} samples of {shape} {samples.dtype}, {_place_of(run)}"
-    if spec.validation is None:
-        return words
-    held_out = sum(len(block) for blocks in spec.validation_blocks for block in blocks)
-    return f"{words}; {held_out:,} held out"
+    return words if spec.validation is None else f"{words}; {_held_out(run):,} held out"
+
+
+def _held_out(run: RunContext) -> int:
+    """Count the samples that parents are scored on."""
+    return sum(len(block) for blocks in run.spec.validation_blocks for block in blocks)
 
 
 def _place_of(run: RunContext) -> str:
