@@ -151,7 +151,7 @@ _PARAMETERS = {
         'With "quick", `fit` first tries up to five presets: more dropout, none and more rounds, a '
         "deeper network, no encoding of numbers, and the defaults. It trains each of them on 85 % "
         "of the rows, takes the one with the lowest loss on the others (or the default where that "
-        "is as good), and trains it on all rows. That takes about seven times as long, and "
+        "is as good), and trains it on all rows. That takes seven to ten times as long, and "
         "computes a Dask array anew for each. Parameters that you have set to something else than "
         "their default stay as they are, and with `layers` or `initial` only `n_rounds` is tried. "
         "With `validation_data`, or where `early_stopping` holds out rows, presets are scored on "
