@@ -202,7 +202,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": True, "min_samples": 2, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, None if initial is None else initial.classes, form)
-            entrance = self._entrance(sample_shape(X)).with_layers_of(initial)
+            entrance = self._entrance(sample_shape(X)).with_layers_of(initial, self.layers)
             network = self._network(sample_shape(X), task, entrance)
             result = run(
                 network,
@@ -245,7 +245,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": before is None, "min_samples": 1, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, classes, form)
-            entrance = self._entrance(sample_shape(X)).with_layers_of(before)
+            entrance = self._entrance(sample_shape(X)).with_layers_of(before, self.layers)
             network = self._network(sample_shape(X), task, entrance)
             result = run(
                 network,

@@ -6,6 +6,7 @@ that takes the same samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +47,22 @@ class Entrance:
     encodes: bool
     settled: tuple[Layer, ...] | None = None
 
-    def with_layers_of(self, model: Model | Ensemble | None) -> Entrance:
-        """Return the same, settled as a model has it that is trained further."""
+    def with_layers_of(
+        self, model: Model | Ensemble | None, given: Sequence[Layer] | None
+    ) -> Entrance:
+        """Return the same, settled as a model has it that is trained further.
+
+        Encodings among the `given` layers, those of the user, are not of the entrance.
+        """
         if model is None:
             return self
-        layers = model.network.layers
-        return Entrance(
-            self.indicates, self.encodes, tuple(one for one in layers if isinstance(one, Encoding))
+        own = {type(layer) for layer in given or ()}
+        layers = tuple(
+            layer
+            for layer in model.network.layers
+            if isinstance(layer, Encoding) and type(layer) not in own
         )
+        return Entrance(self.indicates, self.encodes, layers)
 
     @property
     def is_open(self) -> bool:
@@ -65,10 +74,7 @@ class Entrance:
         """The layers as far as they are known."""
         if self.settled is not None:
             return self.settled
-        encodings: tuple[Layer, ...] = (
-            PiecewiseLinear(2),
-            Periodic(_FREQUENCIES),
-        )
+        encodings: tuple[Layer, ...] = (PiecewiseLinear(2), Periodic(_FREQUENCIES))
         return (MissingIndicator(),) * self.indicates + encodings * self.encodes
 
     def settle(self, found: Survey) -> Entrance:

@@ -9,7 +9,14 @@ import zarr
 from numpy.testing import assert_array_equal
 from zarr.storage import MemoryStore
 
-from dask_horn import HornClassifier, HornRegressor, Periodic, PiecewiseLinear
+from dask_horn import (
+    Dense,
+    HornClassifier,
+    HornRegressor,
+    MissingIndicator,
+    Periodic,
+    PiecewiseLinear,
+)
 from dask_horn.network import Encoding
 
 RNG = np.random.default_rng(0)
@@ -100,6 +107,18 @@ def test_training_goes_on_with_the_encodings_that_there_are(fitted):
     first = HornClassifier(**SMALL).partial_fit(X, Y, classes=[0, 1])
     before = _encodings(first)
     assert before == _encodings(first.partial_fit(X[:50], Y[:50]))
+
+
+def test_training_goes_on_with_encodings_among_the_users_layers():
+    gaps = np.where(RNG.random(X.shape) < [0.1, 0, 0, 0], np.nan, X)
+    layers = [PiecewiseLinear(4), Dense(8, "relu")]
+    settings = {"layers": layers, "missing": "indicator", "random_state": 0}
+    first = HornClassifier(**settings).partial_fit(gaps, Y, classes=[0, 1])
+    before = first.model_
+    assert [type(one) for one in _encodings(first)] == [MissingIndicator, PiecewiseLinear]
+    assert first.partial_fit(gaps, Y).model_.network == before.network
+    again = HornClassifier(**settings, n_rounds=2).fit(gaps, Y, initial=before)
+    assert again.model_.network == before.network
 
 
 def test_missing_values_go_before():

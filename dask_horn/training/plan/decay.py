@@ -45,10 +45,12 @@ class NoiseDecay:
         The decay that the number of samples asks for, where there is no noise.
     least : float
         With which weights are averaged over no more than the whole run.
+    most : float
+        With which a step at the highest rate shrinks weights to 0, and not beyond.
 
     Examples
     --------
-    >>> rule = NoiseDecay(3, constant_loss=0.5, per_ratio=3, by_samples=0.2, least=0.1)
+    >>> rule = NoiseDecay(3, constant_loss=0.5, per_ratio=3, by_samples=0.2, least=0.1, most=200)
     >>> [round(rule.settled(loss), 3) for loss in (0.01, 0.25)]
     [0.2, 0.6]
     """
@@ -58,6 +60,7 @@ class NoiseDecay:
     per_ratio: float
     by_samples: float
     least: float
+    most: float
 
     @classmethod
     def of(
@@ -65,6 +68,7 @@ class NoiseDecay:
         kind: TargetKind,
         n_samples: int,
         summed_rates: float,
+        highest_rate: float,
         n_rounds: int,
         constant_loss: float,
     ) -> NoiseDecay:
@@ -75,6 +79,7 @@ class NoiseDecay:
             per_ratio=_PER_RATIO[kind],
             by_samples=min(_ROWS / n_samples, _STRONGEST),
             least=min(_OVER_RUN / summed_rates, _STRONGEST),
+            most=1 / highest_rate,
         )
 
     @property
@@ -91,7 +96,7 @@ class NoiseDecay:
         """Return the decay in all later rounds, from the mean training loss of the last of them."""
         signal = max(self.constant_loss - loss, 1e-9)
         factor = min(max(self.per_ratio * loss / signal, 1.0), _MOST_FACTOR)
-        return max(self.by_samples * factor, self.least)
+        return max(min(self.by_samples * factor, self.most), self.first)
 
 
 def constant_loss(
@@ -111,7 +116,7 @@ def constant_loss(
     -------
     float
         Above 0. It is 1/2, half the variance of standardized values, unless the targets are
-        classes or labels.
+        classes or labels; for huber, whose best constant has less, that is a bound.
     """
     if targets.classes is not None:
         counts = class_counts(found, targets)

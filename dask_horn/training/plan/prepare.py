@@ -259,9 +259,13 @@ def make_spec(
     class_weights = _class_weights(options.class_weight, targets, found)
     noise = None
     if options.decays_by_noise:
-        of_constant = constant_loss(found, targets, class_weights)
         noise = NoiseDecay.of(
-            targets.kind, found.n_samples, summed_rates, options.n_rounds, of_constant
+            targets.kind,
+            found.n_samples,
+            summed_rates,
+            peak * max(plan.rate_factor for plan in rounds),
+            options.n_rounds,
+            constant_loss(found, targets, class_weights),
         )
     return RunSpec(
         run=data.run,

@@ -194,6 +194,10 @@ class RunSpec:
             return self.optimizer
         return replace(self.optimizer, weight_decay=self.decay)
 
+    def settles_after(self, rounds: int) -> bool:
+        """Whether the loss of the last of so many rounds settles what is still open."""
+        return self.decay is None and self.noise is not None and rounds == self.noise.n_rounds
+
     def settled(self, loss: float) -> RunSpec:
         """Return the spec for all rounds, from the mean training loss of the last first one."""
         return self if self.noise is None else replace(self, decay=self.noise.settled(loss))

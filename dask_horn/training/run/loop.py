@@ -292,7 +292,7 @@ def training_graph(
         written = graphs.round(parents, round, anywhere)
         graph = written.merged(written.trained)
         parents = graph.parents
-        if spec.noise is not None and round + 1 == spec.noise.n_rounds:
+        if spec.settles_after(round + 1):
             graphs = graphs.settled(graph.report)
     tasks = TaskLayers()
     needed = [tasks.use(handle) for handle in (graph.report, *(p.parts[0] for p in parents))]

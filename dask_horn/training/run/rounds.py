@@ -186,8 +186,8 @@ class Rounds:
             return False
         if not waiting:
             return True
-        done, noise = waiting[-1].round + 1, self.run.spec.noise
-        return not (self.keeper.is_cut(done) or (noise is not None and done == noise.n_rounds))
+        done = waiting[-1].round + 1
+        return not (self.keeper.is_cut(done) or self.run.spec.settles_after(done))
 
     def _settle(self) -> None:
         """Settle what follows from the loss of the first rounds, once they are done."""
@@ -220,8 +220,8 @@ class Rounds:
         record = RoundRecord.of(report, now - self._before)
         self._before = now
         self.history.append(record)
-        self._settle()
         self.done = submitted.parents
+        self._settle()  # after both: who interrupts it saves what belongs together
         if self.keeper.note_best(record):
             self.keeper.keep_best(self.done)
         if self.keeper.is_cut(record.round):

@@ -47,9 +47,16 @@ def test_short_runs_and_given_decays_are_left_as_they_are(caplog):
 
 @given(st.floats(0, 10), st.floats(1e-3, 5), st.integers(1, 10**9), st.floats(1e-6, 1e3))
 def test_the_decay_is_between_that_of_no_noise_and_16_times_as_much(loss, constant, n, rates):
-    rule = NoiseDecay.of("values", n, rates, 30, constant)
+    rule = NoiseDecay.of("values", n, rates, 0.005, 30, constant)
     assert rule.first <= rule.settled(loss) <= 16 * rule.first
     assert rule.settled(0.0) == rule.first
+
+
+@pytest.mark.parametrize("rate", [0.2, 1.0])
+def test_no_step_shrinks_weights_beyond_0(rate):
+    """A rate that somebody has set so high would make them grow from step to step."""
+    rule = NoiseDecay.of("values", 1000, 100.0, rate, 30, 0.5)
+    assert rule.settled(0.5) == 1 / rate
 
 
 # Of the best constant a class' share, a label's share or the mean.
