@@ -115,7 +115,9 @@ CASES: dict[str, Callable[[], horn.TrainingResult]] = {
     "dropconnect by batch": lambda: _train(
         _dense(horn.Dense(32, "relu", dropconnect=0.5, dropconnect_mask="batch")), n_submodels=2
     ),
-    "sgd": lambda: _train(_dense(), optimizer="sgd", nesterov=True, learning_rate=0.05),
+    "sgd": lambda: _train(
+        _dense(), optimizer="sgd", nesterov=True, learning_rate=0.05, n_submodels=2
+    ),
     "huber": lambda: _train(_dense(loss="huber"), n_submodels=2),
     "convolution": lambda: _train(_images(), n_groups=2, n_submodels=2),
     "lstm": lambda: _train(_sequences(horn.LSTM), n_submodels=2),

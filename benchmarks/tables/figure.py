@@ -55,5 +55,6 @@ def draw(tables: Tables, path: Path) -> None:
     axes.set_xlabel("our error over theirs: left of the line ours is lower")
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    if axes.collections:
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(path, dpi=130)

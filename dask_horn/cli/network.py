@@ -45,15 +45,15 @@ _OPTIONS = (
         "--activation",
         type=click.Choice(["relu", "tanh", "sigmoid", "gelu", "leaky_relu"]),
         metavar="NAME",
-        default="relu",
+        default="gelu",
         help="Activation of the hidden layers: relu, tanh, sigmoid, gelu or leaky_relu.",
     ),
     _network(
         "--dropout",
         type=float,
         metavar="RATE",
-        default=0.2,
-        help="Probability of dropping a hidden unit in a training step.",
+        help="Probability of dropping a hidden unit in a training step; by default 0.1 for classes "
+        "and 0 for values.",
     ),
     _network(
         "--dropconnect",
@@ -91,7 +91,8 @@ class NetworkOptions:
     input_shape : tuple of int or None
         Shape of a sample; None for that of the store.
     activation : str
-    dropout, dropconnect : float
+    dropout : float or None
+    dropconnect : float
     missing : {"error", "indicator"}
         What to do about missing values.
     regression : bool
@@ -107,7 +108,7 @@ class NetworkOptions:
     layers: str | None
     input_shape: tuple[int, ...] | None
     activation: str
-    dropout: float
+    dropout: float | None
     dropconnect: float
     missing: str
     regression: bool
@@ -125,8 +126,9 @@ class NetworkOptions:
             If layers, shape and samples do not fit together.
         """
         from dask_horn.data import same_layout
+        from dask_horn.estimators.base import default_dropout
         from dask_horn.model import sample_form
-        from dask_horn.network import Dense, MissingIndicator, Network, with_outputs
+        from dask_horn.network import LOSSES, Dense, MissingIndicator, Network, with_outputs
 
         shape = self.input_shape or samples.sample_shape
         if not same_layout(shape, samples.sample_shape):
@@ -135,21 +137,22 @@ class NetworkOptions:
                 f"dimensions of 1, or {samples.n_features} for one row, got "
                 f"{','.join(map(str, shape))}"
             )
-        hidden = self._hidden()
-        if self.missing == "indicator":  # for all columns, until it is found which lack values
-            hidden = [MissingIndicator(), *hidden]
-        form = sample_form(Network([*hidden, Dense(2)], shape))
+        # For all columns, until it is found which lack values.
+        first = [MissingIndicator()] if self.missing == "indicator" else []
+        form = sample_form(Network([*first, *self._hidden(0.0), Dense(2)], shape))
         if form.target_steps is None:
             loss, n_outputs = _task(samples, self.regression)
         else:
             loss, n_outputs = _stepwise_task(samples, self.regression, form)
-        return with_outputs(hidden, n_outputs, shape, loss)
+        of_task = default_dropout(regression=LOSSES[loss].kind == "values")
+        hidden = self._hidden(of_task if self.dropout is None else self.dropout)
+        return with_outputs([*first, *hidden], n_outputs, shape, loss)
 
     def completion(self, network: Network) -> Callable[[TrainingData], Network] | None:
         """Return what leaves indicators to columns that lack values only, where there are some."""
         return partial(_indicating, network) if self.missing == "indicator" else None
 
-    def _hidden(self) -> list[Layer]:
+    def _hidden(self, dropout: float) -> list[Layer]:
         """Read --layers, or make dense layers, each followed by dropout if there is any."""
         from dask_horn.network import Dense, Dropout
         from dask_horn.network.text_form import layers_from_text
@@ -162,8 +165,8 @@ class NetworkOptions:
         made: list[Layer] = []
         for units in self.hidden:
             made.append(Dense(units, activation=self.activation, dropconnect=self.dropconnect))
-            if self.dropout:
-                made.append(Dropout(self.dropout))
+            if dropout:
+                made.append(Dropout(dropout))
         return made
 
 

@@ -64,9 +64,6 @@ from dask_horn.training import (
     run,
 )
 
-#: By default: whether it is a regression, whose noise the weight decay takes care of.
-_DROPOUT = {False: 0.1, True: 0.0}
-
 #: What may be done about missing values.
 _MISSING = ("error", "indicator")
 
@@ -387,7 +384,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             sizes = {"hidden_layer_sizes": given}
         else:
             sizes = {f"hidden_layer_sizes[{i}]": size for i, size in enumerate(given)}
-        dropout = _DROPOUT[is_regressor(self)] if self.dropout is None else self.dropout
+        dropout = default_dropout(is_regressor(self)) if self.dropout is None else self.dropout
         dropout = checked_number("dropout", dropout, at_least=0, below=1)
         layers: list[Layer] = []
         for argument, size in sizes.items():
@@ -500,6 +497,17 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 def _check_trained(result: TrainingResult) -> None:
     if not result.history:
         raise StoppedError(result.ending)
+
+
+def default_dropout(regression: bool) -> float:
+    """Return the dropout of a network for values, whose noise the decay takes care of, or classes.
+
+    Examples
+    --------
+    >>> default_dropout(regression=False)
+    0.1
+    """
+    return 0.0 if regression else 0.1
 
 
 def merges(estimator: Any) -> bool:

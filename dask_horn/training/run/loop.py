@@ -226,9 +226,9 @@ def run(
         announcer.preparing("compiling kernels, or loading them")
         for kernels in kernels_of(spec):
             executor.warm_up(kernels)
-        context = RunContext.begin(spec, options, executor, room)
-        keeper = Keeper(context, kept, initial)
-        return Rounds(context, keeper, GlobalBarrier(), announcer).train()
+        # Not by a name here, which would keep what the run begins with on the cluster to its end.
+        keeper = Keeper(RunContext.begin(spec, options, executor, room), kept, initial)
+        return Rounds(keeper.run, keeper, GlobalBarrier(), announcer).train()
 
 
 def with_progress(callbacks: Sequence[Callback]) -> list[Callback]:
