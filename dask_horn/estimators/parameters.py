@@ -55,11 +55,11 @@ _PARAMETERS = {
     "n_submodels": (
         'int, sequence of int or "auto"',
         "Number of disconnected sub-models that each group divides its copy into; at most the "
-        'units of the narrowest layer. "auto" leaves the network undivided, unless that costs no '
-        "accuracy: of a network of wide dense layers only, and from 10,000 samples on, it takes "
-        "the power of two, at most 8, that leaves each part 256 units of every layer. `history_` "
-        "tells how many there were. With a "
-        "number K, the sub-models are joined towards the end of the run, to K/2, K/4, ..., 1, "
+        'units of the narrowest layer. "auto" divides only where that costs no accuracy: with '
+        "10,000 samples or more, and a network whose hidden layers are all dense and at least 512 "
+        "units wide, it takes the power of two, at most 8, that leaves each part 256 units of "
+        "every layer. Else it is 1, which is undivided. `history_` tells how many there were. With "
+        "a number K, the sub-models are joined towards the end of the run, to K/2, K/4, ..., 1, "
         "unless that would take longer than the rounds before. A sequence gives the number for "
         "each round; the last one repeats. Where the sub-models become fewer, a group with enough "
         "rows becomes several groups that share them, so that as many workers are busy as before. "
@@ -99,9 +99,10 @@ _PARAMETERS = {
     "weight_decay": (
         "float or None",
         "Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None "
-        "takes 0 for sgd and in `partial_fit`. Otherwise it takes 2500 / n_samples, at most 1, and "
-        "after the first fifth of the rounds up to 16 times as much where their loss tells of "
-        "noise; at least what would shrink weights without a gradient by 1/e in the whole run.",
+        "takes 0 for sgd and in `partial_fit`. Otherwise it takes 2500 / n_samples, at most 1; in "
+        "runs of 15 rounds or more, up to 16 times as much after the first fifth of them where "
+        "their loss tells of noise; and at least what would shrink weights without a gradient by "
+        "1/e in the whole run.",
     ),
     "clip_norm": (
         "float or None",
@@ -134,7 +135,8 @@ _PARAMETERS = {
     "missing": (
         '{"error", "indicator"}',
         'What to do about missing values of the samples, such as NaN. "error" refuses them. '
-        '"indicator" puts the column\'s mean in their place, and tells the network by one more '
+        '"indicator" puts the column\'s mean in their place (0 with ``standardize=False``), and '
+        "tells the network by one more "
         "input for each column that lacks values in the training rows.",
     ),
     "numeric_encoding": (
@@ -142,9 +144,9 @@ _PARAMETERS = {
         'Whether `horn.PiecewiseLinear` and `horn.Periodic` encode the columns. With "auto" they '
         "do where samples are rows of at most 256 features and there are 400 of them: columns of "
         "more than two values have a bin for each 200 samples, at most 48, or half as many as they "
-        "have values, 320 bins in all, and four frequencies, which are "
-        "learned where more than 16 columns are encoded. Neither `layers`, nor "
-        "``standardize=False``, nor a linear model goes with it.",
+        "have values, 320 bins in all, and four frequencies, which are learned where more than 16 "
+        "columns are encoded. With `layers`, ``standardize=False`` or a linear model nothing is "
+        "encoded.",
     ),
     "tune": (
         '"quick" or None',
@@ -153,7 +155,7 @@ _PARAMETERS = {
         "of the rows, takes the one with the lowest loss on the others (or the default where that "
         "is as good), and trains it on all rows. That takes seven to ten times as long, and "
         "computes a Dask array anew for each. Parameters that you have set to something else than "
-        "their default stay as they are, and with `layers` or `initial` only `n_rounds` is tried. "
+        "their defaults stay as they are, and with `layers` or `initial` only `n_rounds` is tried. "
         "With `validation_data`, or where `early_stopping` holds out rows, presets are scored on "
         "these. Callbacks hear of the last fit only. `partial_fit` goes on with what `fit` has "
         "chosen, and chooses nothing itself.",

@@ -220,10 +220,20 @@ class Network:
                 raise ValueError(
                     f"samples must be rows of {self.n_inputs} values, got the shape {samples.shape}"
                 )
-            for placed in self.placed:
-                for name, values in placed.layer.measured(placed.inputs, samples).items():
-                    self.parameters.view(vector, name)[...] = values
+            for name, values in self.measured(samples).items():
+                self.parameters.view(vector, name)[...] = values
         return vector
+
+    def measured(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return the initial values that are measured, by the names of tensors.
+
+        `samples` are standardized rows, (n, n_inputs), with NaN where a value is missing.
+        """
+        return {
+            name: values
+            for placed in self.placed
+            for name, values in placed.layer.measured(placed.inputs, samples).items()
+        }
 
     def division(self, n_submodels: int) -> Division:
         """Return what each of so many sub-models holds on average, and all of them together.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from dask_horn.data.rows.blocks import Block
 from dask_horn.data.store.samples import SampleStore
 from dask_horn.randomness import Purpose, generator
 
-#: Rows of a sample, and its bytes, targets included; one row at least.
+#: Rows of a sample, and its bytes; one row at least.
 MOST_ROWS, MOST_BYTES = 2**16, 64 * 2**20
 
 
@@ -66,6 +65,5 @@ class Drawn:
 
 def _most_rows(store: SampleStore) -> int:
     """Return how many rows a sample has at most, also once they are float32."""
-    values = store.n_features * max(4, np.dtype(store.decoded_dtype).itemsize)
-    row_bytes = values + 8 * math.prod(store.y_shape or ())
+    row_bytes = store.n_features * max(4, np.dtype(store.decoded_dtype).itemsize)
     return min(MOST_ROWS, max(1, MOST_BYTES // row_bytes))

@@ -49,8 +49,8 @@ class Summary:
         Samples of which exactly one of several labels is 1.
     absent : pair of Absent
         Chunks of the samples, and of the targets, that are not stored.
-    sample : tuple of pairs of numpy.ndarray
-        Some of the samples and their targets as they are stored, in the order of the store.
+    sample : tuple of numpy.ndarray
+        Some of the samples as they are stored, in the order of the store.
     """
 
     n: int
@@ -64,7 +64,7 @@ class Summary:
     fault: str | None
     n_single: int = 0
     absent: tuple[Absent, Absent] = (Absent(), Absent())
-    sample: tuple[tuple[NDArray[Any], NDArray[Any]], ...] = ()
+    sample: tuple[NDArray[Any], ...] = ()
 
 
 def summarize(

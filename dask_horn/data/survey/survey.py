@@ -89,8 +89,6 @@ class Survey:
         Some of the samples, as they are decoded, with NaN where a value is missing: at most
         65,536 and 64 MiB, drawn by the seed alone, or all if they are no more. In the order of the
         store. None where nobody has asked for them.
-    sample_targets : numpy.ndarray or None, shape (n, ...)
-        Their targets; labels where they are classes.
     """
 
     target_kind: TargetKind
@@ -107,7 +105,6 @@ class Survey:
     digest: str
     n_missing: NDArray[np.int64] | None = None
     sample: NDArray[Any] | None = None
-    sample_targets: NDArray[Any] | None = None
 
     def standardizer(self) -> Standardizer:
         """Return the standardizer of these samples."""
@@ -374,7 +371,7 @@ def _summarize_unit(
         ]
     )
     own = drawn.within(first, last)
-    sample = ((own.of_rows(x, first), own.of_rows(y, first)),) if len(own.rows) else ()
+    sample = (own.of_rows(x, first),) if len(own.rows) else ()
     return replace(found, absent=absent, sample=sample)
 
 
@@ -419,7 +416,6 @@ def _survey(
         digest.update(n_missing.tobytes())
     digest.update(b"-" if counts is None else counts.tobytes())
     digest.update(b"-" if classes is None else repr(classes.tolist()).encode())
-    sample, sample_targets = _sample(store, found)
     return Survey(
         target_kind=kind,
         n_samples=found.n,
@@ -434,17 +430,8 @@ def _survey(
         sorted_share=0.0 if counts is None else _sorted_share(found, counts),
         digest=digest.hexdigest(),
         n_missing=n_missing,
-        sample=sample,
-        sample_targets=sample_targets,
+        sample=np.concatenate(found.sample) if found.sample else None,
     )
-
-
-def _sample(store: SampleStore, found: Summary) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Return the rows of all parts, and their targets, where there are some."""
-    if not found.sample:
-        return None, None
-    x, y = (np.concatenate(parts) for parts in zip(*found.sample, strict=True))
-    return x, y if store.classes is None else store.classes[y]
 
 
 def _beyond_float32(x: Moments) -> bool:

@@ -14,9 +14,9 @@ from dask_horn.network.layers.encoding import Encoding
 class MissingIndicator(Encoding):
     """Takes samples with missing values (NaN), and tells the layers behind it where they were.
 
-    A missing value becomes 0, in whichever column it is: samples are standardized, so that this is
-    the column's mean. For each of the given columns a column is appended, which is 1 where the
-    value was missing, else 0.
+    A missing value becomes 0, in whichever column it is: where samples are standardized, as they
+    are by default, this is the column's mean. For each of the given columns a column is appended,
+    which is 1 where the value was missing, else 0.
 
     It stands before all other layers, of a network over rows of features.
 

@@ -94,9 +94,9 @@ class TrainingOptions:
         Added to the root of adamw's second moment, so that it is never 0.
     weight_decay : float or None, default None
         Weight decay, not applied to biases: decoupled for adamw, an L2 penalty for sgd. None takes
-        0 for sgd. For adamw it takes 2500 / n_samples, at most 1, and up to 16 times as much
-        after the first fifth of the rounds where their loss tells of noise; at least what would
-        shrink weights without a gradient by 1/e in the whole run.
+        0 for sgd. For adamw it takes 2500 / n_samples, at most 1; in runs of 15 rounds or more,
+        up to 16 times as much after the first fifth of them where their loss tells of noise; and
+        at least what would shrink weights without a gradient by 1/e in the whole run.
     clip_norm : float or None, default None
         Upper bound on the norm of a sub-model's gradient. None does not clip.
     schedule : {"cosine", "constant"}, default "cosine"

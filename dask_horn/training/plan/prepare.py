@@ -148,11 +148,10 @@ def prepare_data(
     settled: Settled,
     scratch: Callable[[], str | None] = lambda: None,
     say: Callable[[str], None] = lambda what: None,
-    sample: bool = False,
 ) -> TrainingData:
     """Bring all samples into Zarr and survey the training rows.
 
-    The survey has a `sample` where one is asked for, or the network measures initial values on it.
+    The survey has a `sample` where the network measures initial values on it.
     `scratch` makes the folder for samples that are not in Zarr; without one they go into memory.
     `say` is told what is done next.
 
@@ -174,7 +173,7 @@ def prepare_data(
         survey,
         target_kind=kind,
         absent_chunks=given.absent_chunks,
-        sample_seed=options.random_state if sample or measures else None,
+        sample_seed=options.random_state if measures else None,
     )
     validation = None
     held: tuple[Block, ...] = ()
@@ -300,12 +299,7 @@ def _measured(
     """Return the initial values that are measured: once, and nobody else needs the samples."""
     if found.sample is None or not network.measures:
         return {}
-    rows = standardizer.applied(found.sample)
-    return {
-        name: values
-        for placed in network.placed
-        for name, values in placed.layer.measured(placed.inputs, rows).items()
-    }
+    return network.measured(standardizer.applied(found.sample))
 
 
 def _row_blocks(samples: SampleStore, options: TrainingOptions) -> tuple[Block, ...]:
