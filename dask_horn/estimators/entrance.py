@@ -6,6 +6,7 @@ that takes the same samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +47,38 @@ class Entrance:
     encodes: bool
     settled: tuple[Layer, ...] | None = None
 
-    def with_layers_of(self, model: Model | Ensemble | None) -> Entrance:
-        """Return the same, settled as a model has it that is trained further."""
+    def with_layers_of(
+        self, model: Model | Ensemble | None, shape: tuple[int, ...], given: Sequence[Layer]
+    ) -> Entrance:
+        """Return the same, settled as a model has it that is trained further.
+
+        Parameters
+        ----------
+        model : Model, Ensemble or None
+        shape : tuple of int
+            Of a sample.
+        given : sequence of Layer
+            The user's own layers, which come behind: what is among them is not put before them.
+
+        Raises
+        ------
+        ValueError
+            If the model's layers are for samples of another shape.
+        """
         if model is None:
             return self
-        layers = model.network.layers
-        return Entrance(
-            self.indicates, self.encodes, tuple(one for one in layers if isinstance(one, Encoding))
+        own = {type(layer) for layer in given}
+        layers = tuple(
+            layer
+            for layer in model.network.layers
+            if isinstance(layer, Encoding) and type(layer) not in own
         )
+        if layers and model.network.input_shape != shape:
+            raise ValueError(
+                f"initial takes samples of shape {model.network.input_shape}, got {shape}; pass "
+                "the same columns as it was trained on"
+            )
+        return Entrance(self.indicates, self.encodes, layers)
 
     @property
     def is_open(self) -> bool:
