@@ -75,10 +75,14 @@ def checked_bool(argument: str, value: Any) -> bool:
     return bool(value)
 
 
-def checked_choice(argument: str, value: Any, known: Collection[str]) -> str:
-    """Return one of the known words; TypeError for what is not a string, else ValueError."""
+def checked_choice(argument: str, value: Any, known: Collection[str], *, none: bool = False) -> str:
+    """Return one of the known words; TypeError for what is not a string, else ValueError.
+
+    With `none` the message says that None would do as well.
+    """
     words = ", ".join(map(repr, known))
-    wanted = _wanted(argument, f"one of {words}" if len(known) > 1 else words, value)
+    what = f"one of {words}" if len(known) > 1 else words
+    wanted = _wanted(argument, f"{what} or None" if none else what, value)
     if not isinstance(value, str):
         raise TypeError(wanted)
     if value not in known:

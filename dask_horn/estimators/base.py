@@ -199,7 +199,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": True, "min_samples": 2, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, None if initial is None else initial.classes, form)
-            entrance = self._entrance(sample_shape(X)).with_layers_of(initial, self.layers)
+            entrance = self._entrance(sample_shape(X), initial)
             network = self._network(sample_shape(X), task, entrance)
             result = run(
                 network,
@@ -242,7 +242,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             checks = {"reset": before is None, "min_samples": 1, "columns": columns}
             X, y = self._checked_pair(X, y, form, **checks)
             task = self._task(X, y, classes, form)
-            entrance = self._entrance(sample_shape(X)).with_layers_of(before, self.layers)
+            entrance = self._entrance(sample_shape(X), before)
             network = self._network(sample_shape(X), task, entrance)
             result = run(
                 network,
@@ -336,16 +336,18 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             random_state=key(seed, Purpose.PARTIAL_FIT, done),
         )
 
-    def _entrance(self, shape: tuple[int, ...]) -> Entrance:
-        """Return what stands at the network's entrance; nothing before `layers` that has it."""
+    def _entrance(self, shape: tuple[int, ...], before: Any = None) -> Entrance:
+        """Return what stands at the network's entrance; nothing before `layers` that has it.
+
+        A model `before`, which is trained further, keeps its own.
+        """
         encodes = self.numeric_encoding is not None
         if encodes:
-            checked_choice("numeric_encoding", self.numeric_encoding, NUMERIC_ENCODINGS)
-        there = self.layers is not None and any(
-            isinstance(layer, MissingIndicator) for layer in self._given_layers()
-        )
-        return Entrance(
-            indicates=self.missing == "indicator" and not there,
+            checked_choice("numeric_encoding", self.numeric_encoding, NUMERIC_ENCODINGS, none=True)
+        given = [] if self.layers is None else self._given_layers()
+        own = Entrance(
+            indicates=self.missing == "indicator"
+            and not any(isinstance(layer, MissingIndicator) for layer in given),
             encodes=encodes
             and self.layers is None
             and np.size(self.hidden_layer_sizes) > 0  # () asks for a linear model
@@ -353,6 +355,7 @@ class HornEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             and len(shape) == 1
             and may_encode(*shape),
         )
+        return own.with_layers_of(before, shape, given)
 
     def _network(self, input_shape: tuple[int, ...], task: Task, entrance: Entrance) -> Network:
         layers = [*entrance.layers, *self._hidden_layers()]

@@ -48,20 +48,36 @@ class Entrance:
     settled: tuple[Layer, ...] | None = None
 
     def with_layers_of(
-        self, model: Model | Ensemble | None, given: Sequence[Layer] | None
+        self, model: Model | Ensemble | None, shape: tuple[int, ...], given: Sequence[Layer]
     ) -> Entrance:
         """Return the same, settled as a model has it that is trained further.
 
-        Encodings among the `given` layers, those of the user, are not of the entrance.
+        Parameters
+        ----------
+        model : Model, Ensemble or None
+        shape : tuple of int
+            Of a sample.
+        given : sequence of Layer
+            The user's own layers, which come behind: what is among them is not put before them.
+
+        Raises
+        ------
+        ValueError
+            If the model's layers are for samples of another shape.
         """
         if model is None:
             return self
-        own = {type(layer) for layer in given or ()}
+        own = {type(layer) for layer in given}
         layers = tuple(
             layer
             for layer in model.network.layers
             if isinstance(layer, Encoding) and type(layer) not in own
         )
+        if layers and model.network.input_shape != shape:
+            raise ValueError(
+                f"initial takes samples of shape {model.network.input_shape}, got {shape}; pass "
+                "the same columns as it was trained on"
+            )
         return Entrance(self.indicates, self.encodes, layers)
 
     @property

@@ -123,7 +123,7 @@ def is_tuned(estimator: Any) -> bool:
     """Whether an estimator is to choose among presets before it fits."""
     if estimator.tune is None:
         return False
-    checked_choice("tune", estimator.tune, TUNINGS)
+    checked_choice("tune", estimator.tune, TUNINGS, none=True)
     return True
 
 

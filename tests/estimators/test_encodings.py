@@ -133,5 +133,23 @@ def test_missing_values_go_before():
     ("value", "error"), [("none", ValueError), (16, TypeError), (True, TypeError)]
 )
 def test_a_setting_that_is_unknown_is_told(value, error):
-    with pytest.raises(error, match="numeric_encoding must be 'auto', got"):
+    with pytest.raises(error, match="numeric_encoding must be 'auto' or None, got"):
         HornClassifier(numeric_encoding=value).fit(X, Y)
+
+
+# Columns that stand in `layers` are not put before them once more.
+@pytest.mark.parametrize("missing", ["error", "indicator"])
+def test_encodings_of_ones_own_are_trained_further(missing, fitted):
+    layers = [PiecewiseLinear(4), Periodic(2, learned=True), Dense(8, "relu")]
+    estimator = HornClassifier(**SMALL, layers=layers, missing=missing).fit(X, Y)
+    network = estimator.model_.network
+    assert estimator.partial_fit(X, Y).model_.network == network
+    assert estimator.fit(X, Y, initial=estimator.model_).model_.network == network
+    # This is what the error advises where parameters and `initial` do not go together.
+    again = HornClassifier(**SMALL, layers=fitted.model_.network.layers[:-1])
+    assert again.fit(X, Y, initial=fitted.model_).model_.network == fitted.model_.network
+
+
+def test_other_columns_than_those_of_initial_are_told(fitted):
+    with pytest.raises(ValueError, match=r"initial takes samples of shape \(4,\), got \(3,\)"):
+        HornClassifier(**SMALL).fit(X[:, :3], Y, initial=fitted.model_)

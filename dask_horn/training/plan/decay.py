@@ -115,8 +115,8 @@ def constant_loss(
     Returns
     -------
     float
-        Above 0. It is 1/2, half the variance of standardized values, unless the targets are
-        classes or labels; for huber, whose best constant has less, that is a bound.
+        Above 0. For values it is that of squared_error: half the variance of those standardized,
+        1/2 unless a model that is trained further has the scale of others.
     """
     if targets.classes is not None:
         counts = class_counts(found, targets)
@@ -127,7 +127,9 @@ def constant_loss(
     if targets.kind == "labels" and found.y is not None:
         ones = found.y.mean
         return max(float(np.mean([_entropy(np.array([p, 1 - p])) for p in ones])), _LEAST_LOSS)
-    return 0.5
+    assert found.y is not None, "targets that are no classes have moments"
+    assert targets.scale is not None, "values have a scale"
+    return max(0.5 * float(np.mean((found.y.deviation / targets.scale) ** 2)), _LEAST_LOSS)
 
 
 def class_counts(found: Survey, targets: Targets) -> NDArray[np.int64]:

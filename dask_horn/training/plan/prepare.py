@@ -281,7 +281,7 @@ def make_spec(
         concentration=options.concentration,
         hidden_exponent=options.scale_exponent,
         optimizer=options.local_optimizer(0.0 if noise is None else noise.first),
-        noise=noise if noise is not None and noise.is_told else None,
+        noise=noise if noise is not None and noise.is_told and network.loss != "huber" else None,
         schedule=schedule,
         batch_size=batch_size,
         seed=options.random_state,

@@ -45,6 +45,19 @@ def test_short_runs_and_given_decays_are_left_as_they_are(caplog):
     assert _decay(caplog, LINEAR, optimizer="sgd") is None
 
 
+def test_huber_whose_best_constant_is_not_known_keeps_the_first_decay(caplog):
+    robust = horn.Network([horn.Dense(16, "relu"), horn.Dense(1)], 5, loss="huber")
+    with caplog.at_level(logging.INFO, "dask_horn"):
+        horn.train(robust, X, LINEAR, **SETTINGS)
+    assert _told(caplog) == []
+
+
+def test_targets_of_another_scale_than_the_models_are_no_noise(caplog):
+    model = horn.train(NETWORK, X, LINEAR, **SETTINGS).model
+    settings = {"initial": model, "learning_rate": 0.05, "clip_norm": 1.0}
+    assert _decay(caplog, 30 * LINEAR, **settings) == 1
+
+
 @given(st.floats(0, 10), st.floats(1e-3, 5), st.integers(1, 10**9), st.floats(1e-6, 1e3))
 def test_the_decay_is_between_that_of_no_noise_and_16_times_as_much(loss, constant, n, rates):
     rule = NoiseDecay.of("values", n, rates, 0.005, 30, constant)
