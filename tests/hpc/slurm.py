@@ -220,6 +220,9 @@ class Job:
         for _ in waiting(PATIENCE, f"job {self.id} to be requeued", self):
             if (set(self.shown("JobState")), set(self.shown("Restarts"))) == queued:
                 break
+        # Slurm would wait for minutes, since a node refuses what starts in the very second in which
+        # it has ended what had the same number.
+        time.sleep(2)
         for number in self.shown("JobId"):
             self.slurm.call("scontrol", "update", f"JobId={number}", "StartTime=now")
 
