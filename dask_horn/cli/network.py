@@ -138,7 +138,7 @@ class NetworkOptions:
                 f"{','.join(map(str, shape))}"
             )
         # For all columns, until it is found which lack values.
-        first = [MissingIndicator()] if self.missing == "indicator" else []
+        first = [MissingIndicator()] if self._indicates else []
         form = sample_form(Network([*first, *self._hidden(0.0), Dense(2)], shape))
         if form.target_steps is None:
             loss, n_outputs = _task(samples, self.regression)
@@ -150,7 +150,16 @@ class NetworkOptions:
 
     def completion(self, network: Network) -> Callable[[TrainingData], Network] | None:
         """Return what leaves indicators to columns that lack values only, where there are some."""
-        return partial(_indicating, network) if self.missing == "indicator" else None
+        return partial(_indicating, network) if self._indicates else None
+
+    @property
+    def _indicates(self) -> bool:
+        """Whether indicators are to be put before the layers, among which there are none."""
+        from dask_horn.network import MissingIndicator
+
+        layers = self._hidden(0.0)
+        given = any(isinstance(layer, MissingIndicator) for layer in layers)
+        return self.missing == "indicator" and not given
 
     def _hidden(self, dropout: float) -> list[Layer]:
         """Read --layers, or make dense layers, each followed by dropout if there is any."""

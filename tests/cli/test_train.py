@@ -67,6 +67,9 @@ def test_missing_values_are_trained_on_where_one_says_so(data, tmp_path):
     assert model.network.layers[0] == horn.MissingIndicator((1,))
     assert model.predict(rows).shape == (96,)
     assert done("evaluate", out, samples).exit_code == 0
+    own = ["--layers", "MissingIndicator((0, 1)), Dense(8)", "--rounds", 1]
+    done("train", samples, "--out", out, "--overwrite", "--missing", "indicator", *own)
+    assert horn.load(str(out)).network.layers[0] == horn.MissingIndicator((0, 1))
 
 
 def test_rows_of_integers_are_labels(data, tmp_path):
