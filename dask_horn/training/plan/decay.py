@@ -35,8 +35,8 @@ class NoiseDecay:
 
     Attributes
     ----------
-    n_rounds : int
-        The first rounds, in which the decay is `least`; the last one's loss settles it.
+    first_rounds : int
+        So many rounds have the decay `first`; the last one's loss settles that of all later ones.
     constant_loss : float
         The training loss of the best constant prediction, above 0.
     per_ratio : float
@@ -55,7 +55,7 @@ class NoiseDecay:
     [0.2, 0.6]
     """
 
-    n_rounds: int
+    first_rounds: int
     constant_loss: float
     per_ratio: float
     by_samples: float
@@ -72,9 +72,21 @@ class NoiseDecay:
         n_rounds: int,
         constant_loss: float,
     ) -> NoiseDecay:
-        """Return the rule for so many samples; `summed_rates` are those of all steps of the run."""
+        """Return the rule of a run.
+
+        Parameters
+        ----------
+        kind : {"classes", "labels", "values"}
+            What the targets mean.
+        n_samples : int
+        summed_rates, highest_rate : float
+            Of the learning rates of all steps of a sub-model.
+        n_rounds : int
+            Of the whole run.
+        constant_loss : float
+        """
         return cls(
-            n_rounds=n_rounds // _FIRST_ROUNDS,
+            first_rounds=n_rounds // _FIRST_ROUNDS,
             constant_loss=constant_loss,
             per_ratio=_PER_RATIO[kind],
             by_samples=min(_ROWS / n_samples, _STRONGEST),
@@ -85,7 +97,7 @@ class NoiseDecay:
     @property
     def is_told(self) -> bool:
         """Whether there are rounds enough to tell noise from what is not learned yet."""
-        return self.n_rounds >= _FEWEST_FIRST
+        return self.first_rounds >= _FEWEST_FIRST
 
     @property
     def first(self) -> float:

@@ -49,12 +49,12 @@ class TrainingOptions:
     n_submodels : int, sequence of int or "auto", default "auto"
         Number of sub-models that each group divides its copy into. "auto" is settled when the
         samples have been counted. It is 1, which is undivided, where dividing would cost accuracy:
-        in networks with convolutions or recurrent layers, with less than 10,000 samples, and where
-        partitions are redrawn. Otherwise it is the power of two, at most 8, that leaves each part
-        256 units of every hidden layer. With a number K, the run ends
-        with rounds of K/2, K/4, ..., 1 sub-models, a sixth of the rounds for each. This ending
-        takes half of the rounds at most, and is shortened where it would take longer than the
-        rounds before it. A sequence gives the number for each round; the last one repeats.
+        in networks with convolutions or recurrent layers, with fewer than 10,000 samples, and where
+        partitions are redrawn. Otherwise it is the largest power of two, at most 8, that leaves
+        each part 256 units of every hidden layer. With a number K, the run ends with rounds of
+        K/2, K/4, ..., 1 sub-models, a sixth of the rounds for each. This ending takes half of the
+        rounds at most, and is shortened where it would take longer than the rounds before it. A
+        sequence gives the number for each round; the last one repeats.
     regroup : bool, default True
         Whether a group becomes several groups, which share its rows, where its sub-models become
         fewer, so that as many workers are busy as before. Each has at least 50 steps per round.

@@ -231,12 +231,7 @@ def make_spec(
             f"the network has {network.n_outputs} outputs, but y asks for {targets.n_outputs}; "
             f"make the last layer Dense({targets.n_outputs})"
         )
-    if settled.standardizer is not None:
-        standardizer = settled.standardizer
-    elif options.standardize:
-        standardizer = found.standardizer()
-    else:
-        standardizer = Standardizer.identity(network.n_inputs)
+    standardizer = _standardizer(network, found, options, settled)
     group_blocks = _group_blocks(data.blocks, options)
     batch_size = options.batch_size or _default_batch_size(found.n_samples)
     smallest = min(sum(len(block) for block in blocks) for blocks in group_blocks)
@@ -258,13 +253,10 @@ def make_spec(
     class_weights = _class_weights(options.class_weight, targets, found)
     noise = None
     if options.decays_by_noise:
+        highest = peak * max(plan.rate_factor for plan in rounds)
+        of_constant = constant_loss(found, targets, class_weights)
         noise = NoiseDecay.of(
-            targets.kind,
-            found.n_samples,
-            summed_rates,
-            peak * max(plan.rate_factor for plan in rounds),
-            options.n_rounds,
-            constant_loss(found, targets, class_weights),
+            targets.kind, found.n_samples, summed_rates, highest, options.n_rounds, of_constant
         )
     return RunSpec(
         run=data.run,
@@ -281,6 +273,7 @@ def make_spec(
         concentration=options.concentration,
         hidden_exponent=options.scale_exponent,
         optimizer=options.local_optimizer(0.0 if noise is None else noise.first),
+        # The best constant's huber loss is not known.
         noise=noise if noise is not None and noise.is_told and network.loss != "huber" else None,
         schedule=schedule,
         batch_size=batch_size,
@@ -291,6 +284,15 @@ def make_spec(
         precision=options.precision,
         measured=_measured(network, found, standardizer),
     )
+
+
+def _standardizer(
+    network: Network, found: Survey, options: TrainingOptions, settled: Settled
+) -> Standardizer:
+    """Return how samples are standardized: as a model does that is trained further, or as found."""
+    if settled.standardizer is not None:
+        return settled.standardizer
+    return found.standardizer() if options.standardize else Standardizer.identity(network.n_inputs)
 
 
 def _measured(

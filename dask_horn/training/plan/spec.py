@@ -190,13 +190,13 @@ class RunSpec:
 
     def optimizer_in(self, round: int) -> Optimizer:
         """Return the sub-models' optimizer in a round."""
-        if self.decay is None or self.noise is None or round < self.noise.n_rounds:
+        if self.decay is None or self.noise is None or round < self.noise.first_rounds:
             return self.optimizer
         return replace(self.optimizer, weight_decay=self.decay)
 
     def settles_after(self, rounds: int) -> bool:
         """Whether the loss of the last of so many rounds settles what is still open."""
-        return self.decay is None and self.noise is not None and rounds == self.noise.n_rounds
+        return self.decay is None and self.noise is not None and rounds == self.noise.first_rounds
 
     def settled(self, loss: float) -> RunSpec:
         """Return the spec for all rounds, from the mean training loss of the last first one."""

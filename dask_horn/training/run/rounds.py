@@ -192,14 +192,18 @@ class Rounds:
     def _settle(self) -> None:
         """Settle what follows from the loss of the first rounds, once they are done."""
         noise = self.run.spec.noise
-        if noise is None or self.run.spec.decay is not None or len(self.history) < noise.n_rounds:
+        if (
+            noise is None
+            or self.run.spec.decay is not None
+            or len(self.history) < noise.first_rounds
+        ):
             return
-        self.run = self.run.settled(self.history[noise.n_rounds - 1].loss)
+        self.run = self.run.settled(self.history[noise.first_rounds - 1].loss)
         self.keeper.run = self.run
         logger.info(
             "weight decay %.3g from round %d on, by the loss of the first rounds",
-            self.run.spec.optimizer_in(noise.n_rounds).weight_decay,
-            noise.n_rounds + 1,
+            self.run.spec.optimizer_in(noise.first_rounds).weight_decay,
+            noise.first_rounds + 1,
         )
 
     def _submit(self, round: int, parents: Parents) -> _Submitted:
