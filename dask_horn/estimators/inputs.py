@@ -209,13 +209,10 @@ def _checked_rows(
     checked = _restored(checked, shape)
     names = column_names(X if columns is None else columns)
     # Who looks at all values later does not know the columns' names any more.
-    fault = (
-        None
-        if names is None
-        else (first_not_finite(checked, "X", "feature", names=names, missing=missing))
-    )
-    if fault is not None:
-        raise ValueError(fault)
+    if names is not None:
+        fault = first_not_finite(checked, "X", "feature", names=names, missing=missing)
+        if fault is not None:
+            raise ValueError(fault)
     return np.asarray(checked)
 
 

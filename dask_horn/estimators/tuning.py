@@ -30,8 +30,9 @@ TUNINGS = ("quick",)
 
 _HELD_OUT = 0.15  # of the rows: enough to choose by, and the others train almost as all rows will
 
-# About the standard error of the difference of two mean losses, as a share of the loss, where they
-# are of one sample: a preset must be better than the default by more.
+# Standard deviation of the difference of two presets' losses of a sample, as a share of the mean
+# loss. On five tables it was 0.1 (noisy classes) to 2.5 (letters), by the median about this. Over
+# the root of the samples it is a standard error: a preset must be better by more.
 _ERROR_OF_ONE = 0.5
 
 #: Parameters that mean nothing where the network is given, by its layers or by a model.
@@ -111,7 +112,7 @@ class Tuning:
     changes : dict
         The parameters that it changes.
     trials : tuple of Trial
-        None where the user has set all that presets would change.
+        Empty where the user has set all that presets would change.
     """
 
     preset: str
